@@ -1,0 +1,1 @@
+"""Dialects: one module for each system the hub speaks to. They see only the plug."""

@@ -1,0 +1,1 @@
+"""A server that plays the upstream systems, for demos, tests and load."""

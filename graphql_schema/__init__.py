@@ -1,0 +1,1 @@
+"""The one GraphQL schema: types, resolvers, and nothing that decides."""

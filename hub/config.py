@@ -1,0 +1,108 @@
+"""Settings, read once from the environment and, for the embedded default, from the running stack.
+
+`DATABASE_URL` and `REDIS_URL` select external servers. Without them the settings come from the
+file that `hub up` leaves in its state directory while it runs, so that `hub settle` in a second
+terminal finds the servers the first one started.
+"""
+
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from hub.errors import Unavailable
+
+APP_NAME = "group-membership-hub"
+
+
+def default_state_dir() -> Path:
+    """Return where state lives: /var/lib for root, the XDG state directory for anyone else.
+
+    Root's servers run as another user, who could not reach a directory below root's home.
+    """
+    if os.name == "posix" and os.geteuid() == 0:
+        return Path("/var/lib") / APP_NAME
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / APP_NAME
+
+
+class Settings(BaseSettings):
+    """Everything that may differ between two installations. Variables are prefixed `HUB_`."""
+
+    model_config = SettingsConfigDict(env_prefix="HUB_", populate_by_name=True)
+
+    database_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("DATABASE_URL", "HUB_DATABASE_URL")
+    )
+    redis_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("REDIS_URL", "HUB_REDIS_URL")
+    )
+    state_dir: Path = Field(default_factory=default_state_dir)
+    keyring_file: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    public_url: str | None = None
+    max_body_bytes: int = 2 * 1024 * 1024
+    graphiql: bool = True
+    log_level: str = "info"
+    pool_size: int = 8
+
+    @property
+    def keyring_path(self) -> Path:
+        """Where the master keys are kept (see hub.crypto)."""
+        return self.keyring_file or self.state_dir / "keyring.json"
+
+    @property
+    def runtime_path(self) -> Path:
+        """Where a running `hub up` says how to reach its servers."""
+        return self.state_dir / "runtime.json"
+
+    @property
+    def base_url(self) -> str:
+        """The address under which senders reach this hub."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    def require_database_url(self) -> str:
+        """Return the database's URL; raises Unavailable with the way out when there is none."""
+        return _require(self.database_url, "DATABASE_URL")
+
+    def require_redis_url(self) -> str:
+        """Return the broker's URL; raises Unavailable with the way out when there is none."""
+        return _require(self.redis_url, "REDIS_URL")
+
+
+def _require(url: str | None, name: str) -> str:
+    if not url:
+        raise Unavailable(f"no server is known: run `make run`, or set {name}")
+    return url
+
+
+def _running_stack(path: Path) -> dict[str, Any]:
+    try:
+        runtime: dict[str, Any] = json.loads(path.read_text())
+        os.kill(int(runtime["pid"]), 0)
+    except (OSError, ValueError, KeyError):
+        return {}
+    return runtime
+
+
+def load_settings() -> Settings:
+    """Read the settings afresh (tests and the command line; servers use `settings()`)."""
+    found = Settings()
+    runtime = _running_stack(found.runtime_path)
+    for name in ("database_url", "redis_url"):
+        if not getattr(found, name) and runtime.get(name):
+            setattr(found, name, runtime[name])
+    if "HUB_PORT" not in os.environ and runtime.get("port"):
+        found.port = int(runtime["port"])
+    return found
+
+
+@cache
+def settings() -> Settings:
+    """Return this process's settings, read once."""
+    return load_settings()

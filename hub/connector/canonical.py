@@ -1,0 +1,226 @@
+"""The canonical event: what a business fact is, once its system's dialect is taken off.
+
+Connectors label; they never decide what earns. Amounts are integer minor units of `currency`;
+times are UTC instants; `business_date` is the outlet's trading day. Signs: a sale's lines and
+tenders are positive (a discount is carried in `discount_minor`, not as a line), a refund's
+lines and tenders are positive too: the event's type says which way the money went.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+from hub.errors import Malformed
+
+
+class EventType(StrEnum):
+    """What happened. Named after the CloudEvents `type` attribute of the canonical envelope."""
+
+    SALE_COMPLETED = "sale.completed"
+    SALE_VOIDED = "sale.voided"
+    REFUND_RECORDED = "refund.recorded"
+    STAY_COMPLETED = "stay.completed"
+    STAY_CANCELLED = "stay.cancelled"
+    STAY_NO_SHOW = "stay.no_show"
+    PAYMENT_RECORDED = "payment.recorded"
+    PAYMENT_REVERSED = "payment.reversed"
+    PROFILE_CHANGED = "profile.changed"
+
+
+class LineKind(StrEnum):
+    """What a line of a sale, stay or refund is for."""
+
+    ITEM = "item"
+    ROOM = "room"
+    PACKAGE = "package"
+    FEE = "fee"
+    SERVICE_CHARGE = "service_charge"
+    GRATUITY = "gratuity"
+    SHIPPING = "shipping"
+    TAX = "tax"
+    DEPOSIT = "deposit"
+    GIFTCARD_SALE = "giftcard_sale"
+    STORED_VALUE_LOAD = "stored_value_load"
+    CITY_TAX = "city_tax"
+    REBATE = "rebate"
+    ROUNDING = "rounding"
+    NO_SHOW_FEE = "no_show_fee"
+    CANCELLATION_FEE = "cancellation_fee"
+
+
+class TenderKind(StrEnum):
+    """What a bill was paid with."""
+
+    CASH = "cash"
+    CARD = "card"
+    WALLET = "wallet"
+    GIFTCARD = "giftcard"
+    STORED_VALUE = "stored_value"
+    POINTS = "points"
+    VOUCHER = "voucher"
+    ROOM_CHARGE = "room_charge"
+    HOUSE_ACCOUNT = "house_account"
+    CITY_LEDGER = "city_ledger"
+    COMP = "comp"
+    OTHER = "other"
+
+
+class Role(StrEnum):
+    """What a person or company is to an event."""
+
+    PURCHASER = "purchaser"
+    GUEST = "guest"
+    ACCOMPANYING = "accompanying"
+    PAYER_COMPANY = "payer_company"
+    AGENT = "agent"
+    GROUP_MASTER = "group_master"
+
+
+class HintType(StrEnum):
+    """What a hint about a person is. A hint never merges people by itself."""
+
+    LOYALTY_ID = "loyalty_id"
+    PHONE = "phone"
+    EMAIL = "email"
+    UNIONID = "unionid"
+    OPENID = "openid"
+    NAME = "name"
+    BIRTHDAY = "birthday"
+    ID_DOCUMENT_HASH = "id_document_hash"
+
+
+class FactKey(NamedTuple):
+    """What makes a business fact one: its kind and the id its own system gave it."""
+
+    kind: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """Something said about a person, and whether the source had verified it."""
+
+    type: HintType
+    value: str
+    verified: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """A person or company of an event; `external_id` is the source's own customer id, if any."""
+
+    role: Role
+    external_id: str | None
+    hints: tuple[Hint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tax:
+    """One tax on one line. `included`: the line's gross already holds it."""
+
+    code: str
+    amount_minor: int
+    rate: Decimal | None = None
+    included: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line: `net_minor` is after discounts and without tax. `reverses` names a sold line."""
+
+    id: str
+    kind: LineKind
+    quantity: Decimal = Decimal(1)
+    gross_minor: int
+    discount_minor: int = 0
+    net_minor: int
+    taxes: tuple[Tax, ...] = ()
+    category: str | None = None
+    reverses: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tender:
+    """One means of payment on a bill; `amount_minor` includes no tip."""
+
+    id: str
+    kind: TenderKind
+    amount_minor: int
+    tip_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """The bill's totals; they balance: net + tax + tip = total."""
+
+    net_minor: int
+    tax_minor: int
+    tip_minor: int
+    total_minor: int
+
+    def __post_init__(self) -> None:
+        if self.net_minor + self.tax_minor + self.tip_minor != self.total_minor:
+            raise Malformed(
+                f"net {self.net_minor} + tax {self.tax_minor} + tip {self.tip_minor} "
+                f"is not the total {self.total_minor}",
+                field="totals.total_minor",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """What a refund undoes. `original` names the sale, stay or payment; without lines the whole
+    `amount_minor` is unallocated and is spread over the sale's lines by what is left of each.
+    """
+
+    original: FactKey
+    amount_minor: int
+    unallocated_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stay:
+    """The stay behind a hotel's event."""
+
+    reservation_id: str
+    confirmation: str | None
+    arrival: datetime
+    departure: datetime
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanonicalEvent:
+    """One business fact. `(connection, fact)` is its identity, however often it arrives."""
+
+    type: EventType
+    fact: FactKey
+    occurred_at: datetime
+    business_date: date
+    outlet: str | None = None
+    entity: str
+    entity_id: str
+    source_version: int | None = None
+    currency: str | None = None
+    lines: tuple[Line, ...] = ()
+    tenders: tuple[Tender, ...] = ()
+    totals: Totals | None = None
+    refund: Refund | None = None
+    stay: Stay | None = None
+    parties: tuple[Party, ...] = ()
+    references: tuple[FactKey, ...] = field(default=())
+    """Other names of this fact, e.g. the payments of a sale: a refund may know only those."""
+
+    def __post_init__(self) -> None:
+        if self.occurred_at.utcoffset() is None:
+            raise Malformed("an instant needs a UTC offset", field="occurred_at")
+
+    def party(self, *roles: Role) -> Party | None:
+        """Return the first party in one of `roles`, in the order of `roles`."""
+        for role in roles:
+            for party in self.parties:
+                if party.role is role:
+                    return party
+        return None

@@ -1,0 +1,1 @@
+"""Deliveries become effects, exactly once."""

@@ -1,0 +1,1 @@
+"""The broker, the schedule and the sweeper."""

@@ -1,0 +1,1 @@
+"""One person across businesses: identifiers, accounts, links and profiles."""

@@ -1,0 +1,1 @@
+"""Messages committed with the business transaction that causes them."""

@@ -1,0 +1,1 @@
+"""The group's businesses, agreements, earning rules and policies, as dated rows."""

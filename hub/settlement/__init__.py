@@ -1,0 +1,1 @@
+"""Obligations, periods, netting and statements."""

@@ -1,0 +1,101 @@
+"""Money, points and the sharing of whole units without loss.
+
+Money is an integer count of a currency's minor unit; points are integers; rates are exact
+decimals. No float stands between a till and a statement.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from hub.errors import Malformed
+
+# ISO 4217 minor-unit exponents that differ from 2 (list one, 2024).
+_EXPONENTS = {
+    **dict.fromkeys(
+        [
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "UYI",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ],
+        0,
+    ),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
+    **dict.fromkeys(["CLF", "UYW"], 4),
+}
+
+
+def exponent(currency: str) -> int:
+    """Return the number of decimals of the currency's minor unit (ISO 4217): CNY 2, JPY 0, KWD 3.
+
+    Raises Malformed when `currency` is not three capital letters.
+    """
+    if len(currency) != 3 or not (currency.isascii() and currency.isalpha() and currency.isupper()):
+        raise Malformed(f"{currency!r} is not an ISO 4217 currency code", field="currency")
+    return _EXPONENTS.get(currency, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in integer minor units of a currency (1234, "CNY" is ¥12.34)."""
+
+    minor: int
+    currency: str
+
+    @classmethod
+    def parse(cls, text: str | int | Decimal, currency: str, *, field: str = "amount") -> "Money":
+        """Read a decimal amount as systems write it ("12.34", 12, Decimal("12.340")) exactly.
+
+        Raises Malformed, naming `field`, for a float, for what is not a number and for more
+        decimals than the currency has (a silent rounding would be a silent loss).
+        """
+        if isinstance(text, float):
+            raise Malformed("amounts must be decimal text, not floats", field=field)
+        try:
+            value = Decimal(text)
+            scaled = value.scaleb(exponent(currency))
+            minor = int(scaled)
+        except (InvalidOperation, ValueError, TypeError, OverflowError) as bad:
+            raise Malformed(f"{text!r} is not a decimal amount", field=field) from bad
+        if scaled != minor:
+            raise Malformed(f"{text!r} has more decimals than {currency} has", field=field)
+        return cls(minor, currency)
+
+    def __str__(self) -> str:
+        places = exponent(self.currency)
+        return f"{Decimal(self.minor).scaleb(-places):.{places}f}"
+
+
+def share_by_largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
+    """Share `total` whole units in proportion to `weights` so that the shares sum to `total`.
+
+    Each share is first floored; the units left over go one each to the largest fractional
+    remainders, earlier positions first on a tie (Hamilton's method). Weights must not be negative;
+    with nothing to weigh by, nothing can be shared: a total other than 0 raises ValueError.
+    """
+    if total < 0 or any(weight < 0 for weight in weights):
+        raise ValueError("total and weights must not be negative")
+    base = sum(weights)
+    if base == 0:
+        if total:
+            raise ValueError("cannot share a total over weights that sum to zero")
+        return [0] * len(weights)
+    shares = [total * weight // base for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % base), i))
+    for i in by_remainder[: total - sum(shares)]:
+        shares[i] += 1
+    return shares

@@ -1,0 +1,1 @@
+"""Alembic revisions; their SQL is frozen beside them."""
