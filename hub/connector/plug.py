@@ -143,8 +143,9 @@ class Spec:
 class UpstreamClient(Protocol):
     """The HTTP client that the host lends: it keeps the rate budget and honours Retry-After.
 
-    `request` returns the decoded JSON body. It raises NotYet for 429, 5xx and network failures
-    (retry later) and Malformed, naming the path, for any other refusal.
+    Paths are below the connection's `config.base_url`. `request` returns the JSON body as
+    `hub.connector.parse_json` reads it (decimals exact, never floats). It raises NotYet for 429,
+    5xx and network failures (retry later) and Malformed, naming the path, for any other refusal.
     """
 
     async def request(
@@ -188,7 +189,7 @@ class Connector(Protocol):
 
 @runtime_checkable
 class Hydrating(Protocol):
-    """A connector whose events may come without their snapshot."""
+    """A connector whose events may come without their snapshot (`event.snapshot is None`)."""
 
     async def hydrate(
         self, client: UpstreamClient, event: SourceEvent, connection: Connection
