@@ -1,0 +1,15 @@
+"""One person across businesses: members, accounts, identifiers, profiles, reviews."""
+
+from pathlib import Path
+
+from alembic import op
+
+from hub.db.migrate import execute_script
+
+revision = "0002_members"
+down_revision = "0001_programme"
+
+
+def upgrade() -> None:
+    """Install the tables; their SQL is frozen beside this file."""
+    execute_script(op.get_bind(), Path(__file__).with_suffix(".sql").read_text())
