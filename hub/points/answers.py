@@ -1,0 +1,33 @@
+"""What comes back from the ledger is checked against what was asked."""
+
+from hub.errors import Conflict
+from hub.ledger.codes import Kind
+from hub.ledger.post import Answer
+
+
+def same_request(
+    answer: Answer,
+    *,
+    kind: Kind,
+    member_id: int,
+    points: int | None,
+    reference_tx: int | None = None,
+) -> Answer:
+    """Return `answer` unless its key was first used for something else.
+
+    Raises Conflict naming the field that differs. `points=None` asked for whatever was left, which
+    any stored amount answers.
+    """
+    if not answer.replayed:
+        return answer
+    asked = {"kind": kind, "member_id": member_id, "points": points, "reference_tx": reference_tx}
+    for field, value in asked.items():
+        stored = getattr(answer, field)
+        if stored != value and not (field == "points" and value is None):
+            shown = stored.name.lower() if isinstance(stored, Kind) else stored
+            raise Conflict(
+                f"this idempotency key was used before with another {field} ({shown}): "
+                "send the first request again, or use a new key",
+                field=field,
+            )
+    return answer

@@ -1,0 +1,46 @@
+"""Capture: take held points, all or in parts."""
+
+from datetime import date, datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.ledger.codes import Kind
+from hub.ledger.post import Answer, post_end_of_hold
+from hub.points.answers import same_request
+from hub.points.checks import positive
+
+
+async def capture(
+    db: AsyncConnection,
+    *,
+    business_id: int,
+    member_id: int,
+    hold_id: int,
+    idempotency_key: str,
+    occurred_at: datetime,
+    business_date: date,
+    now: datetime,
+    points: int | None = None,
+) -> Answer:
+    """Spend `points` of a hold at the business that placed it (None: all that is left of it).
+
+    An unknown, closed or lapsed hold, and more than is held, are answers. Raises Conflict (key
+    used for another request) and Malformed (`points` not positive).
+    """
+    if points is not None:
+        positive(points)
+    answer = await post_end_of_hold(
+        db,
+        kind=Kind.CAPTURE,
+        business_id=business_id,
+        idempotency_key=idempotency_key,
+        member_id=member_id,
+        hold_id=hold_id,
+        points=points,
+        occurred_at=occurred_at,
+        business_date=business_date,
+        now=now,
+    )
+    return same_request(
+        answer, kind=Kind.CAPTURE, member_id=member_id, points=points, reference_tx=hold_id
+    )

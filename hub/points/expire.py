@@ -1,0 +1,53 @@
+"""Expire: the sweep that ends points whose last day has passed."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.ledger.post import post_expiry
+
+CHUNK_MEMBERS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """What one chunk of the sweep ended; `last_member_id` is where the next one goes on."""
+
+    lots: int
+    points: int
+    last_member_id: int | None
+
+
+async def expire(
+    db: AsyncConnection,
+    *,
+    today: date,
+    now: datetime,
+    after_member_id: int = 0,
+    members: int = CHUNK_MEMBERS,
+) -> Expired:
+    """Expire the due lots of the next `members` members, in the order of their ids.
+
+    The caller commits each chunk and goes on from `last_member_id` until it is None. A sweep that
+    died is simply started again: what has expired is no longer due. Points under a hold stay.
+    """
+    found = await db.scalars(
+        text("""
+          SELECT l.member_id FROM lot l JOIN balance b ON b.member_id = l.member_id AND b.unit = 1
+          WHERE l.open AND l.expires_on < :today AND l.member_id > :after AND b.posted > b.held
+          GROUP BY l.member_id ORDER BY l.member_id LIMIT :members"""),
+        {"today": today, "after": after_member_id, "members": members},
+    )
+    member_ids = list(found)
+    if not member_ids:
+        return Expired(0, 0, None)
+    lots, points = await post_expiry(
+        db,
+        member_ids=member_ids,
+        idempotency_key=f"expire:{today}:{now.isoformat()}:{member_ids[0]}",
+        today=today,
+        now=now,
+    )
+    return Expired(lots, points, member_ids[-1])

@@ -1,0 +1,48 @@
+"""Hold: set points aside at the till until they are captured, voided or lapse."""
+
+from datetime import date, datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.errors import Malformed
+from hub.ledger.codes import Kind
+from hub.ledger.post import Answer, post_hold
+from hub.points.answers import same_request
+from hub.points.checks import positive
+
+LONGEST_TTL_SECONDS = 7 * 24 * 3600
+
+
+async def hold(
+    db: AsyncConnection,
+    *,
+    business_id: int,
+    member_id: int,
+    points: int,
+    ttl_seconds: int,
+    idempotency_key: str,
+    occurred_at: datetime,
+    business_date: date,
+    account_id: int | None = None,
+) -> Answer:
+    """Set `points` aside for `ttl_seconds`; the answer's `tx_id` is the hold's id.
+
+    Held points can be spent by nobody else and do not expire while they are held. Too few points
+    is an answer. Raises Conflict (key used for another request) and Malformed (bad amount or TTL).
+    """
+    positive(points)
+    if not 0 < ttl_seconds <= LONGEST_TTL_SECONDS:
+        raise Malformed(f"ttl_seconds must be from 1 to {LONGEST_TTL_SECONDS}", field="ttl_seconds")
+    answer = await post_hold(
+        db,
+        business_id=business_id,
+        idempotency_key=idempotency_key,
+        member_id=member_id,
+        account_id=account_id,
+        points=points,
+        expires_at=occurred_at + timedelta(seconds=ttl_seconds),
+        occurred_at=occurred_at,
+        business_date=business_date,
+        today=business_date,
+    )
+    return same_request(answer, kind=Kind.HOLD, member_id=member_id, points=points)

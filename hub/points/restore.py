@@ -1,0 +1,47 @@
+"""Restore: give back points that were spent on something now refunded."""
+
+from datetime import date, datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.ledger.codes import Kind
+from hub.ledger.post import Answer, post_restore
+from hub.points.answers import same_request
+from hub.points.checks import positive
+
+GRACE_DAYS = 30
+
+
+async def restore(
+    db: AsyncConnection,
+    *,
+    business_id: int,
+    member_id: int,
+    redemption_tx: int,
+    points: int,
+    idempotency_key: str,
+    occurred_at: datetime,
+    business_date: date,
+) -> Answer:
+    """Return `points` of a redemption or capture to the lots they came from.
+
+    Issuer, cost and expiry stay the lots' own; a lot that has expired meanwhile lives for
+    GRACE_DAYS more. An unknown redemption, and more than was spent, are answers. Raises Conflict
+    (key used for another request) and Malformed (`points` not positive).
+    """
+    positive(points)
+    answer = await post_restore(
+        db,
+        business_id=business_id,
+        idempotency_key=idempotency_key,
+        member_id=member_id,
+        redeem_tx=redemption_tx,
+        points=points,
+        occurred_at=occurred_at,
+        business_date=business_date,
+        today=business_date,
+        grace_until=business_date + timedelta(days=GRACE_DAYS),
+    )
+    return same_request(
+        answer, kind=Kind.RESTORE, member_id=member_id, points=points, reference_tx=redemption_tx
+    )

@@ -1,0 +1,162 @@
+"""Apply a group's configuration: what is new becomes a new dated version, nothing is edited."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.errors import Conflict
+from hub.programme.queries import business_by_code
+
+CODE = r"^[a-z][a-z0-9-]{0,62}$"
+CURRENCY = r"^[A-Z]{3}$"
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GroupConfig(_Config):
+    """The group: its name, calendar and currency."""
+
+    name: str
+    time_zone: str
+    currency: str = Field(pattern=CURRENCY)
+
+
+class BusinessConfig(_Config):
+    """A business and the legal entity whose books it is in."""
+
+    code: str = Field(pattern=CODE)
+    name: str
+    kind: Literal["retail", "hotel", "dining"]
+    legal_entity: str = Field(pattern=CODE)
+    legal_name: str
+    currency: str = Field(pattern=CURRENCY)
+    country: str = Field(pattern=r"^[A-Z]{2}$")
+    time_zone: str
+    day_starts_at_hour: int = Field(default=0, ge=0, le=12)
+
+
+class EarningRuleConfig(_Config):
+    """A version of a business's earning rule (see hub.programme.earning)."""
+
+    business: str
+    effective_from: datetime
+    points_per_unit: Decimal = Field(ge=0)
+    qualifying_per_unit: Decimal = Field(ge=0)
+    cost_per_point: Decimal = Field(ge=0)
+    earning_line_kinds: list[str] = ["item", "room", "package", "fee", "service_charge"]
+    excluded_tender_kinds: list[str] = [
+        "points", "voucher", "giftcard", "stored_value", "room_charge", "comp",
+    ]  # fmt: skip
+
+
+class ExpiryPolicyConfig(_Config):
+    """A version of the group's expiry policy."""
+
+    effective_from: datetime
+    months: int | None = Field(default=None, gt=0)
+    round_up_to: Literal["day", "month", "quarter", "year"] = "month"
+
+
+class AgreementConfig(_Config):
+    """A version of an agreement; without a rate the lot's own cost rate is paid."""
+
+    issuer: str
+    acceptor: str
+    effective_from: date
+    rate_per_point: Decimal | None = Field(default=None, ge=0)
+    currency: str = Field(pattern=CURRENCY)
+
+
+class ProgrammeConfig(_Config):
+    """Everything that hub.programme keeps about a group."""
+
+    group: GroupConfig
+    businesses: list[BusinessConfig]
+    earning_rules: list[EarningRuleConfig] = []
+    expiry_policies: list[ExpiryPolicyConfig] = []
+    agreements: list[AgreementConfig] = []
+
+
+async def apply(db: AsyncConnection, *, config: ProgrammeConfig) -> None:
+    """Make the programme what `config` says. Applying the same again changes nothing.
+
+    Raises Conflict, naming the field, when a version that exists would have to be edited: give
+    the change a new `effective_from` instead.
+    """
+    await db.execute(
+        text("""
+          INSERT INTO programme (name, time_zone, currency) VALUES (:name, :time_zone, :currency)
+          ON CONFLICT (singleton) DO UPDATE SET name = excluded.name, time_zone = excluded.time_zone,
+            currency = excluded.currency"""),
+        config.group.model_dump(),
+    )
+    for business in config.businesses:
+        await _apply_business(db, business)
+    ids = {b.code: (await business_by_code(db, b.code)).business_id for b in config.businesses}
+    for rule in config.earning_rules:
+        facts = rule.model_dump(exclude={"business"})
+        await _add_version(
+            db,
+            "earning_rule",
+            {"business_id": ids[rule.business], "effective_from": facts.pop("effective_from")},
+            facts,
+        )
+    for policy in config.expiry_policies:
+        facts = policy.model_dump()
+        await _add_version(
+            db, "expiry_policy", {"effective_from": facts.pop("effective_from")}, facts
+        )
+    for agreement in config.agreements:
+        key = {
+            "issuer_id": ids[agreement.issuer],
+            "acceptor_id": ids[agreement.acceptor],
+            "effective_from": agreement.effective_from,
+        }
+        facts = agreement.model_dump(include={"rate_per_point", "currency"})
+        await _add_version(db, "agreement", key, facts)
+
+
+async def _apply_business(db: AsyncConnection, business: BusinessConfig) -> None:
+    await db.execute(
+        text("""
+          WITH entity AS (
+            INSERT INTO legal_entity (code, name) VALUES (:legal_entity, :legal_name)
+            ON CONFLICT (code) DO UPDATE SET name = excluded.name RETURNING legal_entity_id)
+          INSERT INTO business (code, name, kind, legal_entity_id, currency, country, time_zone,
+            day_starts_at_hour)
+          SELECT :code, :name, :kind, legal_entity_id, :currency, :country, :time_zone,
+            :day_starts_at_hour FROM entity
+          ON CONFLICT (code) DO UPDATE SET name = excluded.name, time_zone = excluded.time_zone,
+            day_starts_at_hour = excluded.day_starts_at_hour"""),
+        business.model_dump(),
+    )
+
+
+async def _add_version(
+    db: AsyncConnection, table: str, key: dict[str, object], facts: dict[str, object]
+) -> None:
+    """Insert a dated row; when its key is taken, it must say the same."""
+    row = {**key, **facts}
+    names = ", ".join(row)
+    marks = ", ".join(f":{name}" for name in row)
+    await db.execute(
+        text(f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"),  # noqa: S608
+        row,
+    )
+    where = " AND ".join(f"{name} = :{name}" for name in key)
+    stored = (
+        await db.execute(text(f"SELECT {', '.join(facts)} FROM {table} WHERE {where}"), key)  # noqa: S608
+    ).one()
+    for name, value in facts.items():
+        if getattr(stored, name) != value:
+            raise Conflict(
+                f"{table} of {key['effective_from']} is in force and cannot be edited: "
+                "give the new version its own effective_from",
+                field=name,
+            )

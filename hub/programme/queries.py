@@ -1,0 +1,111 @@
+"""Reads of the programme: businesses, and the dated rows in force at a moment."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.errors import NotFound, Rejected
+from hub.programme.earning import EarningRule, ExpiryPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Programme:
+    """The group itself. Its zone decides when a day, a month and a point end."""
+
+    name: str
+    time_zone: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Business:
+    """A business of the group, as it is configured."""
+
+    business_id: int
+    code: str
+    name: str
+    kind: str
+    legal_entity_id: int
+    currency: str
+    country: str
+    time_zone: str
+    day_starts_at_hour: int
+
+
+async def programme(db: AsyncConnection) -> Programme:
+    """Return the group's own row; raises NotFound when no group was configured yet."""
+    row = (await db.execute(text("SELECT name, time_zone, currency FROM programme"))).first()
+    if row is None:
+        raise NotFound("no group is configured: run `hub programme apply FILE`")
+    return Programme(**row._asdict())
+
+
+_BUSINESS = """
+SELECT business_id, code, name, kind, legal_entity_id, currency, country, time_zone,
+  day_starts_at_hour FROM business"""
+
+
+async def businesses(db: AsyncConnection) -> list[Business]:
+    """Return all businesses, by id."""
+    rows = await db.execute(text(f"{_BUSINESS} ORDER BY business_id"))
+    return [Business(**row._asdict()) for row in rows]
+
+
+async def business_by_code(db: AsyncConnection, code: str) -> Business:
+    """Return the business called `code`; raises NotFound."""
+    row = (await db.execute(text(f"{_BUSINESS} WHERE code = :code"), {"code": code})).first()
+    if row is None:
+        raise NotFound(f"there is no business {code!r}", business=code)
+    return Business(**row._asdict())
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """All earning rules and expiry policies, newest first, to pick from by date."""
+
+    rules: dict[int, list[EarningRule]]
+    policies: list[ExpiryPolicy]
+
+    def rule(self, business_id: int, at: datetime) -> EarningRule:
+        """Return the rule version in force at `at`; raises Rejected when there was none."""
+        for rule in self.rules.get(business_id, ()):
+            if rule.effective_from <= at:
+                return rule
+        raise Rejected(
+            f"business {business_id} had no earning rule on {at:%Y-%m-%d}: apply one that is "
+            "effective from then, and replay",
+            business_id=business_id,
+            field="occurred_at",
+        )
+
+    def policy(self, at: datetime) -> ExpiryPolicy:
+        """Return the expiry policy in force at `at`; raises Rejected when there was none."""
+        for policy in self.policies:
+            if policy.effective_from <= at:
+                return policy
+        raise Rejected(
+            f"there was no expiry policy on {at:%Y-%m-%d}: apply one that is effective from then",
+            field="occurred_at",
+        )
+
+
+async def terms(db: AsyncConnection) -> Terms:
+    """Read every version of the earning rules and expiry policies."""
+    rules: dict[int, list[EarningRule]] = {}
+    for row in await db.execute(
+        text("SELECT * FROM earning_rule ORDER BY business_id, effective_from DESC")
+    ):
+        facts: dict[str, Any] = row._asdict()
+        for kinds in ("earning_line_kinds", "excluded_tender_kinds"):
+            facts[kinds] = frozenset(facts[kinds])
+        rules.setdefault(row.business_id, []).append(EarningRule(**facts))
+    policies = await db.execute(
+        text(
+            "SELECT effective_from, months, round_up_to FROM expiry_policy "
+            "ORDER BY effective_from DESC"
+        )
+    )
+    return Terms(rules, [ExpiryPolicy(**row._asdict()) for row in policies])

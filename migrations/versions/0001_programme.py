@@ -1,0 +1,15 @@
+"""The group: businesses, agreements, rules and policies."""
+
+from pathlib import Path
+
+from alembic import op
+
+from hub.db.migrate import execute_script
+
+revision = "0001_programme"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Install the tables; their SQL is frozen beside this file."""
+    execute_script(op.get_bind(), Path(__file__).with_suffix(".sql").read_text())

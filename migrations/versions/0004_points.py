@@ -1,0 +1,15 @@
+"""What earns were computed from."""
+
+from pathlib import Path
+
+from alembic import op
+
+from hub.db.migrate import execute_script
+
+revision = "0004_points"
+down_revision = "0003_ledger"
+
+
+def upgrade() -> None:
+    """Install the tables; their SQL is frozen beside this file."""
+    execute_script(op.get_bind(), Path(__file__).with_suffix(".sql").read_text())
