@@ -1,0 +1,313 @@
+"""The rules of real-time resolution, on what stands and what was just seen. Pure.
+
+    an account that is known keeps its member, whatever is said about it
+    else  no verified identifier is owned              -> a new member
+          one member owns some, and nothing objects    -> that member
+          anything else                                -> a new member and a review item
+
+What objects: identifiers of several members; another verified value of a kind that a person has
+one of; a name that cannot be theirs; an account they already have at this business. An unverified
+identifier never links, however well it fits: at most it makes a review item. Two members that
+exist are never made one here: that takes a person, or the batch matcher's stronger evidence.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from hub.connector import HintType
+from hub.crypto.fields import DataKey
+from hub.members import names
+from hub.members.identifiers import Identifier, Kind, Reading, Trait
+
+
+class Outcome(StrEnum):
+    """How a sighting was resolved."""
+
+    KNOWN = "known"
+    MATCHED = "matched"
+    NEW = "new"
+    NEW_WITH_REVIEW = "new_with_review"
+    ANONYMOUS = "anonymous"
+
+
+class Reason(StrEnum):
+    """Why a person should look at it."""
+
+    SEVERAL_OWNERS = "several_owners"
+    CONFLICTING_IDENTIFIER = "conflicting_identifier"
+    NAME_CONTRADICTS = "name_contradicts"
+    SECOND_ACCOUNT = "second_account"
+    UNVERIFIED_IDENTIFIER = "unverified_identifier"
+    IDENTIFIER_TAKEN = "identifier_taken"
+
+
+@dataclass(eq=False, slots=True)
+class Person:
+    """A member under resolution; `member_id` is None until a new one is numbered."""
+
+    member_id: int | None = None
+    accounts: list["Account"] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    held: dict[Kind, "Claim"] = field(default_factory=dict)
+    """Open verified claims of the kinds that a person has one of."""
+
+
+@dataclass(eq=False, slots=True)
+class Account:
+    """An account under resolution; id and key of a new one come when it is numbered."""
+
+    business_id: int
+    external_id: str | None
+    person: Person
+    account_id: int | None = None
+    key: DataKey | None = None
+    walk_in: bool = False
+    method: str = "birth"
+    erased: bool = False
+    """Its key was destroyed: it keeps its member, and nothing more is recorded on it."""
+
+
+@dataclass(eq=False, slots=True)
+class Claim:
+    """A verified identifier's open claim; `claim_id` is None until it is stored."""
+
+    identifier: Identifier
+    person: Person
+    account: Account | None
+    last_seen_at: datetime
+    claim_id: int | None = None
+
+
+@dataclass(slots=True)
+class Standing:
+    """What stands for the people of a batch; grows as the batch is worked through."""
+
+    accounts: dict[tuple[int, str], Account] = field(default_factory=dict)
+    owners: dict[tuple[Kind, bytes], Claim] = field(default_factory=dict)
+
+    def owner(self, identifier: Identifier) -> Claim | None:
+        """Return the open verified claim on an identifier."""
+        return self.owners.get((identifier.kind, identifier.digest))
+
+
+@dataclass(slots=True)
+class Changes:
+    """What is to be written for a batch."""
+
+    persons: list[Person] = field(default_factory=list)
+    accounts: list[Account] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    seen: set[Claim] = field(default_factory=set)
+    closed: list[Claim] = field(default_factory=list)
+    evidence: dict[tuple[Account, Identifier], datetime] = field(default_factory=dict)
+    traits: dict[tuple[Account, HintType], tuple[Trait, datetime]] = field(default_factory=dict)
+    reviews: dict[tuple[Account, Reason], Sequence[Person]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One sighting, read: where, under which id of the business's own, when, and what it says."""
+
+    business_id: int
+    external_id: str | None
+    seen_at: datetime
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """Who a sighting is."""
+
+    account: Account | None
+    outcome: Outcome
+
+
+def rule(standing: Standing, changes: Changes, seen: Seen) -> Ruling:
+    """Decide who was seen, add what is to be written to `changes`, and bring `standing` up."""
+    if seen.external_id is None:
+        return _walk_in(standing, changes, seen) if seen.reading.verified else _ANONYMOUS
+    account = standing.accounts.get((seen.business_id, seen.external_id))
+    if account is None:
+        return _admit(standing, changes, seen)
+    if not account.erased:
+        _claim(standing, changes, seen, account)
+        _note(standing, changes, seen, account)
+    return Ruling(account, Outcome.KNOWN)
+
+
+_ANONYMOUS = Ruling(None, Outcome.ANONYMOUS)
+
+
+def _admit(standing: Standing, changes: Changes, seen: Seen) -> Ruling:
+    """A record that a business shows for the first time."""
+    owners = _owners(standing, seen.reading.verified)
+    objection = _objection(seen, owners)
+    if owners and objection is None:
+        account = _open_account(standing, changes, seen, owners[0])
+        outcome = Outcome.MATCHED
+    else:
+        account = _open_account(standing, changes, seen, _new_person(changes))
+        doubts = owners
+        if objection is None and (doubts := _suspects(standing, seen)):
+            objection = Reason.UNVERIFIED_IDENTIFIER
+        if objection is not None:
+            changes.reviews[account, objection] = doubts
+        outcome = Outcome.NEW if objection is None else Outcome.NEW_WITH_REVIEW
+    _claim(standing, changes, seen, account)
+    _note(standing, changes, seen, account)
+    return Ruling(account, outcome)
+
+
+def _walk_in(standing: Standing, changes: Changes, seen: Seen) -> Ruling:
+    """Someone known by a verified identifier only: their account here, or one the hub keeps.
+
+    Nothing of the business's own would be linked, so no name can object. But whoever cannot be
+    told stays anonymous: there would be no record to find them by next time.
+    """
+    owners = _owners(standing, seen.reading.verified)
+    if len(owners) > 1 or (owners and _conflicts(seen.reading, owners[0])):
+        return _ANONYMOUS
+    person = owners[0] if owners else _new_person(changes)
+    here = [a for a in person.accounts if a.business_id == seen.business_id]
+    account = min(here, key=lambda a: (a.walk_in, a.account_id or 0), default=None)
+    if account is not None:
+        outcome = Outcome.KNOWN
+    else:
+        account = _open_account(standing, changes, seen, person, walk_in=True)
+        outcome = Outcome.MATCHED if owners else Outcome.NEW
+    if not account.erased and not _name_contradicts(seen.reading, person):
+        _claim(standing, changes, seen, account)
+        _note(standing, changes, seen, account)
+    return Ruling(account, outcome)
+
+
+def _owners(standing: Standing, identifiers: Sequence[Identifier]) -> list[Person]:
+    """The distinct members who own some of the identifiers, in the order of these."""
+    claims = (standing.owner(identifier) for identifier in identifiers)
+    return list(dict.fromkeys(claim.person for claim in claims if claim is not None))
+
+
+def _objection(seen: Seen, owners: Sequence[Person]) -> Reason | None:
+    if len(owners) > 1:
+        return Reason.SEVERAL_OWNERS
+    for person in owners:
+        if _conflicts(seen.reading, person):
+            return Reason.CONFLICTING_IDENTIFIER
+        if _name_contradicts(seen.reading, person):
+            return Reason.NAME_CONTRADICTS
+        if any(a.business_id == seen.business_id and not a.walk_in for a in person.accounts):
+            return Reason.SECOND_ACCOUNT
+    return None
+
+
+def _conflicts(reading: Reading, person: Person) -> bool:
+    return any(
+        (held := person.held.get(identifier.kind)) is not None
+        and held.identifier.digest not in identifier.digests
+        for identifier in reading.verified
+    )
+
+
+def _name_contradicts(reading: Reading, person: Person) -> bool:
+    """One agreeing name is enough: people are known by several."""
+    return (
+        reading.name is not None
+        and bool(person.names)
+        and all(names.contradicts(reading.name, known) for known in person.names)
+    )
+
+
+def _suspects(standing: Standing, seen: Seen) -> list[Person]:
+    """Members whom unverified identifiers point at, unless their names forbid it."""
+    owners = _owners(standing, seen.reading.evidence)
+    return [person for person in owners if not _name_contradicts(seen.reading, person)]
+
+
+def _new_person(changes: Changes) -> Person:
+    person = Person()
+    changes.persons.append(person)
+    return person
+
+
+def _open_account(
+    standing: Standing,
+    changes: Changes,
+    seen: Seen,
+    person: Person,
+    *,
+    walk_in: bool = False,
+) -> Account:
+    account = Account(
+        business_id=seen.business_id,
+        external_id=seen.external_id,
+        person=person,
+        walk_in=walk_in,
+        method="birth" if person.member_id is None and not person.accounts else "identifier",
+    )
+    person.accounts.append(account)
+    changes.accounts.append(account)
+    if seen.external_id is not None:
+        standing.accounts[seen.business_id, seen.external_id] = account
+    return account
+
+
+def _claim(standing: Standing, changes: Changes, seen: Seen, account: Account) -> None:
+    """Claim the verified identifiers that are free; refresh those that the member owns."""
+    person = account.person
+    for identifier in seen.reading.verified:
+        claim = standing.owner(identifier)
+        if claim is None:
+            _claim_free(standing, changes, seen, account, identifier)
+        elif claim.person is person:
+            claim.last_seen_at = max(claim.last_seen_at, seen.seen_at)
+            changes.seen.add(claim)
+        elif account not in changes.accounts:
+            changes.reviews.setdefault((account, Reason.IDENTIFIER_TAKEN), [claim.person])
+
+
+def _claim_free(
+    standing: Standing, changes: Changes, seen: Seen, account: Account, identifier: Identifier
+) -> None:
+    """Claim an identifier nobody owns. Where a person has one at a time, the account that claimed
+    the last one may replace it, by something newer: a changed phone. Another account may not.
+    """
+    person = account.person
+    held = person.held.get(identifier.kind)
+    if held is not None:
+        if any(held.identifier.digest in other.digests for other in seen.reading.verified):
+            return  # one sighting with two phones: the person keeps the one they had
+        if held.account is not account:
+            changes.reviews.setdefault((account, Reason.CONFLICTING_IDENTIFIER), [person])
+            return
+        if seen.seen_at <= held.last_seen_at:
+            return  # a late arrival from before the change
+        _close(changes, held)
+        standing.owners.pop((held.identifier.kind, held.identifier.digest), None)
+    claim = Claim(identifier, person, account, seen.seen_at)
+    standing.owners[identifier.kind, identifier.digest] = claim
+    changes.claims.append(claim)
+    if identifier.kind.exclusive:
+        person.held[identifier.kind] = claim
+
+
+def _close(changes: Changes, claim: Claim) -> None:
+    if claim.claim_id is None:
+        changes.claims.remove(claim)
+    else:
+        changes.closed.append(claim)
+
+
+def _note(standing: Standing, changes: Changes, seen: Seen, account: Account) -> None:
+    """Keep what was said on the account's profile, and what was not verified as evidence."""
+    for identifier in seen.reading.evidence:
+        owner = standing.owner(identifier)
+        if owner is None or owner.person is not account.person:
+            changes.evidence[account, identifier] = seen.seen_at
+    for trait in seen.reading.traits:
+        known = changes.traits.get((account, trait.attribute))
+        if known is None or (known[0].verified, known[1]) < (trait.verified, seen.seen_at):
+            changes.traits[account, trait.attribute] = (trait, seen.seen_at)
+    if seen.reading.name is not None and seen.reading.name not in account.person.names:
+        account.person.names.append(seen.reading.name)

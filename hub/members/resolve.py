@@ -1,0 +1,148 @@
+"""Resolve in real time: who, in the whole group, is the person that a business has just seen?"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.connector import Hint, HintType
+from hub.crypto.keyring import Keyring
+from hub.errors import Malformed
+from hub.members.identifiers import read
+from hub.members.matching import Changes, Outcome, Ruling, Seen, rule
+from hub.members.recording import HUB_PREFIX, record
+from hub.members.standing import read_standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """A person as one business shows them at one instant.
+
+    `external_id` is the business's own id for them, if it has one. `country` (ISO 3166) is where
+    phone numbers without a country code are read; None: the business's own.
+    """
+
+    business_id: int
+    external_id: str | None
+    hints: tuple[Hint, ...] = ()
+    seen_at: datetime
+    country: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """Who a sighting is: the member, and the account on which they acted. None: anonymous."""
+
+    member_id: int | None
+    account_id: int | None
+    outcome: Outcome
+
+
+_LOCK = text("""
+SELECT lock_people(CAST(:locks AS bigint[]), CAST(:businesses AS smallint[]),
+  CAST(:externals AS text[]), CAST(:kinds AS smallint[]), CAST(:digests AS bytea[]))
+""")
+
+
+async def resolve(
+    db: AsyncConnection, *, people: Sequence[Sighting], now: datetime, keyring: Keyring
+) -> list[Resolved]:
+    """Resolve sightings to members, one answer each, in their order; a batch costs few statements.
+
+    The rules are `hub.members.matching`'s. An account that is known keeps its member; its profile
+    and identifiers are brought up to date. Someone with a verified identifier but no external id
+    acts on their account at the business or, having none, on a walk-in account that the hub keeps
+    there (external id `hub:member:<id>`), since every ledger entry names an account. Without
+    either they are anonymous: nothing is stored, both ids are None.
+
+    Safe against any number of concurrent callers: the accounts and identifiers are locked until
+    the transaction ends. Call it once per transaction: a second call could wait for someone who
+    waits for the first. `now` dates what is written, a sighting's `seen_at` what was observed.
+
+    Raises Malformed for an external id that is empty, too long or begins with `hub:`.
+    """
+    countries = await _countries(db, people)
+    seen = [
+        Seen(
+            one.business_id,
+            _checked(one.external_id),
+            one.seen_at,
+            read(one.hints, keyring=keyring, region=one.country or countries.get(one.business_id)),
+        )
+        for one in people
+    ]
+    if not any(one.external_id or one.reading.verified for one in seen):
+        return [_answer(Ruling(None, Outcome.ANONYMOUS)) for _ in seen]
+    await _lock(db, seen)
+    standing = await read_standing(db, seen=seen, keyring=keyring)
+    changes = Changes()
+    rulings = [rule(standing, changes, one) for one in seen]
+    await record(db, changes=changes, now=now, keyring=keyring)
+    return [_answer(ruling) for ruling in rulings]
+
+
+def _checked(external_id: str | None) -> str | None:
+    if external_id is None:
+        return None
+    if not 1 <= len(external_id) <= 200 or external_id.startswith(HUB_PREFIX):
+        raise Malformed(f"{external_id[:40]!r} cannot be a customer's id", field="external_id")
+    return external_id
+
+
+async def _countries(db: AsyncConnection, people: Sequence[Sighting]) -> dict[int, str]:
+    """Look up where businesses are, if a phone number cannot be read without."""
+    wanted = {
+        one.business_id
+        for one in people
+        if one.country is None
+        and any(
+            h.type is HintType.PHONE and not h.value.lstrip().startswith("+") for h in one.hints
+        )
+    }
+    if not wanted:
+        return {}
+    found = await db.execute(
+        text("SELECT business_id, country FROM business WHERE business_id = ANY (:wanted)"),
+        {"wanted": list(wanted)},
+    )
+    return {row.business_id: row.country for row in found}
+
+
+async def _lock(db: AsyncConnection, seen: Sequence[Seen]) -> None:
+    """Lock the accounts and verified identifiers of a batch, and the members these lead to."""
+    claiming = [one for one in seen if one.reading.verified]
+    identifiers = {i.digest: i for one in claiming for i in one.reading.verified}
+    pairs = [(int(i.kind), digest) for i in identifiers.values() for digest in i.digests]
+    accounts = {(one.business_id, one.external_id) for one in seen if one.external_id is not None}
+    changing = [
+        (one.business_id, one.external_id) for one in claiming if one.external_id is not None
+    ]
+    names = {f"identifier/{kind}/{digest.hex()}" for kind, digest in pairs}
+    names |= {f"account/{business_id}/{external_id}" for business_id, external_id in accounts}
+    await db.execute(
+        _LOCK,
+        {
+            "locks": sorted(map(_lock_key, names)),
+            "businesses": [business_id for business_id, _ in changing],
+            "externals": [external_id for _, external_id in changing],
+            "kinds": [kind for kind, _ in pairs],
+            "digests": [digest for _, digest in pairs],
+        },
+    )
+
+
+def _lock_key(name: str) -> int:
+    digest = hashlib.blake2b(name.encode(), digest_size=8, person=b"hub.members").digest()
+    return int.from_bytes(digest, signed=True)
+
+
+def _answer(ruling: Ruling) -> Resolved:
+    account = ruling.account
+    return Resolved(
+        member_id=account.person.member_id if account else None,
+        account_id=account.account_id if account else None,
+        outcome=ruling.outcome,
+    )
