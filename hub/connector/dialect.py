@@ -76,6 +76,14 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return parsed
 
 
+def require_object(document: Any, key: str) -> Mapping[str, Any]:
+    """Return the object under `key` of an upstream's answer; raises Malformed, naming `key`."""
+    found = document.get(key) if isinstance(document, Mapping) else None
+    if not isinstance(found, Mapping):
+        raise Malformed("a JSON object was expected", field=key)
+    return found
+
+
 def hmac_sha256_base64(secret: str, message: bytes) -> str:
     """Sign `message` the way most systems do: base64 of HMAC-SHA256."""
     return base64.b64encode(hmac.new(secret.encode(), message, hashlib.sha256).digest()).decode()
@@ -115,6 +123,14 @@ def person_name(given: str | None, family: str | None) -> str | None:
     if len(parts) == 2 and all(any("\u3400" <= c <= "\u9fff" for c in part) for part in parts):
         return parts[1] + parts[0]
     return " ".join(parts) or None
+
+
+def full_birthday(text: str | None) -> str | None:
+    """Return an ISO date that names a year, or None: half a birthday identifies nobody."""
+    try:
+        return date.fromisoformat(text).isoformat() if text else None
+    except ValueError:
+        return None
 
 
 def hints(config: DialectConfig, found: Mapping[HintType, str | None]) -> tuple[Hint, ...]:

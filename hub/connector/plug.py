@@ -35,6 +35,7 @@ class NotYet(HubError):
     """The upstream cannot give the snapshot now; the host retries after `retry_after_seconds`."""
 
     code = "not_yet"
+    retryable = True
 
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(message, retry_after_seconds=retry_after_seconds)

@@ -27,6 +27,7 @@ from hub.connector import (
     parse_json,
     read_as,
     require_match,
+    require_object,
     version_at,
 )
 from hub.errors import Malformed
@@ -130,13 +131,13 @@ class Shopify:
         headers = _headers(connection)
         order = await client.request("GET", f"{path}.json", headers=headers)
         paid = await client.request("GET", f"{path}/transactions.json", headers=headers)
-        return {**order["order"], "transactions": paid["transactions"]}
+        return {**require_object(order, "order"), "transactions": paid.get("transactions")}
 
     async def check(self, client: UpstreamClient, connection: Connection) -> str:
         """Say whose shop the access token opens."""
         path = f"/admin/api/{connection.config.api_version}/shop.json"
         shop = await client.request("GET", path, headers=_headers(connection))
-        return f"The access token opens the shop {shop['shop']['name']}."
+        return f"The access token opens the shop {require_object(shop, 'shop').get('name')}."
 
 
 def _headers(connection: Connection) -> dict[str, str]:
