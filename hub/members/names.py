@@ -196,3 +196,11 @@ def _spellings(sounds: Iterable[str]) -> Iterator[str]:
         if "v" in sound:
             yield sound.replace("v", "yu")
             yield sound.replace("v", "u")
+
+
+def surname(text: str) -> str | None:
+    """Return the surname of a name in Chinese characters, as written; None for other names."""
+    han = re.match(r"[㐀-鿿〇]+", display_form(text) or "")
+    if han is None:
+        return None
+    return text.strip()[: _surname_length(_simplifier().convert(han[0]))]

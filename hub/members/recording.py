@@ -33,7 +33,8 @@ WITH members AS (
 ), accounts AS (
   INSERT INTO account (account_id, business_id, external_id, walk_in, created_at)
   SELECT a.*, CAST(:now AS timestamptz)
-  FROM unnest(CAST(:a_id AS bigint[]), CAST(:a_business AS smallint[]), CAST(:a_external AS text[]), CAST(:a_walk_in AS boolean[])) a
+  FROM unnest(CAST(:a_id AS bigint[]), CAST(:a_business AS smallint[]),
+    CAST(:a_external AS text[]), CAST(:a_walk_in AS boolean[])) a
 ), keys AS (
   INSERT INTO account_key (account_id, wrapped, kek_version)
   SELECT * FROM unnest(CAST(:a_id AS bigint[]), CAST(:a_wrapped AS bytea[]),
@@ -53,7 +54,8 @@ WITH members AS (
   INSERT INTO identifier_claim (kind, blind_index, index_key_version, member_id, account_id,
     last_seen_at, verified, opened_at)
   SELECT c.*, CAST(:now AS timestamptz)
-  FROM unnest(CAST(:c_kind AS smallint[]), CAST(:c_digest AS bytea[]), CAST(:c_version AS integer[]), CAST(:c_member AS bigint[]), CAST(:c_account AS bigint[]),
+  FROM unnest(CAST(:c_kind AS smallint[]), CAST(:c_digest AS bytea[]),
+    CAST(:c_version AS integer[]), CAST(:c_member AS bigint[]), CAST(:c_account AS bigint[]),
     CAST(:c_seen AS timestamptz[]), CAST(:c_verified AS boolean[])) c
   ON CONFLICT (kind, blind_index, account_id) WHERE closed_at IS NULL AND NOT verified
     DO UPDATE SET last_seen_at = greatest(identifier_claim.last_seen_at, excluded.last_seen_at)

@@ -97,7 +97,7 @@ CREATE UNIQUE INDEX review_item_open ON review_item (account_id, reason) WHERE s
 CREATE FUNCTION lock_people(
   p_locks bigint[], p_businesses smallint[], p_externals text[], p_kinds smallint[],
   p_indexes bytea[]
-) RETURNS bigint[] LANGUAGE plpgsql AS $$
+) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   k bigint;
   met bigint[];
@@ -105,15 +105,14 @@ BEGIN
   FOREACH k IN ARRAY p_locks LOOP
     PERFORM pg_advisory_xact_lock(k);
   END LOOP;
-  SELECT coalesce(array_agg(DISTINCT coalesce(m.merged_into, m.member_id)), '{}') INTO met
-    FROM member m WHERE m.member_id IN (
+  SELECT array_agg(DISTINCT coalesce(m.merged_into, m.member_id)) INTO met FROM (
       SELECT c.member_id FROM unnest(p_kinds, p_indexes) AS u (kind, digest)
         JOIN identifier_claim c ON c.kind = u.kind AND c.blind_index = u.digest
           AND c.closed_at IS NULL AND c.verified
       UNION ALL
       SELECT l.member_id FROM unnest(p_businesses, p_externals) AS u (business_id, external_id)
         JOIN account a ON a.business_id = u.business_id AND a.external_id = u.external_id
-        JOIN account_link l ON l.account_id = a.account_id AND upper_inf(l.valid));
+        JOIN account_link l ON l.account_id = a.account_id AND upper_inf(l.valid)
+    ) AS found JOIN member m USING (member_id);
   PERFORM 1 FROM member WHERE member_id = ANY (met) ORDER BY member_id FOR NO KEY UPDATE;
-  RETURN met;
 END $$;

@@ -1,0 +1,87 @@
+"""Reads on members: finding one by an identifier, and the accounts a member has."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.crypto.keyring import Keyring
+from hub.members.identifiers import Kind, identify, normaliser
+
+_CLAIMS = text("""
+SELECT DISTINCT coalesce(m.merged_into, m.member_id) AS member_id, c.verified
+FROM identifier_claim c JOIN member m USING (member_id)
+WHERE c.kind = :kind AND c.blind_index = ANY (CAST(:digests AS bytea[])) AND c.closed_at IS NULL
+""")
+
+_ACCOUNTS = text("""
+SELECT w.wanted, a.account_id, a.business_id, a.external_id, a.walk_in, a.created_at
+FROM unnest(CAST(:wanted AS bigint[])) AS w (wanted)
+JOIN member m ON m.member_id = w.wanted
+JOIN LATERAL (
+  SELECT coalesce(m.merged_into, m.member_id) AS born_id
+  UNION ALL
+  SELECT f.member_id FROM member f WHERE f.merged_into = coalesce(m.merged_into, m.member_id)
+) family ON true
+JOIN account_link l ON l.member_id = family.born_id AND upper_inf(l.valid)
+JOIN account a ON a.account_id = l.account_id
+ORDER BY a.account_id
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberAccount:
+    """A member's record at one business. Walk-in accounts are the hub's own: no external id."""
+
+    account_id: int
+    business_id: int
+    external_id: str | None
+    walk_in: bool
+    created_at: datetime
+
+
+async def find(db: AsyncConnection, *, kind: Kind, value: str, keyring: Keyring) -> int | None:
+    """Return the member whom an identifier leads to, for a search by staff; None for nobody.
+
+    The owner of a verified claim comes first; failing that, an unverified identifier leads to a
+    member if it points at one only. A merged-away member's identifiers lead to the survivor. A
+    phone number without a country code is read as in each of the group's countries.
+    """
+    regions: Sequence[str | None] = [None]
+    if kind is Kind.PHONE and not value.lstrip().startswith("+"):
+        regions = (await db.scalars(text("SELECT DISTINCT country FROM business"))).all()
+    normal = {normaliser(kind, region)(value) for region in regions} - {None}
+    digests = [
+        digest
+        for one in normal
+        if one is not None
+        for digest in identify(keyring, kind, one).digests
+    ]
+    if not digests:
+        return None
+    found = (await db.execute(_CLAIMS, {"kind": int(kind), "digests": digests})).all()
+    owners = {row.member_id for row in found if row.verified} or {row.member_id for row in found}
+    return owners.pop() if len(owners) == 1 else None
+
+
+async def accounts_of(
+    db: AsyncConnection, *, member_ids: Sequence[int]
+) -> dict[int, list[MemberAccount]]:
+    """Return each member's accounts, those of members merged into it included, oldest first.
+
+    A merged-away id yields the survivor's accounts. Unknown ids are left out.
+    """
+    accounts: dict[int, list[MemberAccount]] = {}
+    for row in await db.execute(_ACCOUNTS, {"wanted": list(dict.fromkeys(member_ids))}):
+        accounts.setdefault(row.wanted, []).append(
+            MemberAccount(
+                account_id=row.account_id,
+                business_id=row.business_id,
+                external_id=None if row.walk_in else row.external_id,
+                walk_in=row.walk_in,
+                created_at=row.created_at,
+            )
+        )
+    return accounts
