@@ -1,0 +1,79 @@
+"""Real PostgreSQL and real Valkey for every test that asks for them."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import NullPool
+
+from hub.db.engine import make_engine
+from tests.support import stack
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """A directory of this test process that the servers' user can reach."""
+    with stack.scratch_directory() as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def postgres_url(scratch: Path) -> Iterator[str]:
+    """The session's PostgreSQL: where databases are created, none of which a test should share."""
+    with stack.running_postgres(scratch / "postgres") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def template(postgres_url: str) -> str:
+    """The name of the database that was migrated once and is copied for each test."""
+    return stack.migrated_template(postgres_url)
+
+
+@pytest.fixture
+async def empty_database_url(postgres_url: str) -> AsyncIterator[str]:
+    """A database without any table, for tests of the migrations themselves."""
+    async with stack.fresh_database(postgres_url, "template0") as url:
+        yield url
+
+
+@pytest.fixture
+async def database_url(postgres_url: str, template: str) -> AsyncIterator[str]:
+    """A migrated database of the test's own."""
+    async with stack.fresh_database(postgres_url, template) as url:
+        yield url
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """An engine on `database_url`; each connection is real, none is pooled."""
+    made = make_engine(database_url, poolclass=NullPool)
+    try:
+        yield made
+    finally:
+        await made.dispose()
+
+
+@pytest.fixture
+async def db(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection in a transaction that is rolled back when the test ends."""
+    async with engine.connect() as connection, connection.begin() as transaction:
+        yield connection
+        await transaction.rollback()
+
+
+@pytest.fixture(scope="session")
+def valkey_url(scratch: Path) -> Iterator[str]:
+    """The session's Valkey; tests take `redis_url`."""
+    with stack.running_valkey(scratch / "valkey") as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(valkey_url: str) -> str:
+    """The session's Valkey, emptied."""
+    with redis.from_url(valkey_url) as client:
+        client.flushall()
+    return valkey_url

@@ -1,0 +1,89 @@
+"""The servers that tests run against: the embedded ones, without fsync, one pair per test process.
+
+A server per xdist worker costs about half a second and shares nothing, so that a test that kills
+or floods its server disturbs nobody.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+
+from hub.db.migrate import upgrade
+from hub.entrypoints.embedded import postgres, valkey
+
+TEMPLATE = "hub_template"
+
+
+@contextmanager
+def scratch_directory() -> Iterator[Path]:
+    """A short-lived directory that the servers' own user can reach, unlike pytest's."""
+    path = Path(tempfile.mkdtemp(prefix="hub-test-"))
+    path.chmod(0o711)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def running_postgres(base: Path) -> Iterator[str]:
+    """PostgreSQL for the length of a test session; yields its URL."""
+    server = postgres.start(base, durable=False, settings={"max_connections": "200"})
+    try:
+        yield server.url
+    finally:
+        server.stop()
+
+
+@contextmanager
+def running_valkey(base: Path) -> Iterator[str]:
+    """Valkey for the length of a test session; yields its URL."""
+    server = valkey.start(base, durable=False)
+    try:
+        yield server.url
+    finally:
+        server.stop()
+
+
+def database(url: str, name: str) -> str:
+    """Return the URL of another database of the same server."""
+    return f"{url.rsplit('/', 1)[0]}/{name}"
+
+
+def migrated_template(url: str) -> str:
+    """Create and migrate the session's template database; returns its name."""
+    asyncio.run(_create(url, TEMPLATE, "template0"))
+    upgrade(database(url, TEMPLATE))
+    return TEMPLATE
+
+
+@asynccontextmanager
+async def fresh_database(url: str, template: str) -> AsyncIterator[str]:
+    """A database of its own, as a copy of `template` (about 15 ms); yields its URL."""
+    name = f"test_{uuid4().hex}"
+    await _create(url, name, template)
+    try:
+        yield database(url, name)
+    finally:
+        async with _maintenance(url) as connection:
+            await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _create(url: str, name: str, template: str) -> None:
+    async with _maintenance(url) as connection:
+        await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+
+
+@asynccontextmanager
+async def _maintenance(url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(database(url, "postgres"))
+    try:
+        yield connection
+    finally:
+        await connection.close()
