@@ -1,0 +1,210 @@
+"""Reads of settlement: periods, their lines, their totals and their statements.
+
+Amounts in `*_minor` are integer minor units; `exact`, `rounding` and `amount` are exact decimals in
+major units.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.errors import NotFound
+from hub.settlement.netting import Bilateral, Net
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """A settlement period; `starts_on` and `ends_on` are business dates, both inclusive."""
+
+    period_id: int
+    code: str
+    starts_on: date
+    ends_on: date
+    state: str
+    opened_at: datetime
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obligation:
+    """What one consumed lot obliges its issuer to pay the acceptor; negative when given back.
+
+    `tx_id` and `seq` lead to the receipt; `account_id` is the acting account, never a person.
+    """
+
+    tx_id: int
+    seq: int
+    account_id: int
+    issuer_id: int
+    acceptor_id: int
+    points: int
+    rate: Decimal
+    amount: Decimal
+    currency: str
+    business_date: date
+    occurred_at: datetime
+    posted_at: datetime
+    late: bool
+    agreement_id: int
+
+    @property
+    def cursor(self) -> tuple[date, int, int]:
+        """Return the line's place in its period, to go on from."""
+        return self.business_date, self.tx_id, self.seq
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """What an issuer owes an acceptor: the lines' exact sum plus `rounding` is `gross_minor`."""
+
+    issuer_id: int
+    acceptor_id: int
+    currency: str
+    lines: int
+    points: int
+    exact: Decimal
+    rounding: Decimal
+    gross_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """A business's statement as it was issued; `sha256` is that of `csv`."""
+
+    period_id: int
+    business_id: int
+    created_at: datetime
+    sha256: bytes
+    csv: bytes
+
+
+_PERIOD = """
+SELECT period_id, code, starts_on, ends_on, state, opened_at, closed_at FROM settlement_period"""
+
+
+async def periods(db: AsyncConnection, *, limit: int = 100) -> list[Period]:
+    """Return the latest periods, newest first."""
+    rows = await db.execute(
+        text(f"{_PERIOD} ORDER BY starts_on DESC LIMIT :limit"), {"limit": limit}
+    )
+    return [Period(**row._asdict()) for row in rows]
+
+
+async def period_by_code(db: AsyncConnection, code: str) -> Period:
+    """Return the period called `code`; raises NotFound."""
+    row = (await db.execute(text(f"{_PERIOD} WHERE code = :code"), {"code": code})).first()
+    if row is None:
+        raise NotFound(f"there is no settlement period {code!r}", period=code)
+    return Period(**row._asdict())
+
+
+async def period_by_id(db: AsyncConnection, period_id: int) -> Period:
+    """Return a period; raises NotFound."""
+    row = (await db.execute(text(f"{_PERIOD} WHERE period_id = :id"), {"id": period_id})).first()
+    if row is None:
+        raise NotFound(f"there is no settlement period {period_id}", period=period_id)
+    return Period(**row._asdict())
+
+
+async def obligations(
+    db: AsyncConnection,
+    *,
+    period_id: int,
+    business_id: int | None = None,
+    first: int,
+    after: tuple[date, int, int] | None = None,
+) -> list[Obligation]:
+    """Return up to `first` lines of a closed period after the cursor, by date and receipt.
+
+    With a `business_id`, only those in which it is issuer or acceptor.
+    """
+    conditions = ["period_id = :period_id"]
+    facts: dict[str, Any] = {"period_id": period_id, "first": first}
+    if business_id is not None:
+        conditions.append(":business_id IN (issuer_id, acceptor_id)")
+        facts["business_id"] = business_id
+    if after is not None:
+        conditions.append("(business_date, tx_id, seq) > (:after_date, :after_tx, :after_seq)")
+        facts |= dict(zip(("after_date", "after_tx", "after_seq"), after, strict=True))
+    rows = await db.execute(
+        text(f"""
+          SELECT tx_id, seq, account_id, issuer_id, acceptor_id, points, rate, amount, currency,
+            business_date, occurred_at, posted_at, late, agreement_id
+          FROM obligation WHERE {" AND ".join(conditions)}
+          ORDER BY business_date, tx_id, seq LIMIT :first"""),  # noqa: S608 - no input in it
+        facts,
+    )
+    return [Obligation(**row._asdict()) for row in rows]
+
+
+async def totals(db: AsyncConnection, *, period_ids: Sequence[int]) -> dict[int, list[Total]]:
+    """Return the gross totals of each period."""
+    rows = await _of_periods(
+        db,
+        """SELECT period_id, issuer_id, acceptor_id, currency, lines, points, exact, rounding,
+             gross_minor
+           FROM settlement_gross WHERE period_id = ANY(CAST(:ids AS integer[]))
+           ORDER BY period_id, issuer_id, acceptor_id, currency""",
+        period_ids,
+    )
+    return {period_id: [Total(**facts) for facts in found] for period_id, found in rows.items()}
+
+
+async def bilaterals(
+    db: AsyncConnection, *, period_ids: Sequence[int]
+) -> dict[int, list[Bilateral]]:
+    """Return the bilateral positions of each period."""
+    rows = await _of_periods(
+        db,
+        """SELECT period_id, debtor_id, creditor_id, currency, owed_minor, counter_minor
+           FROM bilateral WHERE period_id = ANY(CAST(:ids AS integer[]))
+           ORDER BY period_id, debtor_id, creditor_id, currency""",
+        period_ids,
+    )
+    return {period_id: [Bilateral(**facts) for facts in found] for period_id, found in rows.items()}
+
+
+async def net_positions(db: AsyncConnection, *, period_ids: Sequence[int]) -> dict[int, list[Net]]:
+    """Return the net positions of each period; per currency they sum to zero."""
+    rows = await _of_periods(
+        db,
+        """SELECT period_id, business_id, currency, net_minor
+           FROM net_position WHERE period_id = ANY(CAST(:ids AS integer[]))
+           ORDER BY period_id, business_id, currency""",
+        period_ids,
+    )
+    return {period_id: [Net(**facts) for facts in found] for period_id, found in rows.items()}
+
+
+async def _of_periods(
+    db: AsyncConnection, query: str, period_ids: Sequence[int]
+) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {period_id: [] for period_id in period_ids}
+    for row in await db.execute(text(query), {"ids": list(period_ids)}):
+        facts = row._asdict()
+        found[facts.pop("period_id")].append(facts)
+    return found
+
+
+async def statement(db: AsyncConnection, *, period_id: int, business_id: int) -> Statement:
+    """Return a business's statement; raises NotFound while the period is not closed."""
+    row = (
+        await db.execute(
+            text("""
+              SELECT period_id, business_id, created_at, sha256, csv FROM statement
+              WHERE period_id = :period_id AND business_id = :business_id"""),
+            {"period_id": period_id, "business_id": business_id},
+        )
+    ).first()
+    if row is None:
+        raise NotFound(
+            "there is no such statement: a period is stated once it is closed",
+            period=period_id,
+            business_id=business_id,
+        )
+    return Statement(**row._asdict())

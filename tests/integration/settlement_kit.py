@@ -1,0 +1,152 @@
+"""A small group with a ledger to settle: what the settlement tests share."""
+
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.ledger.codes import Outcome
+from hub.ledger.post import EarnRequest, post_clawback, post_earns
+from hub.points.redeem import redeem
+from hub.points.restore import restore
+from hub.programme.apply import (
+    AgreementConfig,
+    BusinessConfig,
+    GroupConfig,
+    ProgrammeConfig,
+    apply,
+)
+from hub.programme.queries import businesses
+
+KINDS = {"retail": "retail", "hotel": "hotel", "dining": "dining"}
+
+
+def noon(day: date) -> datetime:
+    return datetime.combine(day, time(12), UTC)
+
+
+def agreement(
+    issuer: str,
+    acceptor: str,
+    rate: str | None,
+    *,
+    since: date = date(2026, 1, 1),
+    currency: str = "CNY",
+) -> AgreementConfig:
+    return AgreementConfig(
+        issuer=issuer,
+        acceptor=acceptor,
+        effective_from=since,
+        rate_per_point=None if rate is None else Decimal(rate),
+        currency=currency,
+    )
+
+
+async def make_group(
+    db: AsyncConnection, agreements: list[AgreementConfig], *, currency: str = "CNY"
+) -> dict[str, int]:
+    """Configure three businesses and return their ids by code."""
+    config = ProgrammeConfig(
+        group=GroupConfig(name="Three Rivers", time_zone="Asia/Shanghai", currency="CNY"),
+        businesses=[
+            BusinessConfig(
+                code=code,
+                name=code.title(),
+                kind=kind,
+                legal_entity=f"{code}-ltd",
+                legal_name=f"{code} Ltd",
+                currency=currency,
+                country="CN",
+                time_zone="Asia/Shanghai",
+            )
+            for code, kind in KINDS.items()
+        ],
+        agreements=agreements,
+    )
+    await apply(db, config=config)
+    return {business.code: business.business_id for business in await businesses(db)}
+
+
+class Tills:
+    """Posts what happens in the shops; every request gets a key of its own."""
+
+    def __init__(self, db: AsyncConnection, ids: dict[str, int]) -> None:
+        self.db = db
+        self.ids = ids
+        self._keys = 0
+
+    def _key(self) -> str:
+        self._keys += 1
+        return f"receipt-{self._keys}"
+
+    async def issue(
+        self,
+        issuer: str,
+        member_id: int,
+        points: int,
+        day: date,
+        *,
+        cost: str = "0.008",
+        expires_on: date | None = None,
+    ) -> int:
+        request = EarnRequest(
+            business_id=self.ids[issuer],
+            idempotency_key=self._key(),
+            member_id=member_id,
+            account_id=member_id * 10,
+            points=points,
+            qualifying=0,
+            rule_id=None,
+            cost_rate=Decimal(cost),
+            expires_on=expires_on,
+            occurred_at=noon(day),
+            business_date=day,
+        )
+        (tx_id,) = (await post_earns(self.db, [request])).values()
+        return tx_id
+
+    async def redeem(self, acceptor: str, member_id: int, points: int, day: date) -> int:
+        answer = await redeem(
+            self.db,
+            business_id=self.ids[acceptor],
+            member_id=member_id,
+            points=points,
+            idempotency_key=self._key(),
+            occurred_at=noon(day),
+            business_date=day,
+        )
+        assert answer.outcome is Outcome.POSTED
+        return answer.tx_id
+
+    async def restore(
+        self, acceptor: str, member_id: int, redemption_tx: int, points: int, day: date
+    ) -> int:
+        answer = await restore(
+            self.db,
+            business_id=self.ids[acceptor],
+            member_id=member_id,
+            redemption_tx=redemption_tx,
+            points=points,
+            idempotency_key=self._key(),
+            occurred_at=noon(day),
+            business_date=day,
+        )
+        assert answer.outcome is Outcome.POSTED
+        return answer.tx_id
+
+    async def claw_back(
+        self, issuer: str, member_id: int, earn_tx: int, points: int, day: date
+    ) -> None:
+        answer = await post_clawback(
+            self.db,
+            business_id=self.ids[issuer],
+            idempotency_key=self._key(),
+            member_id=member_id,
+            account_id=member_id * 10,
+            earn_tx=earn_tx,
+            points=points,
+            qualifying=0,
+            occurred_at=noon(day),
+            business_date=day,
+        )
+        assert (answer.outcome, answer.shortfall) == (Outcome.POSTED, 0)
