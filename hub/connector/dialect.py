@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from hub.clock import business_date
 from hub.connector.canonical import Hint, HintType, Line, LineKind
-from hub.connector.plug import Connection, SignatureInvalid
+from hub.connector.plug import Connection, RateBudget, SignatureInvalid
 from hub.errors import Malformed
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,6 +37,7 @@ class DialectConfig(BaseModel):
     `base_url` is the upstream's API that the host's client asks. `verifies` lists the hints that
     this business proves itself (a code sent to the phone, a passport at the desk) before it types
     them into its system: no system says so in its payloads, and without proof a hint links nobody.
+    `rate_budget` replaces the dialect's own where the upstream grants this credential another.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -45,6 +46,7 @@ class DialectConfig(BaseModel):
     access_token: SecretStr | None = None
     outlets: Mapping[str, Outlet] = Field(default_factory=dict)
     verifies: frozenset[HintType] = frozenset()
+    rate_budget: RateBudget | None = None
 
 
 class Read(BaseModel):
