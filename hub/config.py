@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     graphiql: bool = True
     log_level: str = "info"
     pool_size: int = 8
+    lease_seconds: int = 30
 
     @property
     def keyring_path(self) -> Path:

@@ -11,6 +11,7 @@ class HubError(Exception):
     """Anything the hub says no to, with a stable code and facts for the caller."""
 
     code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, **facts: object) -> None:
         super().__init__(message)
@@ -50,6 +51,7 @@ class Unavailable(HubError):
     """Something the hub depends on does not answer; retry later."""
 
     code = "unavailable"
+    retryable = True
 
 
 class Malformed(HubError):

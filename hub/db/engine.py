@@ -27,6 +27,7 @@ def make_engine(database_url: str, *, pool_size: int = 8, **options: Any) -> Asy
         pool = {}
     return create_async_engine(
         async_url(database_url),
+        hide_parameters=True,  # parameters name people; errors are logged
         json_serializer=_dumps,
         json_deserializer=orjson.loads,
         **pool,

@@ -1,7 +1,5 @@
 """Clawback: take back what a refunded sale had earned, with the rule and rate it earned by."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
 import orjson
@@ -12,16 +10,8 @@ from hub.errors import NotFound
 from hub.ledger.codes import Kind
 from hub.ledger.post import Answer, post_clawback
 from hub.points.answers import same_request
-from hub.points.undo import Undone, undo
+from hub.points.undo import Refunded, undone
 from hub.programme.earning import EarnedLine
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Basis:
-    total_minor: int
-    earned: list[EarnedLine]
-    undone: dict[str, Undone]
-    refunded_minor: int
 
 
 async def clawback(
@@ -31,30 +21,44 @@ async def clawback(
     member_id: int,
     account_id: int,
     earn_tx: int,
-    refunded_net: Mapping[str, int],
-    unallocated_minor: int,
-    amount_minor: int,
+    refund: Refunded | None,
     idempotency_key: str,
     occurred_at: datetime,
     business_date: date,
 ) -> Answer:
     """Undo the refunded part of an earn: from its own lot, then from others of the same issuer.
 
-    `refunded_net` is net minor units by sold line, `unallocated_minor` what was refunded without
-    naming lines, `amount_minor` the whole refund. What has been spent meanwhile is the answer's
-    `shortfall`. Several refunds of one sale take back, together, never more than it earned, and
-    exactly that when all of it is refunded. Raises NotFound when `earn_tx` is no earn of the
-    member, Conflict when the key was used for another request.
+    `refund=None` undoes all of it (a voided sale). What has been spent meanwhile is the answer's
+    `shortfall`. All refunds of a sale together take back what they undo together, whatever their
+    order, never more than it earned and exactly that once all of it is refunded. Raises NotFound
+    when `earn_tx` is no earn of the member, Conflict when the key was used for another request.
     """
-    basis = await _basis(db, member_id, earn_tx, idempotency_key, business_id)
-    changes = undo(
-        basis.earned,
-        basis.undone,
-        refunded_net=refunded_net,
-        unallocated_minor=unallocated_minor,
-        left_minor=basis.total_minor - basis.refunded_minor,
+    await db.execute(
+        text("SELECT 1 FROM balance WHERE member_id = :m ORDER BY unit FOR UPDATE"),
+        {"m": member_id},
     )
-    points = sum(change.points for change in changes)
+    sale = (
+        await db.execute(
+            text("SELECT total_minor, lines FROM earn_basis WHERE member_id = :m AND tx_id = :t"),
+            {"m": member_id, "t": earn_tx},
+        )
+    ).first()
+    if sale is None:
+        raise NotFound(f"transaction {earn_tx} is no earn of this member", field="earn_tx")
+    this = refund or Refunded(
+        nets={}, unallocated_minor=sale.total_minor, amount_minor=sale.total_minor
+    )
+    earlier, taken_points, taken_qualifying = await _earlier(
+        db, member_id, earn_tx, business_id, idempotency_key
+    )
+    points, qualifying = undone(
+        [EarnedLine(**line) for line in sale.lines],
+        total_minor=sale.total_minor,
+        refunds=[*earlier, this],
+    )
+    # Flooring can make one line's share shrink by a point as another's grows: never give back.
+    points = max(0, points - taken_points)
+    qualifying = max(0, qualifying - taken_qualifying)
     answer = await post_clawback(
         db,
         business_id=business_id,
@@ -63,21 +67,26 @@ async def clawback(
         account_id=account_id,
         earn_tx=earn_tx,
         points=points,
-        qualifying=sum(change.qualifying for change in changes),
+        qualifying=qualifying,
         occurred_at=occurred_at,
         business_date=business_date,
     )
     if not answer.replayed:
         await db.execute(
             text("""
-              INSERT INTO refund_basis (member_id, earn_tx, tx_id, amount_minor, lines)
-              VALUES (:member_id, :earn_tx, :tx_id, :amount_minor, CAST(:lines AS jsonb))"""),
+              INSERT INTO refund_basis (member_id, earn_tx, tx_id, amount_minor,
+                unallocated_minor, points, qualifying, nets)
+              VALUES (:member_id, :earn_tx, :tx_id, :amount_minor, :unallocated_minor, :points,
+                :qualifying, CAST(:nets AS jsonb))"""),
             {
                 "member_id": member_id,
                 "earn_tx": earn_tx,
                 "tx_id": answer.tx_id,
-                "amount_minor": amount_minor,
-                "lines": orjson.dumps([asdict(change) for change in changes]).decode(),
+                "amount_minor": this.amount_minor,
+                "unallocated_minor": this.unallocated_minor,
+                "points": points,
+                "qualifying": qualifying,
+                "nets": orjson.dumps(this.nets).decode(),
             },
         )
     return same_request(
@@ -85,48 +94,32 @@ async def clawback(
     )
 
 
-async def _basis(
-    db: AsyncConnection, member_id: int, earn_tx: int, idempotency_key: str, business_id: int
-) -> _Basis:
-    """Read the earn and what other refunds undid of it, behind the member's lock.
+async def _earlier(
+    db: AsyncConnection, member_id: int, earn_tx: int, business_id: int, idempotency_key: str
+) -> tuple[list[Refunded], int, int]:
+    """Return the refunds posted before this one, and the points they made due.
 
-    The refund's own earlier posting, if any, is left out: a replay computes what it computed then.
+    When this refund itself was posted before, only what preceded it counts: a replay computes
+    what it computed then.
     """
-    await db.execute(
-        text("SELECT 1 FROM balance WHERE member_id = :m ORDER BY unit FOR UPDATE"),
-        {"m": member_id},
-    )
-    row = (
-        await db.execute(
-            text("SELECT total_minor, lines FROM earn_basis WHERE member_id = :m AND tx_id = :t"),
-            {"m": member_id, "t": earn_tx},
-        )
-    ).first()
-    if row is None:
-        raise NotFound(f"transaction {earn_tx} is no earn of this member", field="earn_tx")
-    refunds = await db.execute(
+    rows = await db.execute(
         text("""
-          SELECT amount_minor, lines FROM refund_basis r
+          SELECT amount_minor, unallocated_minor, points, qualifying, nets FROM refund_basis
           WHERE member_id = :m AND earn_tx = :t AND tx_id < coalesce((
             SELECT tx_id FROM ledger_transaction
             WHERE business_id = :b AND idempotency_key = :k), 9223372036854775807)"""),
         {"m": member_id, "t": earn_tx, "b": business_id, "k": idempotency_key},
     )
-    undone: dict[str, Undone] = {}
-    refunded = 0
-    for refund in refunds:
-        refunded += refund.amount_minor
-        for part in refund.lines:
-            before = undone.get(part["id"])
-            undone[part["id"]] = Undone(
-                id=part["id"],
-                net=part["net"] + (before.net if before else 0),
-                points=part["points"] + (before.points if before else 0),
-                qualifying=part["qualifying"] + (before.qualifying if before else 0),
+    refunds: list[Refunded] = []
+    points = qualifying = 0
+    for row in rows:
+        refunds.append(
+            Refunded(
+                nets=row.nets,
+                unallocated_minor=row.unallocated_minor,
+                amount_minor=row.amount_minor,
             )
-    return _Basis(
-        total_minor=row.total_minor,
-        earned=[EarnedLine(**line) for line in row.lines],
-        undone=undone,
-        refunded_minor=refunded,
-    )
+        )
+        points += row.points
+        qualifying += row.qualifying
+    return refunds, points, qualifying

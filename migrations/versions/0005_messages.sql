@@ -8,11 +8,13 @@ CREATE TABLE outbox_message (
   available_at timestamptz NOT NULL,
   sent_at timestamptz,
   attempts smallint NOT NULL DEFAULT 0,
-  last_error text
+  last_error text,
+  dead_at timestamptz
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE outbox_message IS
   'A message lives until its work commits: the worker deletes it in the same transaction';
-CREATE INDEX outbox_message_unsent ON outbox_message (available_at, message_id) WHERE sent_at IS NULL;
+CREATE INDEX outbox_message_unsent ON outbox_message (available_at, message_id)
+  WHERE sent_at IS NULL AND dead_at IS NULL;
 
 -- One row per job and slot: of several schedulers exactly one fires each slot.
 CREATE TABLE job_run (
@@ -26,14 +28,10 @@ CREATE TABLE connection (
   code text NOT NULL UNIQUE CHECK (code ~ '^[a-z][a-z0-9-]{0,62}$'),
   business_id smallint NOT NULL REFERENCES business,
   connector text NOT NULL,
-  base_url text,
-  config jsonb NOT NULL DEFAULT '{}',
-  secrets bytea NOT NULL,
-  trusts text[] NOT NULL DEFAULT '{}',
+  settings bytea NOT NULL,
   active boolean NOT NULL DEFAULT true
 );
-COMMENT ON COLUMN connection.trusts IS
-  'kinds of identifier that this business verifies before it enters them, e.g. phone';
+COMMENT ON COLUMN connection.settings IS 'configuration and secrets, sealed';
 
 CREATE TABLE delivery (
   delivery_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -58,6 +56,7 @@ CREATE INDEX delivery_unfinished ON delivery (state, delivery_id) WHERE state IN
 CREATE TABLE business_fact (
   connection_id smallint NOT NULL REFERENCES connection,
   kind text NOT NULL,
+  type text NOT NULL,
   source_id text COLLATE "C" NOT NULL,
   entity text NOT NULL,
   entity_id text COLLATE "C" NOT NULL,
@@ -67,11 +66,12 @@ CREATE TABLE business_fact (
   tx_id bigint,
   waits_for_kind text,
   waits_for_id text COLLATE "C",
-  event bytea,
+  undo jsonb,
   posted_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (connection_id, kind, source_id)
 );
-COMMENT ON COLUMN business_fact.event IS 'the canonical event, sealed, while it waits; then NULL';
+COMMENT ON COLUMN business_fact.undo IS 'what a waiting refund is to undo, once its sale is there';
+COMMENT ON COLUMN business_fact.tx_id IS 'its ledger transaction; NULL: it moved no points';
 CREATE INDEX business_fact_entity ON business_fact (connection_id, entity, entity_id);
 CREATE INDEX business_fact_waiting ON business_fact (connection_id, waits_for_kind, waits_for_id)
   WHERE waits_for_kind IS NOT NULL;

@@ -1,0 +1,125 @@
+"""The scheduler: relays the outbox to the broker, sweeps what got lost, fires what is due.
+
+Any number may run at once. Everything it knows is in PostgreSQL.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hub.clock import now
+from hub.config import Settings
+from hub.db.engine import make_engine
+from hub.errors import NotFound
+from hub.jobs.broker import make_broker, wake
+from hub.jobs.schedule import Job, fire_due
+from hub.jobs.wake import WakeUps
+from hub.outbox.messages import claim, sweep
+from hub.programme.queries import programme
+
+RELAY_LIMIT = 500
+BATCH = 100
+POLL_SECONDS = 1.0
+SWEEP_SECONDS = 5.0
+TICK_SECONDS = 10.0
+
+JOBS = (
+    Job("settlement.open_month", "1 0 * * *"),
+    Job("points.expire", "10 0 * * *"),
+    Job("points.lapse", "* * * * *"),
+)
+
+log = structlog.get_logger(__name__)
+
+
+class Scheduler:
+    """The three loops of one scheduler process."""
+
+    def __init__(self, engine: AsyncEngine, settings: Settings) -> None:
+        self._engine = engine
+        self._lease_seconds = settings.lease_seconds
+        self._redis = Redis.from_url(settings.require_redis_url())
+        self._broker = make_broker(settings.require_redis_url())
+        self._wake_ups = WakeUps(self._redis)
+
+    async def run(self) -> None:
+        """Run until cancelled. A failure of one round is logged, and the next round tries again."""
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._wake_ups.listen())
+            loops.create_task(self._forever(self._relay, pause=self._until_woken))
+            loops.create_task(self._forever(self._sweep, pause=_seconds(SWEEP_SECONDS)))
+            loops.create_task(self._forever(self._fire, pause=_seconds(TICK_SECONDS)))
+
+    async def aclose(self) -> None:
+        """Close the connections to the broker."""
+        await self._redis.aclose()
+        self._broker.close()
+
+    async def _forever(
+        self, step: Callable[[], Awaitable[None]], pause: Callable[[], Awaitable[None]]
+    ) -> None:
+        while True:
+            try:
+                await step()
+            except (SQLAlchemyError, RedisError, OSError) as failure:
+                log.warning("round_failed", step=step.__name__, error=type(failure).__name__)
+                await asyncio.sleep(1)
+            await pause()
+
+    async def _until_woken(self) -> None:
+        await self._wake_ups.wait(at_most_seconds=POLL_SECONDS)
+
+    async def _relay(self) -> None:
+        """Send everything that is due. The broker has the ids before the commit: see `claim`."""
+        while await self.relay_once() == RELAY_LIMIT:
+            pass
+
+    async def relay_once(self) -> int:
+        """Send up to RELAY_LIMIT messages, grouped into batches; returns how many."""
+        async with self._engine.begin() as db:
+            claimed = await claim(db, now=now(), limit=RELAY_LIMIT)
+            by_actor: dict[str, list[int]] = defaultdict(list)
+            for message in claimed:
+                by_actor[message.actor].append(message.message_id)
+            for actor, ids in by_actor.items():
+                for start in range(0, len(ids), BATCH):
+                    batch = ids[start : start + BATCH]
+                    await asyncio.to_thread(wake, self._broker, actor=actor, message_ids=batch)
+        return len(claimed)
+
+    async def _sweep(self) -> None:
+        async with self._engine.begin() as db:
+            overdue = await sweep(db, now=now(), lease_seconds=self._lease_seconds)
+        if overdue:
+            log.info("swept", messages=overdue)
+
+    async def _fire(self) -> None:
+        async with self._engine.begin() as db:
+            try:
+                zone = (await programme(db)).time_zone
+            except NotFound:
+                return  # no group is configured yet: nothing can be due
+            fired = await fire_due(db, jobs=JOBS, now=now(), time_zone=zone)
+        if fired:
+            log.info("fired", jobs=fired)
+
+
+def _seconds(pause: float) -> Callable[[], Awaitable[None]]:
+    return lambda: asyncio.sleep(pause)
+
+
+async def serve(settings: Settings) -> None:
+    """Run a scheduler until cancelled."""
+    engine = make_engine(settings.require_database_url(), pool_size=4)
+    scheduler = Scheduler(engine, settings)
+    try:
+        await scheduler.run()
+    finally:
+        await scheduler.aclose()
+        await engine.dispose()

@@ -1,0 +1,97 @@
+"""The actor that works on accepted deliveries. It is an edge: it commits."""
+
+from collections.abc import Sequence
+
+import dramatiq
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.clock import now
+from hub.errors import HubError
+from hub.intake.accept import PROCESS
+from hub.intake.connections import Switchboard
+from hub.intake.deliveries import close_as, keep_snapshots, open_all
+from hub.intake.hydrate import Hydrator, serialise
+from hub.intake.process import process
+from hub.jobs.actors import attempt_each, describe
+from hub.jobs.broker import QUEUE
+from hub.jobs.runtime import Runtime, runtime
+from hub.outbox.messages import fail, peek, take
+
+
+class Undeliverable(HubError):
+    """A delivery whose work failed, again and again, for a reason that is not in its payload."""
+
+    code = "internal"
+
+
+class Intake:
+    """What one process keeps between batches: known connections and upstream clients."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._switchboard = Switchboard(runtime.keyring)
+        self._hydrator = Hydrator()
+
+    async def aclose(self) -> None:
+        """Close the upstream clients."""
+        await self._hydrator.aclose()
+
+    async def run(self, message_ids: Sequence[int]) -> None:
+        """Work on the deliveries that these messages ask for."""
+        await attempt_each(self._runtime, message_ids, self._attempt, _bury)
+
+    async def _attempt(self, message_ids: Sequence[int]) -> None:
+        """Open, complete from upstream while no lock is held, then post all in one transaction.
+
+        What an upstream cannot give yet is postponed; the rest of the batch goes on.
+        """
+        engine, keyring = self._runtime.engine, self._runtime.keyring
+        async with engine.begin() as db:
+            asked = {m.reference: m.message_id for m in await peek(db, message_ids)}
+            opened = await open_all(
+                db,
+                delivery_ids=list(asked),
+                switchboard=self._switchboard,
+                keyring=keyring,
+                now=now(),
+            )
+        await self._hydrator.hydrate(opened)
+        async with engine.begin() as db:
+            ready = [d for d in opened if d.postponed is None]
+            taken = await take(db, [asked[d.delivery_id] for d in ready])
+            mine = {message.reference for message in taken}
+            ready = [d for d in ready if d.delivery_id in mine]
+            for delivery in opened:
+                if delivery.fetched:
+                    await keep_snapshots(
+                        db,
+                        delivery_id=delivery.delivery_id,
+                        snapshots=serialise(delivery.snapshots),
+                        keyring=keyring,
+                    )
+                if delivery.postponed is not None:
+                    await fail(
+                        db,
+                        message_id=asked[delivery.delivery_id],
+                        error=describe(delivery.postponed),
+                        now=now(),
+                        retry_after_seconds=delivery.postponed.retry_after_seconds,
+                    )
+            await process(db, deliveries=ready, now=now(), keyring=keyring)
+
+
+async def _bury(db: AsyncConnection, delivery_id: int, failure: Exception) -> None:
+    verdict = failure if isinstance(failure, HubError) else Undeliverable(describe(failure))
+    await close_as(db, delivery_id=delivery_id, verdict=verdict, now=now())
+
+
+_intake: Intake | None = None
+
+
+@dramatiq.actor(actor_name=PROCESS, queue_name=QUEUE)
+async def process_deliveries(message_ids: list[int]) -> None:
+    """Work on accepted deliveries; the ids are the outbox's."""
+    global _intake  # noqa: PLW0603  (one per process, as its event loop is)
+    if _intake is None:
+        _intake = Intake(runtime())
+    await _intake.run(message_ids)

@@ -1,0 +1,132 @@
+"""Configured connections: which connector speaks for which business, with which secrets."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.connector import Connection, Connector, connector, read_as
+from hub.crypto.delivery import open_sealed, seal
+from hub.crypto.keyring import Keyring
+from hub.errors import NotFound
+from hub.programme.queries import business_by_code
+
+_FRESH = timedelta(seconds=5)
+
+
+class ConnectionConfig(BaseModel):
+    """A connection as it is configured. `secrets`: the current one first, then the previous."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    code: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")
+    business: str
+    connector: str
+    secrets: list[str] = Field(min_length=1)
+    config: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wired:
+    """A connection with everything the host needs: its connector, business and configuration."""
+
+    connection_id: int
+    code: str
+    business_id: int
+    legal_entity_id: int
+    country: str
+    connector: Connector
+    plug: Connection
+
+
+async def connect(db: AsyncConnection, *, config: ConnectionConfig, keyring: Keyring) -> None:
+    """Add a connection, or change its configuration and secrets.
+
+    Raises NotFound for an unknown business or connector and Malformed, naming the field, when the
+    connector's own configuration is wrong.
+    """
+    business = await business_by_code(db, config.business)
+    read_as(connector(config.connector).spec.config, config.config)
+    settings = orjson.dumps({"config": config.config, "secrets": config.secrets})
+    await db.execute(
+        text("""
+          INSERT INTO connection (code, business_id, connector, settings)
+          VALUES (:code, :business_id, :connector, :settings)
+          ON CONFLICT (code) DO UPDATE SET business_id = excluded.business_id,
+            connector = excluded.connector, settings = excluded.settings, active = true"""),
+        {
+            "code": config.code,
+            "business_id": business.business_id,
+            "connector": config.connector,
+            "settings": seal(keyring, settings, context=_place(config.code)),
+        },
+    )
+
+
+class Switchboard:
+    """The active connections, read anew when they are older than a few seconds."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._read_at: datetime | None = None
+        self._by_code: dict[str, Wired] = {}
+        self._by_id: dict[int, Wired] = {}
+
+    async def by_code(self, db: AsyncConnection, code: str, *, now: datetime) -> Wired:
+        """Return the active connection called `code`; raises NotFound."""
+        await self._refresh(db, now)
+        if code not in self._by_code:
+            raise NotFound(f"there is no connection {code!r}", connection=code)
+        return self._by_code[code]
+
+    async def by_id(self, db: AsyncConnection, connection_id: int, *, now: datetime) -> Wired:
+        """Return a connection, active or not: what was accepted is still worked on."""
+        await self._refresh(db, now)
+        return self._by_id[connection_id]
+
+    async def _refresh(self, db: AsyncConnection, now: datetime) -> None:
+        if self._read_at is not None and now - self._read_at < _FRESH:
+            return
+        rows = await db.execute(
+            text("""
+              SELECT c.connection_id, c.code, c.business_id, c.connector, c.settings, c.active,
+                b.legal_entity_id, b.country, b.currency, b.time_zone, b.day_starts_at_hour
+              FROM connection c JOIN business b USING (business_id)""")
+        )
+        active: dict[str, Wired] = {}
+        known: dict[int, Wired] = {}
+        for row in rows:
+            wired = _wire(row, self._keyring)
+            known[row.connection_id] = wired
+            if row.active:
+                active[row.code] = wired
+        self._by_code, self._by_id, self._read_at = active, known, now
+
+
+def _wire(row: Any, keyring: Keyring) -> Wired:
+    settings = orjson.loads(open_sealed(keyring, row.settings, context=_place(row.code)))
+    dialect = connector(row.connector)
+    return Wired(
+        connection_id=row.connection_id,
+        code=row.code,
+        business_id=row.business_id,
+        legal_entity_id=row.legal_entity_id,
+        country=row.country,
+        connector=dialect,
+        plug=Connection(
+            connection_id=row.code,
+            config=read_as(dialect.spec.config, settings["config"]),
+            secrets=settings["secrets"],
+            time_zone=row.time_zone,
+            currency=row.currency,
+            day_starts_at_hour=row.day_starts_at_hour,
+        ),
+    )
+
+
+def _place(code: str) -> str:
+    return f"connection|settings|{code}"

@@ -1,0 +1,134 @@
+"""Stored deliveries: opened for work, and closed with what came of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.connector import NotYet, Refused, SourceEvent, parse_json
+from hub.crypto.delivery import open_sealed, seal
+from hub.crypto.keyring import Keyring
+from hub.errors import HubError
+from hub.intake.accept import BODY_CONTEXT
+from hub.intake.connections import Switchboard, Wired
+
+SNAPSHOTS_CONTEXT = "delivery|snapshots"
+
+
+@dataclass(slots=True, kw_only=True)
+class Opened:
+    """A delivery in the clear, with its events once decoded, or why it has none."""
+
+    delivery_id: int
+    wired: Wired
+    topic: str | None
+    body: bytes
+    received_at: datetime
+    snapshots: dict[str, Any]
+    events: list[SourceEvent] = field(default_factory=list)
+    verdict: HubError | None = None
+    fetched: bool = False
+    postponed: NotYet | None = None
+
+    def decode(self) -> None:
+        """Read the body; a HubError is kept as the verdict."""
+        try:
+            self.events = list(self.wired.connector.decode(self.body, self.topic))
+        except HubError as said:
+            self.verdict = said
+
+
+async def open_all(
+    db: AsyncConnection,
+    *,
+    delivery_ids: Sequence[int],
+    switchboard: Switchboard,
+    keyring: Keyring,
+    now: datetime,
+) -> list[Opened]:
+    """Read, decrypt and decode pending deliveries, in the order of their arrival."""
+    rows = await db.execute(
+        text("""
+          SELECT delivery_id, connection_id, topic, body, snapshots, received_at FROM delivery
+          WHERE delivery_id = ANY(CAST(:ids AS bigint[])) AND state = 'pending'
+          ORDER BY delivery_id"""),
+        {"ids": list(delivery_ids)},
+    )
+    opened = []
+    for row in rows.all():
+        wired = await switchboard.by_id(db, row.connection_id, now=now)
+        snapshots = {}
+        if row.snapshots is not None:
+            place = f"{SNAPSHOTS_CONTEXT}|{row.delivery_id}"
+            snapshots = parse_json(open_sealed(keyring, row.snapshots, context=place))
+        delivery = Opened(
+            delivery_id=row.delivery_id,
+            wired=wired,
+            topic=row.topic,
+            body=open_sealed(keyring, row.body, context=f"{BODY_CONTEXT}|{wired.code}"),
+            received_at=row.received_at,
+            snapshots=snapshots,
+        )
+        delivery.decode()
+        opened.append(delivery)
+    return opened
+
+
+async def keep_snapshots(
+    db: AsyncConnection, *, delivery_id: int, snapshots: bytes, keyring: Keyring
+) -> None:
+    """Keep what was fetched for a thin delivery: its evidence, and what a replay works on."""
+    sealed = seal(keyring, snapshots, context=f"{SNAPSHOTS_CONTEXT}|{delivery_id}")
+    await db.execute(
+        text("UPDATE delivery SET snapshots = :sealed WHERE delivery_id = :id"),
+        {"sealed": sealed, "id": delivery_id},
+    )
+
+
+async def close_all(db: AsyncConnection, *, deliveries: Sequence[Opened], now: datetime) -> None:
+    """Record what came of each: done, refused with a reason, or a dead letter naming the field."""
+    await _close(db, [(d.delivery_id, *_outcome(d.verdict)) for d in deliveries], now)
+
+
+async def _close(
+    db: AsyncConnection,
+    rows: Sequence[tuple[int, str, str | None, str | None, str | None]],
+    now: datetime,
+) -> None:
+    if rows:
+        ids, states, codes, reasons, fields = map(list, zip(*rows, strict=True))
+        await db.execute(
+            text("""
+              UPDATE delivery d SET state = x.state, reason_code = x.code, reason = x.reason,
+                reason_field = x.field, finished_at = :now
+              FROM unnest(CAST(:ids AS bigint[]), CAST(:states AS text[]), CAST(:codes AS text[]),
+                CAST(:reasons AS text[]), CAST(:fields AS text[])) AS x(id, state, code, reason,
+                field)
+              WHERE d.delivery_id = x.id"""),
+            {
+                "ids": ids,
+                "states": states,
+                "codes": codes,
+                "reasons": reasons,
+                "fields": fields,
+                "now": now,
+            },
+        )
+
+
+async def close_as(
+    db: AsyncConnection, *, delivery_id: int, verdict: HubError, now: datetime
+) -> None:
+    """Close one delivery with a verdict reached outside of its own decoding."""
+    await _close(db, [(delivery_id, *_outcome(verdict))], now)
+
+
+def _outcome(verdict: HubError | None) -> tuple[str, str | None, str | None, str | None]:
+    if verdict is None:
+        return ("done", None, None, None)
+    named = verdict.facts.get("field")
+    state = "refused" if isinstance(verdict, Refused) else "dead"
+    return (state, verdict.code, verdict.message, str(named) if named is not None else None)

@@ -1,0 +1,80 @@
+"""Hydrate: fetch the snapshots that thin events only point at.
+
+It runs before the business transaction and holds no lock: a slow upstream slows nobody else.
+"""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from hub.connector import Hydrating, NotYet, SourceEvent
+from hub.errors import HubError, Malformed
+from hub.intake.client import Upstream
+from hub.intake.connections import Wired
+from hub.intake.deliveries import Opened
+
+AT_ONCE = 8
+
+
+class Hydrator:
+    """Fetches snapshots, keeping one client and its rate budget per connection."""
+
+    def __init__(self) -> None:
+        self._upstreams: dict[str, Upstream] = {}
+        self._gate = asyncio.Semaphore(AT_ONCE)
+
+    async def aclose(self) -> None:
+        """Close all clients."""
+        for upstream in self._upstreams.values():
+            await upstream.aclose()
+        self._upstreams.clear()
+
+    async def hydrate(self, deliveries: Sequence[Opened]) -> None:
+        """Complete the events of `deliveries` with their snapshots.
+
+        What an upstream refuses for good becomes the delivery's verdict; where it must be asked
+        again later, the delivery is postponed.
+        """
+        await asyncio.gather(*(self._complete(d) for d in deliveries if d.verdict is None))
+
+    async def _complete(self, delivery: Opened) -> None:
+        try:
+            delivery.events = [await self._complete_event(delivery, e) for e in delivery.events]
+        except NotYet as wait:
+            delivery.postponed = wait
+        except HubError as said:
+            delivery.verdict = said
+
+    async def _complete_event(self, delivery: Opened, event: SourceEvent) -> SourceEvent:
+        if event.snapshot is not None:
+            return event
+        place = f"{event.entity}:{event.entity_id}"
+        if place not in delivery.snapshots:
+            delivery.snapshots[place] = await self._fetch(delivery.wired, event)
+            delivery.fetched = True
+        return replace(event, snapshot=delivery.snapshots[place])
+
+    async def _fetch(self, wired: Wired, event: SourceEvent) -> Any:
+        dialect = wired.connector
+        if not isinstance(dialect, Hydrating):
+            raise Malformed(f"a {event.type} without its {event.entity}", field=event.entity)
+        async with self._gate:
+            return await dialect.hydrate(self._upstream(wired), event, wired.plug)
+
+    def _upstream(self, wired: Wired) -> Upstream:
+        base_url = wired.plug.config.base_url
+        if not base_url:
+            raise Malformed(
+                f"connection {wired.code} has thin events and needs its API's address",
+                field="config.base_url",
+            )
+        if wired.code not in self._upstreams:
+            self._upstreams[wired.code] = Upstream(base_url, wired.connector.spec.rate_budget)
+        return self._upstreams[wired.code]
+
+
+def serialise(snapshots: dict[str, Any]) -> bytes:
+    """Write snapshots as JSON, exact decimals as text: no amount passes through a float."""
+    return json.dumps(snapshots, default=str).encode()

@@ -1,0 +1,46 @@
+"""The schedule: which job is due, decided in PostgreSQL so that each slot fires exactly once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.outbox.messages import put
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An actor to wake at the times of a cron expression, read in the group's time zone."""
+
+    actor: str
+    cron: str
+
+
+def slot(job: Job, *, now: datetime, time_zone: str) -> datetime:
+    """Return the latest time at or before `now` at which `job` was due."""
+    return next(CronSim(job.cron, now.astimezone(ZoneInfo(time_zone)), reverse=True))
+
+
+async def fire_due(
+    db: AsyncConnection, *, jobs: Sequence[Job], now: datetime, time_zone: str
+) -> list[str]:
+    """Put a message for each job whose latest slot has not fired yet; returns their actors.
+
+    Of several schedulers one fires a slot. After an outage a job fires once, for its latest slot.
+    """
+    fired = []
+    for job in jobs:
+        first = await db.scalar(
+            text("""
+              INSERT INTO job_run (job, slot) VALUES (:job, :slot)
+              ON CONFLICT DO NOTHING RETURNING 1"""),
+            {"job": job.actor, "slot": slot(job, now=now, time_zone=time_zone)},
+        )
+        if first:
+            await put(db, actor=job.actor, references=[0], available_at=now)
+            fired.append(job.actor)
+    return fired
