@@ -1,8 +1,7 @@
 """The settlement calendar: a period is a month (`2026-11`) or a day (`2026-11-03`) of the group."""
 
 import re
-from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, timedelta
 
 from hub.errors import Malformed
 
@@ -28,8 +27,3 @@ def span(code: str) -> tuple[date, date]:
         ) from bad
     following = (first + timedelta(days=31)).replace(day=1)
     return first, following - timedelta(days=1)
-
-
-def month_code(instant: datetime, time_zone: str) -> str:
-    """Return the code of the month that `instant` falls in, in the group's zone."""
-    return f"{instant.astimezone(ZoneInfo(time_zone)):%Y-%m}"

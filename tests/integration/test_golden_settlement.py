@@ -11,7 +11,6 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from settlement_kit import Tills, agreement, make_group, noon
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,6 +26,7 @@ from hub.settlement.queries import (
     statement,
     totals,
 )
+from tests.support.settlement import Tills, agreement, make_group, noon
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "golden" / "settlement_at_redemption.json"
 CODE = {"R": "retail", "H": "hotel", "D": "dining"}
