@@ -125,7 +125,7 @@ def upstream(name: str) -> CannedUpstream:
 
 async def outcome(name: str) -> str:
     """Say in one line what becomes of a sample."""
-    system = name.split("/")[0]
+    system = name.split("/", maxsplit=1)[0]
     connector, config, currency = CONNECTIONS[system]
     connection = Connection(
         connection_id=system,
