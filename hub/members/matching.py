@@ -103,7 +103,12 @@ class Changes:
     closed: list[Claim] = field(default_factory=list)
     evidence: dict[tuple[Account, Identifier], datetime] = field(default_factory=dict)
     traits: dict[tuple[Account, HintType], tuple[Trait, datetime]] = field(default_factory=dict)
-    reviews: dict[tuple[Account, Reason], Sequence[Person]] = field(default_factory=dict)
+    reviews: dict[tuple[Account, Reason], list[Person]] = field(default_factory=dict)
+
+    def doubt(self, account: Account, reason: Reason, candidates: Sequence[Person]) -> None:
+        """Put to review whether the account is one of the candidates'."""
+        known = self.reviews.setdefault((account, reason), [])
+        known += [person for person in candidates if person not in known]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +158,9 @@ def _admit(standing: Standing, changes: Changes, seen: Seen) -> Ruling:
         if objection is None and (doubts := _suspects(standing, seen)):
             objection = Reason.UNVERIFIED_IDENTIFIER
         if objection is not None:
-            changes.reviews[account, objection] = doubts
+            changes.doubt(account, objection, doubts)
         outcome = Outcome.NEW if objection is None else Outcome.NEW_WITH_REVIEW
-    _claim(standing, changes, seen, account)
+    _claim(standing, changes, seen, account, taken=None)
     _note(standing, changes, seen, account)
     return Ruling(account, outcome)
 
@@ -253,8 +258,18 @@ def _open_account(
     return account
 
 
-def _claim(standing: Standing, changes: Changes, seen: Seen, account: Account) -> None:
-    """Claim the verified identifiers that are free; refresh those that the member owns."""
+def _claim(
+    standing: Standing,
+    changes: Changes,
+    seen: Seen,
+    account: Account,
+    *,
+    taken: Reason | None = Reason.IDENTIFIER_TAKEN,
+) -> None:
+    """Claim the verified identifiers that are free; refresh those that the member owns.
+
+    Those of another member are put to review for the reason `taken`, unless they were already.
+    """
     person = account.person
     for identifier in seen.reading.verified:
         claim = standing.owner(identifier)
@@ -263,8 +278,8 @@ def _claim(standing: Standing, changes: Changes, seen: Seen, account: Account) -
         elif claim.person is person:
             claim.last_seen_at = max(claim.last_seen_at, seen.seen_at)
             changes.seen.add(claim)
-        elif account not in changes.accounts:
-            changes.reviews.setdefault((account, Reason.IDENTIFIER_TAKEN), [claim.person])
+        elif taken is not None:
+            changes.doubt(account, taken, [claim.person])
 
 
 def _claim_free(
@@ -279,7 +294,7 @@ def _claim_free(
         if any(held.identifier.digest in other.digests for other in seen.reading.verified):
             return  # one sighting with two phones: the person keeps the one they had
         if held.account is not account:
-            changes.reviews.setdefault((account, Reason.CONFLICTING_IDENTIFIER), [person])
+            changes.doubt(account, Reason.CONFLICTING_IDENTIFIER, [person])
             return
         if seen.seen_at <= held.last_seen_at:
             return  # a late arrival from before the change

@@ -102,8 +102,9 @@ def email(text: str) -> str | None:
 
 
 def loyalty_id(text: str) -> str | None:
-    """Return a card number without the blanks and dashes it is printed with, in capitals."""
-    normal = re.sub(r"[\s\-‐-―.]", "", unicodedata.normalize("NFKC", text)).upper()
+    """Return a card number's digits and Latin letters, in capitals, however it is printed."""
+    printed = unicodedata.normalize("NFKC", text).upper()
+    normal = re.sub(r"[^0-9A-Z]", "", printed)
     return normal if len(normal) >= 4 and len(set(normal)) > 1 else None
 
 

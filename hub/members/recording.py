@@ -73,7 +73,9 @@ INSERT INTO review_item (account_id, reason, candidates, opened_at)
 SELECT r.account_id, r.reason, CAST(r.candidates AS bigint[]), CAST(:now AS timestamptz)
 FROM unnest(CAST(:r_account AS bigint[]), CAST(:r_reason AS text[]), CAST(:r_candidates AS text[]))
   AS r (account_id, reason, candidates)
-ON CONFLICT (account_id, reason) WHERE state = 'open' DO NOTHING
+ON CONFLICT (account_id, reason) WHERE state = 'open' DO UPDATE SET candidates = array(
+  SELECT DISTINCT unnest(review_item.candidates || excluded.candidates) ORDER BY 1)
+WHERE NOT review_item.candidates @> excluded.candidates
 """)
 
 

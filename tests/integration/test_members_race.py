@@ -11,18 +11,12 @@ from hub.connector import Hint, HintType
 from hub.crypto.keyring import Keyring
 from hub.db.engine import make_engine
 from hub.members.resolve import Resolved, Sighting, resolve
+from tests.support.businesses import open_businesses
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEYRING = Keyring.generate()
 CLIENTS = 16
 PHONES = [f"+86139102{n:05}" for n in range(50)]
-BUSINESSES = """
-WITH entity AS (INSERT INTO legal_entity (code, name) VALUES ('group', 'Group') RETURNING 1)
-INSERT INTO business (business_id, code, name, kind, legal_entity_id, currency, country, time_zone)
-OVERRIDING SYSTEM VALUE
-SELECT n, 'shop-' || n, 'Shop', 'retail', 1, 'CNY', 'CN', 'Asia/Shanghai'
-FROM generate_series(1, 16) n, entity
-"""
 
 
 def _sighting(business_id: int, external_id: str | None, **verified: str) -> Sighting:
@@ -45,7 +39,7 @@ async def _commit(engine: AsyncEngine, people: list[Sighting]) -> list[Resolved]
 async def _with_businesses(database_url: str) -> AsyncEngine:
     engine = make_engine(database_url, pool_size=CLIENTS)
     async with engine.begin() as db:
-        await db.execute(text(BUSINESSES))
+        await open_businesses(db, ["CN"] * CLIENTS)
     return engine
 
 

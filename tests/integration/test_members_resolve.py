@@ -11,6 +11,7 @@ from hub.crypto.keyring import Keyring, Purpose
 from hub.errors import Malformed
 from hub.members.matching import Outcome
 from hub.members.resolve import Resolved, Sighting, resolve
+from tests.support.businesses import open_businesses
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEYRING = Keyring.generate()
@@ -19,20 +20,10 @@ EMAIL = "li.lei@example.com"
 DOCUMENT = "ab" * 32
 RETAIL, HOTEL, DINING = 1, 2, 3
 
-BUSINESSES = """
-INSERT INTO legal_entity OVERRIDING SYSTEM VALUE VALUES (1, 'group', 'Group');
-INSERT INTO business (business_id, code, name, kind, legal_entity_id, currency, country, time_zone)
-OVERRIDING SYSTEM VALUE VALUES
-  (1, 'retail', 'Shop', 'retail', 1, 'CNY', 'CN', 'Asia/Shanghai'),
-  (2, 'hotel', 'Hotel', 'hotel', 1, 'CNY', 'CN', 'Asia/Shanghai'),
-  (3, 'dining', 'Bistro', 'dining', 1, 'GBP', 'GB', 'Europe/London');
-"""
-
 
 @pytest.fixture
 async def people(db: AsyncConnection) -> "People":
-    for statement in filter(str.strip, BUSINESSES.split(";")):
-        await db.execute(text(statement))
+    await open_businesses(db, ["CN", "CN", "GB"])
     return People(db)
 
 

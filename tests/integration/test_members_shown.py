@@ -13,22 +13,16 @@ from hub.members.display import display
 from hub.members.identifiers import Kind
 from hub.members.queries import accounts_of, find
 from hub.members.resolve import Resolved, Sighting, resolve
+from tests.support.businesses import open_businesses
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEYRING = Keyring.generate()
 PHONE = "+8613910203040"
-BUSINESSES = """
-WITH entity AS (INSERT INTO legal_entity (code, name) VALUES ('group', 'Group') RETURNING 1)
-INSERT INTO business (business_id, code, name, kind, legal_entity_id, currency, country, time_zone)
-OVERRIDING SYSTEM VALUE
-SELECT n, 'shop-' || n, 'Shop', 'retail', 1, 'CNY', c, 'Asia/Shanghai'
-FROM entity, (VALUES (1, 'CN'), (2, 'CN'), (3, 'GB')) b (n, c)
-"""
 
 
 @pytest.fixture
 async def shops(db: AsyncConnection) -> AsyncConnection:
-    await db.execute(text(BUSINESSES))
+    await open_businesses(db, ["CN", "CN", "GB"])
     return db
 
 
