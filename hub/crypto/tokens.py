@@ -1,0 +1,170 @@
+"""Access tokens: who is calling, signed by the hub.
+
+A token is a JWT (RFC 7519) signed with HS256 by the keyring's token key; the header's `kid` is the
+key's version, so that a renewed key does not end the tokens of the old one. There is no way to
+revoke a token, hence none lives longer than a day.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import NoneType
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import ExpiredTokenError, JoseError
+from joserfc.jwk import OctKey
+from joserfc.jws import extract_compact
+
+from hub.crypto.errors import KeyUnknown
+from hub.crypto.keyring import Keyring
+from hub.errors import HubError, Malformed
+
+ISSUER = "group-membership-hub"
+AUDIENCE = "group-membership-hub/api"
+DEFAULT_TTL_SECONDS = 3600
+LONGEST_TTL_SECONDS = 24 * 3600
+
+_ALGORITHM = "HS256"
+_LONGEST_TOKEN = 2048
+_CLOCK_SKEW_SECONDS = 60
+_SUBJECT = re.compile(r"[\w.:@-]{1,100}", re.ASCII)
+
+
+class Unauthenticated(HubError):
+    """The caller is not, or not validly, signed in. `reason` is a stable word for why."""
+
+    code = "unauthenticated"
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message, reason=reason)
+        self.reason = reason
+
+
+class Role(StrEnum):
+    """What a caller is to the group."""
+
+    MEMBER = "member"
+    BUSINESS = "business"
+    STAFF = "staff"
+    FINANCE = "finance"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """A caller whose token was verified.
+
+    A member has a `member_id`, a business (its tills and systems) the `business` code it acts for;
+    nobody else has either. `subject` names the caller in logs.
+    """
+
+    role: Role
+    subject: str
+    member_id: int | None = None
+    business: str | None = None
+
+    def __post_init__(self) -> None:
+        if _SUBJECT.fullmatch(self.subject) is None:
+            raise Malformed("a subject is 1 to 100 letters, digits or .:@_-", field="subject")
+        if (self.role is Role.MEMBER) != (self.member_id is not None):
+            raise Malformed("a member, and nobody else, has a member id", field="member_id")
+        if (self.role is Role.BUSINESS) != (self.business is not None):
+            raise Malformed("a business, and nobody else, has a business code", field="business")
+
+
+def member(member_id: int) -> Principal:
+    """Return the principal that a member is."""
+    return Principal(role=Role.MEMBER, subject=f"member:{member_id}", member_id=member_id)
+
+
+def business(code: str) -> Principal:
+    """Return the principal that a business's tills and systems are."""
+    return Principal(role=Role.BUSINESS, subject=f"business:{code}", business=code)
+
+
+def issue(
+    keyring: Keyring, principal: Principal, *, now: datetime, ttl_seconds: int = DEFAULT_TTL_SECONDS
+) -> str:
+    """Sign a token for `principal` that is valid for `ttl_seconds` from `now`.
+
+    Raises Malformed when the lifetime is not positive or longer than LONGEST_TTL_SECONDS.
+    """
+    if not 0 < ttl_seconds <= LONGEST_TTL_SECONDS:
+        raise Malformed(
+            f"a token lives from 1 to {LONGEST_TTL_SECONDS} seconds", field="ttl_seconds"
+        )
+    claims: dict[str, Any] = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": principal.subject,
+        "iat": int(now.timestamp()),
+        "exp": int((now + timedelta(seconds=ttl_seconds)).timestamp()),
+        "role": principal.role.value,
+    }
+    if principal.member_id is not None:
+        claims["member"] = principal.member_id
+    if principal.business is not None:
+        claims["business"] = principal.business
+    header = {"alg": _ALGORITHM, "kid": str(keyring.token.active)}
+    return jwt.encode(header, claims, OctKey.import_key(keyring.token_key()), [_ALGORITHM])
+
+
+def verify(keyring: Keyring, token: str, *, now: datetime) -> Principal:
+    """Return who `token` speaks for; raises Unauthenticated with the reason.
+
+    Reasons: `malformed`, `unknown_key`, `invalid` (signature or claims), `expired`.
+    """
+    if len(token) > _LONGEST_TOKEN:
+        raise Unauthenticated("the token is too long to be one of ours", reason="malformed")
+    key = _key(keyring, token)
+    seconds = int(now.timestamp())
+    registry = jwt.JWTClaimsRegistry(
+        now=seconds,
+        iss={"essential": True, "value": ISSUER},
+        aud={"essential": True, "value": AUDIENCE},
+        sub={"essential": True},
+        iat={"essential": True},
+        exp={"essential": True},
+        role={"essential": True},
+    )
+    try:
+        claims = jwt.decode(token, key, [_ALGORITHM]).claims
+        # `iat` alone is read with some tolerance: it only dates the token, `exp` ends it.
+        issued_at = claims.get("iat")
+        if isinstance(issued_at, int) and seconds < issued_at <= seconds + _CLOCK_SKEW_SECONDS:
+            claims["iat"] = seconds
+        registry.validate(claims)
+    except ExpiredTokenError:
+        raise Unauthenticated("the token has expired: get a new one", reason="expired") from None
+    except (JoseError, ValueError, TypeError):
+        raise Unauthenticated("the token was not issued by this hub", reason="invalid") from None
+    if claims["exp"] - claims["iat"] > LONGEST_TTL_SECONDS + _CLOCK_SKEW_SECONDS:
+        raise Unauthenticated("the token lives too long", reason="invalid")
+    return _principal(claims)
+
+
+def _key(keyring: Keyring, token: str) -> OctKey:
+    try:
+        header = extract_compact(token.encode()).headers()
+        version = int(header["kid"])
+    except (JoseError, ValueError, KeyError, TypeError):
+        raise Unauthenticated("this is not an access token", reason="malformed") from None
+    try:
+        return OctKey.import_key(keyring.token.version(version))
+    except KeyUnknown:
+        raise Unauthenticated(
+            "the token was signed with a key that is gone: ask for a new one", reason="unknown_key"
+        ) from None
+
+
+def _principal(claims: dict[str, Any]) -> Principal:
+    try:
+        member_id, code = claims.get("member"), claims.get("business")
+        if type(member_id) not in (int, NoneType) or type(code) not in (str, NoneType):
+            raise TypeError("a claim of another type")
+        return Principal(
+            role=Role(claims["role"]), subject=claims["sub"], member_id=member_id, business=code
+        )
+    except (Malformed, TypeError, ValueError):
+        raise Unauthenticated("the token names nobody known here", reason="invalid") from None
