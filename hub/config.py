@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     keyring_file: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8000
+    sandbox_port: int | None = None
     public_url: str | None = None
     max_body_bytes: int = 2 * 1024 * 1024
     graphiql: bool = True
@@ -66,6 +67,11 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """The address under which senders reach this hub."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def sandbox_url(self) -> str:
+        """Where the sample group's upstream systems are played: beside the hub's own port."""
+        return f"http://127.0.0.1:{self.sandbox_port or self.port + 1}"
 
     def require_database_url(self) -> str:
         """Return the database's URL; raises Unavailable with the way out when there is none."""
@@ -98,8 +104,9 @@ def load_settings() -> Settings:
     for name in ("database_url", "redis_url"):
         if not getattr(found, name) and runtime.get(name):
             setattr(found, name, runtime[name])
-    if "HUB_PORT" not in os.environ and runtime.get("port"):
-        found.port = int(runtime["port"])
+    for name in ("port", "sandbox_port"):
+        if f"HUB_{name.upper()}" not in os.environ and runtime.get(name):
+            setattr(found, name, int(runtime[name]))
     return found
 
 

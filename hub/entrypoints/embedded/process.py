@@ -110,6 +110,16 @@ def die_with_parent(send: int = signal.SIGTERM) -> None:
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
+def die_with_supervisor() -> None:
+    """As `die_with_parent`, but only below `hub up`: by hand a command may outlive its shell."""
+    supervisor = os.environ.get("HUB_SUPERVISED")
+    if supervisor is None:
+        return
+    die_with_parent()
+    if os.getppid() != int(supervisor):  # it died before we asked
+        sys.exit(1)
+
+
 def tail(path: Path, lines: int = 15) -> str:
     """Return the last lines of a log, or nothing when there is none."""
     try:

@@ -139,7 +139,7 @@ def take_lock(place: Place, pid_file: Path, *, gently: int) -> int:
 
 
 def _ask_to_end(pid_file: Path, gently: int) -> None:
-    # The lock is held, so whoever wrote this file lives and its number is not somebody else's.
+    # The lock is held: whoever wrote this file lives, or left children that are about to end.
     try:
         os.kill(int(pid_file.read_text().split()[0]), gently)
     except (OSError, ValueError, IndexError):

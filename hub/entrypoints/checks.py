@@ -1,0 +1,223 @@
+"""What `hub doctor` looks at: small checks, each a plain sentence and the way out."""
+
+import os
+import stat
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.config import Settings
+from hub.crypto.keyring import load
+from hub.db.migrate import current, head
+from hub.entrypoints.embedded.account import server_account
+from hub.entrypoints.embedded.binaries import postgres_programs, valkey_program
+from hub.errors import HubError
+
+OLDEST_POSTGRES = 18
+OLDEST_PYTHON = (3, 11)
+_BACKLOG_SECONDS = 60
+
+
+class Verdict(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check saw and, unless all is well, what to do."""
+
+    verdict: Verdict
+    says: str
+    way_out: str = ""
+
+
+def _ok(says: str) -> Finding:
+    return Finding(Verdict.OK, says)
+
+
+def _warning(says: str, way_out: str) -> Finding:
+    return Finding(Verdict.WARNING, says, way_out)
+
+
+def _problem(says: str, way_out: str) -> Finding:
+    return Finding(Verdict.PROBLEM, says, way_out)
+
+
+async def python_version(settings: Settings) -> Finding:
+    """Is this Python new enough?"""
+    running = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        return _problem(f"Python {running} is too old", "install 3.11 or newer, then `make run`")
+    return _ok(f"Python {running}")
+
+
+async def state_directory(settings: Settings) -> Finding:
+    """Can we keep state, and is it ours?"""
+    path = settings.state_dir
+    if not path.exists():
+        return _warning(f"{path} does not exist yet", "`hub up` creates it")
+    if path.stat().st_uid != os.geteuid():
+        return _problem(
+            f"{path} belongs to user {path.stat().st_uid}, we are {os.geteuid()}",
+            "run the hub as its owner, or choose another HUB_STATE_DIR",
+        )
+    if not os.access(path, os.W_OK | os.X_OK):
+        return _problem(f"{path} is not writable", f"`chmod u+rwx {path}`")
+    return _ok(f"state is kept in {path}")
+
+
+async def own_servers(settings: Settings) -> Finding:
+    """Do the programs run that `hub up` would start?"""
+    try:
+        account = server_account()
+        copies = settings.state_dir / "programs"
+        if not account:
+            postgres_programs(None, copies)
+            valkey_program(None, copies)
+    except HubError as failure:
+        return _warning(f"our own servers do not run here: {failure.message}", "see the message")
+    name = account.name if account else "this user"
+    return _ok(f"our own PostgreSQL and Valkey can run as {name}")
+
+
+async def keyring(settings: Settings) -> Finding:
+    """Are the master keys there, whole, and nobody else's to read?"""
+    try:
+        load(settings.keyring_path)
+    except HubError as failure:
+        return _problem(failure.message, "personal data cannot be read until this is settled")
+    mode = stat.S_IMODE(settings.keyring_path.stat().st_mode)
+    return _ok(f"keyring {settings.keyring_path} ({mode:04o}); keep a backup apart from the data")
+
+
+async def broker(settings: Settings) -> Finding:
+    """Does the broker answer, and will it keep what it is given?"""
+    if not settings.redis_url:
+        return _warning("no broker is known", "`hub up` starts one; or set REDIS_URL")
+    client = Redis.from_url(settings.redis_url, socket_connect_timeout=3, socket_timeout=3)
+    try:
+        policy = (await client.config_get("maxmemory-policy")).get("maxmemory-policy")
+    except (RedisError, OSError) as failure:
+        return _problem(
+            f"the broker does not answer: {failure}", "check REDIS_URL and that it runs"
+        )
+    finally:
+        await client.aclose()
+    if policy != "noeviction":
+        return _problem(
+            f"the broker may drop work when full (maxmemory-policy {policy})",
+            "`valkey-cli config set maxmemory-policy noeviction`, and in its configuration",
+        )
+    return _ok("the broker answers and never evicts")
+
+
+async def postgres_version(db: AsyncConnection) -> Finding:
+    """Is PostgreSQL new enough?"""
+    number = int(await db.scalar(text("SHOW server_version_num"))) // 10000
+    if number < OLDEST_POSTGRES:
+        return _problem(f"PostgreSQL {number} is too old", "the hub needs 18 or newer")
+    return _ok(f"PostgreSQL {number}")
+
+
+async def extensions(db: AsyncConnection) -> Finding:
+    """Is what the migrations install available?"""
+    available = await db.scalar(
+        text("SELECT count(*) FROM pg_available_extensions WHERE name = 'btree_gist'")
+    )
+    if not available:
+        return _problem(
+            "the extension btree_gist is not available", "install PostgreSQL's contrib modules"
+        )
+    return _ok("the extension btree_gist is available")
+
+
+async def revision(db: AsyncConnection) -> Finding:
+    """Is the schema the one this code was written for?"""
+    found, wanted = await current(db), head()
+    if found != wanted:
+        return _problem(f"the schema is at {found or 'nothing'}, not at {wanted}", "`hub migrate`")
+    return _ok(f"the schema is at {wanted}")
+
+
+async def backlog(db: AsyncConnection) -> Finding:
+    """Is work being done? What has waited a minute had a scheduler and a worker too few."""
+    if not await _exists(db, "outbox_message"):
+        return _ok("no work is waiting: there is no schema yet")
+    waiting = await db.scalar(
+        text("""SELECT count(*) FROM outbox_message WHERE dead_at IS NULL
+          AND available_at < statement_timestamp() - make_interval(secs => :seconds)"""),
+        {"seconds": _BACKLOG_SECONDS},
+    )
+    if waiting:
+        return _problem(
+            f"{waiting} messages have waited for more than a minute",
+            "check that `hub scheduler` and `hub worker` run, and read their logs",
+        )
+    return _ok("no work has waited for more than a minute")
+
+
+async def dead_letters(db: AsyncConnection) -> Finding:
+    """Is there anything that nobody could work on?"""
+    if not await _exists(db, "delivery"):
+        return _ok("no dead letters: there is no schema yet")
+    dead = await db.scalar(
+        text("""SELECT (SELECT count(*) FROM delivery WHERE state = 'dead')
+          + (SELECT count(*) FROM outbox_message WHERE dead_at IS NOT NULL)""")
+    )
+    if dead:
+        return _warning(
+            f"{dead} dead letters", "`hub intake list` says why; then `hub intake replay`"
+        )
+    return _ok("no dead letters")
+
+
+async def agreements(db: AsyncConnection) -> Finding:
+    """Does every business know what another's points are worth to it?"""
+    if not await _exists(db, "agreement"):
+        return _ok("no agreement is missing: there is no schema yet")
+    rows = await db.scalars(
+        text("""SELECT i.code || ' → ' || a.code FROM business i CROSS JOIN business a
+          WHERE i.business_id <> a.business_id AND NOT EXISTS (
+            SELECT FROM agreement g WHERE g.issuer_id = i.business_id
+              AND g.acceptor_id = a.business_id)
+          ORDER BY i.code, a.code""")
+    )
+    missing = list(rows)
+    if missing:
+        return _warning(
+            f"no agreement (issuer → acceptor): {', '.join(missing)}",
+            "points of the one cannot be settled when spent at the other: "
+            "`hub programme apply FILE` with the agreement",
+        )
+    return _ok("every pair of businesses has an agreement")
+
+
+async def _exists(db: AsyncConnection, table: str) -> bool:
+    return await db.scalar(text("SELECT to_regclass(:table)"), {"table": table}) is not None
+
+
+INSTALLATION: tuple[Callable[[Settings], Awaitable[Finding]], ...] = (
+    python_version,
+    state_directory,
+    own_servers,
+    keyring,
+    broker,
+)
+DATABASE: tuple[Callable[[AsyncConnection], Awaitable[Finding]], ...] = (
+    postgres_version,
+    extensions,
+    revision,
+    backlog,
+    dead_letters,
+    agreements,
+)

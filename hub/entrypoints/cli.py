@@ -1,0 +1,79 @@
+"""The `hub` command: one module per command, imported when asked for, so that all start fast."""
+
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from hub.errors import HubError
+
+COMMANDS: dict[str, str | dict[str, str]] = {
+    "up": "up:up",
+    "doctor": "doctor:doctor",
+    "migrate": "migrate:migrate",
+    "serve": "serve:serve",
+    "worker": "worker:worker",
+    "scheduler": "scheduler:scheduler",
+    "programme": {"apply": "programme:apply"},
+    "intake": {"list": "intake:list_", "replay": "intake:replay"},
+    "settle": "settle:settle",
+}
+"""Each command's module and function below hub.entrypoints.commands; a group has several."""
+
+_GROUPS_SAY = {
+    "intake": "What came in from the connected systems.",
+    "programme": "The group's configuration.",
+    "sample": "The sample group.",
+}
+
+
+class _OnDemand(TyperGroup):
+    """A group whose commands are imported when they are asked for."""
+
+    table: Mapping[str, str | dict[str, str]] = COMMANDS
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.table)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        place = self.table.get(cmd_name)
+        if isinstance(place, dict):
+            group = type("_Group", (_OnDemand,), {"table": place})
+            return group(name=cmd_name, help=_GROUPS_SAY[cmd_name], no_args_is_help=True)
+        return None if place is None else _command(cmd_name, place)
+
+
+def _command(name: str, place: str) -> Any:
+    module, function = place.split(":")
+    single = typer.Typer(add_completion=False)
+    single.command(name)(getattr(import_module(f"hub.entrypoints.commands.{module}"), function))
+    return get_command(single)
+
+
+app = typer.Typer(
+    cls=_OnDemand, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+
+
+@app.callback()
+def hub() -> None:
+    """The group's membership hub: one member, one balance, every business settled to the cent."""
+
+
+def main() -> None:
+    """Run the command line; what the hub says no to is one line, not a traceback."""
+    try:
+        app()
+    except HubError as refusal:
+        errors = Console(stderr=True, highlight=False, soft_wrap=True)
+        errors.print(f"hub: {refusal.message} [{refusal.code}]", markup=False, style="red")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What each `hub` command does; hub.entrypoints.cli assembles them."""

@@ -1,0 +1,24 @@
+"""`hub serve`: the API alone."""
+
+import uvicorn
+
+from hub.config import settings
+from hub.entrypoints.embedded.process import die_with_supervisor
+
+
+def serve() -> None:
+    """Serve GraphQL, the hooks and the probes on HUB_HOST and HUB_PORT."""
+    die_with_supervisor()
+    chosen = settings()
+    uvicorn.run(
+        "hub.entrypoints.web:app",
+        host=chosen.host,
+        port=chosen.port,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        access_log=False,  # addresses carry connection names; metrics count instead
+        server_header=False,
+        log_level=chosen.log_level,
+        timeout_graceful_shutdown=5,
+    )

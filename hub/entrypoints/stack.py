@@ -1,0 +1,214 @@
+"""The whole hub on one machine: servers, schema, processes, sample group."""
+
+import importlib.metadata
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from hub.config import Settings
+from hub.crypto.keyring import ensure
+from hub.db.migrate import upgrade
+from hub.entrypoints.embedded import postgres, valkey
+from hub.entrypoints.embedded.process import launch, stop, tail
+from hub.entrypoints.embedded.server import Server
+from hub.entrypoints.runtime import make_state_dir, noted, sole_use
+from hub.entrypoints.supervisor import Part, Supervisor, program
+from hub.errors import Unavailable
+
+SANDBOX_GROUP = "hub.sandbox"
+_READY_SECONDS = 60.0
+_PORT_SECONDS = 5.0
+_HOPELESS_DEATHS = 4
+
+
+class Stopped(Exception):
+    """The user asked to stop while the stack was still starting."""
+
+
+@contextmanager
+def running_stack(
+    settings: Settings,
+    *,
+    processes: Mapping[str, Sequence[str]],
+    say: Callable[[str], None],
+    stop_wanted: Callable[[], bool],
+) -> Iterator[Supervisor]:
+    """Run the servers that `settings` does not name, and `processes`; yields once the hub serves.
+
+    Fills in `database_url` and `redis_url`. The process called `serve` must come to answer
+    /readyz. Everything ends when the context does, the last started first. Raises
+    AlreadyRunning, Unavailable with the way out, or Stopped.
+    """
+    make_state_dir(settings.state_dir)
+    with sole_use(settings):
+        _claim_port(settings, stop_wanted)
+        supervisor = Supervisor(say)
+        try:
+            _start_servers(settings, supervisor, say)
+            ensure(settings.keyring_path)
+            say("migrating the database")
+            migrate(settings.require_database_url())
+            if stop_wanted():
+                raise Stopped
+            with noted(settings):
+                _start_processes(settings, supervisor, processes)
+                _wait_until_ready(settings, supervisor, stop_wanted)
+                yield supervisor
+        finally:
+            say("stopping")
+            supervisor.stop()
+
+
+def _start_servers(settings: Settings, supervisor: Supervisor, say: Callable[[str], None]) -> None:
+    if settings.database_url is None:
+        say("starting PostgreSQL")
+        base = settings.state_dir / "postgres"
+        settings.database_url = _keep_server(supervisor, lambda: postgres.start(base))
+    if settings.redis_url is None:
+        say("starting Valkey")
+        home = settings.state_dir / "valkey"
+        settings.redis_url = _keep_server(supervisor, lambda: valkey.start(home))
+
+
+def _keep_server(supervisor: Supervisor, start: Callable[[], Server]) -> str:
+    """Start a server, keep it running at the same address, and return that."""
+    server = start()
+
+    def restart() -> subprocess.Popen[bytes]:
+        again = start()
+        if again.url != server.url:
+            again.stop()
+            raise Unavailable(f"{again.name} could not have its port back: stop and start the hub")
+        return again.process
+
+    part = Part(server.name, restart, server.log, server.gently, server.firmly, 30.0)
+    supervisor.adopt(part, server.process)
+    return server.url
+
+
+def migrate(database_url: str) -> None:
+    """Bring the database to the newest schema; raises Unavailable when that is not possible."""
+    try:
+        upgrade(database_url)
+    except (OSError, SQLAlchemyError) as failure:
+        raise Unavailable(
+            f"the database could not be migrated ({failure}): `hub doctor` says more"
+        ) from failure
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    return {
+        **os.environ,
+        "DATABASE_URL": settings.require_database_url(),
+        "REDIS_URL": settings.require_redis_url(),
+        "HUB_STATE_DIR": str(settings.state_dir),
+        "HUB_KEYRING_FILE": str(settings.keyring_path),
+        "HUB_HOST": settings.host,
+        "HUB_PORT": str(settings.port),
+        "HUB_SUPERVISED": str(os.getpid()),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def hub(*arguments: str) -> list[str]:
+    """Return the command line that runs the `hub` command of this installation."""
+    return [sys.executable, "-P", "-m", "hub.entrypoints.cli", *arguments]
+
+
+def processes_of(settings: Settings, *, sample: bool) -> dict[str, list[str]]:
+    """Return the hub's processes, in the order of their start.
+
+    Stopped in reverse, the API ends first: nothing new comes in while work under way ends.
+    """
+    own = {name: hub(name) for name in ("worker", "scheduler", "serve")}
+    return {**own, **(_sandbox_commands(settings) if sample else {})}
+
+
+def _sandbox_commands(settings: Settings) -> dict[str, list[str]]:
+    found = importlib.metadata.entry_points(group=SANDBOX_GROUP)
+    port = settings.sandbox_url.rsplit(":", 1)[1]
+    return {
+        f"sandbox-{entry.name}": [sys.executable, "-P", "-m", entry.value, "--port", port]
+        for entry in found
+    }
+
+
+def _start_processes(
+    settings: Settings, supervisor: Supervisor, processes: Mapping[str, Sequence[str]]
+) -> None:
+    logs = settings.state_dir / "logs"
+    logs.mkdir(exist_ok=True, mode=0o700)
+    env = _environment(settings)
+    for name, argv in processes.items():
+        supervisor.start(program(name, argv, env=env, logs=logs))
+
+
+def load_sample(
+    settings: Settings, supervisor: Supervisor, stop_wanted: Callable[[], bool]
+) -> bool:
+    """Load the sample group, which does nothing when it is there already; say whether it worked.
+
+    Its progress shows on the terminal, while the supervisor goes on tending.
+    """
+    output = sys.stdout.fileno()
+    loading = launch(hub("sample", "load"), output=output, env=_environment(settings))
+    supervisor.tend_until(lambda: stop_wanted() or loading.poll() is not None)
+    code = stop(loading, gently=signal.SIGTERM, patience_seconds=10.0, firmly=signal.SIGKILL)
+    return code == 0
+
+
+def _claim_port(settings: Settings, stop_wanted: Callable[[], bool]) -> None:
+    """Wait until the port is free: what a killed `hub up` left is ending. Raises Unavailable."""
+    deadline = time.monotonic() + _PORT_SECONDS
+    while (taken := _port_failure(settings)) and not stop_wanted():
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                f"{settings.host}:{settings.port} is not free ({taken}): "
+                "set HUB_PORT to another port"
+            )
+        time.sleep(0.1)
+
+
+def _port_failure(settings: Settings) -> str | None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as failure:
+            return failure.strerror
+    return None
+
+
+def _wait_until_ready(
+    settings: Settings, supervisor: Supervisor, stop_wanted: Callable[[], bool]
+) -> None:
+    log = settings.state_dir / "logs" / "serve.log"
+
+    def settled() -> bool:
+        return stop_wanted() or supervisor.deaths("serve") >= _HOPELESS_DEATHS or ready(settings)
+
+    if not supervisor.tend_until(settled, seconds=_READY_SECONDS):
+        raise Unavailable(f"the hub does not become ready; the end of {log}:\n{tail(log)}")
+    if stop_wanted():
+        raise Stopped
+    if supervisor.deaths("serve") >= _HOPELESS_DEATHS:
+        raise Unavailable(f"the hub does not start; the end of {log}:\n{tail(log)}")
+
+
+def ready(settings: Settings) -> bool:
+    """Say whether the hub answers /readyz with success."""
+    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104
+    try:
+        with urllib.request.urlopen(f"http://{host}:{settings.port}/readyz", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
