@@ -85,3 +85,14 @@ async def accounts_of(
             )
         )
     return accounts
+
+
+async def current_members(db: AsyncConnection, *, member_ids: Sequence[int]) -> dict[int, int]:
+    """Return which member each id is now (itself, unless it was merged away); unknown are left out."""
+    rows = await db.execute(
+        text("""
+          SELECT member_id, coalesce(merged_into, member_id) AS now FROM member
+          WHERE member_id = ANY(CAST(:wanted AS bigint[]))"""),
+        {"wanted": list(dict.fromkeys(member_ids))},
+    )
+    return {row.member_id: row.now for row in rows}

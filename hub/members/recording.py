@@ -4,13 +4,16 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.connector import HintType
 from hub.crypto import fields
 from hub.crypto.keyring import Keyring
 from hub.members.matching import Account, Changes, Claim
+
+HUB_PREFIX = "hub:"
+"""External ids that begin so are the hub's own; `resolve` refuses them from a source."""
 
 _NUMBERS = text("""
 SELECT
@@ -25,53 +28,59 @@ UPDATE identifier_claim SET closed_at = greatest(opened_at, CAST(:now AS timesta
 WHERE claim_id = ANY (CAST(:claims AS bigint[]))
 """)
 
-# Rows come sorted by their keys, so that two batches never wait for each other.
-_STORE = text("""
+_BIRTH = text("""
 WITH members AS (
   INSERT INTO member (member_id, created_at)
   SELECT unnest(CAST(:members AS bigint[])), CAST(:now AS timestamptz)
 ), accounts AS (
   INSERT INTO account (account_id, business_id, external_id, walk_in, created_at)
   SELECT a.*, CAST(:now AS timestamptz)
-  FROM unnest(CAST(:a_id AS bigint[]), CAST(:a_business AS smallint[]),
-    CAST(:a_external AS text[]), CAST(:a_walk_in AS boolean[])) a
+  FROM unnest(CAST(:account AS bigint[]), CAST(:business AS smallint[]),
+    CAST(:external AS text[]), CAST(:walk_in AS boolean[])) a
 ), keys AS (
   INSERT INTO account_key (account_id, wrapped, kek_version)
-  SELECT * FROM unnest(CAST(:a_id AS bigint[]), CAST(:a_wrapped AS bytea[]),
-    CAST(:a_kek AS integer[]))
-), links AS (
-  INSERT INTO account_link (account_id, member_id, method, valid)
-  SELECT l.*, tstzrange(CAST(:now AS timestamptz), NULL) FROM unnest(CAST(:a_id AS bigint[]),
-    CAST(:a_member AS bigint[]), CAST(:a_method AS text[])) l
-), seen AS (
-  UPDATE identifier_claim c SET blind_index = s.digest, index_key_version = s.key_version,
-    last_seen_at = greatest(c.last_seen_at, s.seen_at)
-  FROM unnest(CAST(:s_claim AS bigint[]), CAST(:s_digest AS bytea[]),
-    CAST(:s_version AS integer[]), CAST(:s_seen AS timestamptz[]))
-    AS s (claim_id, digest, key_version, seen_at)
-  WHERE c.claim_id = s.claim_id
-), claims AS (
-  INSERT INTO identifier_claim (kind, blind_index, index_key_version, member_id, account_id,
-    last_seen_at, verified, opened_at)
-  SELECT c.*, CAST(:now AS timestamptz)
-  FROM unnest(CAST(:c_kind AS smallint[]), CAST(:c_digest AS bytea[]),
-    CAST(:c_version AS integer[]), CAST(:c_member AS bigint[]), CAST(:c_account AS bigint[]),
-    CAST(:c_seen AS timestamptz[]), CAST(:c_verified AS boolean[])) c
-  ON CONFLICT (kind, blind_index, account_id) WHERE closed_at IS NULL AND NOT verified
-    DO UPDATE SET last_seen_at = greatest(identifier_claim.last_seen_at, excluded.last_seen_at)
-), profiles AS (
-  INSERT INTO account_profile (account_id, attribute, ciphertext, verified, observed_at)
-  SELECT * FROM unnest(CAST(:p_account AS bigint[]), CAST(:p_attribute AS text[]),
-    CAST(:p_ciphertext AS bytea[]), CAST(:p_verified AS boolean[]),
-    CAST(:p_observed AS timestamptz[]))
-  ON CONFLICT (account_id, attribute) DO UPDATE SET ciphertext = excluded.ciphertext,
-    verified = excluded.verified, observed_at = excluded.observed_at
-  WHERE (account_profile.verified, account_profile.observed_at)
-    < (excluded.verified, excluded.observed_at)
+  SELECT * FROM unnest(CAST(:account AS bigint[]), CAST(:wrapped AS bytea[]),
+    CAST(:kek_version AS integer[]))
 )
+INSERT INTO account_link (account_id, member_id, method, valid)
+SELECT l.*, tstzrange(CAST(:now AS timestamptz), NULL)
+FROM unnest(CAST(:account AS bigint[]), CAST(:member AS bigint[]), CAST(:method AS text[])) l
+""")
+
+_CLAIM = text("""
+INSERT INTO identifier_claim (kind, blind_index, index_key_version, member_id, account_id,
+  last_seen_at, verified, opened_at)
+SELECT c.*, CAST(:now AS timestamptz)
+FROM unnest(CAST(:kind AS smallint[]), CAST(:digest AS bytea[]), CAST(:key_version AS integer[]),
+  CAST(:member AS bigint[]), CAST(:account AS bigint[]), CAST(:seen_at AS timestamptz[]),
+  CAST(:verified AS boolean[])) c
+ON CONFLICT (kind, blind_index, account_id) WHERE closed_at IS NULL AND NOT verified
+  DO UPDATE SET last_seen_at = greatest(identifier_claim.last_seen_at, excluded.last_seen_at)
+""")
+
+# A claim found under an older version of the index key moves to the active one.
+_SEE = text("""
+UPDATE identifier_claim c SET blind_index = s.digest, index_key_version = s.key_version,
+  last_seen_at = greatest(c.last_seen_at, s.seen_at)
+FROM unnest(CAST(:claim AS bigint[]), CAST(:digest AS bytea[]), CAST(:key_version AS integer[]),
+  CAST(:seen_at AS timestamptz[])) AS s (claim_id, digest, key_version, seen_at)
+WHERE c.claim_id = s.claim_id
+""")
+
+_NOTE = text("""
+INSERT INTO account_profile (account_id, attribute, verified, observed_at, ciphertext)
+SELECT * FROM unnest(CAST(:account AS bigint[]), CAST(:attribute AS text[]),
+  CAST(:verified AS boolean[]), CAST(:observed_at AS timestamptz[]), CAST(:ciphertext AS bytea[]))
+ON CONFLICT (account_id, attribute) DO UPDATE SET ciphertext = excluded.ciphertext,
+  verified = excluded.verified, observed_at = excluded.observed_at
+WHERE (account_profile.verified, account_profile.observed_at)
+  < (excluded.verified, excluded.observed_at)
+""")
+
+_DOUBT = text("""
 INSERT INTO review_item (account_id, reason, candidates, opened_at)
 SELECT r.account_id, r.reason, CAST(r.candidates AS bigint[]), CAST(:now AS timestamptz)
-FROM unnest(CAST(:r_account AS bigint[]), CAST(:r_reason AS text[]), CAST(:r_candidates AS text[]))
+FROM unnest(CAST(:account AS bigint[]), CAST(:reason AS text[]), CAST(:candidates AS text[]))
   AS r (account_id, reason, candidates)
 ON CONFLICT (account_id, reason) WHERE state = 'open' DO UPDATE SET candidates = array(
   SELECT DISTINCT unnest(review_item.candidates || excluded.candidates) ORDER BY 1)
@@ -80,49 +89,44 @@ WHERE NOT review_item.candidates @> excluded.candidates
 
 
 async def record(db: AsyncConnection, *, changes: Changes, now: datetime, keyring: Keyring) -> None:
-    """Number what is new and store the changes; afterwards every person and account has its id."""
-    wrapped = await _number(db, changes, keyring)
+    """Number what is new and store the changes; afterwards every person and account has its id.
+
+    One statement per table, and none for what does not change. Rows go in the order of their keys,
+    so that two batches never wait for each other.
+    """
+    if changes.accounts:
+        await _give_birth(db, changes, now, keyring)
     if changes.closed:
-        closed = [claim.claim_id for claim in changes.closed]
-        await db.execute(_CLOSE, {"claims": closed, "now": now})
-    rows = {
-        **_columns(["members"], [(p.member_id,) for p in changes.persons]),
-        **_columns(
-            ["a_id", "a_business", "a_external", "a_walk_in", "a_member", "a_method"],
-            [
-                (
-                    a.account_id,
-                    a.business_id,
-                    a.external_id,
-                    a.walk_in,
-                    a.person.member_id,
-                    a.method,
-                )
-                for a in changes.accounts
-            ],
-        ),
-        **_columns(["a_wrapped", "a_kek"], [(w.envelope, w.kek_version) for w in wrapped]),
-        **_columns(["s_claim", "s_digest", "s_version", "s_seen"], sorted(_seen(changes))),
-        **_columns(
-            ["c_kind", "c_digest", "c_version", "c_member", "c_account", "c_seen", "c_verified"],
-            sorted(_claims(changes)),
-        ),
-        **_columns(
-            ["p_account", "p_attribute", "p_verified", "p_observed", "p_ciphertext"],
-            sorted(_profile(changes)),
-        ),
-        **_columns(["r_account", "r_reason", "r_candidates"], sorted(_reviews(changes))),
-    }
-    if any(rows.values()):
-        await db.execute(_STORE, {**rows, "now": now})
+        await db.execute(_CLOSE, {"claims": [c.claim_id for c in changes.closed], "now": now})
+    await _store(db, _SEE, ["claim", "digest", "key_version", "seen_at"], _seen(changes))
+    await _store(
+        db,
+        _CLAIM,
+        ["kind", "digest", "key_version", "member", "account", "seen_at", "verified"],
+        _claims(changes),
+        now=now,
+    )
+    columns = ["account", "attribute", "verified", "observed_at", "ciphertext"]
+    await _store(db, _NOTE, columns, _profile(changes))
+    await _store(db, _DOUBT, ["account", "reason", "candidates"], _reviews(changes), now=now)
 
 
-async def _number(
-    db: AsyncConnection, changes: Changes, keyring: Keyring
-) -> list[fields.WrappedKey]:
-    """Give new members and accounts their ids, and each account its key; return those wrapped."""
-    if not changes.accounts:
-        return []
+async def _store(
+    db: AsyncConnection,
+    statement: TextClause,
+    columns: Sequence[str],
+    rows: Iterable[tuple[Any, ...]],
+    **once: datetime,
+) -> None:
+    """Run a statement on rows, if any, handing it a list per column as `unnest` takes them."""
+    if lists := list(zip(*sorted(rows), strict=True)):
+        await db.execute(statement, {**dict(zip(columns, lists, strict=True)), **once})
+
+
+async def _give_birth(
+    db: AsyncConnection, changes: Changes, now: datetime, keyring: Keyring
+) -> None:
+    """Number new members and accounts, give each account its key, and store and link them."""
     found = await db.execute(
         _NUMBERS, {"persons": len(changes.persons), "accounts": len(changes.accounts)}
     )
@@ -136,16 +140,21 @@ async def _number(
         wrapped.append(stored)
         if account.external_id is None:
             account.external_id = f"{HUB_PREFIX}member:{account.person.member_id}"
-    return wrapped
-
-
-HUB_PREFIX = "hub:"
-"""External ids that begin so are the hub's own; `resolve` refuses them from a source."""
-
-
-def _columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
-    """Turn rows into one list per column, as `unnest` takes them."""
-    return {name: [row[i] for row in rows] for i, name in enumerate(names)}
+    await db.execute(
+        _BIRTH,
+        {
+            "members": numbers.members,
+            "account": numbers.accounts,
+            "business": [a.business_id for a in changes.accounts],
+            "external": [a.external_id for a in changes.accounts],
+            "walk_in": [a.walk_in for a in changes.accounts],
+            "member": [a.person.member_id for a in changes.accounts],
+            "method": [a.method for a in changes.accounts],
+            "wrapped": [w.envelope for w in wrapped],
+            "kek_version": [w.kek_version for w in wrapped],
+            "now": now,
+        },
+    )
 
 
 def _seen(changes: Changes) -> Iterable[tuple[Any, ...]]:
@@ -177,16 +186,15 @@ def _claim_row(claim: Claim, *, verified: bool = True) -> tuple[Any, ...]:
 
 def _profile(changes: Changes) -> Iterable[tuple[Any, ...]]:
     for (account, attribute), (trait, seen_at) in changes.traits.items():
-        sealed = seal_trait(account, attribute, trait.text)
+        sealed = _seal(account, attribute, trait.text)
         yield account.account_id, attribute.value, trait.verified, seen_at, sealed
 
 
-def seal_trait(account: Account, attribute: HintType, text: str) -> bytes:
-    """Encrypt one attribute for its place on an account's profile."""
+def _seal(account: Account, attribute: HintType, value: str) -> bytes:
     if account.key is None:
         raise ValueError(f"account {account.account_id} has no key")
     return account.key.encrypt(
-        text, table="account_profile", column=attribute.value, row=str(account.account_id)
+        value, table="account_profile", column=attribute.value, row=str(account.account_id)
     )
 
 

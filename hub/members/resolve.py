@@ -1,6 +1,5 @@
 """Resolve in real time: who, in the whole group, is the person that a business has just seen?"""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +13,7 @@ from hub.errors import Malformed
 from hub.members.identifiers import read
 from hub.members.matching import Changes, Outcome, Ruling, Seen, rule
 from hub.members.recording import HUB_PREFIX, record
-from hub.members.standing import read_standing
+from hub.members.standing import lock_and_read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +38,6 @@ class Resolved:
     member_id: int | None
     account_id: int | None
     outcome: Outcome
-
-
-_LOCK = text("""
-SELECT lock_people(CAST(:locks AS bigint[]), CAST(:businesses AS smallint[]),
-  CAST(:externals AS text[]), CAST(:kinds AS smallint[]), CAST(:digests AS bytea[]))
-""")
 
 
 async def resolve(
@@ -76,8 +69,7 @@ async def resolve(
     ]
     if not any(one.external_id or one.reading.verified for one in seen):
         return [_answer(Ruling(None, Outcome.ANONYMOUS)) for _ in seen]
-    await _lock(db, seen)
-    standing = await read_standing(db, seen=seen, keyring=keyring)
+    standing = await lock_and_read(db, seen=seen, keyring=keyring)
     changes = Changes()
     rulings = [rule(standing, changes, one) for one in seen]
     await record(db, changes=changes, now=now, keyring=keyring)
@@ -109,34 +101,6 @@ async def _countries(db: AsyncConnection, people: Sequence[Sighting]) -> dict[in
         {"wanted": list(wanted)},
     )
     return {row.business_id: row.country for row in found}
-
-
-async def _lock(db: AsyncConnection, seen: Sequence[Seen]) -> None:
-    """Lock the accounts and verified identifiers of a batch, and the members these lead to."""
-    claiming = [one for one in seen if one.reading.verified]
-    identifiers = {i.digest: i for one in claiming for i in one.reading.verified}
-    pairs = [(int(i.kind), digest) for i in identifiers.values() for digest in i.digests]
-    accounts = {(one.business_id, one.external_id) for one in seen if one.external_id is not None}
-    changing = [
-        (one.business_id, one.external_id) for one in claiming if one.external_id is not None
-    ]
-    names = {f"identifier/{kind}/{digest.hex()}" for kind, digest in pairs}
-    names |= {f"account/{business_id}/{external_id}" for business_id, external_id in accounts}
-    await db.execute(
-        _LOCK,
-        {
-            "locks": sorted(map(_lock_key, names)),
-            "businesses": [business_id for business_id, _ in changing],
-            "externals": [external_id for _, external_id in changing],
-            "kinds": [kind for kind, _ in pairs],
-            "digests": [digest for _, digest in pairs],
-        },
-    )
-
-
-def _lock_key(name: str) -> int:
-    digest = hashlib.blake2b(name.encode(), digest_size=8, person=b"hub.members").digest()
-    return int.from_bytes(digest, signed=True)
 
 
 def _answer(ruling: Ruling) -> Resolved:

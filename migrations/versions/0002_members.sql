@@ -90,29 +90,90 @@ CREATE TABLE review_item (
 -- The same doubt about the same account is put to a person once, however often it is met.
 CREATE UNIQUE INDEX review_item_open ON review_item (account_id, reason) WHERE state = 'open';
 
--- Serialise everyone who touches one of these accounts, identifiers or the members they lead to.
--- Locks are taken in one order everywhere (keys ascending, then members ascending), so that no two
--- callers wait for each other. Each statement of this function sees what was committed before it:
--- the members are looked up after the wait. The caller reads what stands in a statement of its own.
-CREATE FUNCTION lock_people(
-  p_locks bigint[], p_businesses smallint[], p_externals text[], p_kinds smallint[],
-  p_indexes bytea[]
-) RETURNS void LANGUAGE plpgsql AS $$
+-- Lock people and read what stands for them, in one round trip.
+--
+-- Everyone who touches one of these accounts or verified identifiers, or a member they lead to, is
+-- serialised until the transaction ends. Locks are taken in one order everywhere (keys ascending,
+-- then members ascending), so that no two callers wait for each other. Each statement of the
+-- function sees what was committed before it: members are looked up after the wait for keys, and
+-- all is read after the wait for members.
+--
+-- Yields a row per account of each member met (claim_id is null) and a row per claim: those on the
+-- identifiers given, and the members' own of the kinds that a person has one of. member_id is
+-- always the member that is now meant: one merged away leads in one step to the survivor, while
+-- its links and claims stay with the member they were born to.
+--
+-- Plans are generic: with arrays as parameters the planner would else plan anew on every call,
+-- which costs more than the call.
+CREATE FUNCTION people_standing(
+  p_locks bigint[],
+  p_businesses smallint[], p_externals text[], p_claiming boolean[],
+  p_kinds smallint[], p_digests bytea[], p_verified boolean[]
+) RETURNS TABLE (
+  member_id bigint, account_id bigint, business_id smallint, external_id text, walk_in boolean,
+  wrapped bytea, name bytea, claim_id bigint, kind smallint, blind_index bytea,
+  last_seen_at timestamptz
+) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
 DECLARE
   k bigint;
+  claiming bigint[];
   met bigint[];
 BEGIN
   FOREACH k IN ARRAY p_locks LOOP
     PERFORM pg_advisory_xact_lock(k);
   END LOOP;
-  SELECT array_agg(DISTINCT coalesce(m.merged_into, m.member_id)) INTO met FROM (
-      SELECT c.member_id FROM unnest(p_kinds, p_indexes) AS u (kind, digest)
+  IF true = ANY (p_verified) THEN
+    SELECT array_agg(DISTINCT coalesce(m.merged_into, m.member_id)) INTO claiming FROM (
+        SELECT c.member_id
+        FROM unnest(p_kinds, p_digests, p_verified) AS u (kind, digest, verified)
         JOIN identifier_claim c ON c.kind = u.kind AND c.blind_index = u.digest
           AND c.closed_at IS NULL AND c.verified
-      UNION ALL
-      SELECT l.member_id FROM unnest(p_businesses, p_externals) AS u (business_id, external_id)
+        WHERE u.verified
+        UNION ALL
+        SELECT l.member_id
+        FROM unnest(p_businesses, p_externals, p_claiming) AS u (business_id, external_id, claiming)
         JOIN account a ON a.business_id = u.business_id AND a.external_id = u.external_id
         JOIN account_link l ON l.account_id = a.account_id AND upper_inf(l.valid)
-    ) AS found JOIN member m USING (member_id);
-  PERFORM 1 FROM member WHERE member_id = ANY (met) ORDER BY member_id FOR NO KEY UPDATE;
+        WHERE u.claiming
+      ) AS found JOIN member m ON m.member_id = found.member_id;
+    PERFORM 1 FROM member m WHERE m.member_id = ANY (claiming) ORDER BY m.member_id
+      FOR NO KEY UPDATE;
+  END IF;
+  SELECT array_agg(DISTINCT coalesce(m.merged_into, m.member_id)) INTO met FROM (
+      SELECT c.member_id
+      FROM unnest(p_kinds, p_digests) AS u (kind, digest)
+      JOIN identifier_claim c ON c.kind = u.kind AND c.blind_index = u.digest
+        AND c.closed_at IS NULL AND c.verified
+      UNION ALL
+      SELECT l.member_id
+      FROM unnest(p_businesses, p_externals) AS u (business_id, external_id)
+      JOIN account a ON a.business_id = u.business_id AND a.external_id = u.external_id
+      JOIN account_link l ON l.account_id = a.account_id AND upper_inf(l.valid)
+    ) AS found JOIN member m ON m.member_id = found.member_id;
+  RETURN QUERY
+    SELECT coalesce(m.merged_into, m.member_id), a.account_id, a.business_id, a.external_id,
+      a.walk_in, ak.wrapped, p.ciphertext, NULL::bigint, NULL::smallint, NULL::bytea,
+      NULL::timestamptz
+    FROM member m
+    JOIN account_link l ON l.member_id = m.member_id AND upper_inf(l.valid)
+    JOIN account a ON a.account_id = l.account_id
+    LEFT JOIN account_key ak ON ak.account_id = a.account_id
+    LEFT JOIN account_profile p ON p.account_id = a.account_id AND p.attribute = 'name'
+    WHERE m.member_id = ANY (met) OR m.merged_into = ANY (met);
+  RETURN QUERY
+    SELECT coalesce(m.merged_into, m.member_id), c.account_id, NULL::smallint, NULL, NULL::boolean,
+      NULL::bytea, NULL::bytea, c.claim_id, c.kind, c.blind_index, c.last_seen_at
+    FROM (
+      SELECT c.claim_id FROM unnest(p_kinds, p_digests) AS u (kind, digest)
+      JOIN identifier_claim c ON c.kind = u.kind AND c.blind_index = u.digest
+        AND c.closed_at IS NULL AND c.verified
+      UNION
+      SELECT c.claim_id FROM member m
+      JOIN identifier_claim c ON c.member_id = m.member_id AND c.kind IN (1, 3, 4)
+        AND c.closed_at IS NULL AND c.verified
+      WHERE m.member_id = ANY (met) OR m.merged_into = ANY (met)
+    ) AS u
+    JOIN identifier_claim c ON c.claim_id = u.claim_id
+    JOIN member m ON m.member_id = c.member_id;
 END $$;
