@@ -127,6 +127,17 @@ async def fail(
     return died
 
 
+async def last_error(db: AsyncConnection, *, actor: str, reference: int) -> str | None:
+    """Return why the newest message for this work last failed, or None when it did not."""
+    error: str | None = await db.scalar(
+        text("""
+          SELECT last_error FROM outbox_message WHERE actor = :actor AND reference = :reference
+          ORDER BY message_id DESC LIMIT 1"""),
+        {"actor": actor, "reference": reference},
+    )
+    return error
+
+
 async def sweep(db: AsyncConnection, *, now: datetime, lease_seconds: int) -> int:
     """Make messages that were sent `lease_seconds` ago and not worked on due again.
 

@@ -1,0 +1,90 @@
+"""`hub programme apply FILE`: make the group what a TOML file says."""
+
+import asyncio
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic import ConfigDict, ValidationError
+
+from hub.benefits.configure import BenefitConfig, TierConfig, configure
+from hub.config import load_settings
+from hub.connector import field_path
+from hub.crypto.keyring import Keyring, load
+from hub.db.engine import make_engine
+from hub.errors import Malformed
+from hub.intake.connections import ConnectionConfig, connect
+from hub.programme.apply import ProgrammeConfig
+from hub.programme.apply import apply as apply_programme
+
+
+class GroupFile(ProgrammeConfig):
+    """A whole group in one file: programme, tiers, benefits and connections.
+
+    A text that begins with `env:` stands for the variable it names, so that the file holds no
+    secret.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tiers: tuple[TierConfig, ...] = ()
+    benefits: tuple[BenefitConfig, ...] = ()
+    connections: tuple[ConnectionConfig, ...] = ()
+
+
+def read_group(path: Path, **variables: str) -> GroupFile:
+    """Read a group file; raises Malformed naming the field that is wrong or unset.
+
+    `variables` are looked up before the environment.
+    """
+    try:
+        raw = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as bad:
+        raise Malformed(f"{path} cannot be read: {bad}", field="file") from bad
+    try:
+        return GroupFile.model_validate(_resolve(raw, {**os.environ, **variables}, "file"))
+    except ValidationError as bad:
+        first = bad.errors(include_url=False)[0]
+        raise Malformed(first["msg"], field=field_path(first["loc"])) from bad
+
+
+def _resolve(value: Any, variables: dict[str, str], place: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _resolve(item, variables, f"{place}.{key}") for key, item in value.items()}
+    if isinstance(value, list):
+        return [_resolve(item, variables, f"{place}[{i}]") for i, item in enumerate(value)]
+    if isinstance(value, str) and value.startswith("env:"):
+        name = value.removeprefix("env:")
+        if name not in variables:
+            raise Malformed(f"the variable {name} is not set", field=place)
+        return variables[name]
+    return value
+
+
+async def apply_group(database_url: str, keyring: Keyring, group: GroupFile) -> None:
+    """Apply `group` in one transaction: all of it or nothing."""
+    engine = make_engine(database_url, pool_size=1)
+    try:
+        async with engine.begin() as db:
+            fields = set(ProgrammeConfig.model_fields)
+            await apply_programme(
+                db, config=ProgrammeConfig.model_validate(group.model_dump(include=fields))
+            )
+            await configure(db, tiers=group.tiers, benefits=group.benefits)
+            for connection in group.connections:
+                await connect(db, config=connection, keyring=keyring)
+    finally:
+        await engine.dispose()
+
+
+def apply(file: Path) -> None:
+    """Make the group what FILE says. What is in force is never edited: date a change instead."""
+    settings = load_settings()
+    group = read_group(file)
+    asyncio.run(apply_group(settings.require_database_url(), load(settings.keyring_path), group))
+    typer.echo(
+        f"{group.group.name}: {len(group.businesses)} businesses, "
+        f"{len(group.agreements)} agreements, {len(group.connections)} connections"
+    )

@@ -1,0 +1,103 @@
+"""`hub settle PERIOD`: have a worker close a period, and show who owes whom."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hub.clock import business_date, now
+from hub.config import load_settings
+from hub.db.engine import make_engine
+from hub.errors import Rejected, Unavailable
+from hub.outbox.messages import last_error, put
+from hub.programme.queries import businesses, programme
+from hub.settlement.actors import CLOSE
+from hub.settlement.open_period import open_period
+from hub.settlement.queries import Period, net_positions, period_by_id, statement
+from hub.units import Money
+
+PATIENCE_SECONDS = 600
+LOOK_EVERY_SECONDS = 0.2
+
+
+def settle(
+    period: Annotated[str, typer.Argument(help="a month or a day: 2026-11, 2026-11-03")],
+    out: Annotated[
+        Path | None, typer.Option(help="a directory for the statements' CSV files")
+    ] = None,
+    early: Annotated[
+        bool, typer.Option("--early", help="close before the period's last day is over")
+    ] = False,
+) -> None:
+    """Close a settlement period and print each business's net position."""
+    nets, statements = asyncio.run(_settle(period, early))
+    console = Console()
+    table = Table("business", "receives (+) or pays (−)", title=f"Period {period}")
+    for business, amount in nets:
+        table.add_row(business, f"{amount.currency} {amount}")
+    console.print(table)
+    if not nets:
+        console.print("nothing was accepted from another business: nobody owes anybody")
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        for business, csv in statements.items():
+            (out / f"{period}-{business}.csv").write_bytes(csv)
+        console.print(f"statements are in {out}")
+
+
+async def _settle(code: str, early: bool) -> tuple[list[tuple[str, Money]], dict[str, bytes]]:
+    engine = make_engine(load_settings().require_database_url(), pool_size=2)
+    try:
+        period = await _ask(engine, code, early)
+        with Console().status(f"closing {code}"):
+            period = await _closed(engine, period)
+        return await _read(engine, period)
+    finally:
+        await engine.dispose()
+
+
+async def _ask(engine: AsyncEngine, code: str, early: bool) -> Period:
+    """Open the period if need be and ask a worker to close it."""
+    async with engine.begin() as db:
+        period = await open_period(db, code=code, now=now())
+        today = business_date(now(), (await programme(db)).time_zone)
+        if today <= period.ends_on and period.state == "open" and not early:
+            raise Rejected(
+                f"period {code} is not over until {period.ends_on} is: wait, or close it with "
+                "--early (what comes later lands in the next period, marked late)"
+            )
+        if period.state == "open":
+            await put(db, actor=CLOSE, references=[period.period_id], available_at=now())
+    return period
+
+
+async def _closed(engine: AsyncEngine, period: Period) -> Period:
+    """Wait until a worker has closed the period; raises Rejected with what stopped it."""
+    for _ in range(int(PATIENCE_SECONDS / LOOK_EVERY_SECONDS)):
+        async with engine.connect() as db:
+            period = await period_by_id(db, period.period_id)
+            if period.state not in ("open", "closing"):
+                return period
+            stopped = await last_error(db, actor=CLOSE, reference=period.period_id)
+        if stopped is not None:
+            raise Rejected(f"period {period.code} stays open: {stopped}")
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+    raise Unavailable(f"no worker has closed {period.code}: is `hub worker` running?")
+
+
+async def _read(
+    engine: AsyncEngine, period: Period
+) -> tuple[list[tuple[str, Money]], dict[str, bytes]]:
+    """Return each business's net position and its statement as CSV."""
+    async with engine.connect() as db:
+        codes = {business.business_id: business.code for business in await businesses(db)}
+        nets = (await net_positions(db, period_ids=[period.period_id])).get(period.period_id, [])
+        statements = {
+            code: (await statement(db, period_id=period.period_id, business_id=business_id)).csv
+            for business_id, code in codes.items()
+        }
+    return [(codes[n.business_id], Money(n.net_minor, n.currency)) for n in nets], statements

@@ -1,0 +1,46 @@
+"""Short ways to put points into a test's ledger."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from itertools import count
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.ledger.post import EarnRequest, post_earns
+
+NOON = datetime(2026, 10, 15, 12, tzinfo=UTC)
+TODAY = NOON.date()
+COST = Decimal("0.008")
+_keys = count()
+
+
+def lot(
+    member_id: int,
+    points: int,
+    *,
+    business_id: int = 1,
+    expires_on: date | None = None,
+    qualifying: int = 0,
+    key: str | None = None,
+) -> EarnRequest:
+    """A request for one lot, earned today at business 1 unless told otherwise."""
+    return EarnRequest(
+        business_id=business_id,
+        idempotency_key=key or f"lot-{next(_keys)}",
+        member_id=member_id,
+        account_id=member_id * 10 + business_id,
+        points=points,
+        qualifying=qualifying,
+        rule_id=1,
+        cost_rate=COST,
+        expires_on=expires_on,
+        occurred_at=NOON,
+        business_date=TODAY,
+    )
+
+
+async def give(db: AsyncConnection, member_id: int, points: int, **more: object) -> int:
+    """Issue one lot and return its id."""
+    request = lot(member_id, points, **more)  # type: ignore[arg-type]
+    posted = await post_earns(db, [request])
+    return posted[request.business_id, request.idempotency_key]
