@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TypeVar
 
 import pytest
@@ -39,6 +39,7 @@ from tests.support.ledger import NOON, TODAY, give
 T = TypeVar("T")
 MEMBER = 7
 SHOP, HOTEL = 1, 2
+TTL = timedelta(days=4)
 
 
 @dataclass
@@ -53,6 +54,7 @@ class ModelHold:
     hold_id: int
     left: int
     placed_on: date
+    ends_at: datetime
 
 
 @dataclass
@@ -127,7 +129,7 @@ class Ledger(RuleBasedStateMachine):
         assert points == 0
         return parts
 
-    @rule(points=st.integers(1, 1000), days=st.integers(0, 5), business=st.sampled_from([1, 2]))
+    @rule(points=st.integers(1, 1000), days=st.integers(0, 3), business=st.sampled_from([1, 2]))
     def earn(self, points: int, days: int, business: int) -> None:
         ends = self.today + timedelta(days=days)
         lot_id = self.run(
@@ -152,12 +154,12 @@ class Ledger(RuleBasedStateMachine):
     def hold(self, points: int) -> object:
         free = self.free
         answer = self.run(
-            hold(self.db, points=points, ttl_seconds=86_400, **self.facts(HOTEL))  # type: ignore[arg-type]
+            hold(self.db, points=points, ttl_seconds=TTL.days * 86_400, **self.facts(HOTEL))  # type: ignore[arg-type]
         )
         if points > free:
             assert answer.outcome is Outcome.INSUFFICIENT_POINTS
             return multiple()
-        made = ModelHold(answer.tx_id, points, self.today)
+        made = ModelHold(answer.tx_id, points, self.today, self.now + TTL)
         self.open_holds.append(made)
         return made
 
@@ -225,12 +227,13 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(days=st.integers(1, 3), sweep=st.booleans())
     def tomorrow(self, days: int, sweep: bool) -> None:
-        """Days pass; holds lapse after a day; the sweeps may or may not have run."""
+        """Days pass and holds lapse; the expiry sweep may or may not have run."""
         self.today += timedelta(days=days)
         self.now += timedelta(days=days)
         self.run(lapse(self.db, now=self.now, business_date=self.today))
         for held in self.open_holds:
-            held.left = 0
+            if held.ends_at <= self.now:
+                held.left = 0
         if sweep:
             self.expire()
 
@@ -276,7 +279,7 @@ def test_every_history_of_verbs_agrees_with_the_model(machine_url: str) -> None:
     run_state_machine_as_test(
         Ledger,
         settings=settings(
-            max_examples=40,
+            max_examples=60,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
