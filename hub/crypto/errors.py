@@ -21,6 +21,12 @@ class KeyringCorrupt(HubError):
     code = "keyring_corrupt"
 
 
+class KeyringForeign(HubError):
+    """The keyring is not the one that this database was written with."""
+
+    code = "keyring_foreign"
+
+
 class KeyUnknown(HubError):
     """Something was made under a key version that this keyring does not hold."""
 

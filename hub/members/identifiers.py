@@ -1,5 +1,6 @@
 """What a sighting says about a person, read once: identifiers as blind indexes, and a profile."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -79,6 +80,11 @@ class Reading:
         return next((t.text for t in self.traits if t.attribute is HintType.NAME), None)
 
 
+def is_text(value: str) -> bool:
+    """Whether a value can be stored: JSON can carry NUL and halves of characters, UTF-8 cannot."""
+    return re.search("[\0\ud800-\udfff]", value) is None
+
+
 def identify(keyring: Keyring, kind: Kind, normal: str) -> Identifier:
     """Index a normalised value."""
     indexes = blind_indexes(keyring, kind.name.lower(), normal)
@@ -109,7 +115,7 @@ def read(hints: Iterable[Hint], *, keyring: Keyring, region: str | None) -> Read
     verified: dict[bytes, Identifier] = {}
     evidence: dict[bytes, Identifier] = {}
     traits: dict[HintType, Trait] = {}
-    for hint in sorted(hints, key=lambda hint: not hint.verified):
+    for hint in sorted(filter(_is_readable, hints), key=lambda hint: not hint.verified):
         kind = _KINDS.get(hint.type)
         if kind is None:
             text = _plain(hint)
@@ -126,6 +132,10 @@ def read(hints: Iterable[Hint], *, keyring: Keyring, region: str | None) -> Read
         if text is not None:
             traits.setdefault(hint.type, Trait(hint.type, text, hint.verified))
     return Reading(tuple(verified.values()), tuple(evidence.values()), tuple(traits.values()))
+
+
+def _is_readable(hint: Hint) -> bool:
+    return is_text(hint.value)
 
 
 def _plain(hint: Hint) -> str | None:

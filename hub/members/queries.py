@@ -7,6 +7,8 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.crypto import fields
+from hub.crypto.errors import KeyringForeign, KeyUnknown, Undecipherable
 from hub.crypto.keyring import Keyring
 from hub.members.identifiers import Kind, identify, normaliser
 
@@ -40,6 +42,28 @@ class MemberAccount:
     external_id: str | None
     walk_in: bool
     created_at: datetime
+
+
+async def check_keyring(db: AsyncConnection, *, keyring: Keyring) -> None:
+    """Raise KeyringForeign unless the keyring is the one that this database was written with.
+
+    For whoever starts the hub: under another keyring every known person would be met as new.
+    """
+    found = await db.execute(
+        text("""
+        (SELECT account_id, wrapped FROM account_key ORDER BY account_id LIMIT 1)
+        UNION ALL
+        (SELECT account_id, wrapped FROM account_key ORDER BY account_id DESC LIMIT 1)
+        """)
+    )
+    for row in found:
+        try:
+            fields.unwrap(keyring, row.wrapped, account_id=row.account_id)
+        except (Undecipherable, KeyUnknown) as bad:
+            raise KeyringForeign(
+                "this keyring does not open the members in the database: restore the keyring file "
+                "that belongs to it from its backup"
+            ) from bad
 
 
 async def find(db: AsyncConnection, *, kind: Kind, value: str, keyring: Keyring) -> int | None:
@@ -88,7 +112,7 @@ async def accounts_of(
 
 
 async def current_members(db: AsyncConnection, *, member_ids: Sequence[int]) -> dict[int, int]:
-    """Return which member each id is now (itself, unless it was merged away); unknown are left out."""
+    """Return which member each id now is: itself, unless merged away. Unknown ids are left out."""
     rows = await db.execute(
         text("""
           SELECT member_id, coalesce(merged_into, member_id) AS now FROM member

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.connector import Hint, HintType
 from hub.crypto.keyring import Keyring
 from hub.errors import Malformed
-from hub.members.identifiers import read
+from hub.members.identifiers import is_text, read
 from hub.members.matching import Changes, Outcome, Ruling, Seen, rule
 from hub.members.recording import HUB_PREFIX, record
 from hub.members.standing import lock_and_read
@@ -55,7 +55,7 @@ async def resolve(
     the transaction ends. Call it once per transaction: a second call could wait for someone who
     waits for the first. `now` dates what is written, a sighting's `seen_at` what was observed.
 
-    Raises Malformed for an external id that is empty, too long or begins with `hub:`.
+    Raises Malformed for an external id that is empty, too long, no text or begins with `hub:`.
     """
     countries = await _countries(db, people)
     seen = [
@@ -79,7 +79,8 @@ async def resolve(
 def _checked(external_id: str | None) -> str | None:
     if external_id is None:
         return None
-    if not 1 <= len(external_id) <= 200 or external_id.startswith(HUB_PREFIX):
+    unfit = not 1 <= len(external_id) <= 200 or not is_text(external_id)
+    if unfit or external_id.startswith(HUB_PREFIX):
         raise Malformed(f"{external_id[:40]!r} cannot be a customer's id", field="external_id")
     return external_id
 

@@ -322,9 +322,15 @@ async def test_members_are_found_while_the_blind_index_moves_to_a_new_key(people
     assert moved == 2
 
 
-@pytest.mark.parametrize("external_id", ["", "x" * 201, "hub:member:1"])
+@pytest.mark.parametrize("external_id", ["", "x" * 201, "hub:member:1", "a\0", "\ud800"])
 async def test_an_external_id_that_cannot_be_one_is_malformed(
     people: People, external_id: str
 ) -> None:
     with pytest.raises(Malformed, match="cannot be a customer's id"):
         await people.see(RETAIL, external_id)
+
+
+async def test_a_hint_that_is_no_text_is_overlooked(people: People) -> None:
+    answer = await people.see(RETAIL, "c-1", name="\ud800", phone=PHONE)
+    assert answer.outcome is Outcome.NEW
+    assert await people.count("account_profile") == 1

@@ -7,11 +7,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.connector import Hint, HintType
-from hub.crypto.errors import Undecipherable
-from hub.crypto.keyring import Keyring
+from hub.crypto.errors import KeyringForeign, Undecipherable
+from hub.crypto.keyring import Keyring, Purpose
 from hub.members.display import display
 from hub.members.identifiers import Kind
-from hub.members.queries import accounts_of, find
+from hub.members.queries import accounts_of, check_keyring, current_members, find
 from hub.members.resolve import Resolved, Sighting, resolve
 from tests.support.businesses import open_businesses
 
@@ -93,6 +93,8 @@ async def test_a_merged_away_member_shows_the_survivor(shops: AsyncConnection) -
     )
     views = await display(shops, member_ids=[one.member_id, two.member_id], keyring=KEYRING)
     assert views[one.member_id] == views[two.member_id]
+    current = await current_members(shops, member_ids=[one.member_id, two.member_id, 999_999])
+    assert current == {one.member_id: one.member_id, two.member_id: one.member_id}
     assert views[two.member_id].member_id == one.member_id
     assert views[one.member_id].phone is not None
     assert views[one.member_id].name is not None
@@ -147,11 +149,15 @@ async def test_accounts_are_listed_with_walk_ins_told_apart(shops: AsyncConnecti
     ]
 
 
-async def test_another_keyring_shows_nothing(shops: AsyncConnection) -> None:
+async def test_another_keyring_shows_nothing_and_is_told_apart(shops: AsyncConnection) -> None:
+    await check_keyring(shops, keyring=Keyring.generate())
     member_id = (await _see(shops, 1, "a", name="李雷")).member_id
     assert member_id is not None
     with pytest.raises(Undecipherable):
         await display(shops, member_ids=[member_id], keyring=Keyring.generate())
+    with pytest.raises(KeyringForeign, match="backup"):
+        await check_keyring(shops, keyring=Keyring.generate())
+    await check_keyring(shops, keyring=KEYRING.renewed(Purpose.KEY_ENCRYPTION))
 
 
 async def test_no_table_holds_a_personal_value_in_the_clear(shops: AsyncConnection) -> None:
