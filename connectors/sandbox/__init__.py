@@ -1,1 +1,7 @@
-"""A server that plays the upstream systems, for demos, tests and load."""
+"""Plays the upstream systems of an invented group: a shop on Shopify, a hotel on Mews, a
+restaurant on Square. It sends signed webhooks to a hub and answers the hub's API calls; it knows
+nothing of the hub but its address and the secrets it was given.
+
+`python -m connectors.sandbox --port 8001` serves it; `connectors.sandbox.world.build` gives tests
+the same world as data, `connectors.sandbox.load` as many orders as a benchmark wants.
+"""

@@ -1,0 +1,176 @@
+"""The three systems' APIs, as far as a hub asks them: credentials checked, pages, 429 on demand."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from connectors.sandbox import accounts
+from connectors.sandbox.hotel import ENTERPRISE_ID, to_json
+from connectors.sandbox.restaurant import LOCATIONS
+from connectors.sandbox.world import World
+
+_MEWS = "/api/connector/v1"
+_SHOPIFY = "/admin/api/{version}"
+
+
+class Upstream:
+    """Answers for a world. `reject_next` says how many further calls are answered with 429."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.reject_next = 0
+        self.retry_after_seconds = 1
+
+    def routes(self) -> list[Route]:
+        """Return the routes of all three systems; their paths do not collide."""
+        return [
+            Route("/v2/locations", self.locations),
+            Route("/v2/orders/{id}", self.square_order),
+            Route("/v2/customers/{id}", self.square_customer),
+            Route("/v2/payments/{id}", self.square_payment),
+            Route(f"{_SHOPIFY}/shop.json", self.shop),
+            Route(f"{_SHOPIFY}/orders.json", self.shop_orders),
+            Route(f"{_SHOPIFY}/orders/{{id:int}}.json", self.shop_order),
+            Route(f"{_SHOPIFY}/orders/{{id:int}}/transactions.json", self.shop_transactions),
+            Route(f"{_MEWS}/{{operation:path}}", self.mews, methods=["POST"]),
+        ]
+
+    def _busy(self) -> Response | None:
+        if self.reject_next <= 0:
+            return None
+        self.reject_next -= 1
+        return Response(status_code=429, headers={"retry-after": str(self.retry_after_seconds)})
+
+    # Square: a bearer token, errors in a list.
+
+    def _square(self, request: Request, key: str, found: object) -> Response:
+        if busy := self._busy():
+            return busy
+        if request.headers.get("authorization") != f"Bearer {accounts.SQUARE_TOKEN}":
+            return _square_error(401, "UNAUTHORIZED")
+        return _square_error(404, "NOT_FOUND") if found is None else JSONResponse({key: found})
+
+    async def locations(self, request: Request) -> Response:
+        """Return the restaurants."""
+        found = [{"id": place, "name": name, "status": "ACTIVE"} for place, name in LOCATIONS]
+        return self._square(request, "locations", found)
+
+    async def square_order(self, request: Request) -> Response:
+        """Return an order."""
+        bill = self.world.bills.get(request.path_params["id"])
+        return self._square(request, "order", bill.order if bill else None)
+
+    async def square_payment(self, request: Request) -> Response:
+        """Return a payment."""
+        wanted = request.path_params["id"]
+        found = (b.payment for b in self.world.bills.values() if b.payment["id"] == wanted)
+        return self._square(request, "payment", next(found, None))
+
+    async def square_customer(self, request: Request) -> Response:
+        """Return a customer."""
+        found = self.world.diners.get(request.path_params["id"])
+        return self._square(request, "customer", found)
+
+    # Shopify: a token header.
+
+    def _shopify(self, request: Request, document: Mapping[str, Any] | None) -> Response:
+        if busy := self._busy():
+            return busy
+        if request.headers.get("x-shopify-access-token") != accounts.SHOPIFY_TOKEN:
+            return JSONResponse({"errors": "Invalid API key or access token"}, status_code=401)
+        if document is None:
+            return JSONResponse({"errors": "Not Found"}, status_code=404)
+        return JSONResponse(document)
+
+    async def shop(self, request: Request) -> Response:
+        """Return the shop."""
+        return self._shopify(request, {"shop": {"name": "Lakeside Goods", "currency": "CNY"}})
+
+    async def shop_orders(self, request: Request) -> Response:
+        """Return a page of orders after `since_id`, `limit` at most."""
+        since = int(request.query_params.get("since_id", "0"))
+        limit = min(int(request.query_params.get("limit", "50")), 250)
+        numbers = sorted(number for number in self.world.orders if number > since)[:limit]
+        return self._shopify(request, {"orders": [self._order(number) for number in numbers]})
+
+    async def shop_order(self, request: Request) -> Response:
+        """Return an order."""
+        number = request.path_params["id"]
+        known = number in self.world.orders
+        return self._shopify(request, {"order": self._order(number)} if known else None)
+
+    async def shop_transactions(self, request: Request) -> Response:
+        """Return what paid an order and what was paid back."""
+        order = self.world.orders.get(request.path_params["id"])
+        return self._shopify(request, {"transactions": order.transactions()} if order else None)
+
+    def _order(self, number: int) -> dict[str, Any]:
+        order = self.world.orders[number]
+        return order.document(order.changed_at)
+
+    # Mews: credentials in every body, pages by cursor.
+
+    async def mews(self, request: Request) -> Response:
+        """Answer an operation of the Connector API."""
+        if busy := self._busy():
+            return busy
+        asked = json.loads(await request.body())
+        given = (asked.get("ClientToken"), asked.get("AccessToken"))
+        if given != (accounts.MEWS_CLIENT_TOKEN, accounts.MEWS_ACCESS_TOKEN):
+            return JSONResponse({"Message": "Invalid AccessToken."}, status_code=401)
+        operation = request.path_params["operation"]
+        if operation == "configuration/get":
+            return _json({"Enterprise": {"Id": ENTERPRISE_ID, "Name": "Lakeside Hotel"}})
+        if operation not in _OPERATIONS:
+            return JSONResponse({"Message": "Unknown operation."}, status_code=404)
+        key, find = _OPERATIONS[operation]
+        return _json(_page(key, find(self.world, asked), asked.get("Limitation", {})))
+
+
+def _reservations(world: World, asked: Mapping[str, Any]) -> list[Any]:
+    wanted = asked.get("ReservationIds", ())
+    return [world.stays[one].reservation for one in wanted if one in world.stays]
+
+
+def _items(world: World, asked: Mapping[str, Any]) -> list[Any]:
+    wanted = asked.get("ServiceOrderIds", ())
+    return [item for one in wanted if one in world.stays for item in world.stays[one].items]
+
+
+def _payments(world: World, asked: Mapping[str, Any]) -> list[Any]:
+    wanted = asked.get("ReservationIds", ())
+    return [paid for one in wanted if one in world.stays for paid in world.stays[one].payments]
+
+
+def _customers(world: World, asked: Mapping[str, Any]) -> list[Any]:
+    return [world.guests[one] for one in asked.get("CustomerIds", ()) if one in world.guests]
+
+
+_Find = Callable[[World, Mapping[str, Any]], list[Any]]
+_OPERATIONS: Mapping[str, tuple[str, _Find]] = {
+    "reservations/getAll/2023-06-06": ("Reservations", _reservations),
+    "orderItems/getAll": ("OrderItems", _items),
+    "payments/getAll": ("Payments", _payments),
+    "customers/getAll": ("Customers", _customers),
+}
+
+
+def _page(key: str, found: list[Any], limitation: Mapping[str, Any]) -> dict[str, Any]:
+    """Cut a page. Mews gives a cursor with every page that is not empty: the last one's id."""
+    ids = [one["Id"] for one in found]
+    cursor = limitation.get("Cursor")
+    start = ids.index(cursor) + 1 if cursor in ids else 0
+    page = found[start : start + int(limitation.get("Count", 1000))]
+    return {key: page, "Cursor": page[-1]["Id"] if page else None}
+
+
+def _json(document: object) -> Response:
+    return Response(to_json(document), media_type="application/json")
+
+
+def _square_error(status: int, code: str) -> Response:
+    return JSONResponse({"errors": [{"code": code}]}, status_code=status)
