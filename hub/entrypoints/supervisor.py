@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from hub.entrypoints.embedded.process import launch, stop, tail
 from hub.errors import HubError
@@ -130,3 +131,25 @@ def _ending(code: int) -> str:
     if code < 0:
         return f"was killed ({signal.Signals(-code).name})"
     return f"ended with code {code}"
+
+
+class _Flag:
+    def __init__(self) -> None:
+        self._raised = False
+
+    def __call__(self) -> bool:
+        return self._raised
+
+    def raise_it(self, number: int, frame: FrameType | None) -> None:
+        self._raised = True
+
+
+def listen_for_stop() -> Callable[[], bool]:
+    """Return what says whether a signal has asked to stop.
+
+    The signal itself only sets a flag, so that nothing is interrupted half-way.
+    """
+    flag = _Flag()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, flag.raise_it)
+    return flag

@@ -1,7 +1,5 @@
 """`hub up`: the whole hub on this machine, until Ctrl-C."""
 
-import signal
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -10,8 +8,7 @@ from rich.table import Table
 
 from hub.config import Settings
 from hub.entrypoints.stack import Stopped, load_sample, processes_of, running_stack
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from hub.entrypoints.supervisor import listen_for_stop
 
 
 def up(
@@ -34,7 +31,7 @@ def run_stack(*, sample: bool | None, console: Console) -> None:
     """
     settings = Settings()
     wanted = settings.database_url is None if sample is None else sample
-    stop_wanted = _listen()
+    stop_wanted = listen_for_stop()
     try:
         with running_stack(
             settings,
@@ -49,26 +46,6 @@ def run_stack(*, sample: bool | None, console: Console) -> None:
     except Stopped:
         return
     console.print("stopped; everything is kept for the next start", style="dim")
-
-
-class _Flag:
-    """Set by a signal, asked by a loop: nothing is interrupted half-way."""
-
-    def __init__(self) -> None:
-        self._raised = False
-
-    def __call__(self) -> bool:
-        return self._raised
-
-    def raise_it(self, number: int, frame: FrameType | None) -> None:
-        self._raised = True
-
-
-def _listen() -> _Flag:
-    flag = _Flag()
-    for number in _SIGNALS:
-        signal.signal(number, flag.raise_it)
-    return flag
 
 
 def _where_to_look(settings: Settings) -> Table:

@@ -43,9 +43,9 @@ def start(base: Path, *, durable: bool = True, settings: Mapping[str, str] | Non
     pid_file = data / "postmaster.pid"
     secret = server.password(place)
     for attempt in range(_ATTEMPTS):
-        port = server.port(place, afresh=attempt > 0)
         lock = server.take_lock(place, pid_file, gently=signal.SIGINT)
         try:
+            port = server.port(place, afresh=attempt > 0)
             if not data.exists():
                 _create_cluster(place, programs, data, lock, durable=durable)
             pid_file.unlink(missing_ok=True)  # we hold the lock: whatever wrote it is gone

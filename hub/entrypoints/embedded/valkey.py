@@ -31,9 +31,9 @@ def start(base: Path, *, durable: bool = True) -> Server:
     secret = server.password(place)
     pid_file = data / "pid"
     for attempt in range(_ATTEMPTS):
-        port = server.port(place, afresh=attempt > 0)
         lock = server.take_lock(place, pid_file, gently=signal.SIGTERM)
         try:
+            port = server.port(place, afresh=attempt > 0)
             process = _launch(place, program, lock, _configuration(data, port, secret, durable))
         finally:
             os.close(lock)
