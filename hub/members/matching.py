@@ -11,6 +11,7 @@ identifier never links, however well it fits: at most it makes a review item. Tw
 exist are never made one here: that takes a person, or the batch matcher's stronger evidence.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,9 @@ from hub.connector import HintType
 from hub.crypto.fields import DataKey
 from hub.members import names
 from hub.members.identifiers import Identifier, Kind, Reading, Trait
+
+HUB_PREFIX = "hub:"
+"""External ids that begin so are the hub's own, of walk-in accounts; no source may use them."""
 
 
 class Outcome(StrEnum):
@@ -45,9 +49,10 @@ class Reason(StrEnum):
 
 @dataclass(eq=False, slots=True)
 class Person:
-    """A member under resolution; `member_id` is None until a new one is numbered."""
+    """A member under resolution."""
 
-    member_id: int | None = None
+    member_id: int
+    new: bool = False
     accounts: list["Account"] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     held: dict[Kind, "Claim"] = field(default_factory=dict)
@@ -56,12 +61,12 @@ class Person:
 
 @dataclass(eq=False, slots=True)
 class Account:
-    """An account under resolution; id and key of a new one come when it is numbered."""
+    """An account under resolution; a new one gets its key when it is stored."""
 
+    account_id: int
     business_id: int
-    external_id: str | None
+    external_id: str
     person: Person
-    account_id: int | None = None
     key: DataKey | None = None
     walk_in: bool = False
     method: str = "birth"
@@ -86,6 +91,9 @@ class Standing:
 
     accounts: dict[tuple[int, str], Account] = field(default_factory=dict)
     owners: dict[tuple[Kind, bytes], Claim] = field(default_factory=dict)
+    fresh_members: deque[int] = field(default_factory=deque)
+    fresh_accounts: deque[int] = field(default_factory=deque)
+    """Numbers for those who may be new, the next one last, enough for the whole batch."""
 
     def owner(self, identifier: Identifier) -> Claim | None:
         """Return the open verified claim on an identifier."""
@@ -153,7 +161,7 @@ def _admit(standing: Standing, changes: Changes, seen: Seen) -> Ruling:
         account = _open_account(standing, changes, seen, owners[0])
         outcome = Outcome.MATCHED
     else:
-        account = _open_account(standing, changes, seen, _new_person(changes))
+        account = _open_account(standing, changes, seen, _new_person(standing, changes))
         doubts = owners
         if objection is None and (doubts := _suspects(standing, seen)):
             objection = Reason.UNVERIFIED_IDENTIFIER
@@ -174,13 +182,13 @@ def _walk_in(standing: Standing, changes: Changes, seen: Seen) -> Ruling:
     owners = _owners(standing, seen.reading.verified)
     if len(owners) > 1 or (owners and _conflicts(seen.reading, owners[0])):
         return _ANONYMOUS
-    person = owners[0] if owners else _new_person(changes)
+    person = owners[0] if owners else _new_person(standing, changes)
     here = [a for a in person.accounts if a.business_id == seen.business_id]
-    account = min(here, key=lambda a: (a.walk_in, a.account_id or 0), default=None)
+    account = min(here, key=lambda a: (a.walk_in, a.account_id), default=None)
     if account is not None:
         outcome = Outcome.KNOWN
     else:
-        account = _open_account(standing, changes, seen, person, walk_in=True)
+        account = _open_account(standing, changes, seen, person)
         outcome = Outcome.MATCHED if owners else Outcome.NEW
     if not account.erased and not _name_contradicts(seen.reading, person):
         _claim(standing, changes, seen, account)
@@ -230,31 +238,24 @@ def _suspects(standing: Standing, seen: Seen) -> list[Person]:
     return [person for person in owners if not _name_contradicts(seen.reading, person)]
 
 
-def _new_person(changes: Changes) -> Person:
-    person = Person()
+def _new_person(standing: Standing, changes: Changes) -> Person:
+    person = Person(standing.fresh_members.pop(), new=True)
     changes.persons.append(person)
     return person
 
 
-def _open_account(
-    standing: Standing,
-    changes: Changes,
-    seen: Seen,
-    person: Person,
-    *,
-    walk_in: bool = False,
-) -> Account:
+def _open_account(standing: Standing, changes: Changes, seen: Seen, person: Person) -> Account:
     account = Account(
+        account_id=standing.fresh_accounts.pop(),
         business_id=seen.business_id,
-        external_id=seen.external_id,
+        external_id=seen.external_id or f"{HUB_PREFIX}member:{person.member_id}",
         person=person,
-        walk_in=walk_in,
-        method="birth" if person.member_id is None and not person.accounts else "identifier",
+        walk_in=seen.external_id is None,
+        method="birth" if person.new and not person.accounts else "identifier",
     )
     person.accounts.append(account)
     changes.accounts.append(account)
-    if seen.external_id is not None:
-        standing.accounts[seen.business_id, seen.external_id] = account
+    standing.accounts[account.business_id, account.external_id] = account
     return account
 
 

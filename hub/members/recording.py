@@ -1,4 +1,4 @@
-"""Writing what a batch changes: what is new is numbered, then all is stored at once."""
+"""Writing what a batch changes."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -11,17 +11,6 @@ from hub.connector import HintType
 from hub.crypto import fields
 from hub.crypto.keyring import Keyring
 from hub.members.matching import Account, Changes, Claim
-
-HUB_PREFIX = "hub:"
-"""External ids that begin so are the hub's own; `resolve` refuses them from a source."""
-
-_NUMBERS = text("""
-SELECT
-  array(SELECT nextval(pg_get_serial_sequence('member', 'member_id'))
-    FROM generate_series(1, CAST(:persons AS integer))) AS members,
-  array(SELECT nextval(pg_get_serial_sequence('account', 'account_id'))
-    FROM generate_series(1, CAST(:accounts AS integer))) AS accounts
-""")
 
 _CLOSE = text("""
 UPDATE identifier_claim SET closed_at = greatest(opened_at, CAST(:now AS timestamptz))
@@ -89,7 +78,7 @@ WHERE NOT review_item.candidates @> excluded.candidates
 
 
 async def record(db: AsyncConnection, *, changes: Changes, now: datetime, keyring: Keyring) -> None:
-    """Number what is new and store the changes; afterwards every person and account has its id.
+    """Store the changes of a batch. Its locks must still be held.
 
     One statement per table, and none for what does not change. Rows go in the order of their keys,
     so that two batches never wait for each other.
@@ -126,25 +115,16 @@ async def _store(
 async def _give_birth(
     db: AsyncConnection, changes: Changes, now: datetime, keyring: Keyring
 ) -> None:
-    """Number new members and accounts, give each account its key, and store and link them."""
-    found = await db.execute(
-        _NUMBERS, {"persons": len(changes.persons), "accounts": len(changes.accounts)}
-    )
-    numbers = found.one()
-    for person, member_id in zip(changes.persons, numbers.members, strict=True):
-        person.member_id = member_id
+    """Give each new account its key; store the new members and accounts and link them."""
     wrapped = []
-    for account, account_id in zip(changes.accounts, numbers.accounts, strict=True):
-        account.account_id = account_id
-        account.key, stored = fields.mint(keyring, account_id=account_id)
+    for account in changes.accounts:
+        account.key, stored = fields.mint(keyring, account_id=account.account_id)
         wrapped.append(stored)
-        if account.external_id is None:
-            account.external_id = f"{HUB_PREFIX}member:{account.person.member_id}"
     await db.execute(
         _BIRTH,
         {
-            "members": numbers.members,
-            "account": numbers.accounts,
+            "members": [p.member_id for p in changes.persons],
+            "account": [a.account_id for a in changes.accounts],
             "business": [a.business_id for a in changes.accounts],
             "external": [a.external_id for a in changes.accounts],
             "walk_in": [a.walk_in for a in changes.accounts],
@@ -200,5 +180,5 @@ def _seal(account: Account, attribute: HintType, value: str) -> bytes:
 
 def _reviews(changes: Changes) -> Iterable[tuple[Any, ...]]:
     for (account, reason), candidates in changes.reviews.items():
-        ids = sorted(person.member_id or 0 for person in candidates)
+        ids = sorted(person.member_id for person in candidates)
         yield account.account_id, reason.value, "{" + ",".join(map(str, ids)) + "}"

@@ -14,9 +14,9 @@ from hub.members.matching import Account, Claim, Person, Seen, Standing
 
 # The function (migration 0002_members) says what it locks, in which order, and what it yields.
 _STANDING = text("""
-SELECT * FROM people_standing(CAST(:locks AS bigint[]), CAST(:businesses AS smallint[]),
-  CAST(:externals AS text[]), CAST(:claiming AS boolean[]), CAST(:kinds AS smallint[]),
-  CAST(:digests AS bytea[]), CAST(:verified AS boolean[]))
+SELECT * FROM people_standing(CAST(:locks AS bigint[]), CAST(:walk_ins AS integer),
+  CAST(:businesses AS smallint[]), CAST(:externals AS text[]), CAST(:claiming AS boolean[]),
+  CAST(:kinds AS smallint[]), CAST(:digests AS bytea[]), CAST(:verified AS boolean[]))
 """)
 
 
@@ -39,6 +39,7 @@ async def lock_and_read(db: AsyncConnection, *, seen: Sequence[Seen], keyring: K
         _STANDING,
         {
             "locks": _locks(identifiers, accounts),
+            "walk_ins": sum(1 for one in seen if one.external_id is None and one.reading.verified),
             "businesses": [business_id for business_id, _ in accounts],
             "externals": [external_id for _, external_id in accounts],
             "claiming": list(accounts.values()),
@@ -52,10 +53,14 @@ async def lock_and_read(db: AsyncConnection, *, seen: Sequence[Seen], keyring: K
     by_id: dict[int, Account] = {}
     # Accounts come before claims, which refer to them.
     for row in found:
-        if row.claim_id is None:
-            by_id[row.account_id] = _account(standing, persons, row, keyring)
-        else:
-            _claim(standing, persons, row, by_id, identifiers)
+        match row.what:
+            case "account":
+                by_id[row.account_id] = _account(standing, persons, row, keyring)
+            case "claim":
+                _claim(standing, persons, row, by_id, identifiers)
+            case "fresh":
+                standing.fresh_members.appendleft(row.member_id)
+                standing.fresh_accounts.appendleft(row.account_id)
     return standing
 
 

@@ -98,19 +98,21 @@ CREATE UNIQUE INDEX review_item_open ON review_item (account_id, reason) WHERE s
 -- function sees what was committed before it: members are looked up after the wait for keys, and
 -- all is read after the wait for members.
 --
--- Yields a row per account of each member met (claim_id is null) and a row per claim: those on the
--- identifiers given, and the members' own of the kinds that a person has one of. member_id is
--- always the member that is now meant: one merged away leads in one step to the survivor, while
--- its links and claims stay with the member they were born to.
+-- Yields rows of three kinds. 'account': one per account of each member met. 'claim': those on the
+-- identifiers given, and the members' own of the kinds that a person has one of. 'fresh': numbers
+-- for a member and an account that may be new, one for each account not found and each walk-in;
+-- what is not used leaves a gap. member_id is always the member that is now meant: one merged away
+-- leads in one step to the survivor, while its links and claims stay with the member they were
+-- born to.
 --
 -- Plans are generic: with arrays as parameters the planner would else plan anew on every call,
 -- which costs more than the call.
 CREATE FUNCTION people_standing(
-  p_locks bigint[],
+  p_locks bigint[], p_walk_ins integer,
   p_businesses smallint[], p_externals text[], p_claiming boolean[],
   p_kinds smallint[], p_digests bytea[], p_verified boolean[]
 ) RETURNS TABLE (
-  member_id bigint, account_id bigint, business_id smallint, external_id text, walk_in boolean,
+  what text, member_id bigint, account_id bigint, business_id smallint, external_id text, walk_in boolean,
   wrapped bytea, name bytea, claim_id bigint, kind smallint, blind_index bytea,
   last_seen_at timestamptz
 ) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
@@ -119,6 +121,7 @@ DECLARE
   k bigint;
   claiming bigint[];
   met bigint[];
+  unknown integer;
 BEGIN
   FOREACH k IN ARRAY p_locks LOOP
     PERFORM pg_advisory_xact_lock(k);
@@ -152,7 +155,7 @@ BEGIN
       JOIN account_link l ON l.account_id = a.account_id AND upper_inf(l.valid)
     ) AS found JOIN member m ON m.member_id = found.member_id;
   RETURN QUERY
-    SELECT coalesce(m.merged_into, m.member_id), a.account_id, a.business_id, a.external_id,
+    SELECT 'account', coalesce(m.merged_into, m.member_id), a.account_id, a.business_id, a.external_id,
       a.walk_in, ak.wrapped, p.ciphertext, NULL::bigint, NULL::smallint, NULL::bytea,
       NULL::timestamptz
     FROM member m
@@ -162,7 +165,7 @@ BEGIN
     LEFT JOIN account_profile p ON p.account_id = a.account_id AND p.attribute = 'name'
     WHERE m.member_id = ANY (met) OR m.merged_into = ANY (met);
   RETURN QUERY
-    SELECT coalesce(m.merged_into, m.member_id), c.account_id, NULL::smallint, NULL, NULL::boolean,
+    SELECT 'claim', coalesce(m.merged_into, m.member_id), c.account_id, NULL::smallint, NULL, NULL::boolean,
       NULL::bytea, NULL::bytea, c.claim_id, c.kind, c.blind_index, c.last_seen_at
     FROM (
       SELECT c.claim_id FROM unnest(p_kinds, p_digests) AS u (kind, digest)
@@ -176,4 +179,13 @@ BEGIN
     ) AS u
     JOIN identifier_claim c ON c.claim_id = u.claim_id
     JOIN member m ON m.member_id = c.member_id;
+  SELECT p_walk_ins + count(*) INTO unknown
+    FROM unnest(p_businesses, p_externals) AS u (business_id, external_id)
+    WHERE NOT EXISTS (SELECT 1 FROM account a
+      WHERE a.business_id = u.business_id AND a.external_id = u.external_id);
+  RETURN QUERY
+    SELECT 'fresh', nextval('member_member_id_seq'), nextval('account_account_id_seq'),
+      NULL::smallint, NULL, NULL::boolean, NULL::bytea, NULL::bytea, NULL::bigint, NULL::smallint,
+      NULL::bytea, NULL::timestamptz
+    FROM generate_series(1, unknown);
 END $$;
