@@ -11,122 +11,22 @@ identifier never links, however well it fits: at most it makes a review item. Tw
 exist are never made one here: that takes a person, or the batch matcher's stronger evidence.
 """
 
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from enum import StrEnum
+from dataclasses import dataclass
 
-from hub.connector import HintType
-from hub.crypto.fields import DataKey
 from hub.members import names
-from hub.members.identifiers import Identifier, Kind, Reading, Trait
-
-HUB_PREFIX = "hub:"
-"""External ids that begin so are the hub's own, of walk-in accounts; no source may use them."""
-
-
-class Outcome(StrEnum):
-    """How a sighting was resolved."""
-
-    KNOWN = "known"
-    MATCHED = "matched"
-    NEW = "new"
-    NEW_WITH_REVIEW = "new_with_review"
-    ANONYMOUS = "anonymous"
-
-
-class Reason(StrEnum):
-    """Why a person should look at it."""
-
-    SEVERAL_OWNERS = "several_owners"
-    CONFLICTING_IDENTIFIER = "conflicting_identifier"
-    NAME_CONTRADICTS = "name_contradicts"
-    SECOND_ACCOUNT = "second_account"
-    UNVERIFIED_IDENTIFIER = "unverified_identifier"
-    IDENTIFIER_TAKEN = "identifier_taken"
-
-
-@dataclass(eq=False, slots=True)
-class Person:
-    """A member under resolution."""
-
-    member_id: int
-    new: bool = False
-    accounts: list["Account"] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    held: dict[Kind, "Claim"] = field(default_factory=dict)
-    """Open verified claims of the kinds that a person has one of."""
-
-
-@dataclass(eq=False, slots=True)
-class Account:
-    """An account under resolution; a new one gets its key when it is stored."""
-
-    account_id: int
-    business_id: int
-    external_id: str
-    person: Person
-    key: DataKey | None = None
-    walk_in: bool = False
-    method: str = "birth"
-    erased: bool = False
-    """Its key was destroyed: it keeps its member, and nothing more is recorded on it."""
-
-
-@dataclass(eq=False, slots=True)
-class Claim:
-    """A verified identifier's open claim; `claim_id` is None until it is stored."""
-
-    identifier: Identifier
-    person: Person
-    account: Account | None
-    last_seen_at: datetime
-    claim_id: int | None = None
-
-
-@dataclass(slots=True)
-class Standing:
-    """What stands for the people of a batch; grows as the batch is worked through."""
-
-    accounts: dict[tuple[int, str], Account] = field(default_factory=dict)
-    owners: dict[tuple[Kind, bytes], Claim] = field(default_factory=dict)
-    fresh_members: deque[int] = field(default_factory=deque)
-    fresh_accounts: deque[int] = field(default_factory=deque)
-    """Numbers for those who may be new, the next one last, enough for the whole batch."""
-
-    def owner(self, identifier: Identifier) -> Claim | None:
-        """Return the open verified claim on an identifier."""
-        return self.owners.get((identifier.kind, identifier.digest))
-
-
-@dataclass(slots=True)
-class Changes:
-    """What is to be written for a batch."""
-
-    persons: list[Person] = field(default_factory=list)
-    accounts: list[Account] = field(default_factory=list)
-    claims: list[Claim] = field(default_factory=list)
-    seen: set[Claim] = field(default_factory=set)
-    closed: list[Claim] = field(default_factory=list)
-    evidence: dict[tuple[Account, Identifier], datetime] = field(default_factory=dict)
-    traits: dict[tuple[Account, HintType], tuple[Trait, datetime]] = field(default_factory=dict)
-    reviews: dict[tuple[Account, Reason], list[Person]] = field(default_factory=dict)
-
-    def doubt(self, account: Account, reason: Reason, candidates: Sequence[Person]) -> None:
-        """Put to review whether the account is one of the candidates'."""
-        known = self.reviews.setdefault((account, reason), [])
-        known += [person for person in candidates if person not in known]
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One sighting, read: where, under which id of the business's own, when, and what it says."""
-
-    business_id: int
-    external_id: str | None
-    seen_at: datetime
-    reading: Reading
+from hub.members.identifiers import Identifier, Reading
+from hub.members.people import (
+    HUB_PREFIX,
+    Account,
+    Changes,
+    Claim,
+    Outcome,
+    Person,
+    Reason,
+    Seen,
+    Standing,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +220,8 @@ def _note(standing: Standing, changes: Changes, seen: Seen, account: Account) ->
     for identifier in seen.reading.evidence:
         owner = standing.owner(identifier)
         if owner is None or owner.person is not account.person:
-            changes.evidence[account, identifier] = seen.seen_at
+            known_at = changes.evidence.get((account, identifier), seen.seen_at)
+            changes.evidence[account, identifier] = max(known_at, seen.seen_at)
     for trait in seen.reading.traits:
         known = changes.traits.get((account, trait.attribute))
         if known is None or (known[0].verified, known[1]) < (trait.verified, seen.seen_at):

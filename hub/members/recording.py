@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.connector import HintType
 from hub.crypto import fields
 from hub.crypto.keyring import Keyring
-from hub.members.matching import Account, Changes, Claim
+from hub.members.people import Account, Changes, Claim
 
 _CLOSE = text("""
 UPDATE identifier_claim SET closed_at = greatest(opened_at, CAST(:now AS timestamptz))

@@ -11,7 +11,8 @@ from hub.connector import Hint, HintType
 from hub.crypto.keyring import Keyring
 from hub.errors import Malformed
 from hub.members.identifiers import is_text, read
-from hub.members.matching import HUB_PREFIX, Changes, Outcome, Ruling, Seen, rule
+from hub.members.matching import Ruling, rule
+from hub.members.people import HUB_PREFIX, Changes, Outcome, Seen
 from hub.members.recording import record
 from hub.members.standing import lock_and_read
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.crypto import fields
 from hub.crypto.keyring import Keyring
 from hub.members.identifiers import Identifier, Kind
-from hub.members.matching import Account, Claim, Person, Seen, Standing
+from hub.members.people import Account, Claim, Person, Seen, Standing
 
 # The function (migration 0002_members) says what it locks, in which order, and what it yields.
 _STANDING = text("""

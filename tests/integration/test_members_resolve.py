@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.connector import Hint, HintType
 from hub.crypto.keyring import Keyring, Purpose
 from hub.errors import Malformed
-from hub.members.matching import Outcome
+from hub.members.people import Outcome
 from hub.members.resolve import Resolved, Sighting, resolve
 from tests.support.businesses import open_businesses
 
