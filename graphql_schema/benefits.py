@@ -1,0 +1,93 @@
+"""Tiers and entitlements: what a member's standing gives."""
+
+from datetime import date, datetime
+
+import strawberry
+
+from graphql_schema.context import Info
+from graphql_schema.fields import count, resolved
+from graphql_schema.programme import Business
+from hub.benefits import queries
+
+
+@strawberry.type(description="What is missing for the next tier.")
+class TierProgress:
+    """The way to the next tier."""
+
+    next_code: str = strawberry.field(description="The next tier's short name.")
+    next_name: str = strawberry.field(description="The next tier's name.")
+    next_name_zh: str = strawberry.field(description="The next tier's name in Chinese.")
+    missing_points: int = count("Qualifying points that are still missing.")
+    by: date = strawberry.field(description="The last day on which they count.")
+
+
+@strawberry.type(description="Where a member stands on the ladder.")
+class Tier:
+    """A member's standing in the programme's current year."""
+
+    code: str | None = strawberry.field(description="The tier's short name; null: no tier yet.")
+    name: str | None = strawberry.field(description="The tier's name.")
+    name_zh: str | None = strawberry.field(description="The tier's name in Chinese.")
+    since: datetime | None = strawberry.field(description="When the member reached it.")
+    qualifying: int = count("Qualifying points of this year, net of refunds.")
+    progress: TierProgress | None = strawberry.field(
+        description="What is missing for the next tier; null at the top."
+    )
+
+    @classmethod
+    def of(cls, row: queries.Standing) -> "Tier":
+        """Show a standing."""
+        progress = None
+        if row.next_code and row.next_name and row.next_name_zh and row.missing is not None:
+            progress = TierProgress(
+                next_code=row.next_code,
+                next_name=row.next_name,
+                next_name_zh=row.next_name_zh,
+                missing_points=row.missing,
+                by=row.by,
+            )
+        return cls(
+            code=row.code,
+            name=row.name,
+            name_zh=row.name_zh,
+            since=row.since,
+            qualifying=row.qualifying,
+            progress=progress,
+        )
+
+
+@strawberry.type(description="How often a member may use a benefit in a period.")
+class Entitlement:
+    """A quota and what is left of it."""
+
+    offered_ids: strawberry.Private[list[int]]
+    benefit: str = strawberry.field(description="The benefit's short name, for `useEntitlement`.")
+    kind: str = strawberry.field(description="What it is: upgrade, late_checkout, delivery, ….")
+    name: str = strawberry.field(description="The benefit's name.")
+    name_zh: str = strawberry.field(description="The benefit's name in Chinese.")
+    starts_on: date = strawberry.field(description="The period's first day.")
+    ends_on: date = strawberry.field(description="The period's last day.")
+    granted: int = strawberry.field(description="Uses in the period.")
+    used: int = strawberry.field(description="Uses so far.")
+    remaining: int = strawberry.field(description="Uses that are left.")
+
+    @classmethod
+    def of(cls, row: queries.Entitlement) -> "Entitlement":
+        """Show a quota."""
+        return cls(
+            offered_ids=row.offered_at,
+            benefit=row.benefit_code,
+            kind=row.kind,
+            name=row.name,
+            name_zh=row.name_zh,
+            starts_on=row.starts_on,
+            ends_on=row.ends_on,
+            granted=row.granted,
+            used=row.used,
+            remaining=row.remaining,
+        )
+
+    @resolved("The businesses where it can be used.")
+    async def offered_at(self, info: Info) -> list[Business]:
+        """Return where the benefit is offered."""
+        return [Business.of(await info.context.business(id_)) for id_ in self.offered_ids]

@@ -1,0 +1,167 @@
+"""Set-based reads for one request: what resolvers ask for one by one is read at once."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import date, datetime
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from strawberry.dataloader import DataLoader
+
+from hub.benefits import queries as benefits
+from hub.clock import business_date
+from hub.crypto.keyring import Keyring
+from hub.ledger import queries as ledger
+from hub.members import queries as members
+from hub.members.display import MemberView, display
+from hub.points import queries as points
+from hub.programme.earning import EarningRule
+from hub.programme.queries import Business, Programme, businesses, programme, terms
+from hub.settlement import queries as settlement
+from hub.settlement.netting import Bilateral, Net
+
+Reading = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+MOST_LOTS = 100
+
+
+class EntryPage(NamedTuple):
+    """A page of a member's entries. Pages of the same shape are read together."""
+
+    limit: int
+    only: ledger.EntryFilter
+    oldest_first: bool
+    beyond: tuple[int, int] | None
+    short_of: tuple[int, int] | None
+
+
+class Loaders:
+    """The loaders of one request. They remember what they read: after a mutation take new ones.
+
+    Keys are the hub's own ids; an answer of None means that there is no such thing.
+    """
+
+    def __init__(self, reading: Reading, *, now: datetime, keyring: Keyring) -> None:
+        self._reading = reading
+        self._now = now
+        of = self._loader
+        self.members: DataLoader[int, int | None] = of(
+            lambda db, ids: members.current_members(db, member_ids=ids)
+        )
+        self.views: DataLoader[int, MemberView | None] = of(
+            lambda db, ids: display(db, member_ids=ids, keyring=keyring)
+        )
+        self.accounts: DataLoader[int, list[members.MemberAccount] | None] = of(
+            lambda db, ids: members.accounts_of(db, member_ids=ids)
+        )
+        self.lots: DataLoader[int, list[ledger.Lot]] = of(
+            lambda db, ids: ledger.open_lots(db, member_ids=ids, limit=MOST_LOTS)
+        )
+        self.open_holds: DataLoader[int, list[ledger.Hold]] = of(
+            lambda db, ids: ledger.open_holds(db, member_ids=ids)
+        )
+        self.holds: DataLoader[tuple[int, int], ledger.Hold | None] = of(
+            lambda db, keys: ledger.holds_by_key(db, keys=keys)
+        )
+        self.entries: DataLoader[tuple[int, int, int], ledger.Entry | None] = of(
+            lambda db, keys: ledger.entries_by_key(db, keys=keys)
+        )
+        self.entry_pages: DataLoader[tuple[EntryPage, int], list[ledger.Entry]] = of(_entry_pages)
+        self.bases: DataLoader[tuple[int, int], points.Basis | None] = of(
+            lambda db, keys: points.bases(db, keys=keys)
+        )
+        self.balances: DataLoader[int, ledger.Balance] = of(self._balances)
+        self.expiring: DataLoader[tuple[date, int], int] = of(self._expiring)
+        self.standings: DataLoader[int, benefits.Standing] = of(self._standings)
+        self.entitlements: DataLoader[int, list[benefits.Entitlement]] = of(self._entitlements)
+        self.bilaterals: DataLoader[int, list[Bilateral]] = of(
+            lambda db, ids: settlement.bilaterals(db, period_ids=ids)
+        )
+        self.nets: DataLoader[int, list[Net]] = of(
+            lambda db, ids: settlement.net_positions(db, period_ids=ids)
+        )
+        self._group: DataLoader[str, Any] = of(_group)
+
+    async def programme(self) -> Programme:
+        """Return the group; raises NotFound when none is configured."""
+        found: Programme = await self._group.load("programme")
+        return found
+
+    async def businesses(self) -> dict[int, Business]:
+        """Return all businesses by id, in the order of their ids."""
+        found: dict[int, Business] = await self._group.load("businesses")
+        return found
+
+    async def rule(self, rule_id: int) -> EarningRule:
+        """Return a version of an earning rule."""
+        found: dict[int, EarningRule] = await self._group.load("rules")
+        return found[rule_id]
+
+    async def today(self) -> date:
+        """Return the group's date at the request's instant: the one that points expire by."""
+        return business_date(self._now, (await self.programme()).time_zone)
+
+    def _loader(
+        self, read: Callable[[AsyncConnection, list[Any]], Awaitable[Mapping[Any, Any]]]
+    ) -> DataLoader[Any, Any]:
+        async def load(keys: list[Any]) -> list[Any]:
+            async with self._reading() as db:
+                found = await read(db, keys)
+            return [found.get(key) for key in keys]
+
+        return DataLoader(load)
+
+    async def _balances(self, db: AsyncConnection, ids: list[int]) -> Mapping[int, ledger.Balance]:
+        today = business_date(self._now, (await programme(db)).time_zone)
+        return await ledger.balances(db, member_ids=ids, today=today)
+
+    async def _expiring(
+        self, db: AsyncConnection, keys: list[tuple[date, int]]
+    ) -> Mapping[tuple[date, int], int]:
+        today = business_date(self._now, (await programme(db)).time_zone)
+        found = {}
+        for until, group in groupby(sorted(keys), key=lambda key: key[0]):
+            ids = [member_id for _, member_id in group]
+            of_day = await ledger.expiring(db, member_ids=ids, today=today, until=until)
+            found.update({(until, member_id): n for member_id, n in of_day.items()})
+        return found
+
+    async def _standings(
+        self, db: AsyncConnection, ids: list[int]
+    ) -> Mapping[int, benefits.Standing]:
+        zone = (await programme(db)).time_zone
+        return await benefits.standings(db, member_ids=ids, now=self._now, time_zone=zone)
+
+    async def _entitlements(
+        self, db: AsyncConnection, ids: list[int]
+    ) -> Mapping[int, list[benefits.Entitlement]]:
+        zone = (await programme(db)).time_zone
+        return await benefits.entitlements(db, member_ids=ids, now=self._now, time_zone=zone)
+
+
+async def _entry_pages(
+    db: AsyncConnection, keys: list[tuple[EntryPage, int]]
+) -> Mapping[tuple[EntryPage, int], list[ledger.Entry]]:
+    shapes: dict[EntryPage, list[int]] = {}
+    for page, member_id in keys:
+        shapes.setdefault(page, []).append(member_id)
+    found = {}
+    for page, member_ids in shapes.items():
+        rows = await ledger.entries(db, member_ids=member_ids, **page._asdict())
+        found.update({(page, member_id): of_member for member_id, of_member in rows.items()})
+    return found
+
+
+async def _group(db: AsyncConnection, parts: list[str]) -> Mapping[str, Any]:
+    """Read what does not depend on a key; few rows, so all of them."""
+    found: dict[str, Any] = {}
+    for part in parts:
+        match part:
+            case "programme":
+                found[part] = await programme(db)
+            case "businesses":
+                found[part] = {b.business_id: b for b in await businesses(db)}
+            case _:
+                versions = (await terms(db)).rules.values()
+                found[part] = {rule.rule_id: rule for rules in versions for rule in rules}
+    return found

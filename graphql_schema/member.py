@@ -1,0 +1,176 @@
+"""The member card: who, on which tier, with what balance, accounts, entries and benefits."""
+
+from datetime import timedelta
+from typing import Annotated
+
+import strawberry
+from strawberry import relay
+
+from graphql_schema import access
+from graphql_schema.accounts import Account, visible_accounts
+from graphql_schema.audit import read_in_full
+from graphql_schema.benefits import Entitlement, Tier
+from graphql_schema.context import Context, Info
+from graphql_schema.entries import Entry, EntryKind, entry_page
+from graphql_schema.fields import resolved
+from graphql_schema.pages import After, Before, Connection, First, Last
+from graphql_schema.points import Balance, Hold, Lot
+from hub.errors import Malformed
+from hub.members.display import Shown
+
+LONGEST_OUTLOOK_DAYS = 3660
+
+Masked = Annotated[
+    bool | None,
+    strawberry.argument(
+        description="Hide the telling part. Unsaid: hidden from everybody but the member; staff "
+        "may ask for it in full, which is logged."
+    ),
+]
+
+
+@strawberry.type(description="One person across all businesses of the group.")
+class Member(relay.Node):
+    """A member whom the caller may see; a merged-away id leads to whom the member is now."""
+
+    member_id: strawberry.Private[int]
+
+    @classmethod
+    def resolve_id(cls, root: "Member", *, info: strawberry.Info) -> str:
+        """Return the node id's second half."""
+        return str(root.member_id)
+
+    async def _shown(self, info: Info, attribute: str, asked: bool | None) -> str | None:
+        caller = access.require(info.context.principal, *access.MEMBER_READERS)
+        masked = access.masks(caller, asked=asked)
+        view = await info.context.load.views.load(self.member_id)
+        shown: Shown | None = getattr(view, attribute, None)
+        if shown is None:
+            return None
+        if not masked:
+            read_in_full(caller, member_id=self.member_id, attribute=attribute)
+        return shown.masked if masked else shown.value
+
+    @resolved("The number that the member is known by, as it is on cards.")
+    def number(self) -> strawberry.ID:
+        """Return the member's id."""
+        return strawberry.ID(str(self.member_id))
+
+    @resolved("The member's name; null when no business knows one.")
+    async def display_name(self, info: Info, masked: Masked = None) -> str | None:
+        """Return the name, masked as access demands."""
+        return await self._shown(info, "name", masked)
+
+    @resolved("The member's phone number; in E.164 when in full.")
+    async def phone(self, info: Info, masked: Masked = None) -> str | None:
+        """Return the phone number, masked as access demands."""
+        return await self._shown(info, "phone", masked)
+
+    @resolved("The member's email address.")
+    async def email(self, info: Info, masked: Masked = None) -> str | None:
+        """Return the email address, masked as access demands."""
+        return await self._shown(info, "email", masked)
+
+    @resolved("Where the member stands on the ladder.")
+    async def tier(self, info: Info) -> Tier:
+        """Return the tier and the way to the next."""
+        return Tier.of(await info.context.load.standings.load(self.member_id))
+
+    @resolved("What the member has.")
+    async def balance(self, info: Info) -> Balance:
+        """Return the balance."""
+        return Balance.of(await info.context.load.balances.load(self.member_id))
+
+    @resolved("Points whose last day comes within so many days.", counts=True)
+    async def expiring_soon(
+        self,
+        info: Info,
+        within_days: Annotated[
+            int, strawberry.argument(description="From today on, up to 3660 days.")
+        ] = 30,
+    ) -> int:
+        """Return how many points are about to expire."""
+        if not 0 <= within_days <= LONGEST_OUTLOOK_DAYS:
+            raise Malformed(
+                f"`withinDays` must be from 0 to {LONGEST_OUTLOOK_DAYS}", field="withinDays"
+            )
+        until = await info.context.load.today() + timedelta(days=within_days)
+        return await info.context.load.expiring.load((until, self.member_id))
+
+    @resolved("The member's accounts; a business sees its own.")
+    async def accounts(self, info: Info) -> list[Account]:
+        """Return the accounts that the caller may see."""
+        return await visible_accounts(info, self.member_id)
+
+    @resolved("The movements of the member's points, newest first; a business sees its own.")
+    async def entries(
+        self,
+        info: Info,
+        *,
+        business: Annotated[
+            str | None, strawberry.argument(description="Only what happened at this business.")
+        ] = None,
+        kind: Annotated[
+            EntryKind | None, strawberry.argument(description="Only movements of this kind.")
+        ] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Entry]:
+        """Return a page of entries."""
+        return await entry_page(
+            info.context,
+            self.member_id,
+            business=business,
+            kind=kind,
+            first=first,
+            after=after,
+            last=last,
+            before=before,
+        )
+
+    @resolved("Points not used up, in the order they will be spent; at most 100. A business sees "
+              "what it granted.")  # fmt: skip
+    async def lots(self, info: Info) -> list[Lot]:
+        """Return the open lots that the caller may see."""
+        rows = await info.context.load.lots.load(self.member_id)
+        return [Lot.of(row) for row in rows if await _may_see_of(info.context, row.issuer_id)]
+
+    @resolved("Points set aside at tills; a business sees its own holds.")
+    async def holds(self, info: Info) -> list[Hold]:
+        """Return the open holds that the caller may see."""
+        rows = await info.context.load.open_holds.load(self.member_id)
+        return [Hold.of(row) for row in rows if await _may_see_of(info.context, row.business_id)]
+
+    @resolved("What the member may use this year; a business sees what it offers.")
+    async def entitlements(self, info: Info) -> list[Entitlement]:
+        """Return the quotas that the caller may see."""
+        own = access.only_business(access.require(info.context.principal, *access.MEMBER_READERS))
+        rows = await info.context.load.entitlements.load(self.member_id)
+        if own is not None:
+            own_id = (await info.context.business_by_code(own)).business_id
+            rows = [row for row in rows if own_id in row.offered_at]
+        return [Entitlement.of(row) for row in rows]
+
+
+async def _may_see_of(context: Context, business_id: int) -> bool:
+    own = access.only_business(access.require(context.principal, *access.MEMBER_READERS))
+    return own is None or (await context.business(business_id)).code == own
+
+
+async def visible_member(context: Context, member_id: int) -> Member | None:
+    """Return a member if there is one and the caller may know; a merged-away id leads on.
+
+    Raises Unauthenticated or Forbidden for callers who may see no member at all.
+    """
+    caller = access.require(context.principal, *access.MEMBER_READERS)
+    now_id = await context.load.members.load(member_id)
+    if now_id is None:
+        return None
+    accounts = await context.load.accounts.load(now_id) or []
+    codes = {(await context.business(account.business_id)).code for account in accounts}
+    own_id = await context.own_member_id()
+    if access.may_see_member(caller, member_id=now_id, own_id=own_id, customer_of=codes):
+        return Member(member_id=now_id)
+    return None

@@ -1,0 +1,128 @@
+"""Relay connections by keyset: a cursor is a place in the order, not a count from the start."""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
+
+import orjson
+import strawberry
+from strawberry import relay
+
+from graphql_schema.fields import resolved
+from hub.errors import Malformed
+
+LARGEST_PAGE = 100
+DEFAULT_PAGE = 20
+
+T = TypeVar("T")
+Row = TypeVar("Row")
+
+First = Annotated[
+    int | None, strawberry.argument(description="How many from the start, 1 to 100; 20 if unsaid.")
+]
+After = Annotated[str | None, strawberry.argument(description="Only what follows this cursor.")]
+Last = Annotated[int | None, strawberry.argument(description="How many from the end, 1 to 100.")]
+Before = Annotated[str | None, strawberry.argument(description="Only what precedes this cursor.")]
+
+
+@strawberry.type(description="An item and its place in the list.")
+class Edge(Generic[T]):
+    """One item of a connection."""
+
+    node: T = strawberry.field(description="The item.")
+    cursor: str = strawberry.field(
+        description="The item's place, to go on from; it stays valid as the list grows."
+    )
+
+
+@strawberry.type(description="One page of a list.")
+class Connection(Generic[T]):
+    """One page of a list, in the list's order whichever end it was taken from."""
+
+    edges: list[Edge[T]] = strawberry.field(description="The page's items with their cursors.")
+    page_info: relay.PageInfo = strawberry.field(description="Where the page lies in the list.")
+
+    @resolved("The page's items.")
+    def nodes(self) -> list[T]:
+        """Return the items alone."""
+        return [edge.node for edge in self.edges]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What to read: `limit` items from an end, between two cursors; one more tells of the rest."""
+
+    size: int
+    backward: bool
+    after: tuple[Any, ...] | None
+    before: tuple[Any, ...] | None
+
+    @property
+    def limit(self) -> int:
+        """How many rows to read."""
+        return self.size + 1
+
+
+def window(
+    *, first: int | None, after: str | None, last: int | None, before: str | None, width: int
+) -> Window:
+    """Check page arguments; raises Malformed naming the one that is wrong.
+
+    `width` is how many parts the list's cursors have.
+    """
+    if first is not None and last is not None:
+        raise Malformed("give `first` or `last`, not both", field="last")
+    for name, size in (("first", first), ("last", last)):
+        if size is not None and not 1 <= size <= LARGEST_PAGE:
+            raise Malformed(f"`{name}` must be from 1 to {LARGEST_PAGE}", field=name)
+    return Window(
+        size=first or last or DEFAULT_PAGE,
+        backward=last is not None,
+        after=None if after is None else _place(after, width, "after"),
+        before=None if before is None else _place(before, width, "before"),
+    )
+
+
+def connection(
+    rows: Sequence[Row],
+    window: Window,
+    *,
+    node: Callable[[Row], T],
+    place: Callable[[Row], tuple[Any, ...]],
+) -> Connection[T]:
+    """Build the page from what was read: up to `window.limit` rows from the window's end.
+
+    Of the direction not read in, the window's own cursor tells that something is there.
+    """
+    kept, more = list(rows[: window.size]), len(rows) > window.size
+    if window.backward:
+        kept.reverse()
+    edges = [Edge(node=node(row), cursor=_cursor(place(row))) for row in kept]
+    return Connection(
+        edges=edges,
+        page_info=relay.PageInfo(
+            has_next_page=window.before is not None if window.backward else more,
+            has_previous_page=more if window.backward else window.after is not None,
+            start_cursor=edges[0].cursor if edges else None,
+            end_cursor=edges[-1].cursor if edges else None,
+        ),
+    )
+
+
+def _cursor(place: tuple[Any, ...]) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("=")
+
+
+def _place(cursor: str, width: int, field: str) -> tuple[Any, ...]:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        place = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        if len(place) != width or not all(type(part) in (int, str) for part in place):
+            raise ValueError
+        if any(isinstance(part, int) and abs(part) >= 2**63 for part in place):
+            raise ValueError
+    except (binascii.Error, ValueError, TypeError):
+        raise Malformed(f"`{field}` is not a cursor of this list", field=field) from None
+    return tuple(place)

@@ -1,0 +1,105 @@
+"""Points as members hold them: balance, lots, holds."""
+
+from datetime import date, datetime
+
+import strawberry
+from strawberry import relay
+
+from graphql_schema.context import Info
+from graphql_schema.fields import count, resolved
+from graphql_schema.programme import Business
+from hub.ledger import queries as ledger
+
+
+@strawberry.type(description="What a member has. All counts are points.")
+class Balance:
+    """A member's balance in both units."""
+
+    available: int = count("What can be spent now: posted, less held, less past its last day.")
+    posted: int = count("All spendable points that are the member's.")
+    held: int = count("Of these, set aside at tills until captured, voided or lapsed.")
+    qualifying: int = count("Points that move the member up the tiers; they are never spent.")
+
+    @classmethod
+    def of(cls, row: ledger.Balance) -> "Balance":
+        """Show a balance."""
+        return cls(
+            available=row.available,
+            posted=row.posted,
+            held=row.held,
+            qualifying=row.qualifying,
+        )
+
+
+@strawberry.type(description="The points of one earn that are left, and until when.")
+class Lot(relay.Node):
+    """A lot that is not used up."""
+
+    key: strawberry.Private[str]
+    issuer_id: strawberry.Private[int]
+    earned: int = count("Points that were earned.")
+    remaining: int = count("Points that are left of them.")
+    expires_on: date | None = strawberry.field(
+        description="The last day on which they can be spent; null: they never expire."
+    )
+
+    @classmethod
+    def resolve_id(cls, root: "Lot", *, info: strawberry.Info) -> str:
+        """Return the node id's second half."""
+        return root.key
+
+    @classmethod
+    def of(cls, row: ledger.Lot) -> "Lot":
+        """Show a lot."""
+        return cls(
+            key=f"{row.member_id}.{row.lot_id}",
+            issuer_id=row.issuer_id,
+            earned=row.earned,
+            remaining=row.remaining,
+            expires_on=row.expires_on,
+        )
+
+    @resolved("The business that granted the points and owes them.")
+    async def issuer(self, info: Info) -> Business:
+        """Return the lot's issuer."""
+        return Business.of(await info.context.business(self.issuer_id))
+
+
+@strawberry.type(description="Points set aside at a till.")
+class Hold(relay.Node):
+    """A hold, as it stands now."""
+
+    key: strawberry.Private[str]
+    business_id: strawberry.Private[int]
+    points: int = count("Points that were set aside.")
+    captured: int = count("Of these, spent.")
+    voided: int = count("Of these, given back.")
+    remaining: int = count("Of these, still set aside.")
+    open: bool = strawberry.field(description="Whether any are still set aside.")
+    expires_at: datetime = strawberry.field(
+        description="When what is left of it lapses; a capture from then on comes too late."
+    )
+
+    @classmethod
+    def resolve_id(cls, root: "Hold", *, info: strawberry.Info) -> str:
+        """Return the node id's second half."""
+        return root.key
+
+    @classmethod
+    def of(cls, row: ledger.Hold) -> "Hold":
+        """Show a hold."""
+        return cls(
+            key=f"{row.member_id}.{row.hold_id}",
+            business_id=row.business_id,
+            points=row.points,
+            captured=row.captured,
+            voided=row.voided,
+            remaining=row.points - row.captured - row.voided,
+            open=row.open,
+            expires_at=row.expires_at,
+        )
+
+    @resolved("The business that holds them.")
+    async def business(self, info: Info) -> Business:
+        """Return where the hold was placed."""
+        return Business.of(await info.context.business(self.business_id))

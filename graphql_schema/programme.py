@@ -1,0 +1,73 @@
+"""The programme and its businesses: what anybody may know."""
+
+import strawberry
+from strawberry import relay
+
+from graphql_schema.access import EVERYBODY, require
+from graphql_schema.context import Info
+from graphql_schema.fields import resolved
+from hub.programme import queries
+
+
+@strawberry.type(description="The group's membership programme.")
+class Programme:
+    """The group itself."""
+
+    name: str = strawberry.field(description="The programme's name.")
+    time_zone: str = strawberry.field(
+        description="IANA zone that decides when a day, a month and a point end."
+    )
+    currency: str = strawberry.field(description="ISO 4217 currency the group reports in.")
+
+
+@strawberry.type(description="A business of the group: it earns, accepts and settles points.")
+class Business(relay.Node):
+    """A business, by its code."""
+
+    code: str = strawberry.field(description="Its short name, never changed: bund-retail.")
+    name: str = strawberry.field(description="Its name as members know it.")
+    kind: str = strawberry.field(description="What it is: retail, hotel or dining.")
+    currency: str = strawberry.field(description="ISO 4217 currency that it trades in.")
+    country: str = strawberry.field(description="ISO 3166 country that it is in.")
+    time_zone: str = strawberry.field(description="IANA zone of its trading day.")
+
+    @classmethod
+    def resolve_id(cls, root: "Business", *, info: strawberry.Info) -> str:
+        """Return the node id's second half."""
+        return root.code
+
+    @classmethod
+    def of(cls, row: queries.Business) -> "Business":
+        """Show a business as configured."""
+        return cls(
+            code=row.code,
+            name=row.name,
+            kind=row.kind,
+            currency=row.currency,
+            country=row.country,
+            time_zone=row.time_zone,
+        )
+
+
+async def business_node(info: Info, key: str) -> Business | None:
+    """Find a business by its code."""
+    require(info.context.principal, *EVERYBODY)
+    rows = (await info.context.load.businesses()).values()
+    return next((Business.of(row) for row in rows if row.code == key), None)
+
+
+@strawberry.type
+class ProgrammeQuery:
+    """Reads of the programme."""
+
+    @resolved("The programme. Anybody may ask, signed in or not.")
+    async def programme(self, info: Info) -> Programme:
+        """Return the group's own row."""
+        row = await info.context.load.programme()
+        return Programme(name=row.name, time_zone=row.time_zone, currency=row.currency)
+
+    @resolved("The group's businesses. For everybody who is signed in.")
+    async def businesses(self, info: Info) -> list[Business]:
+        """Return all businesses."""
+        require(info.context.principal, *EVERYBODY)
+        return [Business.of(row) for row in (await info.context.load.businesses()).values()]

@@ -1,0 +1,119 @@
+"""What a mutation may answer instead of success. A decline is an answer, not an error."""
+
+import strawberry
+
+from graphql_schema.fields import count
+from hub.errors import Conflict, Malformed
+from hub.errors import Forbidden as ForbiddenError
+from hub.ledger.codes import Outcome
+from hub.ledger.post import Answer
+
+
+@strawberry.interface(description="An answer other than success. Asking again changes nothing.")
+class Rejection:
+    """Any typed rejection."""
+
+    message: str = strawberry.field(description="What is wrong and what helps, in words.")
+
+
+@strawberry.type(description="The member cannot spend that many points now.")
+class InsufficientPoints(Rejection):
+    """A decline, stored under the idempotency key."""
+
+    available: int = count("How many points could be spent when the request was first answered.")
+
+
+@strawberry.type(description="There is no such member, or none that the caller may know of.")
+class MemberUnknown(Rejection):
+    """Nothing was stored: the same key may be used again."""
+
+
+@strawberry.type(description="The business has no such hold.")
+class HoldUnknown(Rejection):
+    """A decline, stored under the idempotency key."""
+
+
+@strawberry.type(description="Nothing is left of the hold, or its time is over.")
+class HoldClosed(Rejection):
+    """A decline, stored under the idempotency key."""
+
+
+@strawberry.type(description="The hold has fewer points left than asked for.")
+class HoldExceeded(Rejection):
+    """A decline, stored under the idempotency key."""
+
+    remaining: int = count("How many points were left when the request was first answered.")
+
+
+@strawberry.type(description="The idempotency key was used before for a different request.")
+class IdempotencyConflict(Rejection):
+    """Nothing happened."""
+
+    field: str = strawberry.field(description="The part of the request that differs.")
+
+
+@strawberry.type(description="Part of the input is not as it must be.")
+class InvalidInput(Rejection):
+    """Nothing was stored: the same key may be used again."""
+
+    field: str = strawberry.field(description="The part that is wrong.")
+
+
+@strawberry.type(description="The caller may not do this.")
+class Forbidden(Rejection):
+    """Nothing was stored."""
+
+
+Refused = IdempotencyConflict | InvalidInput | Forbidden
+
+_FIELDS = {
+    "member_id": "member",
+    "reference_tx": "hold",
+    "kind": "operation",
+    "benefit_code": "benefit",
+    "ttl_seconds": "ttlSeconds",
+    "idempotency_key": "idempotencyKey",
+}
+
+
+def refused(error: Conflict | Malformed | ForbiddenError) -> Refused:
+    """Return the typed rejection for what a verb raised, naming the field as the input does."""
+    if isinstance(error, ForbiddenError):
+        return Forbidden(message=error.message)
+    field = _FIELDS.get(error.field, error.field)
+    if isinstance(error, Conflict):
+        return IdempotencyConflict(message=error.message, field=field)
+    return InvalidInput(message=error.message, field=field)
+
+
+def member_unknown() -> MemberUnknown:
+    """Return the one answer for a member who is not there and one who may not be known."""
+    return MemberUnknown(message="no such member is known to this business")
+
+
+def too_few(answer: Answer) -> InsufficientPoints:
+    """Return the rejection for the ledger's decline of a redemption or a hold."""
+    if answer.outcome is not Outcome.INSUFFICIENT_POINTS:
+        raise RuntimeError(f"{answer.outcome.name} is no answer to this request")
+    available = answer.available or 0
+    return InsufficientPoints(
+        message=f"{available} points can be spent, {answer.points} were asked for",
+        available=available,
+    )
+
+
+def not_held(answer: Answer) -> HoldUnknown | HoldClosed | HoldExceeded:
+    """Return the rejection for the ledger's decline of a capture or a void."""
+    match answer.outcome:
+        case Outcome.HOLD_UNKNOWN:
+            return HoldUnknown(message="this business has no such hold")
+        case Outcome.HOLD_CLOSED:
+            return HoldClosed(message="nothing is left of the hold, or its time is over")
+        case Outcome.HOLD_EXCEEDED:
+            remaining = answer.available or 0
+            return HoldExceeded(
+                message=f"{remaining} points are left of the hold, {answer.points} were asked for",
+                remaining=remaining,
+            )
+        case outcome:
+            raise RuntimeError(f"{outcome.name} is no answer to this request")

@@ -1,0 +1,30 @@
+"""The scalar of counts, for points and for minor units of money."""
+
+from typing import Any, NewType
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.types.scalar import ScalarDefinition
+
+_LARGEST = 2**53 - 1
+
+Long = NewType("Long", int)
+
+
+def _exact(value: Any) -> int:
+    if type(value) is not int or abs(value) > _LARGEST:
+        raise GraphQLError("a Long is a whole number up to 2^53 - 1 either side of zero")
+    return value
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    Long: strawberry.scalar(
+        name="Long",
+        description=(
+            "A whole number up to 2^53 - 1 either side of zero: exact in every JSON reader. "
+            "Counts points, or a currency's minor units."
+        ),
+        serialize=_exact,
+        parse_value=_exact,
+    )
+}

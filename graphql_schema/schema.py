@@ -1,0 +1,75 @@
+"""The one schema, with its limits."""
+
+from collections.abc import Callable
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.extensions import (
+    MaxAliasesLimiter,
+    MaxTokensLimiter,
+    ParserCache,
+    QueryDepthLimiter,
+    SchemaExtension,
+    ValidationCache,
+)
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
+
+from graphql_schema.accounts import Account
+from graphql_schema.entries import Entry
+from graphql_schema.errors import TellErrors
+from graphql_schema.finding import MemberQuery
+from graphql_schema.nodes import NodeQuery
+from graphql_schema.points import Hold, Lot
+from graphql_schema.programme import ProgrammeQuery
+from graphql_schema.scalars import SCALARS
+from graphql_schema.settlement import SettlementQuery
+from graphql_schema.spending import SpendingMutation
+from graphql_schema.using import UsingMutation
+
+MOST_DEPTH = 12
+MOST_TOKENS = 2000
+MOST_ALIASES = 50
+CACHED_DOCUMENTS = 512
+
+
+@strawberry.type(description="Everything that can be read.")
+class Query(MemberQuery, SettlementQuery, ProgrammeQuery, NodeQuery):
+    """All reads."""
+
+
+@strawberry.type(
+    description="Everything that can be done. Each field is a transaction of its own; they run in "
+    "the order written."
+)
+class Mutation(SpendingMutation, UsingMutation):
+    """All writes."""
+
+
+class HubSchema(strawberry.Schema):
+    """A schema that leaves logging to `TellErrors`: messages may quote what people sent."""
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        """Log nothing here."""
+
+
+def build_schema(*, debug: bool = False) -> HubSchema:
+    """Build the schema. `debug` names near misses in errors, which helps a stranger to explore."""
+    # Limits come before the caches, which run what those add to validation.
+    extensions: list[Callable[[], SchemaExtension]] = [
+        TellErrors,
+        lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS),
+        lambda: QueryDepthLimiter(max_depth=MOST_DEPTH),
+        lambda: MaxAliasesLimiter(max_alias_count=MOST_ALIASES),
+        lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
+        lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
+    ]
+    return HubSchema(
+        Query,
+        Mutation,
+        types=[Account, Entry, Hold, Lot],
+        extensions=extensions,
+        config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=not debug),
+    )

@@ -1,0 +1,217 @@
+"""Settlement periods: who owes whom, from the net down to the line."""
+
+from datetime import date, datetime
+from typing import Annotated
+
+import strawberry
+from strawberry import relay
+
+from graphql_schema.access import (
+    SETTLEMENT_READERS,
+    only_business,
+    require,
+    visible_business,
+)
+from graphql_schema.context import Context, Info
+from graphql_schema.fields import resolved
+from graphql_schema.money import Money
+from graphql_schema.obligations import Obligation, obligation_page
+from graphql_schema.pages import After, Connection, First, connection, window
+from graphql_schema.programme import Business
+from hub.errors import NotFound
+from hub.settlement import queries
+from hub.settlement.netting import Bilateral, Net
+
+# Of months that is eighty years, of days close to three.
+MOST_PERIODS = 1000
+
+
+@strawberry.type(description="The one amount that a business receives or pays for a period.")
+class NetPosition:
+    """A business's net over all others."""
+
+    business_id: strawberry.Private[int]
+    amount: Money = strawberry.field(
+        description="Positive: the business receives; per currency all positions sum to zero."
+    )
+
+    @resolved("The business.")
+    async def business(self, info: Info) -> Business:
+        """Return whose position it is."""
+        return Business.of(await info.context.business(self.business_id))
+
+    @classmethod
+    def of(cls, row: Net) -> "NetPosition":
+        """Show a net position."""
+        amount = Money(amount_minor=row.net_minor, currency=row.currency)
+        return cls(business_id=row.business_id, amount=amount)
+
+
+@strawberry.type(description="What is left between two businesses after setting off.")
+class BilateralPosition:
+    """A pair's position."""
+
+    row: strawberry.Private[Bilateral]
+    owed: Money = strawberry.field(description="What the debtor owes.")
+    counter: Money = strawberry.field(description="What the creditor owes in turn, set off.")
+    net: Money = strawberry.field(
+        description="What the debtor pays: owed less counter, never negative."
+    )
+
+    @resolved("The business that pays.")
+    async def debtor(self, info: Info) -> Business:
+        """Return the debtor."""
+        return Business.of(await info.context.business(self.row.debtor_id))
+
+    @resolved("The business that receives.")
+    async def creditor(self, info: Info) -> Business:
+        """Return the creditor."""
+        return Business.of(await info.context.business(self.row.creditor_id))
+
+    @classmethod
+    def of(cls, row: Bilateral) -> "BilateralPosition":
+        """Show a pair's position."""
+        owed, counter, net = (
+            Money(amount_minor=minor, currency=row.currency)
+            for minor in (row.owed_minor, row.counter_minor, row.net_minor)
+        )
+        return cls(row=row, owed=owed, counter=counter, net=net)
+
+
+@strawberry.type(description="A business's statement of a period, as it was issued.")
+class Statement:
+    """A statement, never changed."""
+
+    csv: str = strawberry.field(description="The statement (RFC 4180, UTF-8).")
+    sha256: str = strawberry.field(description="SHA-256 of the CSV's bytes, in hexadecimal.")
+    created_at: datetime = strawberry.field(description="When it was issued.")
+
+
+@strawberry.type(description="A month or a day that is settled as one.")
+class SettlementPeriod(relay.Node):
+    """A settlement period; a business sees its own part of it."""
+
+    row: strawberry.Private[queries.Period]
+    code: str = strawberry.field(description="A month as 2026-11 or a day as 2026-11-03.")
+    starts_on: date = strawberry.field(description="The first business date.")
+    ends_on: date = strawberry.field(description="The last business date, inclusive.")
+    state: str = strawberry.field(
+        description="open, closing, draft, approved, issued or paid; figures stand from draft on."
+    )
+    closed_at: datetime | None = strawberry.field(description="When it was closed.")
+
+    @classmethod
+    def resolve_id(cls, root: "SettlementPeriod", *, info: strawberry.Info) -> str:
+        """Return the node id's second half."""
+        return root.code
+
+    @classmethod
+    def of(cls, row: queries.Period) -> "SettlementPeriod":
+        """Show a period."""
+        return cls(
+            row=row,
+            code=row.code,
+            starts_on=row.starts_on,
+            ends_on=row.ends_on,
+            state=row.state,
+            closed_at=row.closed_at,
+        )
+
+    @resolved("What each business receives or pays.")
+    async def net_positions(self, info: Info) -> list[NetPosition]:
+        """Return the net positions that the caller may see."""
+        own = await _own_id(info.context)
+        rows = await info.context.load.nets.load(self.row.period_id)
+        return [NetPosition.of(row) for row in rows if own in (None, row.business_id)]
+
+    @resolved("What is left between each two businesses.")
+    async def bilateral(self, info: Info) -> list[BilateralPosition]:
+        """Return the pairs that the caller may see."""
+        own = await _own_id(info.context)
+        rows = await info.context.load.bilaterals.load(self.row.period_id)
+        return [
+            BilateralPosition.of(row)
+            for row in rows
+            if own in (None, row.debtor_id, row.creditor_id)
+        ]
+
+    @resolved("The period's lines, by business date.")
+    async def obligations(
+        self,
+        info: Info,
+        business: Annotated[
+            str | None, strawberry.argument(description="Only lines it issued or accepted.")
+        ] = None,
+        first: First = None,
+        after: After = None,
+    ) -> Connection[Obligation]:
+        """Return a page of lines."""
+        return await obligation_page(
+            info.context, self.row.period_id, business=business, first=first, after=after
+        )
+
+    @resolved("A business's statement; null until the period is closed.")
+    async def statement(
+        self,
+        info: Info,
+        business: Annotated[str, strawberry.argument(description="The business's code.")],
+    ) -> Statement | None:
+        """Return a statement that the caller may see."""
+        caller = require(info.context.principal, *SETTLEMENT_READERS)
+        code = visible_business(caller, asked=business)
+        business_id = (await info.context.business_by_code(code)).business_id
+        try:
+            async with info.context.reading() as db:
+                row = await queries.statement(
+                    db, period_id=self.row.period_id, business_id=business_id
+                )
+        except NotFound:
+            return None
+        return Statement(csv=row.csv.decode(), sha256=row.sha256.hex(), created_at=row.created_at)
+
+
+async def _own_id(context: Context) -> int | None:
+    own = only_business(require(context.principal, *SETTLEMENT_READERS))
+    return None if own is None else (await context.business_by_code(own)).business_id
+
+
+async def period_node(info: Info, code: str) -> SettlementPeriod | None:
+    """Find a period by its code."""
+    require(info.context.principal, *SETTLEMENT_READERS)
+    try:
+        async with info.context.reading() as db:
+            return SettlementPeriod.of(await queries.period_by_code(db, code))
+    except NotFound:
+        return None
+
+
+@strawberry.type
+class SettlementQuery:
+    """Reads of settlement."""
+
+    @resolved("Settlement periods, newest first. For finance, staff and businesses.")
+    async def settlement_periods(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[SettlementPeriod]:
+        """Return a page of periods."""
+        require(info.context.principal, *SETTLEMENT_READERS)
+        asked = window(first=first, after=after, last=None, before=None, width=1)
+        beyond = None if asked.after is None else str(asked.after[0])
+        async with info.context.reading() as db:
+            rows = await queries.periods(db, limit=MOST_PERIODS)
+        rest = [row for row in rows if beyond is None or row.starts_on.isoformat() < beyond]
+        return connection(
+            rest[: asked.limit],
+            asked,
+            node=SettlementPeriod.of,
+            place=lambda row: (row.starts_on.isoformat(),),
+        )
+
+    @resolved("A settlement period by its code; null when there is none.")
+    async def settlement_period(
+        self,
+        info: Info,
+        code: Annotated[str, strawberry.argument(description="2026-11 or 2026-11-03.")],
+    ) -> SettlementPeriod | None:
+        """Return a period."""
+        return await period_node(info, code)

@@ -1,0 +1,273 @@
+"""Moving points at a till: redeem, hold, capture, void. Each mutation is one transaction."""
+
+from typing import Annotated, TypeAlias
+
+import strawberry
+from strawberry import relay
+
+from graphql_schema.context import Context, Info
+from graphql_schema.fields import count, resolved
+from graphql_schema.finding import MemberKey, node_key, reached_member
+from graphql_schema.member import Member
+from graphql_schema.points import Hold
+from graphql_schema.rejections import (
+    Forbidden,
+    HoldClosed,
+    HoldExceeded,
+    HoldUnknown,
+    IdempotencyConflict,
+    InsufficientPoints,
+    InvalidInput,
+    MemberUnknown,
+    member_unknown,
+    not_held,
+    refused,
+    too_few,
+)
+from graphql_schema.scalars import Long
+from graphql_schema.till import open_till, own_account
+from hub import errors
+from hub.ledger.codes import Outcome
+from hub.ledger.post import Answer
+from hub.points.capture import capture
+from hub.points.hold import hold
+from hub.points.redeem import redeem
+from hub.points.void import void
+
+_KEY = (
+    "Chosen by the till, once per request, 1 to 190 characters: sending the same request again "
+    "returns the first answer."
+)
+_BUSINESS = "The business that acts; unsaid, the caller's own. No other is allowed."
+_REFUSALS = (errors.Conflict, errors.Malformed, errors.Forbidden)
+
+
+@strawberry.input(description="Points to spend at once.")
+class RedeemInput:
+    """A redemption."""
+
+    member: MemberKey = strawberry.field(description="Who spends.")
+    points: int = count("How many points.")
+    idempotency_key: str = strawberry.field(description=_KEY)
+    business: str | None = strawberry.field(default=None, description=_BUSINESS)
+
+
+@strawberry.input(description="Points to set aside.")
+class HoldInput:
+    """A hold."""
+
+    member: MemberKey = strawberry.field(description="Whose points.")
+    points: int = count("How many points.")
+    idempotency_key: str = strawberry.field(description=_KEY)
+    ttl_seconds: int = strawberry.field(
+        default=900, description="Seconds until what is left lapses, up to 7 days."
+    )
+    business: str | None = strawberry.field(default=None, description=_BUSINESS)
+
+
+@strawberry.input(description="Held points to spend or to give back.")
+class EndHoldInput:
+    """A capture or a void."""
+
+    hold: relay.GlobalID = strawberry.field(description="The hold's node id.")
+    idempotency_key: str = strawberry.field(description=_KEY)
+    points: int | None = strawberry.field(
+        graphql_type=Long | None, default=None, description="How many points; unsaid: all left."
+    )
+    business: str | None = strawberry.field(default=None, description=_BUSINESS)
+
+
+@strawberry.type(description="Points were spent.")
+class Redeemed:
+    """A redemption that was posted."""
+
+    transaction: strawberry.ID = strawberry.field(description="Number for the receipt.")
+    points: int = count("How many points were spent.")
+    member: Member = strawberry.field(description="The member, as things stand now.")
+
+
+@strawberry.type(description="Points were set aside.")
+class Held:
+    """A hold that was placed."""
+
+    hold: Hold = strawberry.field(description="The hold, as it stands now.")
+    member: Member = strawberry.field(description="The member, as things stand now.")
+
+
+@strawberry.type(description="Held points were spent.")
+class Captured:
+    """A capture that was posted."""
+
+    transaction: strawberry.ID = strawberry.field(description="Number for the receipt.")
+    points: int = count("How many points were spent.")
+    hold: Hold = strawberry.field(description="The hold, as it stands now.")
+    member: Member = strawberry.field(description="The member, as things stand now.")
+
+
+@strawberry.type(description="Held points were given back.")
+class Voided:
+    """A void that was posted."""
+
+    transaction: strawberry.ID = strawberry.field(description="Number for the receipt.")
+    points: int = count("How many points were given back.")
+    hold: Hold = strawberry.field(description="The hold, as it stands now.")
+    member: Member = strawberry.field(description="The member, as things stand now.")
+
+
+_Refused: TypeAlias = MemberUnknown | IdempotencyConflict | InvalidInput | Forbidden
+_EndRefused: TypeAlias = (
+    HoldUnknown | HoldClosed | HoldExceeded | IdempotencyConflict | InvalidInput | Forbidden
+)
+RedeemResult = Annotated[
+    Redeemed | InsufficientPoints | _Refused,
+    strawberry.union("RedeemResult", description="What came of a redemption."),
+]
+HoldResult = Annotated[
+    Held | InsufficientPoints | _Refused,
+    strawberry.union("HoldResult", description="What came of a hold."),
+]
+CaptureResult = Annotated[
+    Captured | _EndRefused,
+    strawberry.union("CaptureResult", description="What came of a capture."),
+]
+VoidResult = Annotated[
+    Voided | _EndRefused, strawberry.union("VoidResult", description="What came of a void.")
+]
+
+
+@strawberry.type
+class SpendingMutation:
+    """The verbs of a till."""
+
+    @resolved("Spend points at once.")
+    async def redeem(self, info: Info, input: RedeemInput) -> RedeemResult:  # noqa: A002
+        """Redeem and commit, or answer why not."""
+        context = info.context
+        try:
+            till = await open_till(
+                context, business=input.business, idempotency_key=input.idempotency_key
+            )
+            member = await reached_member(context, input.member)
+            if member is None:
+                return member_unknown()
+            account_id = await own_account(context, till, member.member_id)
+            async with context.writing() as db:
+                answer = await redeem(
+                    db,
+                    business_id=till.business.business_id,
+                    member_id=member.member_id,
+                    account_id=account_id,
+                    points=input.points,
+                    idempotency_key=till.idempotency_key,
+                    occurred_at=context.now,
+                    business_date=context.trading_day(till.business),
+                )
+        except _REFUSALS as no:
+            return refused(no)
+        if answer.outcome is not Outcome.POSTED:
+            return too_few(answer)
+        return Redeemed(transaction=_number(answer), points=answer.points, member=member)
+
+    @resolved("Set points aside, to capture or void later.")
+    async def hold(self, info: Info, input: HoldInput) -> HoldResult:  # noqa: A002
+        """Hold and commit, or answer why not."""
+        context = info.context
+        try:
+            till = await open_till(
+                context, business=input.business, idempotency_key=input.idempotency_key
+            )
+            member = await reached_member(context, input.member)
+            if member is None:
+                return member_unknown()
+            account_id = await own_account(context, till, member.member_id)
+            async with context.writing() as db:
+                answer = await hold(
+                    db,
+                    business_id=till.business.business_id,
+                    member_id=member.member_id,
+                    account_id=account_id,
+                    points=input.points,
+                    ttl_seconds=input.ttl_seconds,
+                    idempotency_key=till.idempotency_key,
+                    occurred_at=context.now,
+                    business_date=context.trading_day(till.business),
+                )
+        except _REFUSALS as no:
+            return refused(no)
+        if answer.outcome is not Outcome.POSTED:
+            return too_few(answer)
+        return Held(hold=await _hold(context, member.member_id, answer.tx_id), member=member)
+
+    @resolved("Spend points of a hold, all or in parts.")
+    async def capture(self, info: Info, input: EndHoldInput) -> CaptureResult:  # noqa: A002
+        """Capture and commit, or answer why not."""
+        context = info.context
+        try:
+            till = await open_till(
+                context, business=input.business, idempotency_key=input.idempotency_key
+            )
+            member_id, hold_id = node_key(input.hold, "Hold", parts=2, field="hold")
+            async with context.writing() as db:
+                answer = await capture(
+                    db,
+                    business_id=till.business.business_id,
+                    member_id=member_id,
+                    hold_id=hold_id,
+                    points=input.points,
+                    idempotency_key=till.idempotency_key,
+                    occurred_at=context.now,
+                    business_date=context.trading_day(till.business),
+                    now=context.now,
+                )
+        except _REFUSALS as no:
+            return refused(no)
+        if answer.outcome is not Outcome.POSTED:
+            return not_held(answer)
+        return Captured(
+            transaction=_number(answer),
+            points=answer.points,
+            hold=await _hold(context, member_id, hold_id),
+            member=Member(member_id=member_id),
+        )
+
+    @resolved("Give points of a hold back, all or in parts.")
+    async def void(self, info: Info, input: EndHoldInput) -> VoidResult:  # noqa: A002
+        """Void and commit, or answer why not."""
+        context = info.context
+        try:
+            till = await open_till(
+                context, business=input.business, idempotency_key=input.idempotency_key
+            )
+            member_id, hold_id = node_key(input.hold, "Hold", parts=2, field="hold")
+            async with context.writing() as db:
+                answer = await void(
+                    db,
+                    business_id=till.business.business_id,
+                    member_id=member_id,
+                    hold_id=hold_id,
+                    points=input.points,
+                    idempotency_key=till.idempotency_key,
+                    occurred_at=context.now,
+                    business_date=context.trading_day(till.business),
+                )
+        except _REFUSALS as no:
+            return refused(no)
+        if answer.outcome is not Outcome.POSTED:
+            return not_held(answer)
+        return Voided(
+            transaction=_number(answer),
+            points=answer.points,
+            hold=await _hold(context, member_id, hold_id),
+            member=Member(member_id=member_id),
+        )
+
+
+def _number(answer: Answer) -> strawberry.ID:
+    return strawberry.ID(str(answer.tx_id))
+
+
+async def _hold(context: Context, member_id: int, hold_id: int) -> Hold:
+    row = await context.load.holds.load((member_id, hold_id))
+    if row is None:
+        raise RuntimeError("a hold that was posted is not there")
+    return Hold.of(row)

@@ -1,0 +1,131 @@
+"""Using benefits at a till."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Annotated
+
+import strawberry
+
+from graphql_schema.context import Info
+from graphql_schema.fields import resolved
+from graphql_schema.finding import MemberKey, reached_member
+from graphql_schema.member import Member
+from graphql_schema.rejections import (
+    Forbidden,
+    IdempotencyConflict,
+    InvalidInput,
+    MemberUnknown,
+    Rejection,
+    member_unknown,
+    refused,
+)
+from graphql_schema.till import open_till
+from hub import errors
+from hub.benefits.use import UseOutcome, use
+
+
+@strawberry.input(description="One use of a benefit.")
+class UseEntitlementInput:
+    """A use."""
+
+    member: MemberKey = strawberry.field(description="Who uses it.")
+    benefit: str = strawberry.field(description="The benefit's short name.")
+    idempotency_key: str = strawberry.field(
+        description="As for `redeem`; keys of benefits and of points do not meet."
+    )
+    business: str | None = strawberry.field(
+        default=None, description="The business that serves it; unsaid, the caller's own."
+    )
+
+
+@strawberry.type(description="A use was taken from the member's quota.")
+class EntitlementUsed:
+    """A use that was recorded."""
+
+    benefit: str = strawberry.field(description="The benefit's short name.")
+    remaining: int = strawberry.field(description="Uses left after it.")
+    used_at: datetime = strawberry.field(description="When it was used.")
+    member: Member = strawberry.field(description="The member, as things stand now.")
+
+
+@strawberry.enum(description="Why a benefit cannot be used.")
+class EntitlementRefusal(Enum):
+    """The declines of hub.benefits.use."""
+
+    NOT_OFFERED_HERE = strawberry.enum_value(
+        UseOutcome.NOT_OFFERED_HERE.value, description="The business does not offer it."
+    )
+    NOT_ENTITLED = strawberry.enum_value(
+        UseOutcome.NOT_ENTITLED.value, description="The member's tier does not give it."
+    )
+    QUOTA_USED = strawberry.enum_value(
+        UseOutcome.QUOTA_USED.value, description="The year's quota is used up."
+    )
+
+
+_WORDS = {
+    UseOutcome.NOT_OFFERED_HERE: "this business does not offer it",
+    UseOutcome.NOT_ENTITLED: "the member's tier does not give it",
+    UseOutcome.QUOTA_USED: "the year's quota is used up",
+}
+
+
+@strawberry.type(description="The benefit cannot be used.")
+class EntitlementRefused(Rejection):
+    """A decline, stored under the idempotency key."""
+
+    reason: EntitlementRefusal = strawberry.field(description="Why.")
+
+
+UseEntitlementResult = Annotated[
+    EntitlementUsed
+    | EntitlementRefused
+    | MemberUnknown
+    | IdempotencyConflict
+    | InvalidInput
+    | Forbidden,
+    strawberry.union("UseEntitlementResult", description="What came of a use."),
+]
+
+
+@strawberry.type
+class UsingMutation:
+    """Benefits at a till."""
+
+    @resolved("Take one use of a benefit from the member's quota.")
+    async def use_entitlement(
+        self,
+        info: Info,
+        input: UseEntitlementInput,  # noqa: A002
+    ) -> UseEntitlementResult:
+        """Use and commit, or answer why not."""
+        context = info.context
+        try:
+            till = await open_till(
+                context, business=input.business, idempotency_key=input.idempotency_key
+            )
+            member = await reached_member(context, input.member)
+            if member is None:
+                return member_unknown()
+            async with context.writing() as db:
+                answer = await use(
+                    db,
+                    member_id=member.member_id,
+                    benefit_code=input.benefit,
+                    business_id=till.business.business_id,
+                    idempotency_key=till.idempotency_key,
+                    now=context.now,
+                )
+        except (errors.Conflict, errors.Malformed, errors.Forbidden) as no:
+            return refused(no)
+        except errors.NotFound as unknown:
+            return InvalidInput(message=unknown.message, field="benefit")
+        if answer.outcome is not UseOutcome.USED:
+            reason = EntitlementRefusal[answer.outcome.name]
+            return EntitlementRefused(message=_WORDS[answer.outcome], reason=reason)
+        return EntitlementUsed(
+            benefit=answer.benefit_code,
+            remaining=answer.remaining,
+            used_at=answer.used_at,
+            member=member,
+        )

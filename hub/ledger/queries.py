@@ -1,0 +1,253 @@
+"""Reads of the ledger. All of them take sets, so that a list costs as many statements as one."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.ledger.codes import Kind, Side, Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """What a member has. `available` is `posted` less what is held or past its last day."""
+
+    posted: int
+    held: int
+    available: int
+    qualifying: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One movement of points, seen from the member: `points` is negative when they left.
+
+    `kind` is EARN, REDEEM (a capture too), CLAWBACK, EXPIRE or RESTORE: what its sides say.
+    """
+
+    member_id: int
+    tx_id: int
+    seq: int
+    lot_id: int
+    account_id: int
+    kind: Kind
+    unit: Unit
+    points: int
+    issuer_id: int
+    business_id: int
+    business_date: date
+    occurred_at: datetime
+    posted_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFilter:
+    """Which entries: by where they happened and by kind (None: all)."""
+
+    business_id: int | None = None
+    kind: Kind | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lot:
+    """Points of one earn. `expires_on` is their last valid day; None: they never expire."""
+
+    member_id: int
+    lot_id: int
+    account_id: int
+    issuer_id: int
+    earned: int
+    remaining: int
+    expires_on: date | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Points set aside at a business until `expires_at`."""
+
+    member_id: int
+    hold_id: int
+    business_id: int
+    points: int
+    captured: int
+    voided: int
+    open: bool
+    expires_at: datetime
+    placed_on: date
+
+
+_BALANCES = text("""
+SELECT m.member_id, coalesce(s.posted, 0) AS posted, coalesce(s.held, 0) AS held,
+  coalesce(ledger_available(m.member_id, :today), 0) AS available,
+  coalesce(q.posted, 0) AS qualifying
+FROM unnest(CAST(:member_ids AS bigint[])) AS m (member_id)
+LEFT JOIN balance s ON s.member_id = m.member_id AND s.unit = 1
+LEFT JOIN balance q ON q.member_id = m.member_id AND q.unit = 2
+""")
+
+
+async def balances(
+    db: AsyncConnection, *, member_ids: Sequence[int], today: date
+) -> dict[int, Balance]:
+    """Return each member's balance; of whoever never moved a point, a balance of zeros."""
+    rows = await db.execute(_BALANCES, {"member_ids": list(member_ids), "today": today})
+    return {
+        row.member_id: Balance(
+            posted=row.posted, held=row.held, available=row.available, qualifying=row.qualifying
+        )
+        for row in rows
+    }
+
+
+async def expiring(
+    db: AsyncConnection, *, member_ids: Sequence[int], today: date, until: date
+) -> dict[int, int]:
+    """Return how many of each member's points have their last day from `today` to `until`."""
+    rows = await db.execute(
+        text("""
+          SELECT member_id, sum(remaining)::bigint AS points FROM lot
+          WHERE member_id = ANY(CAST(:member_ids AS bigint[])) AND open
+            AND expires_on BETWEEN :today AND :until GROUP BY member_id"""),
+        {"member_ids": list(member_ids), "today": today, "until": until},
+    )
+    found = {row.member_id: int(row.points) for row in rows}
+    return {member_id: found.get(member_id, 0) for member_id in member_ids}
+
+
+# (debit, credit) of each kind of entry; the header is not asked, it has no key by transaction.
+_SIDES = {
+    Kind.EARN: (Side.ISSUED, Side.MEMBER),
+    Kind.REDEEM: (Side.MEMBER, Side.ACCEPTED),
+    Kind.CLAWBACK: (Side.MEMBER, Side.CLAWED_BACK),
+    Kind.EXPIRE: (Side.MEMBER, Side.EXPIRED),
+    Kind.RESTORE: (Side.ACCEPTED, Side.MEMBER),
+}
+_KINDS = {sides: kind for kind, sides in _SIDES.items()}
+_ENTRY = """member_id, tx_id, seq, lot_id, account_id, points, issuer_id, business_id,
+  business_date, occurred_at, posted_at, debit, credit, unit"""
+
+
+async def entries(
+    db: AsyncConnection,
+    *,
+    member_ids: Sequence[int],
+    limit: int,
+    only: EntryFilter,
+    oldest_first: bool = False,
+    beyond: tuple[int, int] | None = None,
+    short_of: tuple[int, int] | None = None,
+) -> dict[int, list[Entry]]:
+    """Return up to `limit` entries of each member in the order of posting, newest first.
+
+    `beyond` and `short_of` are `(tx_id, seq)`: only what comes after the one and before the other,
+    in the order asked for. Kinds that move nothing (a hold, a void) have no entries.
+    """
+    after, before = (">", "<") if oldest_first else ("<", ">")
+    conditions = ["e.member_id = m.member_id"]
+    facts: dict[str, Any] = {"member_ids": list(member_ids), "limit": limit}
+    if beyond is not None:
+        conditions.append(f"(tx_id, seq) {after} (:beyond_tx, :beyond_seq)")
+        facts["beyond_tx"], facts["beyond_seq"] = beyond
+    if short_of is not None:
+        conditions.append(f"(tx_id, seq) {before} (:short_tx, :short_seq)")
+        facts["short_tx"], facts["short_seq"] = short_of
+    if only.business_id is not None:
+        conditions.append("business_id = :business_id")
+        facts["business_id"] = only.business_id
+    if only.kind is not None:
+        conditions.append("debit = :debit AND credit = :credit")
+        facts["debit"], facts["credit"] = (int(side) for side in _SIDES.get(only.kind, (0, 0)))
+    order = "tx_id, seq" if oldest_first else "tx_id DESC, seq DESC"
+    rows = await db.execute(
+        text(f"""
+          SELECT e.* FROM unnest(CAST(:member_ids AS bigint[])) AS m (member_id)
+          CROSS JOIN LATERAL (SELECT {_ENTRY} FROM entry e WHERE {" AND ".join(conditions)}
+            ORDER BY {order} LIMIT :limit) e"""),  # noqa: S608 - no input in it
+        facts,
+    )
+    found: dict[int, list[Entry]] = {member_id: [] for member_id in member_ids}
+    for row in rows:
+        found[row.member_id].append(_entry(row))
+    return found
+
+
+async def entries_by_key(
+    db: AsyncConnection, *, keys: Sequence[tuple[int, int, int]]
+) -> dict[tuple[int, int, int], Entry]:
+    """Return entries by `(member_id, tx_id, seq)`; what does not exist is left out."""
+    rows = await db.execute(
+        text(f"""
+          SELECT {_ENTRY} FROM entry JOIN unnest(CAST(:members AS bigint[]),
+            CAST(:txs AS bigint[]), CAST(:seqs AS smallint[])) AS k (member_id, tx_id, seq)
+            USING (member_id, tx_id, seq)"""),  # noqa: S608 - no input in it
+        dict(zip(("members", "txs", "seqs"), _columns(keys, 3), strict=True)),
+    )
+    return {(row.member_id, row.tx_id, row.seq): _entry(row) for row in rows}
+
+
+def _entry(row: Row[Any]) -> Entry:
+    facts = row._asdict()
+    sides = facts.pop("debit"), facts.pop("credit")
+    sign = 1 if sides[1] == Side.MEMBER else -1
+    return Entry(
+        **{**facts, "points": sign * row.points, "unit": Unit(row.unit)}, kind=_KINDS[sides]
+    )
+
+
+async def open_lots(
+    db: AsyncConnection, *, member_ids: Sequence[int], limit: int
+) -> dict[int, list[Lot]]:
+    """Return up to `limit` lots of each member that have points left, in order of consumption."""
+    rows = await db.execute(
+        text("""
+          SELECT l.* FROM unnest(CAST(:member_ids AS bigint[])) AS m (member_id)
+          CROSS JOIN LATERAL (SELECT member_id, lot_id, account_id, issuer_id, earned, remaining,
+              nullif(expires_on, 'infinity') AS expires_on
+            FROM lot WHERE lot.member_id = m.member_id AND open
+            ORDER BY lot.expires_on, lot_id LIMIT :limit) l"""),
+        {"member_ids": list(member_ids), "limit": limit},
+    )
+    found: dict[int, list[Lot]] = {member_id: [] for member_id in member_ids}
+    for row in rows:
+        found[row.member_id].append(Lot(**row._asdict()))
+    return found
+
+
+_HOLD = """h.member_id, h.hold_id, h.business_id, h.points, h.captured, h.voided, h.open,
+  h.expires_at, h.placed_on"""
+
+
+async def open_holds(db: AsyncConnection, *, member_ids: Sequence[int]) -> dict[int, list[Hold]]:
+    """Return each member's open holds, oldest first, lapsed ones included until they are swept."""
+    rows = await db.execute(
+        text(f"""
+          SELECT {_HOLD} FROM hold h
+          WHERE h.member_id = ANY(CAST(:member_ids AS bigint[])) AND h.open
+          ORDER BY h.member_id, h.hold_id"""),  # noqa: S608 - no input in it
+        {"member_ids": list(member_ids)},
+    )
+    found: dict[int, list[Hold]] = {member_id: [] for member_id in member_ids}
+    for row in rows:
+        found[row.member_id].append(Hold(**row._asdict()))
+    return found
+
+
+async def holds_by_key(
+    db: AsyncConnection, *, keys: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], Hold]:
+    """Return holds by `(member_id, hold_id)`; what does not exist is left out."""
+    rows = await db.execute(
+        text(f"""
+          SELECT {_HOLD} FROM hold h JOIN unnest(CAST(:members AS bigint[]),
+            CAST(:holds AS bigint[])) AS k (member_id, hold_id) USING (member_id, hold_id)"""),  # noqa: S608
+        dict(zip(("members", "holds"), _columns(keys, 2), strict=True)),
+    )
+    return {(row.member_id, row.hold_id): Hold(**row._asdict()) for row in rows}
+
+
+def _columns(keys: Iterable[Sequence[int]], width: int) -> list[list[int]]:
+    rows = list(keys)
+    return [[row[i] for row in rows] for i in range(width)]
