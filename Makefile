@@ -1,0 +1,57 @@
+# Needs make and Python 3.11 or newer, nothing else. Everything lives in .venv and, when the hub
+# runs, in its state directory (HUB_STATE_DIR).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header pyproject.toml
+
+.PHONY: run test lint types schema lock clean
+
+run: $(VENV)/installed-run
+	@$(BIN)/hub up
+
+test: $(VENV)/installed-dev
+	@$(BIN)/pytest -n 2
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+types: $(VENV)/installed-dev
+	$(BIN)/mypy
+
+schema: $(VENV)/installed-dev
+	$(BIN)/python -m graphql_schema.export --check
+
+lock: $(VENV)/installed-dev
+	$(LOCK) --extra build --output-file requirements/run.txt
+	$(LOCK) --extra dev --constraint requirements/run.txt --output-file requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "The hub needs Python 3.11 or newer; $(PYTHON) is not. Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) comes without venv; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed-run: requirements/run.txt pyproject.toml | $(VENV)/bin/python
+	@echo "installing the pinned dependencies"
+	@$(PIP) install --require-hashes --requirement requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The tools for development include everything the hub runs on, in the same versions.
+$(VENV)/installed-dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
+	@echo "installing the pinned dependencies and the tools for development"
+	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $(VENV)/installed-run $@
