@@ -262,6 +262,11 @@ class DialectConformance:
         for event in (await self.play(self.pushed)).values():
             _require_balance(event, settled=self.bills_are_settled)
 
+    async def test_no_fact_is_anothers_other_name(self) -> None:
+        facts = await self.play(self.pushed)
+        others = {name for event in facts.values() for name in event.references}
+        assert not others & set(facts)
+
     async def test_check_says_whom_the_credentials_speak_for(self) -> None:
         assert isinstance(self.connector, Checking)
         assert self.checked in await self.connector.check(self.upstream(), self.connection)

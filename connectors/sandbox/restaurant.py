@@ -8,7 +8,7 @@ from typing import Any
 from connectors.sandbox.delivery import identifier
 from connectors.sandbox.people import Person
 
-LOCATIONS = (("LBUND", "Lakeside Kitchen, the Bund"), ("LJINGAN", "Lakeside Kitchen, Jing'an"))
+LOCATIONS = (("LBUND", "Jade Kitchen, the Bund"), ("LJINGAN", "Jade Kitchen, Jing'an"))
 DISHES = (
     ("Dan dan noodles", 4_800),
     ("Red-braised pork", 12_800),
@@ -115,7 +115,7 @@ def webhook(
     """Wrap a document in Square's event envelope."""
     entity = str(document.get("id") or document.get("order_id"))
     return {
-        "merchant_id": "MLAKESIDE",
+        "merchant_id": "MJADEKITCHEN",
         "type": kind,
         "event_id": identifier("square", kind, entity, n),
         "created_at": _utc(at),

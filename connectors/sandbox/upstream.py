@@ -88,7 +88,7 @@ class Upstream:
 
     async def shop(self, request: Request) -> Response:
         """Return the shop."""
-        return self._shopify(request, {"shop": {"name": "Lakeside Goods", "currency": "CNY"}})
+        return self._shopify(request, {"shop": {"name": "Bund Outfitters", "currency": "CNY"}})
 
     async def shop_orders(self, request: Request) -> Response:
         """Return a page of orders after `since_id`, `limit` at most."""

@@ -182,8 +182,8 @@ class TestSquare(DialectConformance):
     expected = frozenset(
         {
             FactKey("sale", "ORDER1"),
-            FactKey("payment", "PAY1"),
-            FactKey("payment", "PAY2"),
+            FactKey("payment_recorded", "PAY1"),
+            FactKey("payment_recorded", "PAY2"),
             FactKey("refund", "PAY1_R1"),
         }
     )

@@ -48,7 +48,8 @@ def map_payment(payment: Payment, connection: Connection) -> CanonicalEvent:
     occurred_at = payment.created_at if went_through else payment.updated_at or payment.created_at
     return CanonicalEvent(
         type=EventType.PAYMENT_RECORDED if went_through else EventType.PAYMENT_REVERSED,
-        fact=FactKey("payment" if went_through else "payment_reversed", payment.id),
+        # Not ("payment", id): to that name the sale answers, for the refunds that know no other.
+        fact=FactKey("payment_recorded" if went_through else "payment_reversed", payment.id),
         occurred_at=occurred_at,
         business_date=trading_day(connection, payment.location_id, occurred_at),
         outlet=payment.location_id,
