@@ -74,8 +74,9 @@ WITH header AS (
     rule_id, cost_rate, expires_on, occurred_at, business_date
 ), lots AS (
   INSERT INTO lot (member_id, lot_id, account_id, issuer_id, earned, remaining, expires_on,
-      rule_id, cost_rate)
-  SELECT member_id, tx_id, account_id, business_id, points, points, expires_on, rule_id, cost_rate
+      earned_at, rule_id, cost_rate)
+  SELECT member_id, tx_id, account_id, business_id, points, points, expires_on, occurred_at,
+    rule_id, cost_rate
   FROM header WHERE points > 0
 ), entries AS (
   INSERT INTO entry (member_id, tx_id, seq, lot_id, account_id, points, occurred_at,
@@ -231,9 +232,11 @@ ORDER BY member_id FOR UPDATE
 """)
 _EXPIRE = text("""
 WITH due AS MATERIALIZED (
-  SELECT l.member_id, l.expires_on, l.lot_id, l.account_id, l.issuer_id, l.cost_rate, l.remaining,
+  SELECT l.member_id, l.expires_on, l.earned_at, l.lot_id, l.account_id, l.issuer_id, l.cost_rate,
+    l.remaining,
     b.posted - b.held AS free,
-    sum(l.remaining) OVER (PARTITION BY l.member_id ORDER BY l.expires_on, l.lot_id)
+    sum(l.remaining) OVER (PARTITION BY l.member_id ORDER BY l.expires_on, l.earned_at,
+      l.lot_id)
       - l.remaining AS before
   FROM lot l JOIN balance b ON b.member_id = l.member_id AND b.unit = 1
   WHERE l.member_id = ANY(CAST(:member_ids AS bigint[])) AND l.open AND l.expires_on < :today
@@ -247,12 +250,12 @@ WITH due AS MATERIALIZED (
 ), lots AS (
   UPDATE lot l SET remaining = l.remaining - t.n, open = (l.remaining > t.n)
   FROM taken t WHERE l.member_id = t.member_id AND l.expires_on = t.expires_on
-    AND l.lot_id = t.lot_id
+    AND l.earned_at = t.earned_at AND l.lot_id = t.lot_id
 ), entries AS (
   INSERT INTO entry (member_id, tx_id, seq, lot_id, account_id, points, occurred_at,
       business_date, debit, credit, issuer_id, business_id, unit, cost_rate)
   SELECT member_id, header.tx_id, row_number() OVER (PARTITION BY member_id
-      ORDER BY expires_on, lot_id), lot_id, account_id, n, :now, :today, 1, 30, issuer_id,
+      ORDER BY expires_on, earned_at, lot_id), lot_id, account_id, n, :now, :today, 1, 30, issuer_id,
     issuer_id, 1, cost_rate
   FROM taken, header
 ), balances AS (

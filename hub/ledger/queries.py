@@ -207,7 +207,7 @@ async def open_lots(
           CROSS JOIN LATERAL (SELECT member_id, lot_id, account_id, issuer_id, earned, remaining,
               nullif(expires_on, 'infinity') AS expires_on
             FROM lot WHERE lot.member_id = m.member_id AND open
-            ORDER BY lot.expires_on, lot_id LIMIT :limit) l"""),
+            ORDER BY lot.expires_on, earned_at, lot_id LIMIT :limit) l"""),
         {"member_ids": list(member_ids), "limit": limit},
     )
     found: dict[int, list[Lot]] = {member_id: [] for member_id in member_ids}

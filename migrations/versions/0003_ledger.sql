@@ -60,13 +60,15 @@ CREATE TABLE entry (
 CREATE TRIGGER entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON entry
   FOR EACH STATEMENT EXECUTE FUNCTION forbid_change();
 
--- The key is the order of consumption: soonest expiry first, then oldest; 'infinity' sorts last.
+-- The key is the order of consumption: soonest expiry first, then what was earned first, whenever
+-- it arrived here; 'infinity' sorts last.
 CREATE TABLE lot (
   member_id bigint NOT NULL,
   lot_id bigint NOT NULL,
   account_id bigint NOT NULL,
   earned bigint NOT NULL CHECK (earned > 0),
   remaining bigint NOT NULL,
+  earned_at timestamptz NOT NULL,
   expires_on date NOT NULL,
   rule_id integer,
   issuer_id smallint NOT NULL,
@@ -74,7 +76,7 @@ CREATE TABLE lot (
   cost_rate numeric(12, 8) NOT NULL,
   CHECK (remaining BETWEEN 0 AND earned),
   CHECK (open = (remaining > 0)),
-  PRIMARY KEY (member_id, expires_on, lot_id)
+  PRIMARY KEY (member_id, expires_on, earned_at, lot_id)
 ) WITH (fillfactor = 85);
 
 CREATE TABLE balance (

@@ -15,15 +15,16 @@ DECLARE
   part bigint;
 BEGIN
   FOR r IN
-    SELECT lot_id, expires_on, account_id, issuer_id, cost_rate, remaining FROM lot
+    SELECT lot_id, expires_on, earned_at, account_id, issuer_id, cost_rate, remaining FROM lot
     WHERE member_id = p_member AND open AND expires_on >= p_valid_on
       AND (p_issuer IS NULL OR issuer_id = p_issuer) AND (p_lot IS NULL OR lot_id = p_lot)
-    ORDER BY expires_on, lot_id
+    ORDER BY expires_on, earned_at, lot_id
   LOOP
     EXIT WHEN taken = p_points;
     part := least(p_points - taken, r.remaining);
     UPDATE lot SET remaining = remaining - part, open = (remaining > part)
-      WHERE member_id = p_member AND expires_on = r.expires_on AND lot_id = r.lot_id;
+      WHERE member_id = p_member AND expires_on = r.expires_on AND earned_at = r.earned_at
+        AND lot_id = r.lot_id;
     INSERT INTO entry (member_id, tx_id, seq, lot_id, account_id, points, occurred_at,
         business_date, debit, credit, issuer_id, business_id, unit, cost_rate)
       VALUES (p_member, p_tx, p_seq, r.lot_id, coalesce(p_account, r.account_id), part,

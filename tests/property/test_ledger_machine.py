@@ -46,7 +46,11 @@ TTL = timedelta(days=4)
 class ModelLot:
     lot_id: int
     expires_on: date
+    earned_at: datetime
     remaining: int
+
+    def turn(self) -> tuple[date, datetime, int]:
+        return self.expires_on, self.earned_at, self.lot_id
 
 
 @dataclass
@@ -120,7 +124,7 @@ class Ledger(RuleBasedStateMachine):
 
     def take(self, points: int, valid_on: date) -> list[tuple[ModelLot, int]]:
         parts = []
-        for lot in sorted(self.lots, key=lambda one: (one.expires_on, one.lot_id)):
+        for lot in sorted(self.lots, key=ModelLot.turn):
             if lot.expires_on >= valid_on and points and lot.remaining:
                 part = min(points, lot.remaining)
                 lot.remaining -= part
@@ -129,13 +133,27 @@ class Ledger(RuleBasedStateMachine):
         assert points == 0
         return parts
 
-    @rule(points=st.integers(1, 1000), days=st.integers(0, 3), business=st.sampled_from([1, 2]))
-    def earn(self, points: int, days: int, business: int) -> None:
+    @rule(
+        points=st.integers(1, 1000),
+        days=st.integers(0, 3),
+        business=st.sampled_from([SHOP, HOTEL]),
+        minutes_late=st.integers(0, 2),
+    )
+    def earn(self, points: int, days: int, business: int, minutes_late: int) -> None:
         ends = self.today + timedelta(days=days)
+        earned_at = self.now - timedelta(minutes=minutes_late)
         lot_id = self.run(
-            give(self.db, MEMBER, points, business_id=business, expires_on=ends, qualifying=points)
+            give(
+                self.db,
+                MEMBER,
+                points,
+                business_id=business,
+                expires_on=ends,
+                qualifying=points,
+                occurred_at=earned_at,
+            )
         )
-        self.lots.append(ModelLot(lot_id, ends, points))
+        self.lots.append(ModelLot(lot_id, ends, earned_at, points))
 
     @rule(target=spends, points=st.integers(1, 1500))
     def redeem(self, points: int) -> object:
@@ -242,7 +260,7 @@ class Ledger(RuleBasedStateMachine):
         due = [lot for lot in self.lots if lot.expires_on < self.today and lot.remaining]
         budget = sum(lot.remaining for lot in self.lots) - self.held
         expected = 0
-        for lot in sorted(due, key=lambda one: (one.expires_on, one.lot_id)):
+        for lot in sorted(due, key=ModelLot.turn):
             part = min(lot.remaining, budget)
             lot.remaining -= part
             budget -= part

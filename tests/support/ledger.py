@@ -22,6 +22,7 @@ def lot(
     expires_on: date | None = None,
     qualifying: int = 0,
     key: str | None = None,
+    occurred_at: datetime = NOON,
 ) -> EarnRequest:
     """A request for one lot, earned today at business 1 unless told otherwise."""
     return EarnRequest(
@@ -34,7 +35,7 @@ def lot(
         rule_id=1,
         cost_rate=COST,
         expires_on=expires_on,
-        occurred_at=NOON,
+        occurred_at=occurred_at,
         business_date=TODAY,
     )
 
