@@ -1,0 +1,83 @@
+"""What all benchmarks share: a durable server of their own, and an honest report."""
+
+import asyncio
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from hub.db.migrate import upgrade
+from hub.entrypoints.embedded import postgres
+
+DATABASE = "bench"
+SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "8GB", "max_connections": "100"}
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A running server with a migrated database of its own."""
+
+    url: str
+
+    async def run(self, *statements: str) -> None:
+        """Run statements one after another."""
+        connection = await asyncpg.connect(self.url)
+        try:
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    async def value(self, query: str) -> object:
+        """Return the first value of a query."""
+        connection = await asyncpg.connect(self.url)
+        try:
+            return await connection.fetchval(query)
+        finally:
+            await connection.close()
+
+    def settings(self) -> str:
+        """Say on what the figures were measured."""
+        shown = ("server_version", "fsync", "synchronous_commit", "shared_buffers", "wal_level")
+        values = {name: asyncio.run(self.value(f"SHOW {name}")) for name in shown}
+        return ", ".join(f"{name}={value}" for name, value in values.items())
+
+
+@contextmanager
+def bench_server() -> Iterator[Bench]:
+    """Start PostgreSQL with fsync on in a directory that is thrown away afterwards."""
+    base = Path(tempfile.mkdtemp(prefix="hub-bench-"))
+    base.chmod(0o711)
+    server = postgres.start(base, durable=True, settings=SETTINGS)
+    try:
+        url = f"{server.url.rsplit('/', 1)[0]}/{DATABASE}"
+        connection = asyncio.run(_create(server.url))
+        del connection
+        upgrade(url)
+        yield Bench(url)
+    finally:
+        server.stop()
+        shutil.rmtree(base, ignore_errors=True)
+
+
+async def _create(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f"CREATE DATABASE {DATABASE}")
+    finally:
+        await connection.close()
+
+
+def report(title: str, bench: Bench, rows: list[tuple[str, str]]) -> None:
+    """Print a benchmark's figures with the circumstances they were measured in."""
+    print(f"\n{title}")
+    print(f"  {platform.system()} {platform.machine()}, Python {platform.python_version()}")
+    print(f"  {bench.settings()}")
+    width = max(len(name) for name, _ in rows)
+    for name, figure in rows:
+        print(f"  {name:<{width}}  {figure}")

@@ -1,0 +1,110 @@
+"""The sample group: a shop, a hotel and a restaurant, fed through the front door.
+
+The upstream systems are played by whatever is installed under the entry point `hub.sandbox`; it
+sends webhooks to the hub, and tills redeem through GraphQL. Nothing is written behind their backs,
+and loading twice changes nothing: every fact and every redemption has its key.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hub.config import Settings
+from hub.crypto.keyring import Keyring
+from hub.entrypoints.commands.programme import apply_group, read_group
+from hub.errors import Unavailable
+from hub.intake.connections import ConnectionConfig
+
+GROUP_FILE = Path(__file__).with_name("sample_group.toml")
+# Which business speaks which dialect, and what its connection is called.
+CONNECTIONS = {
+    "shopify": ("bund-shopify", "bund-outfitters"),
+    "mews": ("lakeside-mews", "lakeside-hotel"),
+    "square": ("jade-square", "jade-kitchen"),
+}
+# The sample is loaded once: this row says that it was, to the end.
+_LOADED = {"job": "sample.load", "slot": datetime(2000, 1, 1, tzinfo=UTC)}
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """The server that plays the upstream systems."""
+
+    url: str
+
+    async def connections(self) -> dict[str, dict[str, Any]]:
+        """Ask how connections to it are configured, by connector."""
+        found: dict[str, dict[str, Any]] = await self._ask("GET", "/connections")
+        return found
+
+    async def summary(self) -> dict[str, Any]:
+        """Ask what it is going to send."""
+        found: dict[str, Any] = await self._ask("GET", "/world")
+        return found
+
+    async def play(self, hub_url: str, secrets: dict[str, str]) -> dict[str, Any]:
+        """Have it send everything to the hub; returns when the hub has accepted it."""
+        targets = {
+            name: {"path": f"/hooks/{CONNECTIONS[name][0]}", "secret": secret}
+            for name, secret in secrets.items()
+        }
+        played: dict[str, Any] = await self._ask(
+            "POST", "/play", {"hub_url": hub_url, "connections": targets}
+        )
+        return played
+
+    async def _ask(self, method: str, path: str, body: object = None) -> Any:
+        try:
+            async with httpx2.AsyncClient(base_url=self.url, timeout=300) as http:
+                answer = await http.request(method, path, json=body)
+                answer.raise_for_status()
+                return answer.json()
+        except httpx2.HTTPError as failure:
+            raise Unavailable(
+                f"the sandbox at {self.url} does not answer ({type(failure).__name__}): is "
+                "`hub up --sample` running?"
+            ) from failure
+
+
+async def is_loaded(db: AsyncConnection) -> bool:
+    """Say whether the sample was loaded to the end."""
+    query = text("SELECT 1 FROM job_run WHERE job = :job AND slot = :slot")
+    return (await db.scalar(query, _LOADED)) is not None
+
+
+async def mark_loaded(db: AsyncConnection) -> None:
+    """Remember that the sample was loaded to the end."""
+    await db.execute(
+        text("INSERT INTO job_run (job, slot) VALUES (:job, :slot) ON CONFLICT DO NOTHING"), _LOADED
+    )
+
+
+async def configure(settings: Settings, keyring: Keyring, sandbox: Sandbox) -> dict[str, str]:
+    """Configure the group and its connections; returns each connection's secret by connector."""
+    offered = await sandbox.connections()
+    group = read_group(GROUP_FILE)
+    connections = tuple(
+        ConnectionConfig(code=code, business=business, connector=name, **offered[name])
+        for name, (code, business) in CONNECTIONS.items()
+    )
+    wired = group.model_copy(update={"connections": connections})
+    await apply_group(settings.require_database_url(), keyring, wired)
+    return {name: offered[name]["secrets"][0] for name in CONNECTIONS}
+
+
+async def progress_of(engine: AsyncEngine) -> tuple[int, int]:
+    """Return how many deliveries have been worked on, and how many are still to be."""
+    async with engine.connect() as db:
+        row = (
+            await db.execute(
+                text("""
+                  SELECT count(*) FILTER (WHERE state <> 'pending') AS done,
+                    count(*) FILTER (WHERE state = 'pending') AS pending FROM delivery""")
+            )
+        ).one()
+    return row.done, row.pending
