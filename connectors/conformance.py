@@ -247,6 +247,12 @@ class DialectConformance:
     async def test_push_and_pull_agree(self) -> None:
         assert await self.play(self.pulled) == await self.play(self.pushed)
 
+    async def test_what_webhooks_lost_a_pull_finds(self) -> None:
+        told = await self.play(self.pushed)
+        for lost in range(len(self.pushed)):
+            came = [body for i, body in enumerate(self.pushed) if i != lost]
+            assert await self.play([*came, *self.pulled]) == told
+
     async def test_what_is_posted_is_not_yielded_again(self) -> None:
         posted: dict[FactKey, CanonicalEvent] = {}
         for body in self.pushed:

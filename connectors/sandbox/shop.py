@@ -38,6 +38,7 @@ class ShopOrder:
     refunds: list[dict[str, Any]] = field(default_factory=list)
     returned: dict[int, int] = field(default_factory=dict)
     changed_at: datetime = field(init=False)
+    """When it was last refunded or, before, placed."""
 
     def __post_init__(self) -> None:
         self.changed_at = self.placed_at
@@ -58,7 +59,6 @@ class ShopOrder:
 
     def document(self, updated_at: datetime, *, pending: bool = False) -> dict[str, Any]:
         """Write the order as it stands."""
-        self.changed_at = max(self.changed_at, updated_at)
         status = "pending" if pending else "paid"
         if self.refunds:
             status = "refunded" if self.paid_back >= self.total else "partially_refunded"
@@ -124,6 +124,7 @@ class ShopOrder:
             ],
         }
         self.refunds.append(refund)
+        self.changed_at = at
         return refund
 
     def _returned(self, refund: int, index: int, count: int) -> dict[str, Any]:

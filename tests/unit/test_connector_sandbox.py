@@ -3,6 +3,8 @@
 import json
 import random
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -320,6 +322,35 @@ async def test_playing_sends_signed_webhooks_until_they_are_taken(
     assert told["by_connector"]["shopify"] == {"sent": 0, "accepted": 0}
     assert (seen["mews"], seen["square"], seen["invalid"]) == (sizes["mews"], sizes["square"], 0)
     assert seen["tries"] > told["sent"]
+
+
+def test_it_runs_as_a_program() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    argv = ["--port", str(port), "--seed", "7", "--today", TODAY.isoformat()]
+    program = subprocess.Popen([sys.executable, "-m", "connectors.sandbox", *argv])
+    try:
+        url = f"http://127.0.0.1:{port}"
+        answers_at(f"{url}/healthz")
+        told = httpx2.get(f"{url}/world").json()
+        assert told == json.loads(json.dumps(build(7, TODAY).summary()))
+        offered = httpx2.get(f"{url}/connections").json()
+        assert offered == connections(url)
+    finally:
+        program.terminate()
+        assert program.wait(10) is not None
+
+
+def answers_at(url: str) -> None:
+    for _ in range(200):
+        try:
+            assert httpx2.get(url).status_code == 200
+        except httpx2.ConnectError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(f"{url} never answered")
 
 
 async def test_a_wrong_play_is_refused(upstream: InProcess) -> None:
