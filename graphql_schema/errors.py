@@ -1,36 +1,31 @@
 """What a caller is told when something goes wrong, and what only the log is told."""
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import structlog
-from graphql import ExecutionResult, GraphQLError
-from strawberry.extensions import SchemaExtension
-from strawberry.types.execution import ExecutionResult as StrawberryResult
+from graphql import GraphQLError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from hub.errors import HubError
+from hub.errors import HubError, Unavailable
+
+AWAY = (OSError, InterfaceError, OperationalError, PoolExhausted)
+"""What is raised when the database cannot be reached, or not in time."""
 
 log = structlog.get_logger(__name__)
 
 
-class TellErrors(SchemaExtension):
-    """Give errors the hub raises on purpose their code; hide all others behind a reference.
-
-    The reference is in the answer and in the log, next to the traceback.
-    """
-
-    def on_operation(self) -> Iterator[None]:
-        """Rewrite the errors once the operation has ended."""
-        yield
-        result = self.execution_context.result
-        if isinstance(result, ExecutionResult | StrawberryResult) and result.errors:
-            result.errors = [told(error) for error in result.errors]
-
-
 def told(error: GraphQLError) -> GraphQLError:
-    """Return the error as the caller may read it. `extensions.code` is stable."""
+    """Return the error as the caller may read it; `extensions.code` is stable.
+
+    What the hub raises on purpose and what is wrong with the request are told. All else is hidden
+    behind a reference, which is in the log too, next to the traceback.
+    """
     cause = _cause(error)
+    if isinstance(cause, AWAY):
+        log.warning("database_away", error=type(cause).__name__)
+        cause = Unavailable("the hub cannot reach its database: try again")
     if isinstance(cause, HubError):
         facts = {name: value for name, value in cause.facts.items() if isinstance(value, str | int)}
         return _reworded(error, cause.message, {"code": cause.code, **facts})

@@ -1,6 +1,7 @@
 """The one schema, with its limits."""
 
 from collections.abc import Callable
+from typing import Any
 
 import strawberry
 from graphql import GraphQLError
@@ -13,11 +14,11 @@ from strawberry.extensions import (
     ValidationCache,
 )
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import ExecutionContext
+from strawberry.types import ExecutionContext, ExecutionResult
 
 from graphql_schema.accounts import Account
 from graphql_schema.entries import Entry
-from graphql_schema.errors import TellErrors
+from graphql_schema.errors import told
 from graphql_schema.finding import MemberQuery
 from graphql_schema.nodes import NodeQuery
 from graphql_schema.points import Hold, Lot
@@ -47,19 +48,25 @@ class Mutation(SpendingMutation, UsingMutation):
 
 
 class HubSchema(strawberry.Schema):
-    """A schema that leaves logging to `TellErrors`: messages may quote what people sent."""
+    """A schema whose errors are fit to be read by callers, and logged by `told` alone."""
+
+    async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
+        """Answer an operation as `strawberry.Schema.execute` does."""
+        result = await super().execute(*args, **kwargs)
+        if result.errors:
+            result.errors = [told(error) for error in result.errors]
+        return result
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
-        """Log nothing here."""
+        """Log nothing here: messages may quote what people sent."""
 
 
 def build_schema(*, debug: bool = False) -> HubSchema:
     """Build the schema. `debug` names near misses in errors, which helps a stranger to explore."""
     # Limits come before the caches, which run what those add to validation.
     extensions: list[Callable[[], SchemaExtension]] = [
-        TellErrors,
         lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS),
         lambda: QueryDepthLimiter(max_depth=MOST_DEPTH),
         lambda: MaxAliasesLimiter(max_alias_count=MOST_ALIASES),

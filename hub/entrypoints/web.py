@@ -1,0 +1,86 @@
+"""The web application: GraphQL, the hooks, the probes. `hub serve` runs `app`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from graphql_schema.errors import AWAY
+from hub import config
+from hub.connector import Inbound
+from hub.entrypoints import web_errors, web_graphql, web_health
+from hub.entrypoints.logs import configure_logs
+from hub.entrypoints.web_limits import Observed, SizeLimited
+from hub.entrypoints.web_state import State, serving, state_of
+from hub.errors import HubError
+
+STATIC = Path(__file__).parent / "static"
+_LANDING_MAY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+
+async def landing(_: Request) -> Response:
+    """Say where to look."""
+    return FileResponse(STATIC / "index.html", headers={"content-security-policy": _LANDING_MAY})
+
+
+async def hook(request: Request) -> Response:
+    """Receive a delivery, signed over its raw bytes and the address its sender was given."""
+    state = state_of(request)
+    query = f"?{request.url.query}" if request.url.query else ""
+    inbound = Inbound(
+        body=await request.body(),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        url=f"{state.settings.base_url}{request.url.path}{query}",
+    )
+    return await state.door.receive(request.path_params["connection"], inbound)
+
+
+def create_app(settings: config.Settings | None = None) -> ASGIApp:
+    """Return the application. Settings are read when it starts, unless given."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        chosen = settings or config.settings()
+        configure_logs(chosen.log_level)
+        async with serving(chosen) as state:
+            app.state.hub = state
+            yield
+
+    def most_bytes() -> int:
+        state: State = inner.state.hub
+        return state.settings.max_body_bytes
+
+    inner = Starlette(
+        routes=[
+            Route("/", landing),
+            Route("/graphql", web_graphql.post, methods=["POST"]),
+            Route("/graphql", web_graphql.explorer),
+            Route("/hooks/{connection}", hook, methods=["POST"]),
+            Route("/healthz", web_health.healthz),
+            Route("/readyz", web_health.readyz),
+            Route("/metrics", web_health.metrics),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        middleware=[Middleware(SizeLimited, most_bytes=most_bytes)],
+        exception_handlers={
+            HubError: web_errors.hub_error,
+            HTTPException: web_errors.http_error,
+            ClientDisconnect: web_errors.hung_up,
+            **dict.fromkeys(AWAY, web_errors.away),
+            Exception: web_errors.unexpected_error,
+        },
+        lifespan=lifespan,
+    )
+    # Outside of everything, so that what goes wrong inside is named and counted as well.
+    return Observed(inner)
+
+
+app = create_app()

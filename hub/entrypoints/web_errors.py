@@ -1,0 +1,76 @@
+"""Errors of the HTTP routes, as JSON. GraphQL operations have their own form."""
+
+from uuid import uuid4
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from hub.crypto.tokens import Unauthenticated
+from hub.errors import Conflict, Forbidden, HubError, Malformed, NotFound, Rejected, Unavailable
+
+log = structlog.get_logger(__name__)
+
+_STATUS: dict[type[HubError], int] = {
+    Malformed: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Rejected: 422,
+    Unavailable: 503,
+}
+_CODES = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
+
+
+def error_response(status: int, code: str, message: str, **facts: object) -> JSONResponse:
+    """Return an error as every route words it; `code` is stable, `message` is for people."""
+    return JSONResponse({"error": {"code": code, "message": message, **facts}}, status)
+
+
+async def hub_error(_: Request, error: Exception) -> Response:
+    """Answer what the hub says no to on purpose."""
+    if not isinstance(error, HubError):
+        raise error
+    status = next((s for kind, s in _STATUS.items() if isinstance(error, kind)), 500)
+    field = {"field": error.facts["field"]} if "field" in error.facts else {}
+    answer = error_response(status, error.code, error.message, **field)
+    if isinstance(error, Unauthenticated):
+        # RFC 6750, section 3: what is wrong with the token, for the machine and for people.
+        challenge = f'Bearer error="invalid_token", error_description="{error.message}"'
+        answer.headers["www-authenticate"] = challenge
+    if error.retryable:
+        answer.headers["retry-after"] = "5"
+    return answer
+
+
+async def http_error(_: Request, error: Exception) -> Response:
+    """Answer what the router refuses."""
+    if not isinstance(error, HTTPException):
+        raise error
+    code = _CODES.get(error.status_code, "http_error")
+    answer = error_response(error.status_code, code, error.detail)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def away(request: Request, error: Exception) -> Response:
+    """Answer that a server the hub depends on cannot be reached."""
+    log.warning("dependency_away", error=type(error).__name__)
+    return await hub_error(request, Unavailable("a server that the hub needs is away: try again"))
+
+
+async def hung_up(_: Request, error: Exception) -> Response:
+    """End quietly when the caller went away while sending; nobody reads this answer."""
+    if not isinstance(error, ClientDisconnect):
+        raise error
+    return Response(status_code=400)
+
+
+async def unexpected_error(_: Request, error: Exception) -> Response:
+    """Answer a bug: a reference for the caller, the traceback for the log."""
+    reference = uuid4().hex
+    log.error("request_failed", reference=reference, exc_info=error)
+    message = f"something went wrong here; say {reference} when you report it"
+    return error_response(500, "internal", message, reference=reference)

@@ -1,0 +1,130 @@
+"""What every request passes first: a name to find it by, a limit on its size, safe headers."""
+
+import re
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+import structlog
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hub.entrypoints.web_errors import error_response
+
+REQUESTS = Counter("hub_http_requests_total", "Requests answered", ["method", "route", "status"])
+SECONDS = Histogram("hub_http_request_seconds", "Time to the whole answer, in seconds", ["route"])
+
+REQUEST_ID = "x-request-id"
+_KNOWN_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_SAFE = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
+
+log = structlog.get_logger(__name__)
+
+
+class Observed:
+    """Names, counts, times and logs every request; adds headers that keep browsers careful.
+
+    The log says the route, never the address, the query or a header: these may name people or
+    hold secrets. A response's own headers win over the careful ones.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope))
+        started = time.perf_counter()
+        status: int | None = None
+
+        async def named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID] = request_id
+                for name, value in _SAFE.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, named)
+            except Exception:
+                # Starlette raises again what it has answered and logged already.
+                if status is None:
+                    raise
+            finally:
+                _note(scope, status or 500, time.perf_counter() - started)
+
+
+class SizeLimited:
+    """Refuses bodies over `most_bytes()`, announced or not, before they are read to the end."""
+
+    def __init__(self, app: ASGIApp, *, most_bytes: Callable[[], int]) -> None:
+        self._app = app
+        self._most_bytes = most_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on, or answer 413."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        most, read, started = self._most_bytes(), 0, False
+        announced = Headers(scope=scope).get("content-length", "")
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > most:
+                raise _TooLarge
+            return message
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            if announced.isdigit() and int(announced) > most:
+                raise _TooLarge
+            await self._app(scope, counted, watched)
+        except _TooLarge:
+            if started:
+                raise
+            answer = error_response(413, "too_large", f"a body may have up to {most} bytes")
+            answer.headers["connection"] = "close"
+            await answer(scope, receive, send)
+
+
+class _TooLarge(Exception):
+    """The body is over the limit. No handler between here and the reader may answer for it."""
+
+
+def _request_id(headers: Headers) -> str:
+    """Return the caller's own id for the request if it is harmless in a log, else a new one."""
+    given = headers.get(REQUEST_ID, "")
+    return given if _KNOWN_ID.fullmatch(given) else uuid4().hex
+
+
+def _note(scope: Scope, status: int, seconds: float) -> None:
+    route = getattr(scope.get("route"), "path", "unmatched")
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    REQUESTS.labels(method, route, str(status)).inc()
+    SECONDS.labels(route).observe(seconds)
+    log.info(
+        "request", method=method, route=route, status=status, milliseconds=round(seconds * 1000, 1)
+    )

@@ -1,0 +1,57 @@
+"""What the web process holds while it serves."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.requests import Request
+
+from graphql_schema.schema import HubSchema, build_schema
+from hub.config import Settings
+from hub.crypto.keyring import Keyring, load
+from hub.db.engine import make_engine
+from hub.entrypoints.hooks import Door
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Settings, servers, keys and schema of one process."""
+
+    settings: Settings
+    engine: AsyncEngine
+    redis: Redis
+    keyring: Keyring
+    schema: HubSchema
+    door: Door
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[State]:
+    """Hold the state for as long as the process serves.
+
+    Nothing is connected to yet, so that a process may start before its servers do. Raises
+    Unavailable when no server is known, and what `hub.crypto.keyring.load` raises.
+    """
+    keyring = load(settings.keyring_path)
+    engine = make_engine(settings.require_database_url(), pool_size=settings.pool_size)
+    redis = Redis.from_url(settings.require_redis_url(), socket_connect_timeout=2, socket_timeout=2)
+    try:
+        yield State(
+            settings=settings,
+            engine=engine,
+            redis=redis,
+            keyring=keyring,
+            schema=build_schema(debug=settings.log_level == "debug"),
+            door=Door(engine, redis, keyring),
+        )
+    finally:
+        await redis.aclose()
+        await engine.dispose()
+
+
+def state_of(request: Request) -> State:
+    """Return the state of the process that serves `request`."""
+    state: State = request.app.state.hub
+    return state

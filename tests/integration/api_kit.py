@@ -1,0 +1,238 @@
+"""A small group behind the real web application: what the API's tests share."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import ASGIApp, Message
+
+from hub.benefits.configure import BenefitConfig, TierConfig, configure
+from hub.benefits.promote import promote
+from hub.clock import business_date, now
+from hub.config import Settings
+from hub.connector import Hint, HintType
+from hub.crypto import tokens
+from hub.crypto.keyring import Keyring, ensure
+from hub.crypto.tokens import Principal, Role
+from hub.db.engine import make_engine
+from hub.entrypoints.web import create_app
+from hub.members.resolve import Sighting, resolve
+from hub.points.earn import Sale, earn
+from hub.programme.apply import (
+    AgreementConfig,
+    BusinessConfig,
+    EarningRuleConfig,
+    ExpiryPolicyConfig,
+    GroupConfig,
+    ProgrammeConfig,
+    apply,
+)
+from hub.programme.earning import BillLine
+from hub.programme.queries import businesses
+
+ZONE = "Asia/Shanghai"
+START = datetime(2020, 1, 1, tzinfo=UTC)
+KINDS = {"shop": "retail", "hotel": "hotel", "diner": "dining"}
+STAFF = Principal(role=Role.STAFF, subject="ann")
+FINANCE = Principal(role=Role.FINANCE, subject="bo")
+SHOP, HOTEL, DINER = (tokens.business(code) for code in KINDS)
+
+PROGRAMME = ProgrammeConfig(
+    group=GroupConfig(name="Three Rivers", time_zone=ZONE, currency="CNY"),
+    businesses=[
+        BusinessConfig(
+            code=code,
+            name=code.title(),
+            kind=kind,
+            legal_entity=f"{code}-ltd",
+            legal_name=f"{code} Ltd",
+            currency="CNY",
+            country="CN",
+            time_zone=ZONE,
+            day_starts_at_hour=4 if code == "diner" else 0,
+        )
+        for code, kind in KINDS.items()
+    ],
+    earning_rules=[
+        EarningRuleConfig(
+            business=code,
+            effective_from=START,
+            points_per_unit=Decimal(1),
+            qualifying_per_unit=Decimal(1),
+            cost_per_point=Decimal("0.01"),
+        )
+        for code in KINDS
+    ],
+    expiry_policies=[ExpiryPolicyConfig(effective_from=START, months=12)],
+    agreements=[
+        AgreementConfig(
+            issuer=issuer,
+            acceptor=acceptor,
+            effective_from=START.date(),
+            rate_per_point=Decimal("0.008"),
+            currency="CNY",
+        )
+        for issuer in KINDS
+        for acceptor in KINDS
+        if issuer != acceptor
+    ],
+)
+TIERS = [
+    TierConfig(
+        code=code, effective_from=START, name=name, name_zh=zh, rank=rank, threshold=threshold
+    )
+    for rank, (code, name, zh, threshold) in enumerate(
+        [("iron", "Iron", "铁", 0), ("silver", "Silver", "银", 1000), ("gold", "Gold", "金", 5000)]
+    )
+]
+UPGRADE = BenefitConfig(
+    code="room-upgrade",
+    effective_from=START,
+    name="Room upgrade",
+    name_zh="客房升级",
+    kind="upgrade",
+    tier="silver",
+    quota=2,
+    funder="hotel",
+    price_minor=5000,
+    currency="CNY",
+    offered_at=["hotel"],
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A member of the test group, with an account at the business that saw them first."""
+
+    member_id: int
+    account_id: int
+
+    @property
+    def principal(self) -> Principal:
+        return tokens.member(self.member_id)
+
+
+class Api:
+    """The application as a client sees it, and the group behind it."""
+
+    def __init__(
+        self, client: httpx2.AsyncClient, engine: AsyncEngine, keyring: Keyring, ids: dict[str, int]
+    ) -> None:
+        self.client, self.engine, self.keyring, self.ids = client, engine, keyring, ids
+        self._keys = 0
+
+    def token(self, who: Principal) -> dict[str, str]:
+        return {"authorization": f"Bearer {tokens.issue(self.keyring, who, now=now())}"}
+
+    async def ask(
+        self, query: str, who: Principal | None = None, **variables: Any
+    ) -> dict[str, Any]:
+        """Send one operation and return the whole answer."""
+        response = await self.client.post(
+            "/graphql",
+            json={"query": query, "variables": variables},
+            headers=self.token(who) if who else {},
+        )
+        assert response.status_code == 200, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    async def data(self, query: str, who: Principal | None = None, **variables: Any) -> Any:
+        """Send one operation that must succeed and return its data."""
+        answer = await self.ask(query, who, **variables)
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    async def code(self, query: str, who: Principal | None = None, **variables: Any) -> str:
+        """Send one operation that must fail and return the first error's code."""
+        answer = await self.ask(query, who, **variables)
+        code: str = answer["errors"][0]["extensions"]["code"]
+        return code
+
+    async def join(self, business: str, external_id: str, **said: str) -> Person:
+        """Have a business see a person: name as said, everything else verified."""
+        hints = tuple(
+            Hint(type=HintType(kind), value=value, verified=kind != "name")
+            for kind, value in said.items()
+        )
+        sighting = Sighting(
+            business_id=self.ids[business], external_id=external_id, hints=hints, seen_at=now()
+        )
+        async with self.engine.begin() as db:
+            [found] = await resolve(db, people=[sighting], now=now(), keyring=self.keyring)
+        assert found.member_id is not None
+        assert found.account_id is not None
+        return Person(member_id=found.member_id, account_id=found.account_id)
+
+    async def buy(self, person: Person, business: str, yuan: int, *, days_ago: int = 0) -> None:
+        """Sell for `yuan`, which earns as many points, and give the tier that is due."""
+        self._keys += 1
+        at = now() - timedelta(days=days_ago)
+        sale = Sale(
+            business_id=self.ids[business],
+            idempotency_key=f"sale-{self._keys}",
+            member_id=person.member_id,
+            account_id=person.account_id,
+            occurred_at=at,
+            business_date=business_date(at, ZONE),
+            currency="CNY",
+            total_minor=yuan * 100,
+            lines=(BillLine(id=f"line-{self._keys}", kind="item", net_minor=yuan * 100),),
+            tenders=(),
+        )
+        async with self.engine.begin() as db:
+            await earn(db, sales=[sale])
+            await promote(db, member_ids=[person.member_id], now=now(), time_zone=ZONE)
+
+
+@asynccontextmanager
+async def running_api(database_url: str, redis_url: str, place: Path) -> AsyncIterator[Api]:
+    """The application on a configured group."""
+    keyring = ensure(place / "keyring.json")
+    settings = Settings(
+        database_url=database_url,
+        redis_url=redis_url,
+        keyring_file=place / "keyring.json",
+        max_body_bytes=100_000,
+        pool_size=8,
+        log_level="info",
+    )
+    app = create_app(settings)
+    async with started(app), _client(app) as client:
+        engine = make_engine(database_url, pool_size=4)
+        try:
+            async with engine.begin() as db:
+                await apply(db, config=PROGRAMME)
+                await configure(db, tiers=TIERS, benefits=[UPGRADE])
+                ids = {b.code: b.business_id for b in await businesses(db)}
+            yield Api(client, engine, keyring, ids)
+        finally:
+            await engine.dispose()
+
+
+def _client(app: ASGIApp) -> httpx2.AsyncClient:
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+    return httpx2.AsyncClient(transport=transport, base_url="http://hub.test")
+
+
+@asynccontextmanager
+async def started(app: ASGIApp) -> AsyncIterator[None]:
+    """Run an application's lifespan as a server does."""
+    inbox: asyncio.Queue[Message] = asyncio.Queue()
+    outbox: asyncio.Queue[Message] = asyncio.Queue()
+    running = asyncio.create_task(
+        app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, inbox.get, outbox.put)
+    )
+    await inbox.put({"type": "lifespan.startup"})
+    assert (await outbox.get())["type"] == "lifespan.startup.complete"
+    yield
+    await inbox.put({"type": "lifespan.shutdown"})
+    assert (await outbox.get())["type"] == "lifespan.shutdown.complete"
+    await running
