@@ -20,8 +20,10 @@ COMMANDS: dict[str, str | dict[str, str]] = {
     "worker": "worker:worker",
     "scheduler": "scheduler:scheduler",
     "programme": {"apply": "programme:apply"},
+    "sample": {"load": "sample:load"},
     "intake": {"list": "intake:list_", "replay": "intake:replay"},
     "settle": "settle:settle",
+    "token": "token:token",
 }
 """Each command's module and function below hub.entrypoints.commands; a group has several."""
 

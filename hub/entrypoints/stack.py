@@ -25,6 +25,7 @@ from hub.entrypoints.supervisor import Part, Supervisor, program
 from hub.errors import Unavailable
 
 SANDBOX_GROUP = "hub.sandbox"
+_SANDBOX = "sandbox"
 _READY_SECONDS = 60.0
 _PORT_SECONDS = 5.0
 _HOPELESS_DEATHS = 4
@@ -50,7 +51,9 @@ def running_stack(
     """
     make_state_dir(settings.state_dir)
     with sole_use(settings):
-        _claim_port(settings, stop_wanted)
+        _claim_port(settings.host, settings.port, "HUB_PORT", stop_wanted)
+        if any(name.startswith(_SANDBOX) for name in processes):
+            _claim_port("127.0.0.1", _sandbox_port(settings), "HUB_SANDBOX_PORT", stop_wanted)
         supervisor = Supervisor(say)
         try:
             _start_servers(settings, supervisor, say)
@@ -135,11 +138,15 @@ def processes_of(settings: Settings, *, sample: bool) -> dict[str, list[str]]:
 
 def _sandbox_commands(settings: Settings) -> dict[str, list[str]]:
     found = importlib.metadata.entry_points(group=SANDBOX_GROUP)
-    port = settings.sandbox_url.rsplit(":", 1)[1]
+    port = str(_sandbox_port(settings))
     return {
-        f"sandbox-{entry.name}": [sys.executable, "-P", "-m", entry.value, "--port", port]
+        f"{_SANDBOX}-{entry.name}": [sys.executable, "-P", "-m", entry.value, "--port", port]
         for entry in found
     }
+
+
+def _sandbox_port(settings: Settings) -> int:
+    return int(settings.sandbox_url.rsplit(":", 1)[1])
 
 
 def _start_processes(
@@ -159,6 +166,8 @@ def load_sample(
 
     Its progress shows on the terminal, while the supervisor goes on tending.
     """
+    address = ("127.0.0.1", _sandbox_port(settings))
+    supervisor.tend_until(lambda: stop_wanted() or _listens(address), seconds=_READY_SECONDS)
     output = sys.stdout.fileno()
     loading = launch(hub("sample", "load"), output=output, env=_environment(settings))
     supervisor.tend_until(lambda: stop_wanted() or loading.poll() is not None)
@@ -166,23 +175,30 @@ def load_sample(
     return code == 0
 
 
-def _claim_port(settings: Settings, stop_wanted: Callable[[], bool]) -> None:
+def _listens(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _claim_port(host: str, port: int, variable: str, stop_wanted: Callable[[], bool]) -> None:
     """Wait until the port is free: what a killed `hub up` left is ending. Raises Unavailable."""
     deadline = time.monotonic() + _PORT_SECONDS
-    while (taken := _port_failure(settings)) and not stop_wanted():
+    while (taken := _port_failure(host, port)) and not stop_wanted():
         if time.monotonic() > deadline:
             raise Unavailable(
-                f"{settings.host}:{settings.port} is not free ({taken}): "
-                "set HUB_PORT to another port"
+                f"{host}:{port} is not free ({taken}): set {variable} to another port"
             )
         time.sleep(0.1)
 
 
-def _port_failure(settings: Settings) -> str | None:
+def _port_failure(host: str, port: int) -> str | None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((settings.host, settings.port))
+            probe.bind((host, port))
         except OSError as failure:
             return failure.strerror
     return None
