@@ -67,9 +67,9 @@ class Entitlement:
     name_zh: str = strawberry.field(description="The benefit's name in Chinese.")
     starts_on: date = strawberry.field(description="The period's first day.")
     ends_on: date = strawberry.field(description="The period's last day.")
-    granted: int = strawberry.field(description="Uses in the period.")
-    used: int = strawberry.field(description="Uses so far.")
-    remaining: int = strawberry.field(description="Uses that are left.")
+    granted: int = count("Uses in the period.")
+    used: int = count("Uses so far.")
+    remaining: int = count("Uses that are left.")
 
     @classmethod
     def of(cls, row: queries.Entitlement) -> "Entitlement":

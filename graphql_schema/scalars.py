@@ -1,4 +1,4 @@
-"""The scalar of counts, for points and for minor units of money."""
+"""The scalar of counts: of points, of uses, of a currency's minor units."""
 
 from typing import Any, NewType
 
@@ -22,7 +22,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         name="Long",
         description=(
             "A whole number up to 2^53 - 1 either side of zero: exact in every JSON reader. "
-            "Counts points, or a currency's minor units."
+            "Counts points, uses of a benefit, or a currency's minor units."
         ),
         serialize=_exact,
         parse_value=_exact,

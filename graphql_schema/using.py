@@ -7,7 +7,7 @@ from typing import Annotated
 import strawberry
 
 from graphql_schema.context import Info
-from graphql_schema.fields import resolved
+from graphql_schema.fields import count, resolved
 from graphql_schema.finding import MemberKey, reached_member
 from graphql_schema.member import Member
 from graphql_schema.rejections import (
@@ -43,7 +43,7 @@ class EntitlementUsed:
     """A use that was recorded."""
 
     benefit: str = strawberry.field(description="The benefit's short name.")
-    remaining: int = strawberry.field(description="Uses left after it.")
+    remaining: int = count("Uses left after it.")
     used_at: datetime = strawberry.field(description="When it was used.")
     member: Member = strawberry.field(description="The member, as things stand now.")
 
