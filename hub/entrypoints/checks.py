@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.config import Settings
+from hub.crypto.errors import KeyringMissing
 from hub.crypto.keyring import load
 from hub.db.migrate import current, head
 from hub.entrypoints.embedded.account import server_account
@@ -94,6 +95,10 @@ async def keyring(settings: Settings) -> Finding:
     """Are the master keys there, whole, and nobody else's to read?"""
     try:
         load(settings.keyring_path)
+    except KeyringMissing as failure:
+        fresh = not settings.state_dir.exists()
+        found = _warning if fresh else _problem
+        return found(failure.message, "`hub up` makes one on a new installation")
     except HubError as failure:
         return _problem(failure.message, "personal data cannot be read until this is settled")
     mode = stat.S_IMODE(settings.keyring_path.stat().st_mode)
@@ -160,7 +165,7 @@ async def backlog(db: AsyncConnection) -> Finding:
     )
     if waiting:
         return _problem(
-            f"{waiting} messages have waited for more than a minute",
+            f"messages that have waited for more than a minute: {waiting}",
             "check that `hub scheduler` and `hub worker` run, and read their logs",
         )
     return _ok("no work has waited for more than a minute")
@@ -176,7 +181,7 @@ async def dead_letters(db: AsyncConnection) -> Finding:
     )
     if dead:
         return _warning(
-            f"{dead} dead letters", "`hub intake list` says why; then `hub intake replay`"
+            f"dead letters: {dead}", "`hub intake list` says why; then `hub intake replay`"
         )
     return _ok("no dead letters")
 
