@@ -42,9 +42,12 @@ def start(
     port: int | None = None,
     prefix: tuple[str, ...] = (),
     interpreter: str = sys.executable,
+    servers: tuple[str, str] | None = None,
 ) -> subprocess.Popen[str]:
     inherited = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "REDIS_URL"}}
     env = {**inherited, "HUB_STATE_DIR": str(state), "HUB_PORT": str(port or free_port())}
+    if servers:
+        env |= {"DATABASE_URL": servers[0], "REDIS_URL": servers[1]}
     argv = [*prefix, interpreter, program("run_stack"), *processes]
     return subprocess.Popen(
         argv, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -188,6 +191,19 @@ def test_a_warm_start_serves_within_five_seconds(state: Path) -> None:
     before = time.monotonic()
     with serving(state):
         assert time.monotonic() - before < 5
+
+
+async def test_servers_that_are_named_are_used_and_left_alone(
+    state: Path, empty_database_url: str, redis_url: str
+) -> None:
+    with serving(state, servers=(empty_database_url, redis_url)) as stack:
+        assert not (state / "postgres").exists()
+        assert not (state / "valkey").exists()
+        stack.send_signal(signal.SIGINT)
+        assert stack.wait(30) == 0
+    connection = await asyncpg.connect(empty_database_url)
+    assert await connection.fetchval("SELECT count(*) FROM alembic_version") == 1
+    await connection.close()
 
 
 def interpreter_for(account: Account) -> str | None:
