@@ -186,7 +186,7 @@ async def entry_page(
     Raises Malformed for wrong page arguments, NotFound for an unknown business.
     """
     caller = require(context.principal, Role.MEMBER, Role.BUSINESS, Role.STAFF)
-    asked = window(first=first, after=after, last=last, before=before, width=2)
+    asked = window(first=first, after=after, last=last, before=before, shape=(int, int))
     own = only_business(caller)
     if own is not None and business not in (None, own):
         return connection([], asked, node=Entry.of, place=_place)

@@ -1,13 +1,17 @@
 """Fields as this schema declares them: each says what it is, in which unit."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import strawberry
 
 from graphql_schema.scalars import Long
 
 F = TypeVar("F", bound=Callable[..., Any])
+Input = TypeVar("Input")
+
+Given = Annotated[Input, strawberry.argument(description="The request.")]
+"""The one argument of a mutation."""
 
 
 def resolved(description: str, *, counts: bool = False) -> Callable[[F], F]:

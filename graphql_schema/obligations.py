@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 import strawberry
 
@@ -75,7 +76,7 @@ async def obligation_page(
     code = only_business(caller)
     if business is not None:
         code = visible_business(caller, asked=business)
-    asked = window(first=first, after=after, last=None, before=None, width=3)
+    asked = window(first=first, after=after, last=None, before=None, shape=(str, int, int))
     only = None if code is None else (await context.business_by_code(code)).business_id
     beyond = None if asked.after is None else _line_place(asked.after)
     async with context.reading() as db:
@@ -90,11 +91,9 @@ async def obligation_page(
     )
 
 
-def _line_place(place: tuple[object, ...]) -> tuple[date, int, int]:
+def _line_place(place: tuple[Any, ...]) -> tuple[date, int, int]:
+    day, tx_id, seq = place
     try:
-        day, tx_id, seq = place
-        if not isinstance(day, str) or not isinstance(tx_id, int) or not isinstance(seq, int):
-            raise ValueError(place)
         return date.fromisoformat(day), tx_id, seq
     except ValueError:
         raise Malformed("`after` is not a cursor of this list", field="after") from None

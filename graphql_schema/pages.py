@@ -18,6 +18,7 @@ DEFAULT_PAGE = 20
 
 T = TypeVar("T")
 Row = TypeVar("Row")
+Shape = tuple[type, ...]
 
 First = Annotated[
     int | None, strawberry.argument(description="How many from the start, 1 to 100; 20 if unsaid.")
@@ -66,11 +67,11 @@ class Window:
 
 
 def window(
-    *, first: int | None, after: str | None, last: int | None, before: str | None, width: int
+    *, first: int | None, after: str | None, last: int | None, before: str | None, shape: Shape
 ) -> Window:
     """Check page arguments; raises Malformed naming the one that is wrong.
 
-    `width` is how many parts the list's cursors have.
+    `shape` is what the list's cursors are made of, part by part.
     """
     if first is not None and last is not None:
         raise Malformed("give `first` or `last`, not both", field="last")
@@ -80,8 +81,8 @@ def window(
     return Window(
         size=first or last or DEFAULT_PAGE,
         backward=last is not None,
-        after=None if after is None else _place(after, width, "after"),
-        before=None if before is None else _place(before, width, "before"),
+        after=None if after is None else _place(after, shape, "after"),
+        before=None if before is None else _place(before, shape, "before"),
     )
 
 
@@ -115,11 +116,11 @@ def _cursor(place: tuple[Any, ...]) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("=")
 
 
-def _place(cursor: str, width: int, field: str) -> tuple[Any, ...]:
+def _place(cursor: str, shape: Shape, field: str) -> tuple[Any, ...]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         place = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        if len(place) != width or not all(type(part) in (int, str) for part in place):
+        if tuple(map(type, place)) != shape:
             raise ValueError
         if any(isinstance(part, int) and abs(part) >= 2**63 for part in place):
             raise ValueError

@@ -195,7 +195,7 @@ class SettlementQuery:
     ) -> Connection[SettlementPeriod]:
         """Return a page of periods."""
         require(info.context.principal, *SETTLEMENT_READERS)
-        asked = window(first=first, after=after, last=None, before=None, width=1)
+        asked = window(first=first, after=after, last=None, before=None, shape=(str,))
         beyond = None if asked.after is None else str(asked.after[0])
         async with info.context.reading() as db:
             rows = await queries.periods(db, limit=MOST_PERIODS)

@@ -6,7 +6,7 @@ import strawberry
 from strawberry import relay
 
 from graphql_schema.context import Context, Info
-from graphql_schema.fields import count, resolved
+from graphql_schema.fields import Given, count, resolved
 from graphql_schema.finding import MemberKey, node_key, reached_member
 from graphql_schema.member import Member
 from graphql_schema.points import Hold
@@ -140,7 +140,7 @@ class SpendingMutation:
     """The verbs of a till."""
 
     @resolved("Spend points at once.")
-    async def redeem(self, info: Info, input: RedeemInput) -> RedeemResult:  # noqa: A002
+    async def redeem(self, info: Info, input: Given[RedeemInput]) -> RedeemResult:  # noqa: A002
         """Redeem and commit, or answer why not."""
         context = info.context
         try:
@@ -169,7 +169,7 @@ class SpendingMutation:
         return Redeemed(transaction=_number(answer), points=answer.points, member=member)
 
     @resolved("Set points aside, to capture or void later.")
-    async def hold(self, info: Info, input: HoldInput) -> HoldResult:  # noqa: A002
+    async def hold(self, info: Info, input: Given[HoldInput]) -> HoldResult:  # noqa: A002
         """Hold and commit, or answer why not."""
         context = info.context
         try:
@@ -199,7 +199,7 @@ class SpendingMutation:
         return Held(hold=await _hold(context, member.member_id, answer.tx_id), member=member)
 
     @resolved("Spend points of a hold, all or in parts.")
-    async def capture(self, info: Info, input: EndHoldInput) -> CaptureResult:  # noqa: A002
+    async def capture(self, info: Info, input: Given[EndHoldInput]) -> CaptureResult:  # noqa: A002
         """Capture and commit, or answer why not."""
         context = info.context
         try:
@@ -231,7 +231,7 @@ class SpendingMutation:
         )
 
     @resolved("Give points of a hold back, all or in parts.")
-    async def void(self, info: Info, input: EndHoldInput) -> VoidResult:  # noqa: A002
+    async def void(self, info: Info, input: Given[EndHoldInput]) -> VoidResult:  # noqa: A002
         """Void and commit, or answer why not."""
         context = info.context
         try:

@@ -7,7 +7,7 @@ from typing import Annotated
 import strawberry
 
 from graphql_schema.context import Info
-from graphql_schema.fields import count, resolved
+from graphql_schema.fields import Given, count, resolved
 from graphql_schema.finding import MemberKey, reached_member
 from graphql_schema.member import Member
 from graphql_schema.rejections import (
@@ -96,7 +96,7 @@ class UsingMutation:
     async def use_entitlement(
         self,
         info: Info,
-        input: UseEntitlementInput,  # noqa: A002
+        input: Given[UseEntitlementInput],  # noqa: A002
     ) -> UseEntitlementResult:
         """Use and commit, or answer why not."""
         context = info.context

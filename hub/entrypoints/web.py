@@ -11,7 +11,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
 
 from graphql_schema.errors import AWAY
 from hub import config
@@ -43,7 +42,7 @@ async def hook(request: Request) -> Response:
     return await state.door.receive(request.path_params["connection"], inbound)
 
 
-def create_app(settings: config.Settings | None = None) -> ASGIApp:
+def create_app(settings: config.Settings | None = None) -> Observed:
     """Return the application. Settings are read when it starts, unless given."""
 
     @asynccontextmanager

@@ -82,7 +82,7 @@ def _principal(request: Request, keyring: Keyring, *, at: datetime) -> Principal
         return None
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
-        raise Unauthenticated("send a token as `Authorization: Bearer …`", reason="malformed")
+        raise Unauthenticated("send a token as `Authorization: Bearer`", reason="malformed")
     return tokens.verify(keyring, token.strip(), now=at)
 
 

@@ -38,12 +38,12 @@ class Observed:
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+        self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         request_id = _request_id(Headers(scope=scope))
         started = time.perf_counter()
@@ -61,7 +61,7 @@ class Observed:
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._app(scope, receive, named)
+                await self.app(scope, receive, named)
             except Exception:
                 # Starlette raises again what it has answered and logged already.
                 if status is None:
@@ -74,13 +74,13 @@ class SizeLimited:
     """Refuses bodies over `most_bytes()`, announced or not, before they are read to the end."""
 
     def __init__(self, app: ASGIApp, *, most_bytes: Callable[[], int]) -> None:
-        self._app = app
+        self.app = app
         self._most_bytes = most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on, or answer 413."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         most, read, started = self._most_bytes(), 0, False
         announced = Headers(scope=scope).get("content-length", "")
@@ -101,7 +101,7 @@ class SizeLimited:
         try:
             if announced.isdigit() and int(announced) > most:
                 raise _TooLarge
-            await self._app(scope, counted, watched)
+            await self.app(scope, counted, watched)
         except _TooLarge:
             if started:
                 raise

@@ -6,11 +6,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2
+from sqlalchemy import Engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message
 
 from hub.benefits.configure import BenefitConfig, TierConfig, configure
@@ -23,6 +26,7 @@ from hub.crypto.keyring import Keyring, ensure
 from hub.crypto.tokens import Principal, Role
 from hub.db.engine import make_engine
 from hub.entrypoints.web import create_app
+from hub.entrypoints.web_limits import Observed
 from hub.members.resolve import Sighting, resolve
 from hub.points.earn import Sale, earn
 from hub.programme.apply import (
@@ -126,6 +130,8 @@ class Api:
         self, client: httpx2.AsyncClient, engine: AsyncEngine, keyring: Keyring, ids: dict[str, int]
     ) -> None:
         self.client, self.engine, self.keyring, self.ids = client, engine, keyring, ids
+        self.served: list[str] = []
+        """The SQL statements that the application has executed."""
         self._keys = 0
 
     def token(self, who: Principal) -> dict[str, str]:
@@ -212,9 +218,21 @@ async def running_api(database_url: str, redis_url: str, place: Path) -> AsyncIt
                 await apply(db, config=PROGRAMME)
                 await configure(db, tiers=TIERS, benefits=[UPGRADE])
                 ids = {b.code: b.business_id for b in await businesses(db)}
-            yield Api(client, engine, keyring, ids)
+            api = Api(client, engine, keyring, ids)
+            event.listen(_engine_of(app), "before_cursor_execute", partial(_note, api.served))
+            yield api
         finally:
             await engine.dispose()
+
+
+def _engine_of(app: Observed) -> Engine:
+    assert isinstance(app.app, Starlette)
+    engine: AsyncEngine = app.app.state.hub.engine
+    return engine.sync_engine
+
+
+def _note(served: list[str], *facts: Any) -> None:
+    served.append(facts[2])
 
 
 def _client(app: ASGIApp) -> httpx2.AsyncClient:

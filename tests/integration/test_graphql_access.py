@@ -1,0 +1,139 @@
+"""Who may ask what: every read against every role, and what stands in the way of abuse."""
+
+import pytest
+from graphql import get_introspection_query
+from sqlalchemy import text
+
+from graphql_schema.export import difference
+from graphql_schema.schema import MOST_ALIASES, MOST_DEPTH, MOST_TOKENS, build_schema
+from tests.integration.api_kit import FINANCE, SHOP, STAFF, Api, Person
+from tests.integration.test_graphql_card import CARD, gid
+
+ROLES = ("nobody", "member", "business", "staff", "finance")
+YES, NO, OUT = "answered", "forbidden", "unauthenticated"
+# In the order of ROLES.
+TABLE: dict[str, tuple[str, str, str, str, str]] = {
+    "{ __typename }": (YES, YES, YES, YES, YES),
+    "{ __schema { queryType { name } } }": (YES, YES, YES, YES, YES),
+    "{ programme { name } }": (YES, YES, YES, YES, YES),
+    "{ businesses { code } }": (OUT, YES, YES, YES, YES),
+    "{ me { number } }": (OUT, YES, YES, YES, YES),
+    "{ member(id: $MEMBER) { number } }": (OUT, YES, YES, YES, NO),
+    "{ node(id: $MEMBER) { id } }": (OUT, YES, YES, YES, NO),
+    "{ node(id: $SHOP) { id } }": (OUT, YES, YES, YES, YES),
+    "{ nodes(ids: [$MEMBER]) { id } }": (OUT, YES, YES, YES, NO),
+    '{ memberSearch(by: { phone: "1" }) { number } }': (OUT, NO, NO, YES, NO),
+    '{ memberByIdentifier(presented: { phone: "1" }) { number } }': (OUT, NO, YES, NO, NO),
+    "{ settlementPeriods { nodes { code } } }": (OUT, NO, YES, YES, YES),
+    '{ settlementPeriod(code: "2026-01") { code } }': (OUT, NO, YES, YES, YES),
+    "{ node(id: $PERIOD) { id } }": (OUT, NO, YES, YES, YES),
+}
+
+
+@pytest.fixture
+async def li(api: Api) -> Person:
+    """A person known at the shop."""
+    return await api.join("shop", "c-1", phone="+8613910203040", name="李雷")
+
+
+async def test_every_read_against_every_role(api: Api, li: Person) -> None:
+    who = dict(zip(ROLES, (None, li.principal, SHOP, STAFF, FINANCE), strict=True))
+    ids = {
+        "$MEMBER": gid("Member", li.member_id),
+        "$SHOP": gid("Business", "shop"),
+        "$PERIOD": gid("SettlementPeriod", "2026-01"),
+    }
+    found = {}
+    for query in TABLE:
+        asked = query
+        for name, value in ids.items():
+            asked = asked.replace(name, f'"{value}"')
+        answers = [await api.ask(asked, who[role]) for role in ROLES]
+        found[query] = tuple(
+            a["errors"][0]["extensions"]["code"] if "errors" in a else YES for a in answers
+        )
+    assert found == TABLE
+
+
+def test_the_table_leaves_no_read_out() -> None:
+    reads = build_schema()._schema.query_type
+    assert reads is not None
+    assert {name for name in reads.fields if not any(name in query for query in TABLE)} == set()
+
+
+async def test_a_list_of_50_members_costs_as_many_statements_as_one(api: Api) -> None:
+    people = [
+        await api.join("shop", f"c-{n}", phone=f"+86139102030{n:02}", name=f"Li {n}")
+        for n in range(50)
+    ]
+    for person in people:
+        await api.buy(person, "shop", 20)
+    card = CARD[CARD.index("{ member(id: $id) {") + len("{ member(id: $id) ") : -1]
+    query = f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on Member {card} }} }}"
+
+    async def statements(ids: list[str]) -> int:
+        api.served.clear()
+        nodes = (await api.data(query, STAFF, ids=ids))["nodes"]
+        assert all(node["entries"]["nodes"][1]["explain"] for node in nodes)
+        return len(api.served)
+
+    ids = [gid("Member", person.member_id) for person in people]
+    one, fifty = await statements(ids[:1]), await statements(ids)
+    assert fifty == one
+    assert one <= 20
+
+
+async def test_too_deep_too_wide_and_too_long_is_refused_before_it_runs(api: Api) -> None:
+    deep = "{ a " * (MOST_DEPTH + 2) + "}" * (MOST_DEPTH + 2)
+    wide = "{ " + " ".join(f"a{n}: __typename" for n in range(MOST_ALIASES + 1)) + " }"
+    spread = (
+        "query { ...A ...B } fragment A on Query { ...B ...C } fragment B on Query { ...C }"
+        " fragment C on Query { " + " ".join(f"c{n}: __typename" for n in range(20)) + " }"
+    )
+    long = "{ " + "__typename " * MOST_TOKENS + "}"
+    for query, why in {deep: "depth", wide: "aliases", spread: "aliases", long: "token"}.items():
+        answer = await api.ask(query)
+        assert answer["data"] is None
+        assert {error["extensions"]["code"] for error in answer["errors"]} == {"bad_request"}
+        assert any(why in error["message"] for error in answer["errors"])
+    assert "errors" not in await api.ask(get_introspection_query())
+
+
+async def test_near_misses_are_not_suggested(api: Api) -> None:
+    answer = await api.ask("{ programm { name } }")
+    assert "Did you mean" not in answer["errors"][0]["message"]
+    eager = await build_schema(debug=True).execute("{ programm { name } }")
+    assert eager.errors is not None
+    assert "Did you mean" in eager.errors[0].message
+
+
+async def test_a_bug_is_told_by_reference_only(api: Api, li: Person) -> None:
+    async with api.engine.begin() as db:
+        await db.execute(text("ALTER TABLE balance RENAME TO gone"))
+    answer = await api.ask("{ me { balance { posted } } }", li.principal)
+    [error] = answer["errors"]
+    assert error["extensions"]["code"] == "internal"
+    assert error["extensions"]["reference"] in error["message"]
+    assert "balance" not in error["message"]
+
+
+def test_the_committed_schema_is_the_schema() -> None:
+    assert difference() == ""
+
+
+def test_everything_public_says_what_it_is() -> None:
+    silent = []
+    for name, type_ in build_schema()._schema.type_map.items():
+        if name.startswith("__") or name in ("String", "Int", "Boolean", "ID", "Float"):
+            continue
+        if not type_.description:
+            silent.append(name)
+        for field, declared in getattr(type_, "fields", {}).items():
+            if not declared.description:
+                silent.append(f"{name}.{field}")
+            silent += [
+                f"{name}.{field}({argument})"
+                for argument, given in getattr(declared, "args", {}).items()
+                if not given.description
+            ]
+    assert silent == []
