@@ -9,6 +9,8 @@ def configure_logs(level: str) -> None:
     """Send structlog's events to standard output at `level` (debug, info, warning, error)."""
     number = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(level=max(number, logging.WARNING))
+    # Its every request would be a line of ours, with the upstream's address.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(number),
         processors=[

@@ -12,6 +12,7 @@ from hub.connector import NotYet, RateBudget, parse_json
 from hub.errors import Malformed
 
 TIMEOUT_SECONDS = 10.0
+LONGEST_WAIT_SECONDS = 1.0
 
 
 class Upstream:
@@ -52,7 +53,10 @@ class Upstream:
         return parse_json(response.content)
 
     async def _within_budget(self) -> None:
-        """Wait until the sliding window of the budget has room for one request more."""
+        """Wait until the sliding window of the budget has room for one request more.
+
+        Raises NotYet when that takes long: a batch must not sleep on one upstream's patience.
+        """
         if self._budget is None:
             return
         while True:
@@ -62,7 +66,10 @@ class Upstream:
             if len(self._sent) < self._budget.requests:
                 self._sent.append(time.monotonic())
                 return
-            await asyncio.sleep(self._sent[0] - edge)
+            wait = self._sent[0] - edge
+            if wait > LONGEST_WAIT_SECONDS:
+                raise NotYet("the rate budget is used up", retry_after_seconds=wait)
+            await asyncio.sleep(wait)
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -71,7 +71,8 @@ class Hydrator:
                 field="config.base_url",
             )
         if wired.code not in self._upstreams:
-            self._upstreams[wired.code] = Upstream(base_url, wired.connector.spec.rate_budget)
+            budget = wired.plug.config.rate_budget or wired.connector.spec.rate_budget
+            self._upstreams[wired.code] = Upstream(base_url, budget)
         return self._upstreams[wired.code]
 
 

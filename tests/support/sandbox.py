@@ -1,0 +1,118 @@
+"""The sandbox as tests use it: its world as data, and its APIs answering on a real port."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+
+import uvicorn
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from connectors.sandbox.accounts import connections
+from connectors.sandbox.app import create_app
+from connectors.sandbox.delivery import Delivery, Signed, sign
+from connectors.sandbox.world import World, build
+from hub.clock import now
+from hub.connector import Inbound
+from hub.crypto.keyring import Keyring
+from hub.entrypoints.commands.programme import apply_group, read_group
+from hub.entrypoints.sample import CONNECTIONS, GROUP_FILE
+from hub.intake.accept import accept
+from hub.intake.actors import Intake
+from hub.intake.connections import ConnectionConfig, Switchboard
+from hub.jobs.runtime import Runtime
+
+SEED = 7
+TODAY = date(2026, 11, 1)
+HUB = "http://hub.test"
+
+
+def world() -> World:
+    """The world that the tests play."""
+    return build(SEED, TODAY)
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """Serve the sandbox's APIs on a port of this machine; yields its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = uvicorn.Config(
+        create_app(SEED, TODAY), host="127.0.0.1", port=port, log_level="warning"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+class Hub:
+    """A configured hub without its processes: deliveries are accepted and worked on by call."""
+
+    def __init__(self, engine: AsyncEngine, database_url: str) -> None:
+        self.engine = engine
+        self.database_url = database_url
+        self.keyring = Keyring.generate()
+        self.runtime = Runtime(engine=engine, keyring=self.keyring)
+        self.intake = Intake(self.runtime)
+        self.switchboard = Switchboard(self.keyring)
+        self.secrets: dict[str, str] = {}
+
+    async def configure(self, sandbox_url: str) -> None:
+        """Configure the sample group with connections to the sandbox."""
+        offered = connections(sandbox_url)
+        self.secrets = {name: offered[name]["secrets"][0] for name in CONNECTIONS}
+        group = read_group(GROUP_FILE).model_copy(
+            update={
+                "connections": tuple(
+                    ConnectionConfig(code=code, business=business, connector=name, **offered[name])
+                    for name, (code, business) in CONNECTIONS.items()
+                )
+            }
+        )
+        await apply_group(self.database_url, self.keyring, group)
+
+    def signed(self, delivery: Delivery, copy: int = 0) -> Signed:
+        """Sign a delivery as its system would for this hub."""
+        url = f"{HUB}/hooks/{CONNECTIONS[delivery.system][0]}"
+        return sign(delivery, url=url, secret=self.secrets[delivery.system], copy=copy)
+
+    async def accept(self, delivery: Delivery, copy: int = 0) -> int:
+        """Accept a delivery as the web process does."""
+        signed = self.signed(delivery, copy)
+        async with self.engine.begin() as db:
+            wired = await self.switchboard.by_code(db, CONNECTIONS[delivery.system][0], now=now())
+            inbound = Inbound(body=signed.body, headers=signed.headers, url=signed.url)
+            return await accept(db, wired=wired, inbound=inbound, now=now(), keyring=self.keyring)
+
+    async def work(self, batch: int = 100) -> None:
+        """Work on everything that is due, as workers do."""
+        while ids := await self.due():
+            for start in range(0, len(ids), batch):
+                await self.intake.run(ids[start : start + batch])
+
+    async def due(self) -> list[int]:
+        """The ids of the messages that are due."""
+        async with self.engine.connect() as db:
+            found = await db.scalars(
+                text("""
+                  SELECT message_id FROM outbox_message
+                  WHERE actor = 'intake.process' AND dead_at IS NULL AND available_at <= now()
+                  ORDER BY message_id""")
+            )
+            return list(found)
+
+    async def rows(self, query: str, **facts: object) -> list[tuple[object, ...]]:
+        """Return a query's rows as plain tuples."""
+        async with self.engine.connect() as db:
+            return [tuple(row) for row in await db.execute(text(query), facts)]
