@@ -3,15 +3,18 @@
 import base64
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
+from hub.clock import now
 from hub.crypto import tokens
-from hub.crypto.keyring import Keyring, Purpose
+from hub.crypto.keyring import Keyring, Purpose, ensure
 from hub.crypto.tokens import Principal, Role, Unauthenticated
+from hub.entrypoints.commands.token import token as command
 from hub.errors import Malformed
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -113,3 +116,25 @@ def test_a_lifetime_out_of_bounds_is_malformed(ttl: int) -> None:
     with pytest.raises(Malformed) as caught:
         tokens.issue(KEYRING, PRINCIPALS[0], now=NOW, ttl_seconds=ttl)
     assert caught.value.field == "ttl_seconds"
+
+
+def test_the_command_prints_a_token_of_this_installation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HUB_STATE_DIR", str(tmp_path))
+    keyring = ensure(tmp_path / "keyring.json")
+    for given, expected in [
+        ({"role": Role.MEMBER, "member": 42}, tokens.member(42)),
+        ({"role": Role.BUSINESS, "business": "bund-retail"}, tokens.business("bund-retail")),
+        ({"role": Role.STAFF, "subject": "ann"}, Principal(role=Role.STAFF, subject="ann")),
+    ]:
+        command(**given)
+        printed = capsys.readouterr().out.strip()
+        assert tokens.verify(keyring, printed, now=now()) == expected
+    for wrong in (
+        {"role": Role.STAFF, "member": 1},
+        {"role": Role.MEMBER},
+        {"role": Role.BUSINESS},
+    ):
+        with pytest.raises(Malformed):
+            command(**wrong)
