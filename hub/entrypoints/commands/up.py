@@ -1,5 +1,6 @@
 """`hub up`: the whole hub on this machine, until Ctrl-C."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -31,17 +32,20 @@ def run_stack(*, sample: bool | None, console: Console) -> None:
     """
     settings = Settings()
     wanted = settings.database_url is None if sample is None else sample
+    say = partial(console.print, style="dim", highlight=False, markup=False)
     stop_wanted = listen_for_stop()
     try:
         with running_stack(
             settings,
             processes=processes_of(settings, sample=wanted),
-            say=lambda line: console.print(line, style="dim", highlight=False, markup=False),
+            say=say,
             stop_wanted=stop_wanted,
         ) as supervisor:
+            say(f"serving at {settings.base_url}")
             if wanted and not load_sample(settings, supervisor, stop_wanted) and not stop_wanted():
                 console.print("the sample group was not loaded completely: `hub sample load`")
-            console.print(_where_to_look(settings))
+            if not stop_wanted():
+                console.print(_where_to_look(settings))
             supervisor.tend_until(stop_wanted)
     except Stopped:
         return
