@@ -34,6 +34,12 @@ def create_app(seed: int, today: date) -> Starlette:
     async def show_world(request: Request) -> Response:
         return JSONResponse(world.summary())
 
+    async def show_people(request: Request) -> Response:
+        """The invented people, as they would say who they are at a till."""
+        return JSONResponse(
+            [{"name": one.family + one.given, "phone": one.phone} for one in world.people]
+        )
+
     async def show_connections(request: Request) -> Response:
         return JSONResponse(connections(str(request.base_url).rstrip("/")))
 
@@ -57,6 +63,7 @@ def create_app(seed: int, today: date) -> Starlette:
         routes=[
             Route("/healthz", healthz),
             Route("/world", show_world),
+            Route("/people", show_people),
             Route("/connections", show_connections),
             Route("/play", play_world, methods=["POST"]),
             Route("/trouble", make_trouble, methods=["POST"]),

@@ -47,6 +47,10 @@ class Sandbox:
         found: dict[str, Any] = await self._ask("GET", "/world")
         return found
 
+    async def phones(self) -> list[str]:
+        """Ask for the phones that its people would give at a till."""
+        return [person["phone"] for person in await self._ask("GET", "/people")]
+
     async def play(self, hub_url: str, secrets: dict[str, str]) -> dict[str, Any]:
         """Have it send everything to the hub; returns when the hub has accepted it."""
         targets = {

@@ -1,79 +1,76 @@
-"""The sample's tills: members of one business spend their points at another, through GraphQL."""
+"""The sample's tills: people give their phone, hear their balance, and spend points, by GraphQL."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 from rich.progress import Progress
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
-from strawberry.relay import to_base64
 
 from hub.clock import now
-from hub.config import Settings
 from hub.crypto import tokens
 from hub.crypto.keyring import Keyring
 from hub.errors import Unavailable
 
+BUSINESSES = ("bund-outfitters", "lakeside-hotel", "jade-kitchen")
+BALANCE = """
+query ($phone: String!) { memberByIdentifier(presented: {phone: $phone}) { balance { available } } }
+"""
 REDEEM = """
 mutation ($input: RedeemInput!) {
-  redeem(input: $input) { __typename ... on Redeemed { points } ... on Rejection { message } }
+  redeem(input: $input) { __typename ... on Rejection { message } }
 }"""
-MEMBERS = 60
+STEP = 100
 
 
 @dataclass(frozen=True, slots=True)
-class _Visit:
-    member_id: int
-    business: str
-    points: int
+class Tills:
+    """One till at each business, which knows nothing but its own token."""
 
+    base_url: str
+    keyring: Keyring
 
-async def redeem_at_tills(
-    engine: AsyncEngine, settings: Settings, keyring: Keyring, progress: Progress
-) -> int:
-    """Redeem for the members with the most points; returns how many redemptions were taken.
+    async def visit(self, phones: list[str], progress: Progress) -> int:
+        """Every third person spends half of what they have, at one business after another.
 
-    Each visits the businesses in turn, one that issued the points or another. The keys are the
-    visits' own: loading again redeems nothing twice.
-    """
-    visits = await _visits(engine)
-    task = progress.add_task("redemptions at tills", total=len(visits))
-    taken = 0
-    async with httpx2.AsyncClient(base_url=settings.base_url, timeout=30) as http:
-        for visit in visits:
-            token = tokens.issue(keyring, tokens.business(visit.business), now=now())
+        Returns how many redemptions were taken. The keys are the phones' own places in the list:
+        loading again redeems nothing twice.
+        """
+        taken = 0
+        visitors = list(enumerate(phones))[::3]
+        task = progress.add_task("points spent at tills", total=len(visitors))
+        async with httpx2.AsyncClient(base_url=self.base_url, timeout=30) as http:
+            for n, phone in visitors:
+                business = BUSINESSES[n // 3 % len(BUSINESSES)]
+                taken += await self._spend_half(http, business, phone, f"sample-{n}")
+                progress.advance(task)
+        return taken
+
+    async def _spend_half(
+        self, http: httpx2.AsyncClient, business: str, phone: str, key: str
+    ) -> bool:
+        found = await self._ask(http, business, BALANCE, {"phone": phone})
+        member = found["memberByIdentifier"]
+        points = member["balance"]["available"] // (2 * STEP) * STEP if member else 0
+        if points == 0:
+            return False
+        asked = {"member": {"phone": phone}, "points": points, "idempotencyKey": key}
+        answer = await self._ask(http, business, REDEEM, {"input": asked})
+        return bool(answer["redeem"]["__typename"] == "Redeemed")
+
+    async def _ask(
+        self, http: httpx2.AsyncClient, business: str, query: str, variables: dict[str, Any]
+    ) -> dict[str, Any]:
+        token = tokens.issue(self.keyring, tokens.business(business), now=now())
+        try:
             answer = await http.post(
                 "/graphql",
                 headers={"authorization": f"Bearer {token}"},
-                json={"query": REDEEM, "variables": {"input": _input(visit)}},
+                json={"query": query, "variables": variables},
             )
-            body = answer.json()
-            if answer.status_code != 200 or body.get("errors"):
-                raise Unavailable(f"the till of {visit.business} was answered {answer.text}")
-            taken += body["data"]["redeem"]["__typename"] == "Redeemed"
-            progress.advance(task)
-    return taken
-
-
-def _input(visit: _Visit) -> dict[str, object]:
-    return {
-        "member": {"id": to_base64("Member", str(visit.member_id))},
-        "points": visit.points,
-        "idempotencyKey": f"sample-{visit.business}-{visit.member_id}",
-    }
-
-
-async def _visits(engine: AsyncEngine) -> list[_Visit]:
-    """Choose who goes where: the members with the most points, business after business."""
-    async with engine.connect() as db:
-        codes = list(await db.scalars(text("SELECT code FROM business ORDER BY business_id")))
-        rows = await db.execute(
-            text("""
-              SELECT member_id, posted FROM balance WHERE unit = 1 AND posted >= 200
-              ORDER BY posted DESC, member_id LIMIT :members"""),
-            {"members": MEMBERS},
-        )
-        return [
-            _Visit(row.member_id, codes[n % len(codes)], row.posted // 200 * 100)
-            for n, row in enumerate(rows)
-        ]
+            body: dict[str, Any] = answer.json()
+        except (httpx2.HTTPError, ValueError) as failure:
+            raise Unavailable(f"the till of {business} got no answer: {failure}") from failure
+        if body.get("errors"):
+            raise Unavailable(f"the till of {business} was answered {body['errors']}")
+        data: dict[str, Any] = body["data"]
+        return data

@@ -255,8 +255,8 @@ WITH due AS MATERIALIZED (
   INSERT INTO entry (member_id, tx_id, seq, lot_id, account_id, points, occurred_at,
       business_date, debit, credit, issuer_id, business_id, unit, cost_rate)
   SELECT member_id, header.tx_id, row_number() OVER (PARTITION BY member_id
-      ORDER BY expires_on, earned_at, lot_id), lot_id, account_id, n, :now, :today, 1, 30, issuer_id,
-    issuer_id, 1, cost_rate
+      ORDER BY expires_on, earned_at, lot_id), lot_id, account_id, n, :now, :today, 1, 30,
+    issuer_id, issuer_id, 1, cost_rate
   FROM taken, header
 ), balances AS (
   UPDATE balance b SET posted = b.posted - s.n, version = b.version + 1

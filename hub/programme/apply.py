@@ -92,8 +92,8 @@ async def apply(db: AsyncConnection, *, config: ProgrammeConfig) -> None:
     await db.execute(
         text("""
           INSERT INTO programme (name, time_zone, currency) VALUES (:name, :time_zone, :currency)
-          ON CONFLICT (singleton) DO UPDATE SET name = excluded.name, time_zone = excluded.time_zone,
-            currency = excluded.currency"""),
+          ON CONFLICT (singleton) DO UPDATE SET name = excluded.name,
+            time_zone = excluded.time_zone, currency = excluded.currency"""),
         config.group.model_dump(),
     )
     for business in config.businesses:

@@ -1,6 +1,7 @@
 """`hub sample load`: feed the sample group through the front door."""
 
 import asyncio
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -11,7 +12,7 @@ from hub.config import Settings, load_settings
 from hub.crypto.keyring import Keyring, ensure
 from hub.db.engine import make_engine
 from hub.entrypoints import sample
-from hub.entrypoints.tills import redeem_at_tills
+from hub.entrypoints.tills import Tills
 from hub.errors import Unavailable
 
 PATIENCE_SECONDS = 300
@@ -35,8 +36,10 @@ async def _load(settings: Settings, keyring: Keyring, console: Console) -> None:
         world = await sandbox.summary()
         total = sum(world["deliveries"].values())
         with Progress(console=console, transient=True) as progress:
-            await _play(engine, settings, sandbox, secrets, progress, total)
-            spent = await redeem_at_tills(engine, settings, keyring, progress)
+            playing = asyncio.create_task(sandbox.play(settings.base_url, secrets))
+            await _finish(engine, playing, progress, total)
+            tills = Tills(settings.base_url, keyring)
+            spent = await tills.visit(await sandbox.phones(), progress)
         async with engine.begin() as db:
             await sample.mark_loaded(db)
     finally:
@@ -48,17 +51,11 @@ async def _load(settings: Settings, keyring: Keyring, console: Console) -> None:
     )
 
 
-async def _play(
-    engine: AsyncEngine,
-    settings: Settings,
-    sandbox: sample.Sandbox,
-    secrets: dict[str, str],
-    progress: Progress,
-    total: int,
+async def _finish(
+    engine: AsyncEngine, playing: asyncio.Task[dict[str, Any]], progress: Progress, total: int
 ) -> None:
-    """Have the sandbox send everything, and wait until all of it has been worked on."""
+    """Wait until everything is sent and has been worked on; raises Unavailable with what is not."""
     task = progress.add_task("sales, stays and bills", total=total)
-    playing = asyncio.create_task(sandbox.play(settings.base_url, secrets))
     for _ in range(PATIENCE_SECONDS * 5):
         await asyncio.sleep(0.2)
         done, pending = await sample.progress_of(engine)
