@@ -2,16 +2,14 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 
 import strawberry
 
 from graphql_schema.access import SETTLEMENT_READERS, only_business, require, visible_business
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import count, resolved
-from graphql_schema.pages import Connection, connection, window
+from graphql_schema.pages import Connection, connection, cursor_day, window
 from graphql_schema.programme import Business
-from hub.errors import Malformed
 from hub.settlement import queries
 
 
@@ -78,7 +76,10 @@ async def obligation_page(
         code = visible_business(caller, asked=business)
     asked = window(first=first, after=after, last=None, before=None, shape=(str, int, int))
     only = None if code is None else (await context.business_by_code(code)).business_id
-    beyond = None if asked.after is None else _line_place(asked.after)
+    beyond = None
+    if asked.after is not None:
+        day, tx_id, seq = asked.after
+        beyond = cursor_day(day), tx_id, seq
     async with context.reading() as db:
         rows = await queries.obligations(
             db, period_id=period_id, business_id=only, first=asked.limit, after=beyond
@@ -89,11 +90,3 @@ async def obligation_page(
         node=Obligation.of,
         place=lambda row: (row.business_date.isoformat(), row.tx_id, row.seq),
     )
-
-
-def _line_place(place: tuple[Any, ...]) -> tuple[date, int, int]:
-    day, tx_id, seq = place
-    try:
-        return date.fromisoformat(day), tx_id, seq
-    except ValueError:
-        raise Malformed("`after` is not a cursor of this list", field="after") from None

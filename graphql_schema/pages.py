@@ -4,6 +4,7 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any, Generic, TypeVar
 
 import orjson
@@ -127,3 +128,11 @@ def _place(cursor: str, shape: Shape, field: str) -> tuple[Any, ...]:
     except (binascii.Error, ValueError, TypeError):
         raise Malformed(f"`{field}` is not a cursor of this list", field=field) from None
     return tuple(place)
+
+
+def cursor_day(text: str) -> date:
+    """Read the date in a list's cursor; raises Malformed for `after`."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Malformed("`after` is not a cursor of this list", field="after") from None

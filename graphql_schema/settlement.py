@@ -16,14 +16,11 @@ from graphql_schema.context import Context, Info
 from graphql_schema.fields import resolved
 from graphql_schema.money import Money
 from graphql_schema.obligations import Obligation, obligation_page
-from graphql_schema.pages import After, Connection, First, connection, window
+from graphql_schema.pages import After, Connection, First, connection, cursor_day, window
 from graphql_schema.programme import Business
 from hub.errors import NotFound
 from hub.settlement import queries
 from hub.settlement.netting import Bilateral, Net
-
-# Of months that is eighty years, of days close to three.
-MOST_PERIODS = 1000
 
 
 @strawberry.type(description="The one amount that a business receives or pays for a period.")
@@ -196,12 +193,11 @@ class SettlementQuery:
         """Return a page of periods."""
         require(info.context.principal, *SETTLEMENT_READERS)
         asked = window(first=first, after=after, last=None, before=None, shape=(str,))
-        beyond = None if asked.after is None else str(asked.after[0])
+        before = None if asked.after is None else cursor_day(asked.after[0])
         async with info.context.reading() as db:
-            rows = await queries.periods(db, limit=MOST_PERIODS)
-        rest = [row for row in rows if beyond is None or row.starts_on.isoformat() < beyond]
+            rows = await queries.periods(db, limit=asked.limit, before=before)
         return connection(
-            rest[: asked.limit],
+            rows,
             asked,
             node=SettlementPeriod.of,
             place=lambda row: (row.starts_on.isoformat(),),

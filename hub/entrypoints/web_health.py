@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import cache
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
@@ -13,6 +14,7 @@ from hub.db.migrate import current, head
 from hub.entrypoints.web_state import State, state_of
 
 PATIENCE_SECONDS = 2.0
+_newest = cache(head)
 
 
 async def healthz(_: Request) -> Response:
@@ -47,7 +49,7 @@ async def _ask(state: State, check: Callable[[State], Awaitable[str | None]]) ->
 async def _database(state: State) -> str | None:
     async with state.engine.connect() as db:
         at = await current(db)
-    newest = await asyncio.to_thread(head)
+    newest = await asyncio.to_thread(_newest)
     return None if at == newest else f"is at migration {at}, not {newest}: run `hub migrate`"
 
 

@@ -87,10 +87,14 @@ _PERIOD = """
 SELECT period_id, code, starts_on, ends_on, state, opened_at, closed_at FROM settlement_period"""
 
 
-async def periods(db: AsyncConnection, *, limit: int = 100) -> list[Period]:
-    """Return the latest periods, newest first."""
+async def periods(
+    db: AsyncConnection, *, limit: int = 100, before: date | None = None
+) -> list[Period]:
+    """Return the latest periods, newest first; with `before`, those that start before that day."""
     rows = await db.execute(
-        text(f"{_PERIOD} ORDER BY starts_on DESC LIMIT :limit"), {"limit": limit}
+        text(f"""{_PERIOD} WHERE starts_on < coalesce(CAST(:before AS date), 'infinity')
+          ORDER BY starts_on DESC LIMIT :limit"""),
+        {"limit": limit, "before": before},
     )
     return [Period(**row._asdict()) for row in rows]
 

@@ -1,10 +1,14 @@
 """Points at the till: what succeeds, every typed refusal, replays, and no overspending ever."""
 
 import asyncio
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from graphql_schema.context import Context
+from graphql_schema.schema import build_schema
+from hub.clock import now
 from hub.crypto import tokens
 from hub.crypto.tokens import Principal
 from hub.ledger.verify import verify
@@ -289,3 +293,38 @@ async def test_one_request_sent_16_times_at_once_spends_once(api: Api, li: Perso
     assert len({answer["transaction"] for answer in answers}) == 1
     balance = await api.data("{ me { balance { posted } } }", li.principal)
     assert balance["me"]["balance"]["posted"] == 930
+
+
+async def act_at(api: Api, when: datetime, verb: str, who: Principal, **given: Any) -> Any:
+    """Send a mutation as if it came at another time."""
+    context = Context(api.engine, keyring=api.keyring, principal=who, now=when)
+    async with context:
+        result = await build_schema().execute(
+            OPERATIONS[verb], {"input": {"idempotencyKey": f"{when}", **given}}, context
+        )
+    assert result.errors is None
+    assert result.data is not None
+    return result.data[verb]
+
+
+async def test_after_midnight_a_bar_still_sells_on_the_day_before(api: Api, li: Person) -> None:
+    night = now().replace(hour=18, minute=30)  # half past two in Shanghai
+    for who in (SHOP, DINER):
+        answer = await act_at(api, night, "redeem", who, member=PHONE, points=1)
+        assert answer["__typename"] == "Redeemed"
+    query = "{ me { entries(kind: REDEEM) { nodes { businessDate business { code } } } } }"
+    nodes = (await api.data(query, li.principal))["me"]["entries"]["nodes"]
+    today = night.date()
+    assert {node["business"]["code"]: node["businessDate"] for node in nodes} == {
+        "shop": f"{today + timedelta(days=1)}",
+        "diner": f"{today}",
+    }
+
+
+async def test_a_capture_that_comes_too_late_finds_the_hold_closed(api: Api, li: Person) -> None:
+    held = await act(api, "hold", SHOP, member=PHONE, points=10, ttlSeconds=60)
+    hold = held["hold"]["id"]
+    late = await act_at(api, now() + timedelta(seconds=61), "capture", SHOP, hold=hold)
+    assert late["__typename"] == "HoldClosed"
+    void = await act_at(api, now() + timedelta(seconds=62), "void", SHOP, hold=hold)
+    assert void["__typename"] == "Voided"
