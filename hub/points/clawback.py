@@ -1,9 +1,10 @@
 """Clawback: take back what a refunded sale had earned, with the rule and rate it earned by."""
 
 from datetime import date, datetime
+from typing import Any
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import NotFound
@@ -12,6 +13,14 @@ from hub.ledger.post import Answer, post_clawback
 from hub.points.answers import same_request
 from hub.points.undo import Refunded, undone
 from hub.programme.earning import EarnedLine
+
+
+_KEEP = text("""
+INSERT INTO refund_basis (member_id, earn_tx, tx_id, amount_minor, unallocated_minor, points,
+  qualifying, nets)
+VALUES (:member_id, :earn_tx, :tx_id, :amount_minor, :unallocated_minor, :points, :qualifying,
+  CAST(:nets AS jsonb))
+""")
 
 
 async def clawback(
@@ -33,18 +42,7 @@ async def clawback(
     order, never more than it earned and exactly that once all of it is refunded. Raises NotFound
     when `earn_tx` is no earn of the member, Conflict when the key was used for another request.
     """
-    await db.execute(
-        text("SELECT 1 FROM balance WHERE member_id = :m ORDER BY unit FOR UPDATE"),
-        {"m": member_id},
-    )
-    sale = (
-        await db.execute(
-            text("SELECT total_minor, lines FROM earn_basis WHERE member_id = :m AND tx_id = :t"),
-            {"m": member_id, "t": earn_tx},
-        )
-    ).first()
-    if sale is None:
-        raise NotFound(f"transaction {earn_tx} is no earn of this member", field="earn_tx")
+    sale = await _sale(db, member_id, earn_tx)
     this = refund or Refunded(
         nets={}, unallocated_minor=sale.total_minor, amount_minor=sale.total_minor
     )
@@ -73,11 +71,7 @@ async def clawback(
     )
     if not answer.replayed:
         await db.execute(
-            text("""
-              INSERT INTO refund_basis (member_id, earn_tx, tx_id, amount_minor,
-                unallocated_minor, points, qualifying, nets)
-              VALUES (:member_id, :earn_tx, :tx_id, :amount_minor, :unallocated_minor, :points,
-                :qualifying, CAST(:nets AS jsonb))"""),
+            _KEEP,
             {
                 "member_id": member_id,
                 "earn_tx": earn_tx,
@@ -92,6 +86,22 @@ async def clawback(
     return same_request(
         answer, kind=Kind.CLAWBACK, member_id=member_id, points=points, reference_tx=earn_tx
     )
+
+
+async def _sale(db: AsyncConnection, member_id: int, earn_tx: int) -> Row[Any]:
+    """Return what the earn was computed from, behind the member's lock."""
+    await db.execute(
+        text("SELECT 1 FROM balance WHERE member_id = :m ORDER BY unit FOR UPDATE"),
+        {"m": member_id},
+    )
+    found = await db.execute(
+        text("SELECT total_minor, lines FROM earn_basis WHERE member_id = :m AND tx_id = :t"),
+        {"m": member_id, "t": earn_tx},
+    )
+    row = found.first()
+    if row is None:
+        raise NotFound(f"transaction {earn_tx} is no earn of this member", field="earn_tx")
+    return row
 
 
 async def _earlier(
