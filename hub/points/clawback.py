@@ -14,7 +14,6 @@ from hub.points.answers import same_request
 from hub.points.undo import Refunded, undone
 from hub.programme.earning import EarnedLine
 
-
 _KEEP = text("""
 INSERT INTO refund_basis (member_id, earn_tx, tx_id, amount_minor, unallocated_minor, points,
   qualifying, nets)
