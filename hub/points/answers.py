@@ -26,8 +26,8 @@ def same_request(
         if stored != value and not (field == "points" and value is None):
             shown = stored.name.lower() if isinstance(stored, Kind) else stored
             raise Conflict(
-                f"this idempotency key was used before with another {field} ({shown}): "
-                "send the first request again, or use a new key",
+                f"this idempotency key was used before for another request (its {field}: {shown}): "
+                "send that one again, or use a new key",
                 field=field,
             )
     return answer

@@ -27,9 +27,10 @@ async def _report(settings: Settings, console: Console) -> bool:
     healthy = True
     async for finding in examine(settings):
         healthy &= finding.verdict is not Verdict.PROBLEM
-        console.print(Text(f"{finding.verdict:>8}  ", _STYLE[finding.verdict]) + finding.says)
+        verdict = Text(f"{finding.verdict:>8}  ", _STYLE[finding.verdict])
+        console.print(verdict + finding.says, soft_wrap=True)
         if finding.way_out:
-            console.print(Text(f"{'':>8}  → {finding.way_out}"))
+            console.print(Text(f"{'':>8}  → {finding.way_out}"), soft_wrap=True)
     return healthy
 
 

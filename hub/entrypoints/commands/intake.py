@@ -74,4 +74,4 @@ def replay(
     found = in_transaction(
         lambda db: replay_deliveries(db, now=now(), delivery_ids=ids or (), dead=dead)
     )
-    typer.echo(f"{found} deliveries will be worked on again")
+    typer.echo(f"deliveries that will be worked on again: {found}")
