@@ -80,8 +80,8 @@ async def use(
     ):
         if asked != stored:
             raise Conflict(
-                f"this idempotency key was used before for another request (its {field}: {stored}): "
-                "send that one again, or use a new key",
+                f"this idempotency key was used before for another request (its {field}: "
+                f"{stored}): send that one again, or use a new key",
                 field=field,
             )
     return UseAnswer(
