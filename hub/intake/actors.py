@@ -6,6 +6,7 @@ import dramatiq
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import now
+from hub.connector import NotYet
 from hub.errors import HubError
 from hub.intake.accept import PROCESS
 from hub.intake.connections import Switchboard
@@ -70,14 +71,23 @@ class Intake:
                         keyring=keyring,
                     )
                 if delivery.postponed is not None:
-                    await fail(
-                        db,
-                        message_id=asked[delivery.delivery_id],
-                        error=describe(delivery.postponed),
-                        now=now(),
-                        retry_after_seconds=delivery.postponed.retry_after_seconds,
-                    )
+                    await _postpone(db, asked[delivery.delivery_id], delivery.postponed)
             await process(db, deliveries=ready, now=now(), keyring=keyring)
+
+
+async def _postpone(db: AsyncConnection, message_id: int, wait: NotYet) -> None:
+    """Come back when the upstream may answer; one that never does leaves a dead letter."""
+    died = await fail(
+        db,
+        message_id=message_id,
+        error=describe(wait),
+        now=now(),
+        away=True,
+        retry_after_seconds=wait.retry_after_seconds,
+    )
+    if died:
+        for message in await take(db, [message_id]):
+            await _bury(db, message.reference, wait)
 
 
 async def _bury(db: AsyncConnection, delivery_id: int, failure: Exception) -> None:

@@ -16,6 +16,8 @@ from hub.errors import NotFound
 from hub.programme.queries import business_by_code
 
 _FRESH = timedelta(seconds=5)
+# Who is not known is looked for again, but not at every request of someone who guesses names.
+_LOOK_AGAIN = timedelta(seconds=0.5)
 
 
 class ConnectionConfig(BaseModel):
@@ -68,7 +70,7 @@ async def connect(db: AsyncConnection, *, config: ConnectionConfig, keyring: Key
 
 
 class Switchboard:
-    """The active connections, read anew when they are older than a few seconds."""
+    """The connections, read anew when they are some seconds old or one is asked for in vain."""
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
@@ -78,18 +80,22 @@ class Switchboard:
 
     async def by_code(self, db: AsyncConnection, code: str, *, now: datetime) -> Wired:
         """Return the active connection called `code`; raises NotFound."""
-        await self._refresh(db, now)
+        await self._refresh(db, now, _FRESH)
+        if code not in self._by_code:
+            await self._refresh(db, now, _LOOK_AGAIN)
         if code not in self._by_code:
             raise NotFound(f"there is no connection {code!r}", connection=code)
         return self._by_code[code]
 
     async def by_id(self, db: AsyncConnection, connection_id: int, *, now: datetime) -> Wired:
         """Return a connection, active or not: what was accepted is still worked on."""
-        await self._refresh(db, now)
+        await self._refresh(db, now, _FRESH)
+        if connection_id not in self._by_id:
+            await self._refresh(db, now, timedelta(0))
         return self._by_id[connection_id]
 
-    async def _refresh(self, db: AsyncConnection, now: datetime) -> None:
-        if self._read_at is not None and now - self._read_at < _FRESH:
+    async def _refresh(self, db: AsyncConnection, now: datetime, older_than: timedelta) -> None:
+        if self._read_at is not None and now - self._read_at < older_than:
             return
         rows = await db.execute(
             text("""

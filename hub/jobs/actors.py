@@ -60,7 +60,12 @@ async def _record(runtime: Runtime, message_id: int, failure: Exception, bury: B
     permanent = isinstance(failure, HubError) and not failure.retryable
     async with runtime.engine.begin() as db:
         died = await fail(
-            db, message_id=message_id, error=describe(failure), now=now(), permanent=permanent
+            db,
+            message_id=message_id,
+            error=describe(failure),
+            now=now(),
+            permanent=permanent,
+            away=isinstance(failure, HubError) and failure.retryable,
         )
         if died and bury is not None:
             for message in await take(db, [message_id]):

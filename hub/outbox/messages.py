@@ -13,6 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 MAX_ATTEMPTS = 8
+# What is only away is waited for: at an hour between attempts, most of a day.
+MAX_ATTEMPTS_AWAY = 24
 _BACKOFF_SECONDS = (1, 5, 15, 60, 300, 900, 3600)
 
 
@@ -93,13 +95,15 @@ async def fail(
     error: str,
     now: datetime,
     permanent: bool = False,
+    away: bool = False,
     retry_after_seconds: float | None = None,
 ) -> bool:
     """Record a failed attempt and schedule the next.
 
-    After MAX_ATTEMPTS, or at once when the failure is `permanent`, the message is dead. A stated
-    `retry_after_seconds` (the upstream asked for patience) replaces the backoff and does not count
-    as an attempt. Returns whether the message died.
+    After MAX_ATTEMPTS (MAX_ATTEMPTS_AWAY when what it needs is only `away`), or at once when the
+    failure is `permanent`, the message is dead. A stated `retry_after_seconds` (the upstream asked
+    for patience) replaces the backoff and does not count as an attempt. Returns whether the
+    message died.
     """
     attempts = await db.scalar(
         text("SELECT attempts FROM outbox_message WHERE message_id = :id FOR UPDATE"),
@@ -108,7 +112,7 @@ async def fail(
     if attempts is None:
         return False
     counted = attempts if retry_after_seconds is not None else attempts + 1
-    died: bool = permanent or counted >= MAX_ATTEMPTS
+    died: bool = permanent or counted >= (MAX_ATTEMPTS_AWAY if away else MAX_ATTEMPTS)
     wait = retry_after_seconds
     if wait is None:
         wait = _BACKOFF_SECONDS[min(attempts, len(_BACKOFF_SECONDS) - 1)]
