@@ -1,0 +1,88 @@
+"""The README's tour, walked: every command is run against a hub of its own, as a newcomer would.
+
+What comes out must be what the README shows, but for numbers and dates (the sample's story ends
+yesterday) and what it leaves out with an ellipsis.
+"""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hub.clock import now
+from tests.support.docs import ROOT
+from tests.support.processes import eventually
+from tests.support.stack import scratch_directory
+
+README = (ROOT / "README.md").read_text()
+STEP = re.compile(r"^```sh\n(?!make)(.*?)^```$(?:\n\n```(?:json|text)\n(.*?)^```$)?", re.M | re.S)
+STEPS = STEP.findall(README)
+END = "@@ end of step @@"
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[dict[str, str]]:
+    """A running `hub up` with its sample loaded; yields the environment to find it by."""
+    with scratch_directory() as path, socket.socket() as api, socket.socket() as sandbox:
+        ports = {}
+        for name, probe in {"HUB_PORT": api, "HUB_SANDBOX_PORT": sandbox}.items():
+            probe.bind(("127.0.0.1", 0))
+            ports[name] = str(probe.getsockname()[1])
+            probe.close()
+        kept = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+        environment = {**kept, **ports, "HUB_STATE_DIR": str(path / "state"), "COLUMNS": "80"}
+        said = path / "said"
+        with said.open("wb") as output:
+            running = subprocess.Popen(
+                [sys.executable, "-m", "hub.entrypoints.cli", "up"],
+                env=environment,
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            loaded = eventually(lambda: "what is wrong" in said.read_text(), seconds=180)
+            assert loaded, said.read_text()
+            assert "not loaded completely" not in said.read_text()
+            yield environment
+        finally:
+            running.send_signal(signal.SIGINT)
+            running.wait(60)
+
+
+def pattern(shown: str) -> str:
+    """Return what `shown` stands for: any numbers for its numbers, anything for its ellipses."""
+    parts = [re.escape(part) for part in re.split(r"(\d+|…|\s+)", " ".join(shown.split()))]
+    return "".join(r"\d+" if part.isdigit() else ".*" if part == "…" else part for part in parts)
+
+
+@pytest.mark.skipif(now().month == 1, reason="in January the year's points have begun anew")
+def test_the_tour_is_as_the_readme_says(hub: dict[str, str], tmp_path: Path) -> None:
+    assert len(STEPS) >= 10
+    script = "".join(f"{commands}\necho '{END}'\n" for commands, _ in STEPS)
+    script = script.replace(":8000", f":{hub['HUB_PORT']}").replace(
+        "/tmp/statements", str(tmp_path)
+    )
+    script = script.replace(".venv/bin/python", sys.executable)
+    script = script.replace(".venv/bin/hub", f"{sys.executable} -m hub.entrypoints.cli")
+    walked = subprocess.run(
+        ["sh", "-c", script], cwd=ROOT, env=hub, capture_output=True, text=True, check=False
+    )
+    assert walked.stderr == ""
+    outputs = walked.stdout.replace(str(tmp_path), "/tmp/statements").split(END)
+    assert len(outputs) == len(STEPS) + 1
+    for (commands, shown), came in zip(STEPS, outputs, strict=False):
+        plain = " ".join(came.split())
+        assert re.fullmatch(pattern(shown), plain), f"{commands}\n--- came:\n{came}"
+
+
+def test_the_comparison_notices() -> None:
+    assert re.fullmatch(pattern("net,,,CNY,110.47,"), "net,,,CNY,7.00,")
+    assert re.fullmatch(pattern("{\n  …\n}"), '{ "data": 1 }')
+    assert not re.fullmatch(pattern("net,,,CNY,110.47,"), "net,,,CNY,-7.00,")
+    assert not re.fullmatch(pattern("ok  no dead letters"), "warning dead letters: 1")
