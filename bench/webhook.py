@@ -155,7 +155,6 @@ def main() -> None:
 def _measure(settings: Settings, chosen: argparse.Namespace, rows: list[tuple[str, str]]) -> None:
     secret = asyncio.run(configure(settings))
     Run.database_url = settings.require_database_url()
-    time.sleep(6)  # connections are known after at most five seconds
     for seed, rate in enumerate([20, *chosen.rates], start=1):
         run = Run()
         count = rate * (chosen.seconds if seed > 1 else 3)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
@@ -22,7 +22,9 @@ class Job:
 
 def slot(job: Job, *, now: datetime, time_zone: str) -> datetime:
     """Return the latest time at or before `now` at which `job` was due."""
-    return next(CronSim(job.cron, now.astimezone(ZoneInfo(time_zone)), reverse=True))
+    # cronsim looks for what lies before its start; the minute that has begun belongs to us.
+    after = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    return next(CronSim(job.cron, after.astimezone(ZoneInfo(time_zone)), reverse=True))
 
 
 async def fire_due(
