@@ -1,5 +1,6 @@
 """The whole hub on one machine: servers, schema, processes, sample group."""
 
+import asyncio
 import importlib.metadata
 import os
 import signal
@@ -13,9 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from hub.config import Settings
-from hub.crypto.keyring import ensure
+from hub.crypto.keyring import ensure, load
+from hub.db.engine import make_engine
 from hub.db.migrate import upgrade
 from hub.entrypoints.embedded import postgres, valkey
 from hub.entrypoints.embedded.process import launch, stop, tail
@@ -23,6 +26,7 @@ from hub.entrypoints.embedded.server import Server
 from hub.entrypoints.runtime import make_state_dir, noted, sole_use
 from hub.entrypoints.supervisor import Part, Supervisor, program
 from hub.errors import Unavailable
+from hub.members.queries import check_keyring
 
 SANDBOX_GROUP = "hub.sandbox"
 _SANDBOX = "sandbox"
@@ -60,6 +64,7 @@ def running_stack(
             ensure(settings.keyring_path)
             say("migrating the database")
             migrate(settings.require_database_url())
+            match_keyring(settings)
             if stop_wanted():
                 raise Stopped
             with noted(settings):
@@ -106,6 +111,23 @@ def migrate(database_url: str) -> None:
         raise Unavailable(
             f"the database could not be migrated ({failure}): `hub doctor` says more"
         ) from failure
+
+
+def match_keyring(settings: Settings) -> None:
+    """Raise KeyringForeign unless the keyring opens the members that the database holds.
+
+    A new one in its place (another state directory, a lost volume) would meet everybody as new.
+    """
+
+    async def ask() -> None:
+        engine = make_engine(settings.require_database_url(), poolclass=NullPool)
+        try:
+            async with engine.connect() as db:
+                await check_keyring(db, keyring=load(settings.keyring_path))
+        finally:
+            await engine.dispose()
+
+    asyncio.run(ask())
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -11,11 +11,14 @@ from hub.entrypoints import stack
 
 def migrate(
     keyring: Annotated[
-        bool, typer.Option("--keyring", help="first make the keyring, if there is none yet")
+        bool,
+        typer.Option("--keyring", help="make a keyring if there is none, and see that it fits"),
     ] = False,
 ) -> None:
     """Bring the database to the newest schema. Several at once wait for each other."""
     if keyring:
         ensure(settings().keyring_path)
     stack.migrate(settings().require_database_url())
+    if keyring:
+        stack.match_keyring(settings())
     typer.echo("the database is at the newest revision")
