@@ -12,6 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.outbox.messages import put
 
 
+# How long fired slots are remembered: longer than any two schedulers' clocks are apart.
+_REMEMBERED = timedelta(days=7)
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """An actor to wake at the times of a cron expression, read in the group's time zone."""
@@ -36,13 +40,18 @@ async def fire_due(
     """
     fired = []
     for job in jobs:
+        due = slot(job, now=now, time_zone=time_zone)
         first = await db.scalar(
             text("""
               INSERT INTO job_run (job, slot) VALUES (:job, :slot)
               ON CONFLICT DO NOTHING RETURNING 1"""),
-            {"job": job.actor, "slot": slot(job, now=now, time_zone=time_zone)},
+            {"job": job.actor, "slot": due},
         )
         if first:
             await put(db, actor=job.actor, references=[0], available_at=now)
+            await db.execute(
+                text("DELETE FROM job_run WHERE job = :job AND slot < :forgotten"),
+                {"job": job.actor, "forgotten": due - _REMEMBERED},
+            )
             fired.append(job.actor)
     return fired

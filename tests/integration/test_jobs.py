@@ -75,6 +75,12 @@ async def test_four_schedulers_fire_each_slot_once(engine: AsyncEngine) -> None:
     assert len(await left(engine)) == 4
 
 
+async def test_slots_are_forgotten_after_a_week(db: AsyncConnection) -> None:
+    for days in range(20):
+        await fire_due(db, jobs=[DAILY], now=NOON + timedelta(days=days), time_zone=SHANGHAI)
+    assert await db.scalar(text("SELECT count(*) FROM job_run")) == 8
+
+
 async def test_two_relays_never_claim_the_same_message(engine: AsyncEngine) -> None:
     await waiting(engine, *range(200))
     claimed: list[Message] = []
