@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.outbox.messages import put
 
-
 # How long fired slots are remembered: longer than any two schedulers' clocks are apart.
 _REMEMBERED = timedelta(days=7)
 
