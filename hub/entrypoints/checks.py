@@ -13,12 +13,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.config import Settings
-from hub.crypto.errors import KeyringMissing
+from hub.crypto.errors import KeyringForeign, KeyringMissing
 from hub.crypto.keyring import load
 from hub.db.migrate import current, head
 from hub.entrypoints.embedded.account import server_account
 from hub.entrypoints.embedded.binaries import postgres_programs, valkey_program
 from hub.errors import HubError
+from hub.members.queries import check_keyring
 
 OLDEST_POSTGRES = 18
 OLDEST_PYTHON = (3, 11)
@@ -152,6 +153,19 @@ async def revision(db: AsyncConnection) -> Finding:
     if found != wanted:
         return _problem(f"the schema is at {found or 'nothing'}, not at {wanted}", "`hub migrate`")
     return _ok(f"the schema is at {wanted}")
+
+
+async def keyring_fits(settings: Settings, db: AsyncConnection) -> Finding:
+    """Are the master keys those that this database was written with?"""
+    if not await _exists(db, "account_key"):
+        return _ok("the keyring fits: there is no schema yet")
+    try:
+        await check_keyring(db, keyring=load(settings.keyring_path))
+    except KeyringForeign as failure:
+        return _problem(failure.message, "put back the keyring file that belongs to this database")
+    except HubError:
+        return _warning("whether the keyring fits was not checked", "see what is said of it above")
+    return _ok("the keyring is the database's own")
 
 
 async def backlog(db: AsyncConnection) -> Finding:

@@ -12,6 +12,9 @@ from hub.crypto.keyring import ensure
 from hub.db.migrate import head
 from hub.entrypoints.checks import Finding, Verdict
 from hub.entrypoints.commands.doctor import examine
+from hub.members.resolve import Sighting, resolve
+from tests.support.businesses import open_businesses
+from tests.support.ledger import NOON
 
 
 @pytest.fixture
@@ -31,9 +34,25 @@ async def test_a_sound_installation_has_no_ailment(settings: Settings) -> None:
 
 async def test_a_keyring_that_others_may_read_is_a_problem(settings: Settings) -> None:
     settings.keyring_path.chmod(0o644)
-    [found] = await ailments(settings)
+    found, consequence = await ailments(settings)
     assert found.verdict is Verdict.PROBLEM
     assert f"chmod 600 {settings.keyring_path}" in found.says
+    assert consequence.verdict is Verdict.WARNING
+
+
+async def test_another_databases_keyring_is_a_problem(
+    settings: Settings, engine: AsyncEngine
+) -> None:
+    async with engine.begin() as db:
+        await open_businesses(db, ["CN"])
+        seen = Sighting(business_id=1, external_id="a", seen_at=NOON)
+        await resolve(db, people=[seen], now=NOON, keyring=ensure(settings.keyring_path))
+    assert await ailments(settings) == []
+    settings.keyring_path.unlink()
+    ensure(settings.keyring_path)
+    [found] = await ailments(settings)
+    assert found.verdict is Verdict.PROBLEM
+    assert "keyring" in found.says
 
 
 async def test_a_broker_that_evicts_is_a_problem(settings: Settings) -> None:

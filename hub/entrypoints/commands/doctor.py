@@ -11,7 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from hub.config import Settings, load_settings
 from hub.db.engine import make_engine
-from hub.entrypoints.checks import DATABASE, INSTALLATION, Finding, Verdict
+from hub.entrypoints.checks import DATABASE, INSTALLATION, Finding, Verdict, keyring_fits
 
 _STYLE = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.PROBLEM: "red"}
 
@@ -50,6 +50,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         async with engine.connect() as db:
             for database_check in DATABASE:
                 yield await database_check(db)
+            yield await keyring_fits(settings, db)
     except (OSError, SQLAlchemyError) as failure:
         yield Finding(
             Verdict.PROBLEM,
