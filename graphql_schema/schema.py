@@ -6,10 +6,9 @@ from typing import Any
 import strawberry
 from graphql import GraphQLError
 from strawberry.extensions import (
-    MaxAliasesLimiter,
+    AddValidationRules,
     MaxTokensLimiter,
     ParserCache,
-    QueryDepthLimiter,
     SchemaExtension,
     ValidationCache,
 )
@@ -20,6 +19,7 @@ from graphql_schema.accounts import Account
 from graphql_schema.entries import Entry
 from graphql_schema.errors import told
 from graphql_schema.finding import MemberQuery
+from graphql_schema.limits import SizeLimit
 from graphql_schema.nodes import NodeQuery
 from graphql_schema.points import Hold, Lot
 from graphql_schema.programme import ProgrammeQuery
@@ -28,9 +28,7 @@ from graphql_schema.settlement import SettlementQuery
 from graphql_schema.spending import SpendingMutation
 from graphql_schema.using import UsingMutation
 
-MOST_DEPTH = 12
 MOST_TOKENS = 2000
-MOST_ALIASES = 50
 CACHED_DOCUMENTS = 512
 
 
@@ -68,8 +66,7 @@ def build_schema(*, debug: bool = False) -> HubSchema:
     # Limits come before the caches, which run what those add to validation.
     extensions: list[Callable[[], SchemaExtension]] = [
         lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS),
-        lambda: QueryDepthLimiter(max_depth=MOST_DEPTH),
-        lambda: MaxAliasesLimiter(max_alias_count=MOST_ALIASES),
+        lambda: AddValidationRules([SizeLimit]),
         lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
         lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
     ]

@@ -1,11 +1,14 @@
 """Who may ask what: every read against every role, and what stands in the way of abuse."""
 
+import asyncio
+
 import pytest
 from graphql import get_introspection_query
 from sqlalchemy import text
 
 from graphql_schema.export import difference
-from graphql_schema.schema import MOST_ALIASES, MOST_DEPTH, MOST_TOKENS, build_schema
+from graphql_schema.limits import MOST_ALIASES, MOST_DEPTH
+from graphql_schema.schema import MOST_TOKENS, build_schema
 from tests.integration.api_kit import FINANCE, SHOP, STAFF, Api, Person
 from tests.integration.test_graphql_card import CARD, gid
 
@@ -97,6 +100,21 @@ async def test_too_deep_too_wide_and_too_long_is_refused_before_it_runs(api: Api
         assert {error["extensions"]["code"] for error in answer["errors"]} == {"bad_request"}
         assert any(why in error["message"] for error in answer["errors"])
     assert "errors" not in await api.ask(get_introspection_query())
+
+
+async def test_fragments_that_multiply_are_refused_at_once(api: Api) -> None:
+    depth = 40
+    twice = " ".join(f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(depth))
+    bomb = f"{{ ...F0 }} {twice} fragment F{depth} on Query {{ __typename }}"
+    async with asyncio.timeout(5):
+        answer = await api.ask(bomb)
+    assert answer["errors"][0]["extensions"]["code"] == "bad_request"
+    assert "fields" in answer["errors"][0]["message"]
+
+
+async def test_a_fragment_that_is_not_there_is_the_callers_mistake(api: Api) -> None:
+    answer = await api.ask("{ ...Nowhere }")
+    assert answer["errors"][0]["extensions"]["code"] == "bad_request"
 
 
 async def test_near_misses_are_not_suggested(api: Api) -> None:
