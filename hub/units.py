@@ -10,6 +10,10 @@ from decimal import Decimal, InvalidOperation
 
 from hub.errors import Malformed
 
+# Ten trillion in major units of two decimals: no bill comes near, and nothing overflows beyond it.
+MOST_MINOR = 10**15
+_MOST_DIGITS = 15
+
 # ISO 4217 minor-unit exponents that differ from 2 (list one, 2024).
 _EXPONENTS = {
     **dict.fromkeys(
@@ -60,17 +64,24 @@ class Money:
     def parse(cls, text: str | int | Decimal, currency: str, *, field: str = "amount") -> "Money":
         """Read a decimal amount as systems write it ("12.34", 12, Decimal("12.340")) exactly.
 
-        Raises Malformed, naming `field`, for a float, for what is not a number and for more
-        decimals than the currency has (a silent rounding would be a silent loss).
+        Raises Malformed, naming `field`, for a float, for what is not a number, for more than
+        MOST_MINOR and for more decimals than the currency has (a silent rounding would be a silent
+        loss).
         """
         if isinstance(text, float):
             raise Malformed("amounts must be decimal text, not floats", field=field)
         try:
             value = Decimal(text)
-            scaled = value.scaleb(exponent(currency))
-            minor = int(scaled)
-        except (InvalidOperation, ValueError, TypeError, OverflowError) as bad:
+        except (InvalidOperation, ValueError, TypeError) as bad:
             raise Malformed(f"{text!r} is not a decimal amount", field=field) from bad
+        if not value.is_finite():
+            raise Malformed(f"{text!r} is not a decimal amount", field=field)
+        places = exponent(currency)
+        # Looked at before it is written out: 1e999999 is short, and has a million digits.
+        if value.adjusted() + places > _MOST_DIGITS:
+            raise Malformed("no bill is that large", field=field)
+        scaled = value.scaleb(places)
+        minor = int(scaled)
         if scaled != minor:
             raise Malformed(f"{text!r} has more decimals than {currency} has", field=field)
         return cls(minor, currency)

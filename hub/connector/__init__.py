@@ -1,5 +1,6 @@
 """The plug that connectors fit: canonical events and the protocol a dialect implements."""
 
+from hub.connector.bounds import as_text, is_text
 from hub.connector.canonical import (
     CanonicalEvent,
     EventType,
@@ -90,11 +91,13 @@ __all__ = [
     "TenderKind",
     "Totals",
     "UpstreamClient",
+    "as_text",
     "connector",
     "field_path",
     "full_birthday",
     "hints",
     "hmac_sha256_base64",
+    "is_text",
     "parse_json",
     "parse_object",
     "person_name",

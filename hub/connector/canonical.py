@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+from hub.connector.bounds import require_amount, require_id, require_instant
 from hub.errors import Malformed
 
 
@@ -179,6 +180,13 @@ class Refund:
     amount_minor: int
     unallocated_minor: int = 0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.unallocated_minor <= self.amount_minor:
+            raise Malformed(
+                f"a refund of {self.amount_minor} leaves {self.unallocated_minor} unallocated",
+                field="refund.amount_minor",
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stay:
@@ -214,8 +222,22 @@ class CanonicalEvent:
     """Other names of this fact, e.g. the payments of a sale: a refund may know only those."""
 
     def __post_init__(self) -> None:
-        if self.occurred_at.utcoffset() is None:
-            raise Malformed("an instant needs a UTC offset", field="occurred_at")
+        """Refuse what cannot be stored or counted; see hub.connector.bounds."""
+        require_instant(self.occurred_at, field="occurred_at")
+        require_id(self.entity_id, field=f"{self.entity}.id")
+        for fact in (self.fact, *self.references):
+            require_id(fact.id, field=f"{fact.kind}.id")
+        for line in self.lines:
+            require_id(line.id, field="lines.id")
+            require_id(line.reverses or line.id, field="lines.reverses")
+            require_amount(line.net_minor, field="lines.net_minor")
+        for tender in self.tenders:
+            require_amount(tender.amount_minor, field="tenders.amount_minor")
+        if self.totals is not None:
+            require_amount(self.totals.total_minor, field="totals.total_minor")
+        if self.refund is not None:
+            require_id(self.refund.original.id, field=f"{self.refund.original.kind}.id")
+            require_amount(self.refund.amount_minor, field="refund.amount_minor")
 
     def party(self, *roles: Role) -> Party | None:
         """Return the first party in one of `roles`, in the order of `roles`."""

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from hub.clock import business_date
+from hub.connector.bounds import require_instant
 from hub.connector.canonical import Hint, HintType, Line, LineKind
 from hub.connector.plug import Connection, RateBudget, SignatureInvalid
 from hub.errors import Malformed
@@ -107,10 +108,14 @@ def require_match(given: str | None, expected: Iterable[str], *, what: str) -> N
 
 
 def trading_day(connection: Connection, outlet: str | None, instant: datetime) -> date:
-    """Return the business date of `instant` at an outlet, or at the connection's own zone."""
+    """Return the business date of `instant` at an outlet, or at the connection's own zone.
+
+    Raises Malformed for an instant that is in no calendar of ours.
+    """
     own = connection.config.outlets.get(outlet) if outlet else None
     zone = own.time_zone if own else connection.time_zone
     starts_at = own.day_starts_at_hour if own else connection.day_starts_at_hour
+    require_instant(instant, field="occurred_at")
     return business_date(instant, zone, day_starts_at_hour=starts_at)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
 
+from hub.connector.bounds import require_id
 from hub.connector.canonical import CanonicalEvent, FactKey
 from hub.errors import HubError, Malformed
 
@@ -102,6 +103,9 @@ class SourceEvent:
     version: int | None = None
     occurred_at: datetime | None = None
     snapshot: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        require_id(self.entity_id, field=f"{self.entity}.id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.connector import NotYet, Refused, SourceEvent, parse_json
+from hub.connector import NotYet, Refused, SourceEvent, as_text, parse_json
 from hub.crypto.delivery import open_sealed, seal
 from hub.crypto.keyring import Keyring
 from hub.errors import HubError
@@ -16,6 +16,7 @@ from hub.intake.accept import BODY_CONTEXT
 from hub.intake.connections import Switchboard, Wired
 
 SNAPSHOTS_CONTEXT = "delivery|snapshots"
+LONGEST_REASON = 500
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,4 +132,6 @@ def _outcome(verdict: HubError | None) -> tuple[str, str | None, str | None, str
         return ("done", None, None, None)
     named = verdict.facts.get("field")
     state = "refused" if isinstance(verdict, Refused) else "dead"
-    return (state, verdict.code, verdict.message, str(named) if named is not None else None)
+    # A reason may quote what came in, and what came in may be anything.
+    reason = as_text(verdict.message)[:LONGEST_REASON]
+    return (state, verdict.code, reason, None if named is None else as_text(str(named)))

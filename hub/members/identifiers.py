@@ -1,12 +1,11 @@
 """What a sighting says about a person, read once: identifiers as blind indexes, and a profile."""
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
 
-from hub.connector import Hint, HintType
+from hub.connector import Hint, HintType, is_text
 from hub.crypto.blind_index import blind_indexes
 from hub.crypto.keyring import Keyring
 from hub.members import names, normalise
@@ -78,11 +77,6 @@ class Reading:
     def name(self) -> str | None:
         """The person's name, if the sighting states one."""
         return next((t.text for t in self.traits if t.attribute is HintType.NAME), None)
-
-
-def is_text(value: str) -> bool:
-    """Whether a value can be stored: JSON can carry NUL and halves of characters, UTF-8 cannot."""
-    return re.search("[\0\ud800-\udfff]", value) is None
 
 
 def identify(keyring: Keyring, kind: Kind, normal: str) -> Identifier:

@@ -7,10 +7,10 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.connector import Hint, HintType
+from hub.connector import Hint, HintType, is_text
 from hub.crypto.keyring import Keyring
 from hub.errors import Malformed
-from hub.members.identifiers import is_text, read
+from hub.members.identifiers import read
 from hub.members.matching import Ruling, rule
 from hub.members.people import HUB_PREFIX, Changes, Outcome, Seen
 from hub.members.recording import record

@@ -6,12 +6,13 @@ from pydantic import AwareDatetime, Field, StrictInt
 
 from hub.connector import Read
 from hub.errors import Malformed
+from hub.units import MOST_MINOR
 
 
 class SquareMoney(Read):
     """An amount in the minor unit of `currency`."""
 
-    amount: StrictInt
+    amount: StrictInt = Field(ge=-MOST_MINOR, le=MOST_MINOR)
     currency: str | None = None
 
 

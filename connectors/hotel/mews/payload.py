@@ -2,10 +2,11 @@
 
 from decimal import Decimal
 
-from pydantic import AwareDatetime, ConfigDict
+from pydantic import AwareDatetime, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
 
 from hub.connector import Read
+from hub.units import MOST_MINOR
 
 
 class _Resource(Read):
@@ -18,7 +19,7 @@ class TaxValue(_Resource):
     """One tax within an amount."""
 
     code: str | None = None
-    value: Decimal
+    value: Decimal = Field(ge=-MOST_MINOR, le=MOST_MINOR)
 
 
 class Amount(_Resource):

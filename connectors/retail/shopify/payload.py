@@ -168,12 +168,14 @@ def minor(amount: Decimal, currency: str, field: str) -> int:
 def moved_minor(moved: Transaction, currency: str, field: str) -> int:
     """Return what a transaction moved, in minor units of the shop's currency.
 
-    Raises Malformed, naming the field, when it moved another currency: what the shop then
-    accounted stands in no field of the transaction.
+    Raises Malformed, naming the field, for a negative amount, and when it moved another currency:
+    what the shop then accounted stands in no field of the transaction.
     """
     if moved.currency not in (None, currency):
         raise Malformed(
             f"moved in {moved.currency}, but the shop accounts in {currency}",
             field=f"{field}.currency",
         )
+    if moved.amount < 0:
+        raise Malformed("its kind says which way money went, not its sign", field=f"{field}.amount")
     return minor(moved.amount, currency, f"{field}.amount")

@@ -96,6 +96,8 @@ def _lines(refund: RefundDocument, currency: str, amount: int) -> tuple[Line, ..
     taxes = sum(part[5] for part in parts)
     included = taxes > 0 and gross == amount
     values = [value for *_, net, tax in parts for value in (net - tax if included else net, tax)]
+    if any(value < 0 for value in values):
+        raise Malformed("less than nothing was given back", field="refund_line_items")
     if sum(values) > amount:
         values = share_by_largest_remainder(amount, values)
     lines = []
