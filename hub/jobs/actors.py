@@ -4,6 +4,7 @@ This is an edge: it commits. Work and the deletion of its message commit togethe
 done exactly once however often the message comes.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
@@ -16,6 +17,9 @@ from hub.jobs.runtime import Runtime
 from hub.outbox.messages import fail, take
 
 log = structlog.get_logger(__name__)
+
+# The driver quotes the value that it could not send.
+_QUOTED = re.compile(r"(query argument \$\d+): .*(?= \()", re.DOTALL)
 
 Attempt = Callable[[Sequence[int]], Awaitable[None]]
 """Works on the messages with these ids and commits, or raises and leaves nothing behind."""
@@ -83,5 +87,6 @@ async def _record(runtime: Runtime, message_id: int, failure: Exception, bury: B
 def describe(failure: Exception) -> str:
     """Say what failed without the statement's parameters, which may name people."""
     if isinstance(failure, DBAPIError):
-        return f"{type(failure).__name__}: {failure.orig}"
+        said = _QUOTED.sub(r"\1", str(failure.orig))
+        return f"{type(failure).__name__}: {said}"
     return f"{type(failure).__name__}: {failure}"

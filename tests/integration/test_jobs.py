@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.crypto.keyring import Keyring
 from hub.errors import Rejected, Unavailable
-from hub.jobs.actors import work_through
+from hub.jobs.actors import describe, work_through
 from hub.jobs.runtime import Runtime
 from hub.jobs.schedule import Job, fire_due, slot
 from hub.ledger.verify import verify
@@ -191,3 +192,12 @@ async def test_the_expiry_sweep_ends_what_is_due_and_is_safe_to_repeat(
     async with engine.connect() as db:
         assert await verify(db) == []
         assert set(await db.scalars(text("SELECT posted FROM balance"))) == {7}
+
+
+async def test_what_is_said_of_a_failure_quotes_no_value(engine: AsyncEngine) -> None:
+    async with engine.connect() as db:
+        with pytest.raises(DBAPIError) as failed:
+            await db.execute(text("SELECT CAST(:n AS bigint)"), {"n": "+8613910203040 (Li Lei)"})
+    assert describe(failed.value).startswith("DBAPIError: invalid input for query argument $1 (")
+    assert "139" not in describe(failed.value)
+    assert "Li" not in describe(failed.value)
