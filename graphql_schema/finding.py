@@ -16,6 +16,7 @@ from hub.members.queries import find
 
 LONGEST_IDENTIFIER = 200
 LARGEST_KEY = 2**63
+_MOST_DIGITS = 19
 
 
 @strawberry.input(one_of=True, description="Something that a person can present. Give one.")
@@ -61,7 +62,10 @@ _PRESENTED = Annotated[Identifier, strawberry.argument(description="What the per
 def node_key(id_: relay.GlobalID, type_name: str, *, parts: int, field: str) -> tuple[int, ...]:
     """Return the numbers in the id of a node of that type; raises Malformed naming `field`."""
     numbers = id_.node_id.split(".")
-    whole = all(n.isascii() and n.isdigit() and int(n) < LARGEST_KEY for n in numbers)
+    whole = all(
+        n.isascii() and n.isdigit() and len(n) <= _MOST_DIGITS and int(n) < LARGEST_KEY
+        for n in numbers
+    )
     if id_.type_name != type_name or len(numbers) != parts or not whole:
         raise Malformed(f"this is not the id of a {type_name}", field=field)
     return tuple(int(n) for n in numbers)

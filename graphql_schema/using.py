@@ -104,6 +104,8 @@ class UsingMutation:
             till = await open_till(
                 context, business=input.business, idempotency_key=input.idempotency_key
             )
+            if not input.benefit.isprintable():
+                return InvalidInput(message="no benefit is called that", field="benefit")
             member = await reached_member(context, input.member)
             if member is None:
                 return member_unknown()

@@ -117,6 +117,36 @@ async def test_a_fragment_that_is_not_there_is_the_callers_mistake(api: Api) -> 
     assert answer["errors"][0]["extensions"]["code"] == "bad_request"
 
 
+@pytest.mark.parametrize(
+    ("id_", "code"),
+    [
+        ("!!!", "bad_request"),
+        ("", "bad_request"),
+        (gid("Query", "1"), "malformed"),
+        (gid("Member", "-1"), "malformed"),
+        (gid("Member", "9" * 30), "malformed"),
+        (gid("Member", "9" * 5000), "malformed"),
+        (gid("Member", "١"), "malformed"),
+        (gid("Business", "\0"), None),
+        (gid("SettlementPeriod", "\0"), None),
+    ],
+)
+async def test_a_made_up_id_leads_nowhere(api: Api, id_: str, code: str | None) -> None:
+    answer = await api.ask("query ($id: ID!) { node(id: $id) { id } }", STAFF, id=id_)
+    assert answer["data"] == {"node": None}
+    assert [error["extensions"]["code"] for error in answer.get("errors", ())] == [code] * bool(
+        code
+    )
+
+
+async def test_a_benefit_that_no_text_can_name_is_the_callers_mistake(api: Api, li: Person) -> None:
+    use = """mutation ($input: UseEntitlementInput!) {
+      useEntitlement(input: $input) { __typename ... on InvalidInput { field } } }"""
+    asked = {"member": {"id": gid("Member", li.member_id)}, "benefit": "\0", "idempotencyKey": "k"}
+    answer = await api.data(use, SHOP, input=asked)
+    assert answer["useEntitlement"] == {"__typename": "InvalidInput", "field": "benefit"}
+
+
 async def test_near_misses_are_not_suggested(api: Api) -> None:
     answer = await api.ask("{ programm { name } }")
     assert "Did you mean" not in answer["errors"][0]["message"]
