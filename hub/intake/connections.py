@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+import structlog
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,12 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.connector import Connection, Connector, connector, read_as
 from hub.crypto.delivery import open_sealed, seal
 from hub.crypto.keyring import Keyring
-from hub.errors import NotFound
+from hub.errors import HubError, NotFound, Unavailable
 from hub.programme.queries import business_by_code
 
 _FRESH = timedelta(seconds=5)
 # Who is not known is looked for again, but not at every request of someone who guesses names.
 _LOOK_AGAIN = timedelta(seconds=0.5)
+
+log = structlog.get_logger(__name__)
 
 
 class ConnectionConfig(BaseModel):
@@ -70,29 +73,36 @@ async def connect(db: AsyncConnection, *, config: ConnectionConfig, keyring: Key
 
 
 class Switchboard:
-    """The connections, read anew when they are some seconds old or one is asked for in vain."""
+    """The connections, read anew when they are some seconds old or one is asked for in vain.
+
+    One that cannot be used (its connector is not installed, its settings do not open) raises
+    Unavailable when it is asked for, and takes no other down.
+    """
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
         self._read_at: datetime | None = None
-        self._by_code: dict[str, Wired] = {}
-        self._by_id: dict[int, Wired] = {}
+        self._by_code: dict[str, Wired | Unavailable] = {}
+        self._by_id: dict[int, Wired | Unavailable] = {}
 
     async def by_code(self, db: AsyncConnection, code: str, *, now: datetime) -> Wired:
-        """Return the active connection called `code`; raises NotFound."""
+        """Return the active connection called `code`; raises NotFound or Unavailable."""
         await self._refresh(db, now, _FRESH)
         if code not in self._by_code:
             await self._refresh(db, now, _LOOK_AGAIN)
         if code not in self._by_code:
             raise NotFound(f"there is no connection {code!r}", connection=code)
-        return self._by_code[code]
+        return _usable(self._by_code[code])
 
     async def by_id(self, db: AsyncConnection, connection_id: int, *, now: datetime) -> Wired:
-        """Return a connection, active or not: what was accepted is still worked on."""
+        """Return a connection, active or not: what was accepted is still worked on.
+
+        Raises Unavailable.
+        """
         await self._refresh(db, now, _FRESH)
         if connection_id not in self._by_id:
             await self._refresh(db, now, timedelta(0))
-        return self._by_id[connection_id]
+        return _usable(self._by_id[connection_id])
 
     async def _refresh(self, db: AsyncConnection, now: datetime, older_than: timedelta) -> None:
         if self._read_at is not None and now - self._read_at < older_than:
@@ -103,14 +113,28 @@ class Switchboard:
                 b.legal_entity_id, b.country, b.currency, b.time_zone, b.day_starts_at_hour
               FROM connection c JOIN business b USING (business_id)""")
         )
-        active: dict[str, Wired] = {}
-        known: dict[int, Wired] = {}
+        active: dict[str, Wired | Unavailable] = {}
+        known: dict[int, Wired | Unavailable] = {}
         for row in rows:
-            wired = _wire(row, self._keyring)
+            wired = _try_to_wire(row, self._keyring)
             known[row.connection_id] = wired
             if row.active:
                 active[row.code] = wired
         self._by_code, self._by_id, self._read_at = active, known, now
+
+
+def _usable(found: Wired | Unavailable) -> Wired:
+    if isinstance(found, Unavailable):
+        raise Unavailable(found.message, **found.facts)
+    return found
+
+
+def _try_to_wire(row: Any, keyring: Keyring) -> Wired | Unavailable:
+    try:
+        return _wire(row, keyring)
+    except HubError as failure:
+        log.error("connection_unusable", connection=row.code, reason=failure.message)
+        return Unavailable(f"connection {row.code} cannot be used now", connection=row.code)
 
 
 def _wire(row: Any, keyring: Keyring) -> Wired:

@@ -16,6 +16,7 @@ from connectors.sandbox.people import people
 from connectors.sandbox.shop import ShopOrder, place_order, shop_customer
 from hub.clock import now
 from hub.connector import Inbound, SignatureInvalid
+from hub.errors import Unavailable
 from hub.intake.accept import accept
 from hub.intake.replay import replay
 from hub.ledger.verify import verify
@@ -244,3 +245,19 @@ async def test_a_connection_made_later_is_known_at_once(
         await db.execute(text("UPDATE connection SET active = true"))
         found = await hub.switchboard.by_code(db, "bund-shopify", now=now() + timedelta(seconds=1))
     assert found.code == "bund-shopify"
+
+
+async def test_a_connection_that_cannot_be_used_takes_no_other_down(hub: Hub) -> None:
+    waiting = await hub.accept(sent(order().document(NOON)))
+    async with hub.engine.begin() as db:
+        await db.execute(
+            text("UPDATE connection SET connector = 'gone' WHERE code = 'bund-shopify'")
+        )
+        later = now() + timedelta(minutes=1)
+        assert (await hub.switchboard.by_code(db, "jade-square", now=later)).code == "jade-square"
+        with pytest.raises(Unavailable, match="bund-shopify"):
+            await hub.switchboard.by_code(db, "bund-shopify", now=later)
+    await hub.work()
+    assert await hub.rows("SELECT reference, attempts, dead_at FROM outbox_message") == [
+        (waiting, 1, None)
+    ]
