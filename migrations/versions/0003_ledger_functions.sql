@@ -130,6 +130,8 @@ DECLARE
   a ledger_answer;
   h hold;
   n bigint;
+  taken bigint;
+  following smallint;
   verdict smallint := 0;
 BEGIN
   PERFORM 1 FROM balance WHERE member_id = p_member AND unit = 1 FOR UPDATE;
@@ -147,9 +149,19 @@ BEGIN
       voided = voided + CASE WHEN p_kind = 4 THEN 0 ELSE n END,
       open = (captured + voided + n < points)
     WHERE member_id = p_member AND hold_id = p_hold;
-  IF p_kind = 4 AND ledger_take(p_member, a.tx_id, h.account_id, p_business, 20::smallint, n,
-      h.placed_on, NULL, NULL, 1::smallint, p_occurred_at, p_business_date) <> n THEN
-    RAISE EXCEPTION 'I4 broken: lots of member % are short of its holds', p_member;
+  IF p_kind = 4 THEN
+    taken := ledger_take(p_member, a.tx_id, h.account_id, p_business, 20::smallint, n,
+      h.placed_on, NULL, NULL, 1::smallint, p_occurred_at, p_business_date);
+    -- A refund may have taken those lots meanwhile, and left older ones that the hold now keeps.
+    IF taken < n THEN
+      SELECT coalesce(max(seq), 0) + 1 INTO following FROM entry
+        WHERE member_id = p_member AND tx_id = a.tx_id;
+      taken := taken + ledger_take(p_member, a.tx_id, h.account_id, p_business, 20::smallint,
+        n - taken, '-infinity', NULL, NULL, following, p_occurred_at, p_business_date);
+    END IF;
+    IF taken <> n THEN
+      RAISE EXCEPTION 'I4 broken: lots of member % are short of its holds', p_member;
+    END IF;
   END IF;
   UPDATE balance SET held = held - n, version = version + 1,
       posted = posted - CASE WHEN p_kind = 4 THEN n ELSE 0 END
