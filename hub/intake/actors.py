@@ -1,6 +1,6 @@
 """The actor that works on accepted deliveries. It is an edge: it commits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dramatiq
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,7 +10,7 @@ from hub.connector import NotYet
 from hub.errors import HubError
 from hub.intake.accept import PROCESS
 from hub.intake.connections import Switchboard
-from hub.intake.deliveries import close_as, keep_snapshots, open_all
+from hub.intake.deliveries import Opened, close_as, keep_snapshots, open_all
 from hub.intake.hydrate import Hydrator, serialise
 from hub.intake.process import process
 from hub.jobs.actors import attempt_each, describe
@@ -42,9 +42,10 @@ class Intake:
         await attempt_each(self._runtime, message_ids, self._attempt, _bury)
 
     async def _attempt(self, message_ids: Sequence[int]) -> None:
-        """Open, complete from upstream while no lock is held, then post all in one transaction.
+        """Open, then post what is whole and, once it is complete, what an upstream knows more of.
 
-        What an upstream cannot give yet is postponed; the rest of the batch goes on.
+        Upstreams are asked while no lock is held. What they cannot give yet is postponed; the
+        rest of the batch goes on.
         """
         engine, keyring = self._runtime.engine, self._runtime.keyring
         async with engine.begin() as db:
@@ -56,8 +57,17 @@ class Intake:
                 keyring=keyring,
                 now=now(),
             )
-        await self._hydrator.hydrate(opened)
-        async with engine.begin() as db:
+        thin = [delivery for delivery in opened if delivery.is_thin]
+        await self._post(asked, [delivery for delivery in opened if not delivery.is_thin])
+        await self._hydrator.hydrate(thin)
+        await self._post(asked, thin)
+
+    async def _post(self, asked: Mapping[int, int], opened: Sequence[Opened]) -> None:
+        """Post, postpone or close deliveries in one transaction; `asked` has their messages."""
+        if not opened:
+            return
+        keyring = self._runtime.keyring
+        async with self._runtime.engine.begin() as db:
             ready = [d for d in opened if d.postponed is None]
             taken = await take(db, [asked[d.delivery_id] for d in ready])
             mine = {message.reference for message in taken}

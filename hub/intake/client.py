@@ -11,8 +11,10 @@ import httpx2
 from hub.connector import NotYet, RateBudget, parse_json
 from hub.errors import Malformed
 
+AT_ONCE = 8
 TIMEOUT_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 1.0
+SHORTEST_RETRY_SECONDS = 1.0
 
 
 class Upstream:
@@ -20,6 +22,7 @@ class Upstream:
 
     def __init__(self, base_url: str, budget: RateBudget | None) -> None:
         self._http = httpx2.AsyncClient(base_url=base_url, timeout=TIMEOUT_SECONDS)
+        self._gate = asyncio.Semaphore(AT_ONCE)
         self._budget = budget
         self._sent: deque[float] = deque()
 
@@ -38,9 +41,10 @@ class Upstream:
         """Send one request; see hub.connector.UpstreamClient for what it returns and raises."""
         await self._within_budget()
         try:
-            response = await self._http.request(
-                method, path, headers=dict(headers or {}), json=json
-            )
+            async with self._gate:
+                response = await self._http.request(
+                    method, path, headers=dict(headers or {}), json=json
+                )
         except httpx2.HTTPError as failure:
             raise NotYet(f"{method} {path} got no answer: {type(failure).__name__}") from failure
         if response.status_code == 429 or response.status_code >= 500:
@@ -48,7 +52,7 @@ class Upstream:
                 f"{method} {path} answered {response.status_code}",
                 retry_after_seconds=_retry_after(response.headers.get("retry-after")),
             )
-        if response.status_code >= 400:
+        if not response.is_success:
             raise Malformed(f"{method} {path} answered {response.status_code}", field=path)
         return parse_json(response.content)
 
@@ -74,6 +78,8 @@ class Upstream:
 
 def _retry_after(value: str | None) -> float | None:
     """Read Retry-After in seconds (RFC 9110, 10.2.3); a date, which our upstreams never send, is
-    left to the backoff.
+    left to the backoff. Who says 0 is not asked again at once, or it would be asked for ever.
     """
-    return float(value) if value is not None and value.isdigit() else None
+    if value is None or not (value.isascii() and value.isdigit()):
+        return None
+    return max(float(value), SHORTEST_RETRY_SECONDS)

@@ -34,6 +34,11 @@ class Opened:
     fetched: bool = False
     postponed: NotYet | None = None
 
+    @property
+    def is_thin(self) -> bool:
+        """Say whether an upstream must be asked what happened."""
+        return any(event.snapshot is None for event in self.events)
+
     def decode(self) -> None:
         """Read the body; a HubError is kept as the verdict."""
         try:

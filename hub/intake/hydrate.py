@@ -1,6 +1,7 @@
 """Hydrate: fetch the snapshots that thin events only point at.
 
-It runs before the business transaction and holds no lock: a slow upstream slows nobody else.
+It runs before the business transaction and holds no lock, and its patience ends before the
+message's lease does: what a slow upstream has not answered by then is asked for later.
 """
 
 import asyncio
@@ -9,21 +10,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from hub.connector import Hydrating, NotYet, SourceEvent
+from hub.connector import Hydrating, NotYet, RateBudget, SourceEvent
 from hub.errors import HubError, Malformed
 from hub.intake.client import Upstream
 from hub.intake.connections import Wired
 from hub.intake.deliveries import Opened
 
-AT_ONCE = 8
+PATIENCE_SECONDS = 15.0
 
 
 class Hydrator:
-    """Fetches snapshots, keeping one client and its rate budget per connection."""
+    """Fetches snapshots, keeping one client and its rate budget per connection and address."""
 
-    def __init__(self) -> None:
-        self._upstreams: dict[str, Upstream] = {}
-        self._gate = asyncio.Semaphore(AT_ONCE)
+    def __init__(self, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self._patience_seconds = patience_seconds
+        self._upstreams: dict[tuple[str, str, RateBudget | None], Upstream] = {}
 
     async def aclose(self) -> None:
         """Close all clients."""
@@ -35,13 +36,17 @@ class Hydrator:
         """Complete the events of `deliveries` with their snapshots.
 
         What an upstream refuses for good becomes the delivery's verdict; where it must be asked
-        again later, the delivery is postponed.
+        again later, or has not answered after `patience_seconds`, the delivery is postponed.
         """
         await asyncio.gather(*(self._complete(d) for d in deliveries if d.verdict is None))
 
     async def _complete(self, delivery: Opened) -> None:
         try:
-            delivery.events = [await self._complete_event(delivery, e) for e in delivery.events]
+            async with asyncio.timeout(self._patience_seconds):
+                events = [await self._complete_event(delivery, e) for e in delivery.events]
+            delivery.events = events
+        except TimeoutError:
+            delivery.postponed = NotYet(f"{delivery.wired.code}'s upstream is slow to answer")
         except NotYet as wait:
             delivery.postponed = wait
         except HubError as said:
@@ -60,8 +65,7 @@ class Hydrator:
         dialect = wired.connector
         if not isinstance(dialect, Hydrating):
             raise Malformed(f"a {event.type} without its {event.entity}", field=event.entity)
-        async with self._gate:
-            return await dialect.hydrate(self._upstream(wired), event, wired.plug)
+        return await dialect.hydrate(self._upstream(wired), event, wired.plug)
 
     def _upstream(self, wired: Wired) -> Upstream:
         base_url = wired.plug.config.base_url
@@ -70,10 +74,11 @@ class Hydrator:
                 f"connection {wired.code} has thin events and needs its API's address",
                 field="config.base_url",
             )
-        if wired.code not in self._upstreams:
-            budget = wired.plug.config.rate_budget or wired.connector.spec.rate_budget
-            self._upstreams[wired.code] = Upstream(base_url, budget)
-        return self._upstreams[wired.code]
+        budget = wired.plug.config.rate_budget or wired.connector.spec.rate_budget
+        place = (wired.code, base_url, budget)
+        if place not in self._upstreams:
+            self._upstreams[place] = Upstream(base_url, budget)
+        return self._upstreams[place]
 
 
 def serialise(snapshots: dict[str, Any]) -> bytes:
