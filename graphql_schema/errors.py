@@ -5,15 +5,26 @@ from uuid import uuid4
 
 import structlog
 from graphql import GraphQLError
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from hub.errors import HubError, Unavailable
 
 AWAY = (OSError, InterfaceError, OperationalError, PoolExhausted)
 """What is raised when the database cannot be reached, or not in time."""
+# SQLSTATE classes of a server that starts, stops, has no connection left or lost one (PostgreSQL,
+# appendix A); the driver gives some of them no class of their own.
+_AWAY_STATES = ("08", "53", "57P")
 
 log = structlog.get_logger(__name__)
+
+
+def is_away(error: BaseException) -> bool:
+    """Return whether an error means that the database cannot be reached, or not in time."""
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None) or ""
+        return isinstance(error, AWAY) or state.startswith(_AWAY_STATES)
+    return isinstance(error, AWAY)
 
 
 def told(error: GraphQLError) -> GraphQLError:
@@ -23,7 +34,7 @@ def told(error: GraphQLError) -> GraphQLError:
     behind a reference, which is in the log too, next to the traceback.
     """
     cause = _cause(error)
-    if isinstance(cause, AWAY):
+    if cause is not None and is_away(cause):
         log.warning("database_away", error=type(cause).__name__)
         cause = Unavailable("the hub cannot reach its database: try again")
     if isinstance(cause, HubError):

@@ -1,5 +1,7 @@
 """`POST /hooks/{connection}`: prove it, store it, acknowledge it; the work comes later."""
 
+import asyncio
+
 from prometheus_client import Counter
 from redis.asyncio import Redis
 from sqlalchemy.exc import DBAPIError
@@ -12,6 +14,9 @@ from hub.crypto.keyring import Keyring
 from hub.intake.accept import accept
 from hub.intake.connections import Switchboard
 from hub.jobs.wake import wake_relay
+
+# Our systems wait for five seconds; giving up a stuck statement may take two of them.
+PATIENCE_SECONDS = 2.5
 
 DELIVERIES = Counter(
     "hub_deliveries_total", "Deliveries received, by outcome", ["connection", "outcome"]
@@ -31,10 +36,11 @@ class Door:
         """Answer one delivery in its system's own terms; raises NotFound for no such connection.
 
         Nothing is acknowledged before it is committed. A delivery that is not authentic leaves
-        nothing but a count. While the database is away the sender is asked to come again.
+        nothing but a count. While the database is away the sender is asked to come again; so it is
+        by a TimeoutError when the database does not answer in time.
         """
         at = now()
-        async with self._engine.connect() as db:
+        async with asyncio.timeout(PATIENCE_SECONDS), self._engine.connect() as db:
             wired = await self._switchboard.by_code(db, code, now=at)
             try:
                 await accept(db, wired=wired, inbound=inbound, now=at, keyring=self._keyring)

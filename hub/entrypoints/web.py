@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -74,6 +75,7 @@ def create_app(settings: config.Settings | None = None) -> Observed:
             HTTPException: web_errors.http_error,
             ClientDisconnect: web_errors.hung_up,
             **dict.fromkeys(AWAY, web_errors.away),
+            DBAPIError: web_errors.database_error,
             Exception: web_errors.unexpected_error,
         },
         lifespan=lifespan,

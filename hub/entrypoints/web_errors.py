@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from graphql_schema.errors import is_away
 from hub.crypto.tokens import Unauthenticated
 from hub.errors import Conflict, Forbidden, HubError, Malformed, NotFound, Rejected, Unavailable
 
@@ -53,6 +54,11 @@ async def http_error(_: Request, error: Exception) -> Response:
     answer = error_response(error.status_code, code, error.detail)
     answer.headers.update(error.headers or {})
     return answer
+
+
+async def database_error(request: Request, error: Exception) -> Response:
+    """Answer what the database said: that it is away, or what only a bug of ours makes it say."""
+    return await (away if is_away(error) else unexpected_error)(request, error)
 
 
 async def away(request: Request, error: Exception) -> Response:

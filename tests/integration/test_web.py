@@ -1,5 +1,6 @@
 """The web application around GraphQL: who is let in, how much is read, what the probes say."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -10,9 +11,11 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from graphql_schema.errors import is_away
 from hub.clock import now
 from hub.config import Settings
 from hub.crypto import tokens
@@ -173,6 +176,26 @@ async def test_without_its_servers_the_process_lives_and_says_what_is_missing(
         assert asked.json()["errors"][0]["extensions"]["code"] == "unavailable"
         hook = await client.post("/hooks/any", content=b"{}")
         assert (hook.status_code, hook.headers["retry-after"]) == (503, "5")
+
+
+async def test_a_hook_does_not_wait_for_a_database_that_is_stuck(api: Api) -> None:
+    async with api.engine.begin() as db:
+        await db.execute(text("LOCK TABLE connection IN ACCESS EXCLUSIVE MODE"))
+        async with asyncio.timeout(5):
+            hook = await api.client.post("/hooks/any", content=b"{}")
+    assert hook.status_code == 503
+
+
+async def test_a_database_that_is_shutting_down_is_away_and_no_bug(api: Api) -> None:
+    starting = "DO $$ BEGIN RAISE EXCEPTION 'starting up' USING ERRCODE = '57P03'; END $$"
+    async with api.engine.connect() as db:
+        with pytest.raises(DBAPIError) as said:
+            await db.execute(text(starting))
+        assert is_away(said.value)
+    async with api.engine.connect() as db:
+        with pytest.raises(DBAPIError) as said:
+            await db.execute(text("SELECT 1 / 0"))
+        assert not is_away(said.value)
 
 
 async def test_metrics_count_by_route_not_by_address(api: Api) -> None:
