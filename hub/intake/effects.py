@@ -143,12 +143,6 @@ def _sale(fact: Fact, member_id: int, account_id: int) -> Sale:
     event = fact.event
     if event.currency is None or event.totals is None:
         raise Malformed("a bill needs its currency and totals", field="totals")
-    if event.currency != fact.wired.plug.currency:
-        # The rule's rate is per unit of the business's own currency; no other is in the programme.
-        raise Malformed(
-            f"a bill in {event.currency} at a business that earns in {fact.wired.plug.currency}",
-            field="currency",
-        )
     return Sale(
         business_id=fact.wired.business_id,
         idempotency_key=_idempotency_key(fact.key),

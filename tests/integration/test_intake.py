@@ -131,12 +131,6 @@ async def test_a_dead_letter_has_its_effect_once_its_cause_is_mended(hub: Hub) -
     assert len(await lots(hub)) == 1
 
 
-async def test_a_bill_in_another_currency_earns_nothing_at_the_rate_of_this_one(hub: Hub) -> None:
-    document = {**order().document(NOON), "currency": "USD"}
-    assert await taken(hub, sent(document)) == [("dead", "malformed", "currency")]
-    assert await lots(hub) == []
-
-
 async def test_replaying_what_was_posted_posts_nothing(hub: Hub) -> None:
     await taken(hub, sent(order().document(NOON)))
     before = await lots(hub)
