@@ -17,6 +17,7 @@ from hub.intake.queries import DeliveryView, counts, deliveries
 from hub.intake.replay import replay as replay_deliveries
 
 T = TypeVar("T")
+_LARGEST_ID = 2**63 - 1
 STATES = ("pending", "done", "refused", "dead")
 
 
@@ -37,7 +38,7 @@ def in_transaction(work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
 def list_(
     state: Annotated[str | None, typer.Option(help="pending, done, refused or dead")] = None,
     connection: Annotated[str | None, typer.Option(help="only of this connection")] = None,
-    limit: int = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="how many at most")] = 50,
 ) -> None:
     """List deliveries, newest first, with the reason of those that had no effect."""
     if state is not None and state not in STATES:
@@ -65,7 +66,9 @@ def list_(
 
 
 def replay(
-    ids: Annotated[list[int] | None, typer.Argument(help="deliveries to work on again")] = None,
+    ids: Annotated[
+        list[int] | None, typer.Argument(min=1, max=_LARGEST_ID, help="deliveries to work on again")
+    ] = None,
     dead: Annotated[bool, typer.Option("--dead", help="all dead letters")] = False,
 ) -> None:
     """Work on deliveries again from their raw bodies. What was posted is not posted twice."""

@@ -41,7 +41,7 @@ def read_group(path: Path, **variables: str) -> GroupFile:
     """
     try:
         raw = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as bad:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as bad:
         raise Malformed(f"{path} cannot be read: {bad}", field="file") from bad
     try:
         return GroupFile.model_validate(_resolve(raw, {**os.environ, **variables}, "file"))

@@ -14,7 +14,10 @@ from hub.errors import Malformed
 
 def token(
     role: Annotated[Role, typer.Option(help="what the caller is to the group")],
-    member: Annotated[int | None, typer.Option(help="the member's number; for members")] = None,
+    member: Annotated[
+        int | None,
+        typer.Option(min=1, max=2**63 - 1, help="the member's number; for members"),
+    ] = None,
     business: Annotated[str | None, typer.Option(help="its code; for businesses")] = None,
     subject: Annotated[str, typer.Option(help="who, in logs; for staff and finance")] = "developer",
     ttl: Annotated[
