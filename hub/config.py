@@ -10,11 +10,12 @@ import os
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hub.errors import Unavailable
+from hub.errors import Malformed, Unavailable
 
 APP_NAME = "group-membership-hub"
 
@@ -53,6 +54,17 @@ class Settings(BaseSettings):
     pool_size: int = 8
     lease_seconds: int = 30
 
+    @field_validator("database_url", "redis_url")
+    @classmethod
+    def _is_an_address(cls, url: str | None, field: Any) -> str | None:
+        """Refuse what no driver could read; without quoting it, for it holds a password."""
+        known = {"database_url": ("postgres",), "redis_url": ("redis", "unix")}[field.field_name]
+        if url and not urlsplit(url).scheme.startswith(known):
+            raise ValueError(f"an address that begins with {known[0]}…:// was expected")
+        if url:
+            urlsplit(url).port  # noqa: B018  (raises ValueError for what is no port)
+        return url
+
     @property
     def keyring_path(self) -> Path:
         """Where the master keys are kept (see hub.crypto)."""
@@ -90,16 +102,25 @@ def _require(url: str | None, name: str) -> str:
 
 def _running_stack(path: Path) -> dict[str, Any]:
     try:
-        runtime: dict[str, Any] = json.loads(path.read_text())
+        runtime = json.loads(path.read_text())
         os.kill(int(runtime["pid"]), 0)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return {}
-    return runtime
+    return dict(runtime)
 
 
 def load_settings() -> Settings:
-    """Read the settings afresh (tests and the command line; servers use `settings()`)."""
-    found = Settings()
+    """Read the settings afresh (tests and the command line; servers use `settings()`).
+
+    Raises Malformed naming the variable that cannot be read.
+    """
+    try:
+        found = Settings()
+    except ValidationError as bad:
+        first = bad.errors(include_url=False, include_input=False)[0]
+        name = str(first["loc"][0]).upper()
+        variable = name if name.endswith("_URL") else f"HUB_{name}"
+        raise Malformed(f"{variable}: {first['msg']}", field=variable) from None
     runtime = _running_stack(found.runtime_path)
     for name in ("database_url", "redis_url"):
         if not getattr(found, name) and runtime.get(name):

@@ -131,6 +131,8 @@ def load(path: Path) -> Keyring:
         raise KeyringExposed(
             f"{path} cannot be read by this user: run the hub as the file's owner"
         ) from None
+    except OSError as bad:
+        raise KeyringCorrupt(f"{path} cannot be read: {bad.strerror}") from None
     if rights & 0o077:
         raise KeyringExposed(f"{path} is open to others ({rights:04o}): run `chmod 600 {path}`")
     try:

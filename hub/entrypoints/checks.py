@@ -68,6 +68,8 @@ async def state_directory(settings: Settings) -> Finding:
     path = settings.state_dir
     if not path.exists():
         return _warning(f"{path} does not exist yet", "`hub up` creates it")
+    if not path.is_dir():
+        return _problem(f"{path} is no directory", "choose another HUB_STATE_DIR")
     if path.stat().st_uid != os.geteuid():
         return _problem(
             f"{path} belongs to user {path.stat().st_uid}, we are {os.geteuid()}",

@@ -36,13 +36,17 @@ def sole_use(settings: Settings) -> Iterator[None]:
 def _already_running(settings: Settings) -> AlreadyRunning:
     try:
         note = json.loads(settings.runtime_path.read_text())
-    except (OSError, ValueError):
-        return AlreadyRunning(f"another `hub up` is just starting on {settings.state_dir}")
+        pid, url = note["pid"], note["url"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return AlreadyRunning(
+            f"another `hub up` runs or is just starting on {settings.state_dir}; stop it, or "
+            "choose another HUB_STATE_DIR and HUB_PORT"
+        )
     return AlreadyRunning(
-        f"already running, process {note['pid']}, at {note['url']}; stop it with Ctrl-C there or "
-        f"`kill {note['pid']}`, or choose another HUB_STATE_DIR and HUB_PORT",
-        pid=note["pid"],
-        url=note["url"],
+        f"already running, process {pid}, at {url}; stop it with Ctrl-C there or "
+        f"`kill {pid}`, or choose another HUB_STATE_DIR and HUB_PORT",
+        pid=pid,
+        url=url,
     )
 
 
