@@ -161,6 +161,7 @@ class SpendingMutation:
                     idempotency_key=till.idempotency_key,
                     occurred_at=context.now,
                     business_date=context.trading_day(till.business),
+                    today=till.today,
                 )
         except _REFUSALS as no:
             return refused(no)
@@ -191,6 +192,7 @@ class SpendingMutation:
                     idempotency_key=till.idempotency_key,
                     occurred_at=context.now,
                     business_date=context.trading_day(till.business),
+                    today=till.today,
                 )
         except _REFUSALS as no:
             return refused(no)

@@ -1,6 +1,7 @@
 """What every request of a till shares: which business it is, and the key that makes it one."""
 
 from dataclasses import dataclass
+from datetime import date
 
 from graphql_schema.access import acting_business
 from graphql_schema.context import Context
@@ -14,10 +15,11 @@ _PREFIX = "api:"
 
 @dataclass(frozen=True, slots=True)
 class Till:
-    """A business that acts, and the ledger's idempotency key of its request."""
+    """A business that acts, the ledger's idempotency key of its request, and the group's date."""
 
     business: Business
     idempotency_key: str
+    today: date
 
 
 async def open_till(context: Context, *, business: str | None, idempotency_key: str) -> Till:
@@ -36,7 +38,7 @@ async def open_till(context: Context, *, business: str | None, idempotency_key: 
         acting = await context.business_by_code(code)
     except NotFound:
         raise Forbidden("the token's business is not part of the group", field="business") from None
-    return Till(acting, f"{_PREFIX}{idempotency_key}")
+    return Till(acting, f"{_PREFIX}{idempotency_key}", await context.load.today())
 
 
 async def own_account(context: Context, till: Till, member_id: int) -> int | None:

@@ -23,10 +23,12 @@ async def hold(
     idempotency_key: str,
     occurred_at: datetime,
     business_date: date,
+    today: date,
     account_id: int | None = None,
 ) -> Answer:
     """Set `points` aside for `ttl_seconds`; the answer's `tx_id` is the hold's id.
 
+    `today` is the group's date, by which points end, whatever trading day the business has.
     Held points can be spent by nobody else and do not expire while they are held. Too few points
     is an answer. Raises Conflict (key used for another request) and Malformed (bad amount or TTL).
     """
@@ -43,6 +45,6 @@ async def hold(
         expires_at=occurred_at + timedelta(seconds=ttl_seconds),
         occurred_at=occurred_at,
         business_date=business_date,
-        today=business_date,
+        today=today,
     )
     return same_request(answer, kind=Kind.HOLD, member_id=member_id, points=points)

@@ -19,10 +19,12 @@ async def redeem(
     idempotency_key: str,
     occurred_at: datetime,
     business_date: date,
+    today: date,
     account_id: int | None = None,
 ) -> Answer:
     """Spend `points` at `business_id`, from the lots that end soonest.
 
+    `today` is the group's date, by which points end, whatever trading day the business has.
     Too few points is an answer (INSUFFICIENT_POINTS with what is available), stored under the key
     like a success. Raises Conflict when the key was used for another request, Malformed when
     `points` is not positive.
@@ -37,6 +39,6 @@ async def redeem(
         points=points,
         occurred_at=occurred_at,
         business_date=business_date,
-        today=business_date,
+        today=today,
     )
     return same_request(answer, kind=Kind.REDEEM, member_id=member_id, points=points)

@@ -22,12 +22,13 @@ async def restore(
     idempotency_key: str,
     occurred_at: datetime,
     business_date: date,
+    today: date,
 ) -> Answer:
     """Return `points` of a redemption or capture to the lots they came from.
 
-    Issuer, cost and expiry stay the lots' own; a lot that has expired meanwhile lives for
-    GRACE_DAYS more. An unknown redemption, and more than was spent, are answers. Raises Conflict
-    (key used for another request) and Malformed (`points` not positive).
+    Issuer, cost and expiry stay the lots' own; a lot whose last day lies before `today` (the
+    group's date) lives for GRACE_DAYS more. An unknown redemption, and more than was spent, are
+    answers. Raises Conflict (key used for another request) and Malformed (`points` not positive).
     """
     positive(points)
     answer = await post_restore(
@@ -39,8 +40,8 @@ async def restore(
         points=points,
         occurred_at=occurred_at,
         business_date=business_date,
-        today=business_date,
-        grace_until=business_date + timedelta(days=GRACE_DAYS),
+        today=today,
+        grace_until=today + timedelta(days=GRACE_DAYS),
     )
     return same_request(
         answer, kind=Kind.RESTORE, member_id=member_id, points=points, reference_tx=redemption_tx

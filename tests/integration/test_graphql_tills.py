@@ -5,15 +5,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from graphql_schema.context import Context
 from graphql_schema.schema import build_schema
-from hub.clock import now
+from hub.clock import business_date, now
 from hub.crypto import tokens
 from hub.crypto.tokens import Principal
 from hub.ledger.verify import verify
-from tests.integration.api_kit import DINER, FINANCE, HOTEL, SHOP, STAFF, Api, Person
+from tests.integration.api_kit import DINER, FINANCE, HOTEL, SHOP, STAFF, ZONE, Api, Person
 from tests.integration.test_graphql_card import gid
+from tests.support.ledger import give
 
 ANSWER = """__typename ... on Rejection {
     message
@@ -82,6 +84,21 @@ async def test_a_decline_is_stored_and_answers_the_same_though_points_came_since
     assert await act(api, "redeem", SHOP, member=by_id(li), points=1001) == declined
     fresh = await act(api, "redeem", SHOP, member=by_id(li), points=1001, idempotencyKey="k-2")
     assert fresh["__typename"] == "Redeemed"
+
+
+async def test_a_point_ends_with_the_groups_day_whatever_day_the_till_has(
+    api: Api, li: Person
+) -> None:
+    """A bar whose trading day is always yesterday's sells nobody yesterday's points."""
+    async with api.engine.begin() as db:
+        await db.execute(
+            text("UPDATE business SET time_zone = 'Etc/GMT+12', day_starts_at_hour = 12")
+        )
+        yesterday = business_date(now(), ZONE) - timedelta(days=1)
+        await give(db, li.member_id, 500, expires_on=yesterday)
+    for verb in ("redeem", "hold"):
+        declined = await act(api, verb, DINER, member=PHONE, points=1001, idempotencyKey=verb)
+        assert (declined["__typename"], declined["available"]) == ("InsufficientPoints", 1000)
 
 
 async def test_a_key_used_for_something_else_is_a_conflict_that_names_the_field(

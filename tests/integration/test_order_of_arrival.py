@@ -99,6 +99,7 @@ async def spend_and_settle(hub: Hub) -> None:
                 idempotency_key=f"half:{accounts}"[:200],
                 occurred_at=NOON,
                 business_date=TODAY,
+                today=TODAY,
             )
         period = await open_period(db, code="2026-10", now=now())
         await close(db, period_id=period.period_id, now=now())

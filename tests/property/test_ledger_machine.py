@@ -159,9 +159,9 @@ class Ledger(RuleBasedStateMachine):
     def redeem(self, points: int) -> object:
         asked = self.facts(HOTEL)
         free = self.free
-        answer = self.run(redeem(self.db, points=points, **asked))  # type: ignore[arg-type]
+        answer = self.run(redeem(self.db, points=points, today=self.today, **asked))  # type: ignore[arg-type]
         assert answer.available == free
-        assert self.run(redeem(self.db, points=points, **asked)).replayed  # type: ignore[arg-type]
+        assert self.run(redeem(self.db, points=points, today=self.today, **asked)).replayed  # type: ignore[arg-type]
         if points > free:
             assert answer.outcome is Outcome.INSUFFICIENT_POINTS
             return multiple()
@@ -172,7 +172,13 @@ class Ledger(RuleBasedStateMachine):
     def hold(self, points: int) -> object:
         free = self.free
         answer = self.run(
-            hold(self.db, points=points, ttl_seconds=TTL.days * 86_400, **self.facts(HOTEL))  # type: ignore[arg-type]
+            hold(
+                self.db,
+                points=points,
+                today=self.today,
+                ttl_seconds=TTL.days * 86_400,
+                **self.facts(HOTEL),
+            )  # type: ignore[arg-type]
         )
         if points > free:
             assert answer.outcome is Outcome.INSUFFICIENT_POINTS
@@ -227,6 +233,7 @@ class Ledger(RuleBasedStateMachine):
                 self.db,
                 redemption_tx=spent.tx_id,
                 points=points,
+                today=self.today,
                 **self.facts(HOTEL),  # type: ignore[arg-type]
             )
         )

@@ -114,6 +114,7 @@ class Tills:
             idempotency_key=self._key(),
             occurred_at=noon(day),
             business_date=day,
+            today=day,
         )
         assert answer.outcome is Outcome.POSTED
         return answer.tx_id
@@ -130,6 +131,7 @@ class Tills:
             idempotency_key=self._key(),
             occurred_at=noon(day),
             business_date=day,
+            today=day,
         )
         assert answer.outcome is Outcome.POSTED
         return answer.tx_id
