@@ -225,7 +225,8 @@ async def post_restore(
 
 # One statement takes the expired lots of a chunk of members, oldest first, but leaves what is held:
 # points under a hold expire once the hold has ended. The lock on the balances comes first, and in
-# a statement of its own, so that the lots are read as they are after the wait.
+# a statement of its own, so that the lots are read as they are after the wait. The header's key is
+# only a name: nothing is due twice, and that makes it safe to run again.
 _LOCK_BALANCES = text("""
 SELECT 1 FROM balance WHERE member_id = ANY(CAST(:member_ids AS bigint[])) AND unit = 1
 ORDER BY member_id FOR UPDATE
@@ -243,9 +244,10 @@ WITH due AS MATERIALIZED (
 ), taken AS MATERIALIZED (
   SELECT due.*, least(remaining, free - before)::bigint AS n FROM due WHERE free > before
 ), header AS (
-  INSERT INTO ledger_transaction (business_id, idempotency_key, member_id, kind, points,
+  INSERT INTO ledger_transaction (tx_id, business_id, idempotency_key, member_id, kind, points,
       occurred_at, business_date)
-  SELECT 0, :idempotency_key, 0, 7, sum(n), :now, :today FROM taken HAVING count(*) > 0
+  SELECT tx_id, 0, 'expire:' || tx_id, 0, 7, n, :now, :today
+  FROM (SELECT nextval('ledger_tx_id') AS tx_id, sum(n) AS n FROM taken HAVING count(*) > 0) AS s
   RETURNING tx_id
 ), lots AS (
   UPDATE lot l SET remaining = l.remaining - t.n, open = (l.remaining > t.n)
@@ -271,7 +273,6 @@ async def post_expiry(
     db: AsyncConnection,
     *,
     member_ids: Sequence[int],
-    idempotency_key: str,
     today: date,
     now: datetime,
 ) -> tuple[int, int]:
@@ -280,8 +281,8 @@ async def post_expiry(
     Returns how many lots and points went. Running it again finds nothing left to expire.
     """
     await db.execute(_LOCK_BALANCES, {"member_ids": member_ids})
-    facts = {"member_ids": member_ids, "idempotency_key": idempotency_key}
-    row = (await db.execute(_EXPIRE, {**facts, "today": today, "now": now})).one()
+    facts = {"member_ids": member_ids, "today": today, "now": now}
+    row = (await db.execute(_EXPIRE, facts)).one()
     return row.lots, row.points
 
 

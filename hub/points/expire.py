@@ -43,11 +43,5 @@ async def expire(
     member_ids = list(found)
     if not member_ids:
         return Expired(0, 0, None)
-    lots, points = await post_expiry(
-        db,
-        member_ids=member_ids,
-        idempotency_key=f"expire:{today}:{now.isoformat()}:{member_ids[0]}",
-        today=today,
-        now=now,
-    )
+    lots, points = await post_expiry(db, member_ids=member_ids, today=today, now=now)
     return Expired(lots, points, member_ids[-1])
