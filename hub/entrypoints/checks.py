@@ -188,18 +188,30 @@ async def backlog(db: AsyncConnection) -> Finding:
 
 
 async def dead_letters(db: AsyncConnection) -> Finding:
-    """Is there anything that nobody could work on?"""
+    """Is there a delivery that nobody could work on?"""
     if not await _exists(db, "delivery"):
         return _ok("no dead letters: there is no schema yet")
-    dead = await db.scalar(
-        text("""SELECT (SELECT count(*) FROM delivery WHERE state = 'dead')
-          + (SELECT count(*) FROM outbox_message WHERE dead_at IS NOT NULL)""")
-    )
+    dead = await db.scalar(text("SELECT count(*) FROM delivery WHERE state = 'dead'"))
     if dead:
         return _warning(
-            f"dead letters: {dead}", "`hub intake list` says why; then `hub intake replay`"
+            f"dead letters: {dead}",
+            "`hub intake list --state dead` says why; then `hub intake replay`",
         )
     return _ok("no dead letters")
+
+
+async def failed_work(db: AsyncConnection) -> Finding:
+    """Did work of the hub's own fail for good? It is done anew when it is next due or asked for."""
+    if not await _exists(db, "outbox_message"):
+        return _ok("no work has failed: there is no schema yet")
+    rows = await db.execute(
+        text("""SELECT DISTINCT ON (actor) actor, last_error FROM outbox_message
+          WHERE dead_at IS NOT NULL ORDER BY actor, message_id DESC""")
+    )
+    said = "; ".join(f"{row.actor}: {row.last_error}" for row in rows)
+    if said:
+        return _warning(f"work that failed ({said})", "mend it; it is done anew when next due")
+    return _ok("no work has failed")
 
 
 async def agreements(db: AsyncConnection) -> Finding:
@@ -240,5 +252,6 @@ DATABASE: tuple[Callable[[AsyncConnection], Awaitable[Finding]], ...] = (
     revision,
     backlog,
     dead_letters,
+    failed_work,
     agreements,
 )

@@ -9,7 +9,7 @@ from cronsim import CronSim
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.outbox.messages import put
+from hub.outbox.messages import forget_dead, put
 
 # How long fired slots are remembered: longer than any two schedulers' clocks are apart.
 _REMEMBERED = timedelta(days=7)
@@ -35,7 +35,8 @@ async def fire_due(
 ) -> list[str]:
     """Put a message for each job whose latest slot has not fired yet; returns their actors.
 
-    Of several schedulers one fires a slot. After an outage a job fires once, for its latest slot.
+    Of several schedulers one fires a slot. It takes the place of an earlier one that died. After an
+    outage a job fires once, for its latest slot.
     """
     fired = []
     for job in jobs:
@@ -47,6 +48,7 @@ async def fire_due(
             {"job": job.actor, "slot": due},
         )
         if first:
+            await forget_dead(db, actor=job.actor, reference=0)
             await put(db, actor=job.actor, references=[0], available_at=now)
             await db.execute(
                 text("DELETE FROM job_run WHERE job = :job AND slot < :forgotten"),

@@ -131,6 +131,16 @@ async def fail(
     return died
 
 
+async def forget_dead(db: AsyncConnection, *, actor: str, reference: int) -> None:
+    """Delete what died of this work: it is about to be asked for anew."""
+    await db.execute(
+        text("""
+          DELETE FROM outbox_message
+          WHERE actor = :actor AND reference = :reference AND dead_at IS NOT NULL"""),
+        {"actor": actor, "reference": reference},
+    )
+
+
 async def last_error(db: AsyncConnection, *, actor: str, reference: int) -> str | None:
     """Return why the newest message for this work last failed, or None when it did not."""
     error: str | None = await db.scalar(

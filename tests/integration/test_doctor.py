@@ -93,15 +93,19 @@ async def test_work_that_waits_and_work_that_failed_are_counted(
 ) -> None:
     async with engine.begin() as db:
         await db.execute(
-            text("""INSERT INTO outbox_message (actor, reference, available_at, dead_at) VALUES
-              ('some.actor', 1, statement_timestamp() - interval '2 minutes', NULL),
-              ('some.actor', 2, statement_timestamp(), NULL),
-              ('some.actor', 3, statement_timestamp(), statement_timestamp())""")
+            text("""INSERT INTO outbox_message (actor, reference, available_at, dead_at, last_error)
+              VALUES
+              ('some.actor', 1, statement_timestamp() - interval '2 minutes', NULL, NULL),
+              ('some.actor', 2, statement_timestamp(), NULL, NULL),
+              ('some.actor', 3, statement_timestamp(), statement_timestamp(), 'no price')""")
         )
     late, dead = await ailments(settings)
     assert late.verdict is Verdict.PROBLEM
     assert late.says == "messages that have waited for more than a minute: 1"
-    assert (dead.verdict, dead.says) == (Verdict.WARNING, "dead letters: 1")
+    assert (dead.verdict, dead.says) == (
+        Verdict.WARNING,
+        "work that failed (some.actor: no price)",
+    )
 
 
 async def test_businesses_without_an_agreement_are_named(

@@ -82,6 +82,18 @@ async def test_slots_are_forgotten_after_a_week(db: AsyncConnection) -> None:
     assert await db.scalar(text("SELECT count(*) FROM job_run")) == 8
 
 
+async def test_a_slot_takes_the_place_of_one_that_died(engine: AsyncEngine) -> None:
+    async with engine.begin() as db:
+        await fire_due(db, jobs=[DAILY], now=NOON, time_zone=SHANGHAI)
+        [message_id] = await db.scalars(text("SELECT message_id FROM outbox_message"))
+        await fail(db, message_id=message_id, error="it broke", now=NOON, permanent=True)
+    assert await left(engine) == [(0, 1, True)]
+    async with engine.begin() as db:
+        later = NOON + timedelta(days=1)
+        await fire_due(db, jobs=[DAILY], now=later, time_zone=SHANGHAI)
+    assert await left(engine) == [(0, 0, False)]
+
+
 async def test_two_relays_never_claim_the_same_message(engine: AsyncEngine) -> None:
     await waiting(engine, *range(200))
     claimed: list[Message] = []

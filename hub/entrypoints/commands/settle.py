@@ -13,7 +13,7 @@ from hub.clock import business_date, now
 from hub.config import load_settings
 from hub.db.engine import make_engine
 from hub.errors import Rejected, Unavailable
-from hub.outbox.messages import last_error, put
+from hub.outbox.messages import forget_dead, last_error, put
 from hub.programme.queries import businesses, programme
 from hub.settlement.actors import CLOSE
 from hub.settlement.open_period import open_period
@@ -71,6 +71,7 @@ async def _ask(engine: AsyncEngine, code: str, early: bool) -> Period:
                 "--early (what comes later lands in the next period, marked late)"
             )
         if period.state == "open":
+            await forget_dead(db, actor=CLOSE, reference=period.period_id)
             await put(db, actor=CLOSE, references=[period.period_id], available_at=now())
     return period
 
