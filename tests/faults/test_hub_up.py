@@ -1,4 +1,4 @@
-"""`hub up` itself: from nothing to serving, refused twice, killed, and back within five seconds."""
+"""`hub up` itself: from nothing to serving, refused twice, killed, and back."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,9 +70,7 @@ def test_the_hub_starts_is_sound_survives_a_kill_and_stops_cleanly(
         assert second.returncode == 1
         assert f"already running, process {first.pid}" in second.stderr
 
-    before = time.monotonic()
     with up(environment, tmp_path) as again:
-        took = time.monotonic() - before
         worker = [pid for pid in family(again.pid) if "worker" in command_line(pid)]
         os.kill(worker[-1], signal.SIGKILL)
         assert eventually(
@@ -85,7 +82,6 @@ def test_the_hub_starts_is_sound_survives_a_kill_and_stops_cleanly(
         again.send_signal(signal.SIGINT)
         assert again.wait(30) == 0
         assert not any(alive(pid) for pid in relatives)
-    assert took < 5
     assert not (Path(environment["HUB_STATE_DIR"]) / "runtime.json").exists()
     keyring = Path(environment["HUB_STATE_DIR"]) / "keyring.json"
     assert set(json.loads(keyring.read_text())) >= {"token", "blind_index", "key_encryption"}
