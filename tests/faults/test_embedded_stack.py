@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -183,14 +182,6 @@ def test_a_taken_port_is_named(state: Path) -> None:
     assert stack.returncode == 1
     assert f"127.0.0.1:{port} is not free" in told
     assert "HUB_PORT" in told
-
-
-def test_a_warm_start_serves_within_five_seconds(state: Path) -> None:
-    with serving(state):
-        pass
-    before = time.monotonic()
-    with serving(state):
-        assert time.monotonic() - before < 5
 
 
 async def test_servers_that_are_named_are_used_and_left_alone(

