@@ -11,14 +11,19 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 CHANNEL = "hub:outbox"
+PATIENCE_SECONDS = 0.2
 
 log = structlog.get_logger(__name__)
 
 
 async def wake_relay(redis: Redis) -> None:
-    """Tell the relays that a transaction with messages has committed; a dead broker is ignored."""
-    with contextlib.suppress(RedisError, OSError):
-        await redis.publish(CHANNEL, b"")
+    """Tell the relays that a transaction with messages has committed.
+
+    A dead or stuck broker is ignored: whoever sent the work is not kept waiting for a convenience.
+    """
+    with contextlib.suppress(RedisError, OSError):  # a TimeoutError is an OSError
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await redis.publish(CHANNEL, b"")
 
 
 class WakeUps:

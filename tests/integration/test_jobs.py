@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -14,6 +15,7 @@ from hub.errors import Rejected, Unavailable
 from hub.jobs.actors import describe, work_through
 from hub.jobs.runtime import Runtime
 from hub.jobs.schedule import Job, fire_due, slot
+from hub.jobs.wake import wake_relay
 from hub.ledger.verify import verify
 from hub.outbox.messages import (
     MAX_ATTEMPTS,
@@ -92,6 +94,17 @@ async def test_a_slot_takes_the_place_of_one_that_died(engine: AsyncEngine) -> N
         later = NOON + timedelta(days=1)
         await fire_due(db, jobs=[DAILY], now=later, time_zone=SHANGHAI)
     assert await left(engine) == [(0, 0, False)]
+
+
+async def test_nobody_waits_for_a_broker_that_does_not_answer() -> None:
+    async def stuck(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(stuck, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, Redis(host="127.0.0.1", port=port, socket_timeout=None) as redis:
+        await asyncio.wait_for(wake_relay(redis), 30)
 
 
 async def test_two_relays_never_claim_the_same_message(engine: AsyncEngine) -> None:
