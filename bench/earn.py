@@ -143,7 +143,9 @@ RESET = (
     "DROP TABLE IF EXISTS entry_copy",
     "CREATE TABLE entry_copy (LIKE entry INCLUDING ALL)",
     "ALTER TABLE entry DISABLE TRIGGER USER",
+    "ALTER TABLE ledger_transaction DISABLE TRIGGER USER",
     "TRUNCATE ledger_transaction, entry, lot, balance",
+    "ALTER TABLE ledger_transaction ENABLE TRIGGER USER",
     "ALTER TABLE entry ENABLE TRIGGER USER",
     "CHECKPOINT",
 )

@@ -38,6 +38,10 @@ CREATE TABLE ledger_transaction (
 CREATE INDEX ledger_transaction_reference ON ledger_transaction (member_id, reference_tx)
   WHERE reference_tx IS NOT NULL;
 
+-- A header may still learn its shortfall; it is never removed: its key answers replays for ever.
+CREATE TRIGGER ledger_transaction_kept BEFORE DELETE OR TRUNCATE ON ledger_transaction
+  FOR EACH STATEMENT EXECUTE FUNCTION forbid_change();
+
 CREATE TABLE entry (
   member_id bigint NOT NULL,
   tx_id bigint NOT NULL,

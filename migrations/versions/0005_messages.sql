@@ -76,6 +76,9 @@ CREATE INDEX business_fact_entity ON business_fact (connection_id, entity, entit
 CREATE INDEX business_fact_waiting ON business_fact (connection_id, waits_for_kind, waits_for_id)
   WHERE waits_for_kind IS NOT NULL;
 
+CREATE TRIGGER business_fact_kept BEFORE DELETE OR TRUNCATE ON business_fact
+  FOR EACH STATEMENT EXECUTE FUNCTION forbid_change();
+
 -- Other names of a fact: the payments of a sale, for refunds that know only those.
 CREATE TABLE fact_reference (
   connection_id smallint NOT NULL,

@@ -24,6 +24,14 @@ async def test_entries_are_never_changed_or_removed(db: AsyncConnection, stateme
     await _must_fail(db, statement, "append-only")
 
 
+@pytest.mark.parametrize("table", ["ledger_transaction", "business_fact"])
+@pytest.mark.parametrize("verb", ["DELETE FROM", "TRUNCATE"])
+async def test_what_answers_a_repeated_request_is_never_removed(
+    db: AsyncConnection, table: str, verb: str
+) -> None:
+    await _must_fail(db, f"{verb} {table}", "append-only")
+
+
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [('{"credit": 10}', "entry_check"), ('{"points": 0}', "entry_points_check")],
