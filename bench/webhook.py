@@ -27,10 +27,9 @@ from connectors.sandbox.delivery import Signed, sign
 from hub.clock import now
 from hub.config import Settings
 from hub.crypto.keyring import load as load_keyring
-from hub.entrypoints.commands.programme import apply_group, read_group
-from hub.entrypoints.sample import CONNECTIONS, GROUP_FILE
+from hub.entrypoints.commands.programme import apply_group
+from hub.entrypoints.sample import CONNECTIONS, connected_group
 from hub.entrypoints.stack import processes_of, running_stack
-from hub.intake.connections import ConnectionConfig
 
 POLL_SECONDS = 0.02
 AT_ONCE = 200
@@ -40,9 +39,7 @@ GOAL_P99_SECONDS = 1.0
 async def configure(settings: Settings) -> str:
     """Configure the sample group with its shop; returns the shop's signing secret."""
     offered = connections("http://127.0.0.1:9")["shopify"]
-    code, business = CONNECTIONS["shopify"]
-    shop = ConnectionConfig(code=code, business=business, connector="shopify", **offered)
-    group = read_group(GROUP_FILE).model_copy(update={"connections": (shop,)})
+    group = connected_group({"shopify": offered})
     await apply_group(settings.require_database_url(), load_keyring(settings.keyring_path), group)
     secret: str = offered["secrets"][0]
     return secret

@@ -5,6 +5,7 @@ sends webhooks to the hub, and tills redeem through GraphQL. Nothing is written 
 and loading twice changes nothing: every fact and every redemption has its key.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.config import Settings
 from hub.crypto.keyring import Keyring
-from hub.entrypoints.commands.programme import apply_group, read_group
+from hub.entrypoints.commands.programme import GroupFile, apply_group, read_group
 from hub.errors import Unavailable
 from hub.intake.connections import ConnectionConfig
 
@@ -88,17 +89,23 @@ async def mark_loaded(db: AsyncConnection) -> None:
     )
 
 
+def connected_group(offered: Mapping[str, dict[str, Any]]) -> GroupFile:
+    """Return the sample group with the connections that a sandbox offers, by connector."""
+    connections = tuple(
+        ConnectionConfig(
+            code=CONNECTIONS[name][0], business=CONNECTIONS[name][1], connector=name, **settings
+        )
+        for name, settings in offered.items()
+    )
+    return read_group(GROUP_FILE).model_copy(update={"connections": connections})
+
+
 async def configure(settings: Settings, keyring: Keyring, sandbox: Sandbox) -> dict[str, str]:
     """Configure the group and its connections; returns each connection's secret by connector."""
     offered = await sandbox.connections()
-    group = read_group(GROUP_FILE)
-    connections = tuple(
-        ConnectionConfig(code=code, business=business, connector=name, **offered[name])
-        for name, (code, business) in CONNECTIONS.items()
-    )
-    wired = group.model_copy(update={"connections": connections})
-    await apply_group(settings.require_database_url(), keyring, wired)
-    return {name: offered[name]["secrets"][0] for name in CONNECTIONS}
+    secrets = {name: offered[name]["secrets"][0] for name in CONNECTIONS}
+    await apply_group(settings.require_database_url(), keyring, connected_group(offered))
+    return secrets
 
 
 async def progress_of(engine: AsyncEngine) -> tuple[int, int]:

@@ -42,8 +42,6 @@ class Wired:
     connection_id: int
     code: str
     business_id: int
-    legal_entity_id: int
-    country: str
     connector: Connector
     plug: Connection
 
@@ -110,7 +108,7 @@ class Switchboard:
         rows = await db.execute(
             text("""
               SELECT c.connection_id, c.code, c.business_id, c.connector, c.settings, c.active,
-                b.legal_entity_id, b.country, b.currency, b.time_zone, b.day_starts_at_hour
+                b.currency, b.time_zone, b.day_starts_at_hour
               FROM connection c JOIN business b USING (business_id)""")
         )
         active: dict[str, Wired | Unavailable] = {}
@@ -144,8 +142,6 @@ def _wire(row: Any, keyring: Keyring) -> Wired:
         connection_id=row.connection_id,
         code=row.code,
         business_id=row.business_id,
-        legal_entity_id=row.legal_entity_id,
-        country=row.country,
         connector=dialect,
         plug=Connection(
             connection_id=row.code,

@@ -27,7 +27,6 @@ class Opened:
     wired: Wired
     topic: str | None
     body: bytes
-    received_at: datetime
     snapshots: dict[str, Any]
     events: list[SourceEvent] = field(default_factory=list)
     verdict: HubError | None = None
@@ -58,7 +57,7 @@ async def open_all(
     """Read, decrypt and decode pending deliveries, in the order of their arrival."""
     rows = await db.execute(
         text("""
-          SELECT delivery_id, connection_id, topic, body, snapshots, received_at FROM delivery
+          SELECT delivery_id, connection_id, topic, body, snapshots FROM delivery
           WHERE delivery_id = ANY(CAST(:ids AS bigint[])) AND state = 'pending'
           ORDER BY delivery_id"""),
         {"ids": list(delivery_ids)},
@@ -75,7 +74,6 @@ async def open_all(
             wired=wired,
             topic=row.topic,
             body=open_sealed(keyring, row.body, context=f"{BODY_CONTEXT}|{wired.code}"),
-            received_at=row.received_at,
             snapshots=snapshots,
         )
         delivery.decode()

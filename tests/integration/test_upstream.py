@@ -14,7 +14,6 @@ from hub.intake.client import Upstream
 from hub.intake.connections import Wired
 from hub.intake.deliveries import Opened
 from hub.intake.hydrate import Hydrator
-from tests.support.ledger import NOON
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -109,15 +108,11 @@ def thin(url: str, *, number: int = 1) -> Opened:
         connection_id=1,
         code="hotel",
         business_id=1,
-        legal_entity_id=1,
-        country="DE",
         connector=connector,
         plug=plug,
     )
     event = b'{"Events": [{"Discriminator": "ServiceOrderUpdated", "Value": {"Id": "r-1"}}]}'
-    made = Opened(
-        delivery_id=number, wired=wired, topic=None, body=event, received_at=NOON, snapshots={}
-    )
+    made = Opened(delivery_id=number, wired=wired, topic=None, body=event, snapshots={})
     made.decode()
     return made
 

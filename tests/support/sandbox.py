@@ -18,11 +18,11 @@ from connectors.sandbox.world import World, build
 from hub.clock import now
 from hub.connector import Inbound
 from hub.crypto.keyring import Keyring
-from hub.entrypoints.commands.programme import apply_group, read_group
-from hub.entrypoints.sample import CONNECTIONS, GROUP_FILE
+from hub.entrypoints.commands.programme import apply_group
+from hub.entrypoints.sample import CONNECTIONS, connected_group
 from hub.intake.accept import accept
 from hub.intake.actors import Intake
-from hub.intake.connections import ConnectionConfig, Switchboard
+from hub.intake.connections import Switchboard
 from hub.jobs.runtime import Runtime
 
 SEED = 7
@@ -72,15 +72,7 @@ class Hub:
         """Configure the sample group with connections to the sandbox."""
         offered = connections(sandbox_url)
         self.secrets = {name: offered[name]["secrets"][0] for name in CONNECTIONS}
-        group = read_group(GROUP_FILE).model_copy(
-            update={
-                "connections": tuple(
-                    ConnectionConfig(code=code, business=business, connector=name, **offered[name])
-                    for name, (code, business) in CONNECTIONS.items()
-                )
-            }
-        )
-        await apply_group(self.database_url, self.keyring, group)
+        await apply_group(self.database_url, self.keyring, connected_group(offered))
 
     def signed(self, delivery: Delivery, copy: int = 0) -> Signed:
         """Sign a delivery as its system would for this hub."""
