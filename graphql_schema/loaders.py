@@ -113,7 +113,7 @@ class Loaders:
 
     async def _balances(self, db: AsyncConnection, ids: list[int]) -> Mapping[int, ledger.Balance]:
         today = business_date(self._now, (await programme(db)).time_zone)
-        return await ledger.balances(db, member_ids=ids, today=today)
+        return await ledger.balances(db, member_ids=ids, today=today, now=self._now)
 
     async def _expiring(
         self, db: AsyncConnection, keys: list[tuple[date, int]]

@@ -162,6 +162,7 @@ class SpendingMutation:
                     occurred_at=context.now,
                     business_date=context.trading_day(till.business),
                     today=till.today,
+                    now=context.now,
                 )
         except _REFUSALS as no:
             return refused(no)
@@ -193,6 +194,7 @@ class SpendingMutation:
                     occurred_at=context.now,
                     business_date=context.trading_day(till.business),
                     today=till.today,
+                    now=context.now,
                 )
         except _REFUSALS as no:
             return refused(no)
@@ -251,6 +253,7 @@ class SpendingMutation:
                     idempotency_key=till.idempotency_key,
                     occurred_at=context.now,
                     business_date=context.trading_day(till.business),
+                    now=context.now,
                 )
         except _REFUSALS as no:
             return refused(no)

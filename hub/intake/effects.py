@@ -95,7 +95,7 @@ async def post(
         for name in fact.event.references
     ]
     await facts.refer(db, names)
-    undone = await _undo(db, [f for f in new if f.event.type in UNDOES], records, names)
+    undone = await _undo(db, [f for f in new if f.event.type in UNDOES], records, names, now)
     return {r.member_id for r in (*records, *undone) if r.tx_id is not None and r.member_id}
 
 
@@ -201,6 +201,7 @@ async def _undo(
     undoing: Sequence[Fact],
     earned: Sequence[PostedFact],
     names: Sequence[tuple[SourceKey, FactKey]],
+    now: datetime,
 ) -> list[PostedFact]:
     """Undo what refunds and voids refund; those whose sale has not come yet wait for it.
 
@@ -223,7 +224,7 @@ async def _undo(
             waits_for = FactKey(key.kind, key.id)
             records.append(fact.posted(waits_for=waits_for, undo=undo.pack()))
         else:
-            records.append(await _clawback(db, fact.posted(), original, undo))
+            records.append(await _clawback(db, fact.posted(), original, undo, now))
     arrived = {record.key: record for record in earned if record.type in EARNS}
     aliases = {
         name: arrived[SourceKey(name.connection_id, *fact)]
@@ -235,7 +236,7 @@ async def _undo(
         if waiting.waits_for is not None and waiting.undo is not None:
             original = known[SourceKey(waiting.key.connection_id, *waiting.waits_for)]
             undo = _Undo.unpack(waiting.undo)
-            records.append(await _clawback(db, waiting, original, undo))
+            records.append(await _clawback(db, waiting, original, undo, now))
     await facts.record(db, records)
     return records
 
@@ -255,7 +256,7 @@ def _refunded(event: CanonicalEvent) -> Refunded | None:
 
 
 async def _clawback(
-    db: AsyncConnection, fact: PostedFact, original: PostedFact | None, undo: _Undo
+    db: AsyncConnection, fact: PostedFact, original: PostedFact | None, undo: _Undo, now: datetime
 ) -> PostedFact:
     """Take back what the original earned; one that earned nothing leaves nothing to take."""
     if (
@@ -275,6 +276,7 @@ async def _clawback(
         idempotency_key=_idempotency_key(fact.key),
         occurred_at=undo.occurred_at,
         business_date=undo.business_date,
+        now=now,
     )
     return replace(
         fact,

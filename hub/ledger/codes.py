@@ -15,6 +15,15 @@ class Kind(IntEnum):
     EXPIRE = 7
     RESTORE = 8
     LAPSE = 9
+    TRANSFER = 10
+    CONTRIBUTE = 11
+    LEAVE = 12
+    ADJUST = 13
+    EXTEND = 14
+    REINSTATE = 15
+    SETTLE = 16
+    OPENING = 17
+    RECOVER = 18
 
 
 class Outcome(IntEnum):
@@ -27,20 +36,45 @@ class Outcome(IntEnum):
     HOLD_EXCEEDED = 4
     REDEMPTION_UNKNOWN = 5
     REDEMPTION_EXCEEDED = 6
+    LIMIT_EXCEEDED = 7
+    LOT_UNKNOWN = 8
+    LOT_EXCEEDED = 9
+    NOT_LATER = 10
+    RECEIVABLE_UNKNOWN = 11
+    RECEIVABLE_EXCEEDED = 12
 
 
 class Side(IntEnum):
-    """The two sides of an entry. A member's balance is its credits less its debits."""
+    """The two sides of an entry. A member's balance is its credits less its debits.
+
+    MOVED nets to zero in every transaction: what leaves one member comes to another.
+    """
 
     MEMBER = 1
     ISSUED = 10
     ACCEPTED = 20
     EXPIRED = 30
     CLAWED_BACK = 40
+    MOVED = 50
+    ADJUSTED = 60
+    OPENING = 70
+    RECEIVABLE = 80
+    RECOVERED = 90
+
+
+class ShortfallMode(IntEnum):
+    """What becomes of points that a clawback could not take from lots."""
+
+    FORGIVEN = 0
+    OWED = 1
+    RECEIVABLE = 2
 
 
 class Unit(IntEnum):
-    """What is counted. Qualifying points move a member up the tiers and are never spent."""
+    """The units every group has. Qualifying points move a member up and are never spent.
+
+    A group may have more spendable units; their numbers are in the programme.
+    """
 
     SPENDABLE = 1
     QUALIFYING = 2

@@ -13,10 +13,14 @@ from hub.ledger.codes import Kind, Side, Unit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """What a member has. `available` is `posted` less what is held or past its last day."""
+    """What a member has of a unit. `available` is `posted` less what is held, not active yet or
+    past its last day. What is `owed` lies below zero and is in `posted` already.
+    """
 
     posted: int
     held: int
+    pending: int
+    owed: int
     available: int
     qualifying: int
 
@@ -25,7 +29,8 @@ class Balance:
 class Entry:
     """One movement of points, seen from the member: `points` is negative when they left.
 
-    `kind` is EARN, REDEEM (a capture too), CLAWBACK, EXPIRE or RESTORE: what its sides say.
+    `kind` is what its sides say: EARN, REDEEM (a capture too), CLAWBACK, EXPIRE, RESTORE, REINSTATE,
+    ADJUST, OPENING, or TRANSFER (whatever moves between members, pools and what is owed).
     """
 
     member_id: int
@@ -81,25 +86,31 @@ class Hold:
 
 _BALANCES = text("""
 SELECT m.member_id, coalesce(s.posted, 0) AS posted, coalesce(s.held, 0) AS held,
-  coalesce(ledger_available(m.member_id, :today), 0) AS available,
+  coalesce(s.pending, 0) AS pending, coalesce(s.owed, 0) AS owed,
+  coalesce(ledger_available(m.member_id, CAST(:unit AS smallint), :today, :now), 0) AS available,
   coalesce(q.posted, 0) AS qualifying
 FROM unnest(CAST(:member_ids AS bigint[])) AS m (member_id)
-LEFT JOIN balance s ON s.member_id = m.member_id AND s.unit = 1
+LEFT JOIN balance s ON s.member_id = m.member_id AND s.unit = CAST(:unit AS smallint)
 LEFT JOIN balance q ON q.member_id = m.member_id AND q.unit = 2
 """)
 
 
 async def balances(
-    db: AsyncConnection, *, member_ids: Sequence[int], today: date
+    db: AsyncConnection,
+    *,
+    member_ids: Sequence[int],
+    today: date,
+    now: datetime,
+    unit: int = Unit.SPENDABLE,
 ) -> dict[int, Balance]:
     """Return each member's balance; of whoever never moved a point, a balance of zeros."""
-    rows = await db.execute(_BALANCES, {"member_ids": list(member_ids), "today": today})
-    return {
-        row.member_id: Balance(
-            posted=row.posted, held=row.held, available=row.available, qualifying=row.qualifying
-        )
-        for row in rows
-    }
+    facts = {"member_ids": list(member_ids), "unit": unit, "today": today, "now": now}
+    found = {}
+    for row in await db.execute(_BALANCES, facts):
+        values = row._asdict()
+        member_id = values.pop("member_id")
+        found[member_id] = Balance(**values)
+    return found
 
 
 async def expiring(
@@ -118,14 +129,20 @@ async def expiring(
 
 
 # (debit, credit) of each kind of entry; the header is not asked, it has no key by transaction.
-_SIDES = {
-    Kind.EARN: (Side.ISSUED, Side.MEMBER),
-    Kind.REDEEM: (Side.MEMBER, Side.ACCEPTED),
-    Kind.CLAWBACK: (Side.MEMBER, Side.CLAWED_BACK),
-    Kind.EXPIRE: (Side.MEMBER, Side.EXPIRED),
-    Kind.RESTORE: (Side.ACCEPTED, Side.MEMBER),
+_KINDS = {
+    (Side.ISSUED, Side.MEMBER): Kind.EARN,
+    (Side.MEMBER, Side.ACCEPTED): Kind.REDEEM,
+    (Side.MEMBER, Side.CLAWED_BACK): Kind.CLAWBACK,
+    (Side.MEMBER, Side.RECEIVABLE): Kind.CLAWBACK,
+    (Side.MEMBER, Side.EXPIRED): Kind.EXPIRE,
+    (Side.ACCEPTED, Side.MEMBER): Kind.RESTORE,
+    (Side.EXPIRED, Side.MEMBER): Kind.REINSTATE,
+    (Side.MEMBER, Side.MOVED): Kind.TRANSFER,
+    (Side.MOVED, Side.MEMBER): Kind.TRANSFER,
+    (Side.MEMBER, Side.ADJUSTED): Kind.ADJUST,
+    (Side.ADJUSTED, Side.MEMBER): Kind.ADJUST,
+    (Side.OPENING, Side.MEMBER): Kind.OPENING,
 }
-_KINDS = {sides: kind for kind, sides in _SIDES.items()}
 _ENTRY = """member_id, tx_id, seq, lot_id, account_id, points, issuer_id, business_id,
   business_date, occurred_at, posted_at, debit, credit, unit"""
 
@@ -146,7 +163,7 @@ async def entries(
     in the order asked for. Kinds that move nothing (a hold, a void) have no entries.
     """
     after, before = (">", "<") if oldest_first else ("<", ">")
-    conditions = ["e.member_id = m.member_id"]
+    conditions = ["e.member_id = m.member_id", "1 IN (debit, credit)"]
     facts: dict[str, Any] = {"member_ids": list(member_ids), "limit": limit}
     if beyond is not None:
         conditions.append(f"(tx_id, seq) {after} (:beyond_tx, :beyond_seq)")
@@ -158,8 +175,10 @@ async def entries(
         conditions.append("business_id = :business_id")
         facts["business_id"] = only.business_id
     if only.kind is not None:
-        conditions.append("debit = :debit AND credit = :credit")
-        facts["debit"], facts["credit"] = (int(side) for side in _SIDES.get(only.kind, (0, 0)))
+        conditions.append("""(debit, credit) IN (
+          SELECT * FROM unnest(CAST(:debits AS smallint[]), CAST(:credits AS smallint[])))""")
+        sides = [sides for sides, kind in _KINDS.items() if kind is only.kind]
+        facts["debits"], facts["credits"] = _columns(sides, 2)
     order = "tx_id, seq" if oldest_first else "tx_id DESC, seq DESC"
     rows = await db.execute(
         text(f"""

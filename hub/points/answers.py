@@ -12,18 +12,27 @@ def same_request(
     member_id: int,
     points: int | None,
     reference_tx: int | None = None,
+    counterpart_id: int | None = None,
+    unit: int | None = None,
 ) -> Answer:
     """Return `answer` unless its key was first used for something else.
 
     Raises Conflict naming the field that differs. `points=None` asked for whatever was left, which
-    any stored amount answers.
+    any stored amount answers; `unit=None` for the unit of what it refers to.
     """
     if not answer.replayed:
         return answer
-    asked = {"kind": kind, "member_id": member_id, "points": points, "reference_tx": reference_tx}
+    asked = {
+        "kind": kind,
+        "member_id": member_id,
+        "counterpart_id": counterpart_id,
+        "unit": unit,
+        "points": points,
+        "reference_tx": reference_tx,
+    }
     for field, value in asked.items():
         stored = getattr(answer, field)
-        if stored != value and not (field == "points" and value is None):
+        if stored != value and not (field in {"points", "unit"} and value is None):
             shown = stored.name.lower() if isinstance(stored, Kind) else stored
             raise Conflict(
                 f"this idempotency key was used before for another request (its {field}: {shown}): "

@@ -1,12 +1,49 @@
 """What every verb asks of its input."""
 
+from datetime import datetime, timedelta
+
 from hub.errors import Malformed
 
 # A till that asks for more has a bug; a bigint would still hold a million times as much.
 MOST_POINTS = 10**12
+LONGEST_KEY = 200
+LONGEST_REASON = 500
+FIRST_YEAR = 2000
+FASTEST_CLOCK = timedelta(hours=24)
 
 
 def positive(points: int, *, field: str = "points") -> None:
     """Raise Malformed unless `points` is a sensible positive count."""
-    if not 0 < points <= MOST_POINTS:
-        raise Malformed(f"{field} must be from 1 to {MOST_POINTS}", field=field)
+    if type(points) is not int or not 0 < points <= MOST_POINTS:
+        raise Malformed(f"{field} must be a whole number from 1 to {MOST_POINTS}", field=field)
+
+
+def key(idempotency_key: str) -> None:
+    """Raise Malformed unless the key can be stored and compared."""
+    if not 1 <= len(idempotency_key) <= LONGEST_KEY or not idempotency_key.isprintable():
+        raise Malformed(
+            f"an idempotency key has 1 to {LONGEST_KEY} printable characters",
+            field="idempotency_key",
+        )
+
+
+def timely(occurred_at: datetime, now: datetime) -> None:
+    """Raise Malformed for an instant that no till means: without offset, ancient, or to come.
+
+    A till's clock may be ahead of ours by FASTEST_CLOCK.
+    """
+    if occurred_at.utcoffset() is None:
+        raise Malformed("an instant needs a UTC offset", field="occurred_at")
+    if occurred_at.year < FIRST_YEAR:
+        raise Malformed(f"nothing is posted from before {FIRST_YEAR}", field="occurred_at")
+    if occurred_at > now + FASTEST_CLOCK:
+        raise Malformed(
+            f"{occurred_at.isoformat()} lies ahead: what has not happened yet is not posted",
+            field="occurred_at",
+        )
+
+
+def reasoned(reason: str) -> None:
+    """Raise Malformed unless `reason` says something that can be kept."""
+    if not 1 <= len(reason.strip()) <= LONGEST_REASON:
+        raise Malformed(f"a reason has 1 to {LONGEST_REASON} characters", field="reason")

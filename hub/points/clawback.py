@@ -8,9 +8,10 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import NotFound
-from hub.ledger.codes import Kind
+from hub.ledger.codes import Kind, ShortfallMode
 from hub.ledger.post import Answer, post_clawback
 from hub.points.answers import same_request
+from hub.points.checks import key, timely
 from hub.points.undo import Refunded, undone
 from hub.programme.earning import EarnedLine
 
@@ -33,14 +34,19 @@ async def clawback(
     idempotency_key: str,
     occurred_at: datetime,
     business_date: date,
+    now: datetime,
+    mode: ShortfallMode = ShortfallMode.FORGIVEN,
+    limit_points: int = 0,
 ) -> Answer:
     """Undo the refunded part of an earn: from its own lot, then from others of the same issuer.
 
     `refund=None` undoes all of it (a voided sale). What has been spent meanwhile is the answer's
-    `shortfall`. All refunds of a sale together take back what they undo together, whatever their
+    `shortfall`, and `mode` says what becomes of that. All refunds of a sale together take back what they undo together, whatever their
     order, never more than it earned and exactly that once all of it is refunded. Raises NotFound
     when `earn_tx` is no earn of the member, Conflict when the key was used for another request.
     """
+    key(idempotency_key)
+    timely(occurred_at, now)
     sale = await _sale(db, member_id, earn_tx)
     this = refund or Refunded(
         nets={}, unallocated_minor=sale.total_minor, amount_minor=sale.total_minor
@@ -67,6 +73,10 @@ async def clawback(
         qualifying=qualifying,
         occurred_at=occurred_at,
         business_date=business_date,
+        now=now,
+        unit=sale.unit,
+        mode=mode,
+        limit=limit_points,
     )
     if not answer.replayed:
         await db.execute(
@@ -94,7 +104,10 @@ async def _sale(db: AsyncConnection, member_id: int, earn_tx: int) -> Row[Any]:
         {"m": member_id},
     )
     found = await db.execute(
-        text("SELECT total_minor, lines FROM earn_basis WHERE member_id = :m AND tx_id = :t"),
+        text("""
+          SELECT b.total_minor, b.lines, coalesce(l.unit, 1) AS unit
+          FROM earn_basis b LEFT JOIN lot l ON l.member_id = b.member_id AND l.lot_id = b.tx_id
+          WHERE b.member_id = :m AND b.tx_id = :t"""),
         {"m": member_id, "t": earn_tx},
     )
     row = found.first()

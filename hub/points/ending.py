@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.ledger.codes import Kind
 from hub.ledger.post import Answer, post_end_of_hold
 from hub.points.answers import same_request
-from hub.points.checks import positive
+from hub.points.checks import key, positive, timely
 
 
 async def end_hold(
@@ -29,6 +29,8 @@ async def end_hold(
     """
     if points is not None:
         positive(points)
+    key(idempotency_key)
+    timely(occurred_at, now)
     answer = await post_end_of_hold(
         db,
         kind=kind,

@@ -43,5 +43,5 @@ async def expire(
     member_ids = list(found)
     if not member_ids:
         return Expired(0, 0, None)
-    lots, points = await post_expiry(db, member_ids=member_ids, today=today, now=now)
-    return Expired(lots, points, member_ids[-1])
+    swept = await post_expiry(db, member_ids=member_ids, today=today, now=now)
+    return Expired(swept.lots, swept.points, member_ids[-1])

@@ -5,10 +5,10 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Malformed
-from hub.ledger.codes import Kind
+from hub.ledger.codes import Kind, Unit
 from hub.ledger.post import Answer, post_hold
 from hub.points.answers import same_request
-from hub.points.checks import positive
+from hub.points.checks import key, positive, timely
 
 LONGEST_TTL_SECONDS = 7 * 24 * 3600
 
@@ -24,7 +24,9 @@ async def hold(
     occurred_at: datetime,
     business_date: date,
     today: date,
+    now: datetime,
     account_id: int | None = None,
+    unit: int = Unit.SPENDABLE,
 ) -> Answer:
     """Set `points` aside for `ttl_seconds`; the answer's `tx_id` is the hold's id.
 
@@ -33,6 +35,8 @@ async def hold(
     is an answer. Raises Conflict (key used for another request) and Malformed (bad amount or TTL).
     """
     positive(points)
+    key(idempotency_key)
+    timely(occurred_at, now)
     if not 0 < ttl_seconds <= LONGEST_TTL_SECONDS:
         raise Malformed(f"ttl_seconds must be from 1 to {LONGEST_TTL_SECONDS}", field="ttl_seconds")
     answer = await post_hold(
@@ -46,5 +50,7 @@ async def hold(
         occurred_at=occurred_at,
         business_date=business_date,
         today=today,
+        now=now,
+        unit=unit,
     )
-    return same_request(answer, kind=Kind.HOLD, member_id=member_id, points=points)
+    return same_request(answer, kind=Kind.HOLD, member_id=member_id, points=points, unit=unit)

@@ -4,10 +4,10 @@ from datetime import date, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.ledger.codes import Kind
+from hub.ledger.codes import Kind, Unit
 from hub.ledger.post import Answer, post_redeem
 from hub.points.answers import same_request
-from hub.points.checks import positive
+from hub.points.checks import key, positive, timely
 
 
 async def redeem(
@@ -20,16 +20,20 @@ async def redeem(
     occurred_at: datetime,
     business_date: date,
     today: date,
+    now: datetime,
     account_id: int | None = None,
+    unit: int = Unit.SPENDABLE,
 ) -> Answer:
     """Spend `points` at `business_id`, from the lots that end soonest.
 
     `today` is the group's date, by which points end, whatever trading day the business has.
     Too few points is an answer (INSUFFICIENT_POINTS with what is available), stored under the key
-    like a success. Raises Conflict when the key was used for another request, Malformed when
-    `points` is not positive.
+    like a success. Raises Conflict when the key was used for another request, Malformed for points,
+    a key or an instant that no till means.
     """
     positive(points)
+    key(idempotency_key)
+    timely(occurred_at, now)
     answer = await post_redeem(
         db,
         business_id=business_id,
@@ -40,5 +44,7 @@ async def redeem(
         occurred_at=occurred_at,
         business_date=business_date,
         today=today,
+        now=now,
+        unit=unit,
     )
-    return same_request(answer, kind=Kind.REDEEM, member_id=member_id, points=points)
+    return same_request(answer, kind=Kind.REDEEM, member_id=member_id, points=points, unit=unit)

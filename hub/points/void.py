@@ -18,6 +18,7 @@ async def void(
     idempotency_key: str,
     occurred_at: datetime,
     business_date: date,
+    now: datetime,
     points: int | None = None,
 ) -> Answer:
     """Release `points` of a hold (None: all that is left of it).
@@ -34,6 +35,6 @@ async def void(
         idempotency_key=idempotency_key,
         occurred_at=occurred_at,
         business_date=business_date,
-        now=occurred_at,
+        now=now,
         points=points,
     )

@@ -19,6 +19,7 @@ WHERE: dict[str, Any] = {
     "member_id": 7,
     "occurred_at": NOON,
     "business_date": TODAY,
+    "now": NOON,
 }
 
 
@@ -34,7 +35,7 @@ async def test_a_hold_is_captured_though_a_refund_took_its_lot(db: AsyncConnecti
     )
     assert clawed.shortfall == 0
     assert (await expire(db, today=TODAY, now=NOON)).points == 30
-    captured = await capture(db, **WHERE, hold_id=held.tx_id, now=NOON, idempotency_key="x")
+    captured = await capture(db, **WHERE, hold_id=held.tx_id, idempotency_key="x")
     assert (captured.outcome, captured.points) == (Outcome.POSTED, 60)
     assert await verify(db) == []
 

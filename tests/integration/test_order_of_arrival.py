@@ -100,6 +100,7 @@ async def spend_and_settle(hub: Hub) -> None:
                 occurred_at=NOON,
                 business_date=TODAY,
                 today=TODAY,
+                now=now(),
             )
         period = await open_period(db, code="2026-10", now=now())
         await close(db, period_id=period.period_id, now=now())

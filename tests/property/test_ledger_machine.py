@@ -111,6 +111,7 @@ class Ledger(RuleBasedStateMachine):
             "idempotency_key": f"key-{self.keys}",
             "occurred_at": self.now,
             "business_date": self.today,
+            "now": self.now,
         }
 
     @property
@@ -194,7 +195,6 @@ class Ledger(RuleBasedStateMachine):
                 self.db,
                 hold_id=held.hold_id,
                 points=points,
-                now=self.now,
                 **self.facts(HOTEL),  # type: ignore[arg-type]
             )
         )
@@ -264,14 +264,19 @@ class Ledger(RuleBasedStateMachine):
 
     @rule()
     def expire(self) -> None:
-        due = [lot for lot in self.lots if lot.expires_on < self.today and lot.remaining]
-        budget = sum(lot.remaining for lot in self.lots) - self.held
+        spared = dict.fromkeys((lot.lot_id for lot in self.lots), 0)
+        for held in sorted(self.open_holds, key=lambda h: (h.placed_on, h.hold_id)):
+            wanted = held.left
+            turns = [(lot.expires_on < held.placed_on, lot.turn(), lot) for lot in self.lots]
+            for _, _, lot in sorted(turns, key=lambda turn: turn[:2]):
+                part = min(wanted, lot.remaining - spared[lot.lot_id])
+                spared[lot.lot_id] += part
+                wanted -= part
         expected = 0
-        for lot in sorted(due, key=ModelLot.turn):
-            part = min(lot.remaining, budget)
-            lot.remaining -= part
-            budget -= part
-            expected += part
+        for lot in self.lots:
+            if lot.expires_on < self.today:
+                expected += lot.remaining - spared[lot.lot_id]
+                lot.remaining = spared[lot.lot_id]
         ended = self.run(expire(self.db, today=self.today, now=self.now))
         assert ended.points == expected
 

@@ -107,4 +107,5 @@ async def refund(
         qualifying=points,
         occurred_at=at,
         business_date=at.date(),
+        now=at,
     )

@@ -115,6 +115,7 @@ class Tills:
             occurred_at=noon(day),
             business_date=day,
             today=day,
+            now=noon(day),
         )
         assert answer.outcome is Outcome.POSTED
         return answer.tx_id
@@ -132,6 +133,7 @@ class Tills:
             occurred_at=noon(day),
             business_date=day,
             today=day,
+            now=noon(day),
         )
         assert answer.outcome is Outcome.POSTED
         return answer.tx_id
@@ -150,5 +152,6 @@ class Tills:
             qualifying=0,
             occurred_at=noon(day),
             business_date=day,
+            now=noon(day),
         )
         assert (answer.outcome, answer.shortfall) == (Outcome.POSTED, 0)

@@ -1,0 +1,34 @@
+"""The posting gate: the only place that changes a balance.
+
+Each function is one statement to the database and posts all of it or nothing. Idempotency is the
+header's primary key, `(business_id, idempotency_key)`: a request that was posted before posts
+nothing and is answered from the stored header.
+"""
+
+from hub.ledger.post.answer import Answer
+from hub.ledger.post.earn import EarnRequest, post_earns
+from hub.ledger.post.expire import Swept, post_activation, post_expiry
+from hub.ledger.post.mend import post_adjustment, post_extension, post_recovery, post_reinstatement
+from hub.ledger.post.move import post_move
+from hub.ledger.post.spend import RedeemRequest, post_end_of_hold, post_hold, post_redeem
+from hub.ledger.post.undo import post_clawback, post_restore
+
+__all__ = [
+    "Answer",
+    "EarnRequest",
+    "RedeemRequest",
+    "Swept",
+    "post_activation",
+    "post_adjustment",
+    "post_clawback",
+    "post_earns",
+    "post_end_of_hold",
+    "post_expiry",
+    "post_extension",
+    "post_hold",
+    "post_move",
+    "post_recovery",
+    "post_redeem",
+    "post_reinstatement",
+    "post_restore",
+]

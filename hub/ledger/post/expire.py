@@ -1,0 +1,56 @@
+"""Posting what time does: points end, and points become active."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.ledger.codes import Unit
+
+_EXPIRE = text("""
+SELECT lots, points FROM ledger_expire(CAST(:member_ids AS bigint[]), CAST(:unit AS smallint),
+  :today, :now)
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many lots and points a sweep ended."""
+
+    lots: int
+    points: int
+
+
+async def post_expiry(
+    db: AsyncConnection,
+    *,
+    member_ids: Sequence[int],
+    today: date,
+    now: datetime,
+    unit: int = Unit.SPENDABLE,
+) -> Swept:
+    """Expire the given members' lots that were last valid before `today`, or ended by idleness.
+
+    What is held stays until the hold has ended. Running it again finds nothing left to expire.
+    """
+    facts = {"member_ids": member_ids, "unit": unit, "today": today, "now": now}
+    row = (await db.execute(_EXPIRE, facts)).one()
+    return Swept(row.lots, row.points)
+
+
+async def post_activation(
+    db: AsyncConnection,
+    *,
+    member_ids: Sequence[int],
+    now: datetime,
+    unit: int = Unit.SPENDABLE,
+) -> None:
+    """Make the given members' pending points active whose time has come by `now`."""
+    await db.execute(
+        text(
+            "SELECT ledger_lock_all(CAST(:member_ids AS bigint[]), CAST(:unit AS smallint), :now)"
+        ),
+        {"member_ids": member_ids, "unit": unit, "now": now},
+    )
