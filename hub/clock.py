@@ -3,7 +3,7 @@
 Verbs take time as an argument; only the edges (HTTP handlers, actors, the command line) ask here.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 
@@ -21,3 +21,12 @@ def business_date(instant: datetime, tz: str, *, day_starts_at_hour: int = 0) ->
     """
     local = instant.astimezone(ZoneInfo(tz)).replace(tzinfo=None)
     return (local - timedelta(hours=day_starts_at_hour)).date()
+
+
+def day_starts_at(day: date, tz: str, *, day_starts_at_hour: int = 0) -> datetime:
+    """Return the first instant of the outlet's trading day `day`, in UTC.
+
+    Where summer time skips the hour at which the day begins, it begins as the clock goes forward.
+    """
+    opens = datetime.combine(day, time(day_starts_at_hour), ZoneInfo(tz))
+    return opens.astimezone(UTC)

@@ -9,8 +9,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Conflict, Malformed, NotFound
-from hub.programme.apply import CODE, CURRENCY
 from hub.programme.queries import business_by_code
+from hub.programme.versions import CODE, CURRENCY
 
 
 class _Config(BaseModel):
@@ -56,13 +56,15 @@ async def configure(
 
     Raises Conflict, naming the field, when terms that exist would have to be edited (give the new
     ones their own `effective_from`), Malformed when a higher rank asks for no more than a lower
-    one, NotFound for a tier or business that is not configured.
+    one, NotFound for a tier or business that is not configured, be it a benefit that names it or
+    an expiry policy that exempts it.
     """
     _check_ladder(tiers)
     for tier in tiers:
         tier_id = await _identity(db, "tier", tier.code, {"rank": tier.rank})
         terms = tier.model_dump(include={"effective_from", "name", "name_zh", "threshold"})
         await _terms(db, "tier", tier_id, terms)
+    await _check_exemptions(db)
     for benefit in benefits:
         benefit_id = await _identity(db, "benefit", benefit.code, {"kind": benefit.kind})
         terms = benefit.model_dump(exclude={"code", "kind", "tier", "funder", "offered_at"})
@@ -86,6 +88,17 @@ def _check_ladder(tiers: Sequence[TierConfig]) -> None:
                 f"{lower.threshold} points, not {higher.threshold}",
                 field="threshold",
             )
+
+
+async def _check_exemptions(db: AsyncConnection) -> None:
+    """Policies are applied before the ladder: a misspelt tier would exempt nobody, unnoticed."""
+    unknown: str | None = await db.scalar(
+        text("""
+          SELECT code FROM expiry_policy, unnest(exempt_tiers) AS code
+          WHERE code NOT IN (SELECT code FROM tier) ORDER BY code LIMIT 1""")
+    )
+    if unknown is not None:
+        raise NotFound(f"there is no tier {unknown!r} to exempt from expiry", field="exempt_tiers")
 
 
 async def _tier_id(db: AsyncConnection, code: str) -> int:

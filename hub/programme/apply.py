@@ -8,11 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.errors import Conflict
+from hub.programme.apply_policies import apply_policies
+from hub.programme.policy_config import PoliciesConfig
 from hub.programme.queries import business_by_code
-
-CODE = r"^[a-z][a-z0-9-]{0,62}$"
-CURRENCY = r"^[A-Z]{3}$"
+from hub.programme.versions import CODE, CURRENCY, add_version
 
 
 class _Config(BaseModel):
@@ -55,14 +54,6 @@ class EarningRuleConfig(_Config):
     ]  # fmt: skip
 
 
-class ExpiryPolicyConfig(_Config):
-    """A version of the group's expiry policy."""
-
-    effective_from: datetime
-    months: int | None = Field(default=None, gt=0)
-    round_up_to: Literal["day", "month", "quarter", "year"] = "month"
-
-
 class AgreementConfig(_Config):
     """A version of an agreement; without a rate the lot's own cost rate is paid."""
 
@@ -73,14 +64,13 @@ class AgreementConfig(_Config):
     currency: str = Field(pattern=CURRENCY)
 
 
-class ProgrammeConfig(_Config):
+class ProgrammeConfig(PoliciesConfig):
     """Everything that hub.programme keeps about a group."""
 
     group: GroupConfig
     businesses: list[BusinessConfig]
-    earning_rules: list[EarningRuleConfig] = []
-    expiry_policies: list[ExpiryPolicyConfig] = []
-    agreements: list[AgreementConfig] = []
+    earning_rules: tuple[EarningRuleConfig, ...] = ()
+    agreements: tuple[AgreementConfig, ...] = ()
 
 
 async def apply(db: AsyncConnection, *, config: ProgrammeConfig) -> None:
@@ -99,18 +89,14 @@ async def apply(db: AsyncConnection, *, config: ProgrammeConfig) -> None:
     for business in config.businesses:
         await _apply_business(db, business)
     ids = {b.code: (await business_by_code(db, b.code)).business_id for b in config.businesses}
+    await apply_policies(db, config=config, business_ids=ids)
     for rule in config.earning_rules:
         facts = rule.model_dump(exclude={"business"})
-        await _add_version(
+        await add_version(
             db,
             "earning_rule",
             {"business_id": ids[rule.business], "effective_from": facts.pop("effective_from")},
             facts,
-        )
-    for policy in config.expiry_policies:
-        facts = policy.model_dump()
-        await _add_version(
-            db, "expiry_policy", {"effective_from": facts.pop("effective_from")}, facts
         )
     for agreement in config.agreements:
         key = {
@@ -119,7 +105,7 @@ async def apply(db: AsyncConnection, *, config: ProgrammeConfig) -> None:
             "effective_from": agreement.effective_from,
         }
         facts = agreement.model_dump(include={"rate_per_point", "currency"})
-        await _add_version(db, "agreement", key, facts)
+        await add_version(db, "agreement", key, facts)
 
 
 async def _apply_business(db: AsyncConnection, business: BusinessConfig) -> None:
@@ -136,27 +122,3 @@ async def _apply_business(db: AsyncConnection, business: BusinessConfig) -> None
             day_starts_at_hour = excluded.day_starts_at_hour"""),
         business.model_dump(),
     )
-
-
-async def _add_version(
-    db: AsyncConnection, table: str, key: dict[str, object], facts: dict[str, object]
-) -> None:
-    """Insert a dated row; when its key is taken, it must say the same."""
-    row = {**key, **facts}
-    names = ", ".join(row)
-    marks = ", ".join(f":{name}" for name in row)
-    await db.execute(
-        text(f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"),  # noqa: S608
-        row,
-    )
-    where = " AND ".join(f"{name} = :{name}" for name in key)
-    stored = (
-        await db.execute(text(f"SELECT {', '.join(facts)} FROM {table} WHERE {where}"), key)  # noqa: S608
-    ).one()
-    for name, value in facts.items():
-        if getattr(stored, name) != value:
-            raise Conflict(
-                f"{table} of {key['effective_from']} is in force and cannot be edited: "
-                "give the new version its own effective_from",
-                field=name,
-            )

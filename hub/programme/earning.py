@@ -7,7 +7,7 @@ lines by largest remainder, so that whatever is refunded later takes back exactl
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 
 from hub.units import exponent, share_by_largest_remainder
@@ -103,33 +103,3 @@ def appraise(
 
 def _floor(base_minor: int, per_unit: Decimal, places: int) -> int:
     return int((base_minor * per_unit).scaleb(-places).to_integral_value(ROUND_FLOOR))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpiryPolicy:
-    """How long a point lives: `months` after earning (None: for ever), to the end of a period."""
-
-    effective_from: datetime
-    months: int | None
-    round_up_to: str
-
-    def expires_on(self, earned_on: date) -> date | None:
-        """Return the last day on which a point earned on `earned_on` is valid; None: no end."""
-        if self.months is None:
-            return None
-        month = earned_on.year * 12 + earned_on.month - 1 + self.months
-        match self.round_up_to:
-            case "day":
-                last = _month_end(month)
-                return last.replace(day=min(earned_on.day, last.day))
-            case "quarter":
-                month += 2 - month % 3
-            case "year":
-                month += 11 - month % 12
-        return _month_end(month)
-
-
-def _month_end(month: int) -> date:
-    """Return the last day of a month counted from year 0."""
-    following = date((month + 1) // 12, (month + 1) % 12 + 1, 1)
-    return date.fromordinal(following.toordinal() - 1)

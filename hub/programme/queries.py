@@ -8,7 +8,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import NotFound, Rejected
-from hub.programme.earning import EarningRule, ExpiryPolicy
+from hub.programme.earning import EarningRule
+from hub.programme.policies import SPENDABLE, ExpiryPolicy
+from hub.programme.policy_queries import Policies, policies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +66,10 @@ async def business_by_code(db: AsyncConnection, code: str) -> Business:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """All earning rules and expiry policies, newest first, to pick from by date."""
+    """All earning rules, newest first, and all policies, to pick from by date."""
 
     rules: dict[int, list[EarningRule]]
-    policies: list[ExpiryPolicy]
+    policies: Policies
 
     def rule(self, business_id: int, at: datetime) -> EarningRule:
         """Return the rule version in force at `at`; raises Rejected when there was none."""
@@ -82,18 +84,12 @@ class Terms:
         )
 
     def policy(self, at: datetime) -> ExpiryPolicy:
-        """Return the expiry policy in force at `at`; raises Rejected when there was none."""
-        for policy in self.policies:
-            if policy.effective_from <= at:
-                return policy
-        raise Rejected(
-            f"there was no expiry policy on {at:%Y-%m-%d}: apply one that is effective from then",
-            field="occurred_at",
-        )
+        """Return the expiry policy of spendable points in force at `at`; raises Rejected."""
+        return self.policies.expiry(SPENDABLE, at)
 
 
 async def terms(db: AsyncConnection) -> Terms:
-    """Read every version of the earning rules and expiry policies."""
+    """Read every version of the earning rules and of the policies."""
     rules: dict[int, list[EarningRule]] = {}
     for row in await db.execute(
         text("SELECT * FROM earning_rule ORDER BY business_id, effective_from DESC")
@@ -102,10 +98,4 @@ async def terms(db: AsyncConnection) -> Terms:
         for kinds in ("earning_line_kinds", "excluded_tender_kinds"):
             facts[kinds] = frozenset(facts[kinds])
         rules.setdefault(row.business_id, []).append(EarningRule(**facts))
-    policies = await db.execute(
-        text(
-            "SELECT effective_from, months, round_up_to FROM expiry_policy "
-            "ORDER BY effective_from DESC"
-        )
-    )
-    return Terms(rules, [ExpiryPolicy(**row._asdict()) for row in policies])
+    return Terms(rules, await policies(db))

@@ -33,12 +33,12 @@ from hub.programme.apply import (
     AgreementConfig,
     BusinessConfig,
     EarningRuleConfig,
-    ExpiryPolicyConfig,
     GroupConfig,
     ProgrammeConfig,
     apply,
 )
 from hub.programme.earning import BillLine
+from hub.programme.policy_config import ExpiryPolicyConfig
 from hub.programme.queries import businesses
 
 ZONE = "Asia/Shanghai"

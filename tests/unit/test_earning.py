@@ -1,4 +1,4 @@
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -11,7 +11,6 @@ from hub.programme.earning import (
     BillTender,
     EarnedLine,
     EarningRule,
-    ExpiryPolicy,
     appraise,
 )
 from hub.units import Money, share_by_largest_remainder
@@ -133,26 +132,6 @@ def test_an_amount_without_lines_takes_its_share_of_what_is_left() -> None:
     # The bill was 106.00 with tax: 53.00 is half of it.
     assert undone(earned, total_minor=10_600, refunds=[half]) == (50, 50)
     assert undone(earned, total_minor=10_600, refunds=[half, half]) == (100, 100)
-
-
-@pytest.mark.parametrize(
-    ("months", "round_up_to", "expected"),
-    [
-        (12, "month", date(2027, 2, 28)),
-        (12, "quarter", date(2027, 3, 31)),
-        (12, "year", date(2027, 12, 31)),
-        (1, "day", date(2026, 3, 28)),
-        (24, "day", date(2028, 2, 28)),
-        (None, "month", None),
-    ],
-)
-def test_expiry_is_rounded_up_to_the_end_of_its_period(
-    months: int | None, round_up_to: str, expected: date | None
-) -> None:
-    policy = ExpiryPolicy(
-        effective_from=datetime(2020, 1, 1, tzinfo=UTC), months=months, round_up_to=round_up_to
-    )
-    assert policy.expires_on(date(2026, 2, 28)) == expected
 
 
 @given(st.integers(0, 10**9), st.lists(st.integers(0, 10**6), min_size=1, max_size=20))

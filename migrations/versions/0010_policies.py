@@ -1,0 +1,15 @@
+"""Units of points, and the policies that say how points begin, end and move."""
+
+from pathlib import Path
+
+from alembic import op
+
+from hub.db.migrate import execute_script
+
+revision = "0010_policies"
+down_revision = "0007_settlement"
+
+
+def upgrade() -> None:
+    """Install the tables; their SQL is frozen beside this file."""
+    execute_script(op.get_bind(), Path(__file__).with_suffix(".sql").read_text())
