@@ -29,8 +29,8 @@ class Balance:
 class Entry:
     """One movement of points, seen from the member: `points` is negative when they left.
 
-    `kind` is what its sides say: EARN, REDEEM (a capture too), CLAWBACK, EXPIRE, RESTORE, REINSTATE,
-    ADJUST, OPENING, or TRANSFER (whatever moves between members, pools and what is owed).
+    `kind` is what its sides say: EARN, REDEEM (a capture too), CLAWBACK, EXPIRE, RESTORE,
+    REINSTATE, ADJUST, OPENING, or TRANSFER (whatever moves between members, pools and what is owed).
     """
 
     member_id: int

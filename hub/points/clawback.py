@@ -41,8 +41,8 @@ async def clawback(
     """Undo the refunded part of an earn: from its own lot, then from others of the same issuer.
 
     `refund=None` undoes all of it (a voided sale). What has been spent meanwhile is the answer's
-    `shortfall`, and `mode` says what becomes of that. All refunds of a sale together take back what they undo together, whatever their
-    order, never more than it earned and exactly that once all of it is refunded. Raises NotFound
+    `shortfall`, and `mode` says what becomes of that (see post_clawback). All refunds of a sale
+    together take back what they undo together, whatever their order, never more than it earned and exactly that once all of it is refunded. Raises NotFound
     when `earn_tx` is no earn of the member, Conflict when the key was used for another request.
     """
     key(idempotency_key)

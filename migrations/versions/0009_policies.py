@@ -6,8 +6,8 @@ from alembic import op
 
 from hub.db.migrate import execute_script
 
-revision = "0010_policies"
-down_revision = "0007_settlement"
+revision = "0009_policies"
+down_revision = "0008_ledger_depth"
 
 
 def upgrade() -> None:
