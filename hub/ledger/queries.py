@@ -30,7 +30,7 @@ class Entry:
     """One movement of points, seen from the member: `points` is negative when they left.
 
     `kind` is what its sides say: EARN, REDEEM (a capture too), CLAWBACK, EXPIRE, RESTORE,
-    REINSTATE, ADJUST, OPENING, or TRANSFER (whatever moves between members, pools and what is owed).
+    REINSTATE, ADJUST, OPENING, or TRANSFER (what moves between members, pools and what is owed).
     """
 
     member_id: int

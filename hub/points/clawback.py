@@ -42,8 +42,9 @@ async def clawback(
 
     `refund=None` undoes all of it (a voided sale). What has been spent meanwhile is the answer's
     `shortfall`, and `mode` says what becomes of that (see post_clawback). All refunds of a sale
-    together take back what they undo together, whatever their order, never more than it earned and exactly that once all of it is refunded. Raises NotFound
-    when `earn_tx` is no earn of the member, Conflict when the key was used for another request.
+    together take back what they undo together, whatever their order, and exactly what it earned
+    once all of it is refunded. Raises NotFound when `earn_tx` is no earn of the member, Conflict
+    when the key was used for another request, Malformed for a key or an instant no till means.
     """
     key(idempotency_key)
     timely(occurred_at, now)
@@ -79,22 +80,27 @@ async def clawback(
         limit=limit_points,
     )
     if not answer.replayed:
-        await db.execute(
-            _KEEP,
-            {
-                "member_id": member_id,
-                "earn_tx": earn_tx,
-                "tx_id": answer.tx_id,
-                "amount_minor": this.amount_minor,
-                "unallocated_minor": this.unallocated_minor,
-                "points": points,
-                "qualifying": qualifying,
-                "nets": orjson.dumps(this.nets).decode(),
-            },
-        )
+        refunded = {
+            "member_id": member_id,
+            "earn_tx": earn_tx,
+            "tx_id": answer.tx_id,
+            "points": points,
+            "qualifying": qualifying,
+        }
+        await _keep(db, this, refunded)
     return same_request(
         answer, kind=Kind.CLAWBACK, member_id=member_id, points=points, reference_tx=earn_tx
     )
+
+
+async def _keep(db: AsyncConnection, refund: Refunded, facts: dict[str, object]) -> None:
+    """Keep what was refunded and what it made due: later refunds of the sale count from there."""
+    nets = orjson.dumps(refund.nets).decode()
+    amounts = {
+        "amount_minor": refund.amount_minor,
+        "unallocated_minor": refund.unallocated_minor,
+    }
+    await db.execute(_KEEP, {**facts, **amounts, "nets": nets})
 
 
 async def _sale(db: AsyncConnection, member_id: int, earn_tx: int) -> Row[Any]:
