@@ -93,7 +93,7 @@ async def clawback(
     )
 
 
-async def _keep(db: AsyncConnection, refund: Refunded, facts: dict[str, object]) -> None:
+async def _keep(db: AsyncConnection, refund: Refunded, facts: dict[str, int]) -> None:
     """Keep what was refunded and what it made due: later refunds of the sale count from there."""
     nets = orjson.dumps(refund.nets).decode()
     amounts = {
