@@ -682,6 +682,15 @@ BEGIN
   END LOOP;
 END $$;
 
+-- The same for all units of the members at once.
+CREATE FUNCTION ledger_lock_members(p_members bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE m bigint;
+BEGIN
+  FOR m IN SELECT DISTINCT u.m FROM unnest(p_members) AS u (m) ORDER BY u.m LOOP
+    PERFORM 1 FROM balance WHERE member_id = m ORDER BY unit FOR UPDATE;
+  END LOOP;
+END $$;
+
 -- Expire the due lots of a chunk of members: those last valid before p_today, and, of members who
 -- have been idle for as long as the lot allows, those that end with idleness. What holds would take
 -- is spared: each open hold, oldest first, keeps the first points in order of consumption among the
