@@ -13,6 +13,7 @@ from hub.errors import Malformed
 from hub.intake import facts
 from hub.intake.connections import Wired
 from hub.intake.facts import PostedFact, SourceKey
+from hub.ledger.post import lock_balances
 from hub.members.resolve import Resolved, Sighting, resolve
 from hub.points.clawback import clawback
 from hub.points.earn import Sale, earn
@@ -77,6 +78,7 @@ async def post(
     The caller holds the locks on the facts' keys and has left out what was posted before.
     """
     people = await _resolve(db, new, now, keyring)
+    await _lock_balances(db, new, people)
     records = await _earn(db, [f for f in new if f.event.type in EARNS], people)
     earned_keys = {record.key for record in records}
     for fact in new:
@@ -117,6 +119,20 @@ async def _resolve(
         return {}
     resolved = await resolve(db, people=[one for _, one in seen], now=now, keyring=keyring)
     return {key: who for (key, _), who in zip(seen, resolved, strict=True)}
+
+
+async def _lock_balances(
+    db: AsyncConnection, new: Sequence[Fact], people: dict[SourceKey, Resolved]
+) -> None:
+    """Lock the balances of all whom this batch concerns, where it undoes anything.
+
+    Earns take theirs in order of members by themselves; refunds come in the order of their sales.
+    """
+    undone = [key for f in new if f.event.type in UNDOES and (key := f.undoes) is not None]
+    if undone:
+        found = await facts.find(db, undone)
+        concerned = (*found.values(), *people.values())
+        await lock_balances(db, member_ids={c.member_id for c in concerned if c.member_id})
 
 
 async def _earn(

@@ -14,14 +14,14 @@ async def lapse(
 ) -> int:
     """Give back what is left of up to `limit` holds whose time is over; returns how many ended.
 
-    Members are taken in the order of their ids, so that two sweeps at once cannot deadlock; a hold
+    Balances are taken by member and unit, so that two sweeps at once cannot deadlock; a hold
     captured meanwhile is left alone.
     """
     due = await db.execute(
         text("""
           SELECT member_id, hold_id, business_id FROM (
             SELECT * FROM hold WHERE open AND expires_at <= :now ORDER BY expires_at LIMIT :limit
-          ) AS due ORDER BY member_id, hold_id"""),
+          ) AS due ORDER BY member_id, unit, hold_id"""),
         {"now": now, "limit": limit},
     )
     ended = 0

@@ -424,11 +424,11 @@ BEGIN
         AND lot_id = r.lot_id;
     INSERT INTO entry (member_id, tx_id, seq, lot_id, account_id, points, occurred_at,
         business_date, debit, credit, issuer_id, business_id, unit, cost_rate)
-      SELECT p_member, a.tx_id, n + side.n, side.lot, r.account_id, part, p_occurred_at,
+      SELECT p_member, a.tx_id, n + side.turn, side.lot, r.account_id, part, p_occurred_at,
         p_business_date, side.debit, side.credit, r.issuer_id, r.issuer_id, p_unit, r.cost_rate
       FROM (VALUES (0, r.lot_id, 1, CASE r.mode WHEN 0 THEN 40 WHEN 1 THEN 50 ELSE 80 END),
-        (1, r.clawback, 50, 1)) AS side (n, lot, debit, credit)
-      WHERE side.n = 0 OR r.mode = 1;
+        (1, r.clawback, 50, 1)) AS side (turn, lot, debit, credit)
+      WHERE side.turn = 0 OR r.mode = 1;
     n := n + 2;
     UPDATE shortfall SET settled = settled + part, open = (settled + part < points)
       WHERE member_id = p_member AND tx_id = r.clawback AND mode = r.mode;
@@ -761,7 +761,8 @@ BEGIN
   RETURN a;
 END $$;
 
--- Give back points that a lot lost to expiry, valid until p_until from now on.
+-- Give back points that a lot lost to expiry, valid until p_until from now on. What was not active
+-- yet when it ended still is not.
 CREATE FUNCTION ledger_reinstate(
   p_business smallint, p_key text, p_member bigint, p_lot bigint, p_points bigint, p_until date,
   p_reason text, p_occurred_at timestamptz, p_business_date date, p_now timestamptz
@@ -771,6 +772,7 @@ DECLARE
   r lot;
   lost bigint;
   n bigint;
+  later boolean;
 BEGIN
   SELECT * INTO r FROM lot WHERE member_id = p_member AND lot_id = p_lot;
   PERFORM ledger_lock(p_member, coalesce(r.unit, 1::smallint), p_now);
@@ -782,13 +784,16 @@ BEGIN
     coalesce(r.unit, 1::smallint), n, 0, p_lot, NULL, lost, p_reason, p_occurred_at,
     p_business_date);
   IF a.replayed OR a.outcome <> 0 THEN RETURN a; END IF;
-  UPDATE lot SET remaining = remaining + n, open = true, expires_on = greatest(expires_on, p_until)
-    WHERE member_id = p_member AND lot_id = p_lot;
+  UPDATE lot SET remaining = remaining + n, open = true, expires_on = greatest(expires_on, p_until),
+      pending = (pending AND activates_at > p_now)
+    WHERE member_id = p_member AND lot_id = p_lot
+    RETURNING pending INTO later;
   INSERT INTO entry (member_id, tx_id, seq, lot_id, account_id, points, occurred_at,
       business_date, debit, credit, issuer_id, business_id, unit, cost_rate)
     VALUES (p_member, a.tx_id, 1, p_lot, r.account_id, n, p_occurred_at, p_business_date, 30, 1,
       r.issuer_id, p_business, r.unit, r.cost_rate);
   UPDATE balance SET posted = posted + n, version = version + 1,
+      pending = pending + CASE WHEN later THEN n ELSE 0 END,
       last_active_on = greatest(last_active_on, p_business_date)
     WHERE member_id = p_member AND unit = r.unit;
   PERFORM ledger_settle(p_member, r.unit, a.tx_id, p_occurred_at, p_business_date);
@@ -835,6 +840,15 @@ DECLARE m bigint;
 BEGIN
   FOR m IN SELECT DISTINCT u.m FROM unnest(p_members) AS u (m) ORDER BY u.m LOOP
     PERFORM ledger_lock(m, p_unit, p_now);
+  END LOOP;
+END $$;
+
+-- The same for all units of the members at once.
+CREATE FUNCTION ledger_lock_members(p_members bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE m bigint;
+BEGIN
+  FOR m IN SELECT DISTINCT u.m FROM unnest(p_members) AS u (m) ORDER BY u.m LOOP
+    PERFORM 1 FROM balance WHERE member_id = m ORDER BY unit FOR UPDATE;
   END LOOP;
 END $$;
 

@@ -23,6 +23,7 @@ def lot(
     qualifying: int = 0,
     key: str | None = None,
     occurred_at: datetime = NOON,
+    activates_at: datetime | None = None,
 ) -> EarnRequest:
     """A request for one lot, earned today at business 1 unless told otherwise."""
     return EarnRequest(
@@ -37,11 +38,12 @@ def lot(
         expires_on=expires_on,
         occurred_at=occurred_at,
         business_date=TODAY,
+        activates_at=activates_at,
     )
 
 
 async def give(db: AsyncConnection, member_id: int, points: int, **more: object) -> int:
     """Issue one lot and return its id."""
     request = lot(member_id, points, **more)  # type: ignore[arg-type]
-    posted = await post_earns(db, [request])
+    posted = await post_earns(db, [request], now=request.occurred_at)
     return posted[request.business_id, request.idempotency_key]

@@ -1,0 +1,50 @@
+"""Points that come back to a lot: what is still due is taken then, and no sooner may they be spent."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.ledger.codes import Outcome, ShortfallMode
+from hub.ledger.post import post_clawback, post_expiry, post_reinstatement
+from hub.ledger.queries import balances
+from hub.ledger.verify import verify
+from hub.points.redeem import redeem
+from hub.points.restore import restore
+from tests.support.ledger import NOON, TODAY, give
+
+TOMORROW = TODAY + timedelta(days=1)
+WHERE: dict[str, Any] = {"business_id": 1, "member_id": 7, "occurred_at": NOON, "now": NOON}
+THEN: dict[str, Any] = {**WHERE, "business_date": TODAY}
+
+
+@pytest.mark.parametrize("mode", ShortfallMode)
+async def test_what_a_refund_could_not_take_is_taken_when_its_points_come_back(
+    db: AsyncConnection, mode: ShortfallMode
+) -> None:
+    sale = await give(db, 7, 100)
+    spent = await redeem(db, **THEN, today=TODAY, points=70, idempotency_key="r")
+    clawed = await post_clawback(
+        db, **THEN, account_id=71, earn_tx=sale, points=100, qualifying=0, idempotency_key="c",
+        mode=mode, limit=1000,
+    )  # fmt: skip
+    assert clawed.shortfall == 70
+    back = {"redemption_tx": spent.tx_id, "points": 70, "today": TODAY, "idempotency_key": "b"}
+    assert (await restore(db, **THEN, **back)).outcome is Outcome.POSTED
+    balance = (await balances(db, member_ids=[7], today=TODAY, now=NOON))[7]
+    assert (balance.posted, balance.owed, balance.available) == (0, 0, 0)
+    assert await verify(db) == []
+
+
+async def test_what_was_not_active_when_it_ended_still_is_not(db: AsyncConnection) -> None:
+    later = NOON + timedelta(days=9)
+    lot = await give(db, 7, 100, expires_on=TODAY, activates_at=later)
+    await post_expiry(db, member_ids=[7], today=TOMORROW, now=NOON)
+    back = {"lot_id": lot, "points": None, "until": later.date(), "reason": "was ill"}
+    await post_reinstatement(db, **THEN, **back, idempotency_key="i")
+    balance = (await balances(db, member_ids=[7], today=TODAY, now=NOON))[7]
+    assert (balance.posted, balance.pending, balance.available) == (100, 100, 0)
+    assert await verify(db) == []
+    balance = (await balances(db, member_ids=[7], today=TODAY, now=later))[7]
+    assert balance.available == 100
