@@ -19,7 +19,7 @@ from hub.crypto.tokens import Role
 from hub.ledger import queries as ledger
 from hub.ledger.codes import Kind, Unit
 from hub.points.queries import Basis
-from hub.programme.earning import EarningRule
+from hub.programme.rule import EarningRule
 
 
 @strawberry.enum(description="Why points moved.")

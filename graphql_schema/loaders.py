@@ -16,8 +16,8 @@ from hub.ledger import queries as ledger
 from hub.members import queries as members
 from hub.members.display import MemberView, display
 from hub.points import queries as points
-from hub.programme.earning import EarningRule
 from hub.programme.queries import Business, Programme, businesses, programme, terms
+from hub.programme.rule import EarningRule
 from hub.settlement import queries as settlement
 from hub.settlement.netting import Bilateral, Net
 
