@@ -6,7 +6,6 @@ nobody can edit: a rule that came later says nothing about it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -108,28 +107,36 @@ def sentence(step: Step, of: Explanation) -> str:
     """Say one step in words."""
     bill = of.basis.currency
     unit = bill if of.rule is None else of.rule.currency
-    lines = f"Lines {', '.join(step.lines)}" if step.lines else "Every line"
+    some = "Line" if len(step.lines) == 1 else "Lines"
+    lines = f"{some} {', '.join(step.lines)}" if step.lines else "Every line"
     match step.kind:
         case StepKind.BASE:
             less = (
                 f", {step.reason} {bill} having been paid by what does not" if step.reason else ""
             )
-            return f"{step.value} {bill} of the bill earns{less}."
+            said = f"{step.value} {bill} of the bill earns{less}."
         case StepKind.CONVERSION:
-            return f"1 {bill} counts as {step.value} {unit}: {step.reason}."
+            said = f"1 {bill} counts as {step.value} {unit}: {step.reason}."
         case StepKind.RATE:
-            return (
-                f"{lines}: {step.value} points and {step.qualifying} qualifying points per {unit} "
-                f"({step.reason})."
+            said = (
+                f"{lines}: {_many(step.value, 'point')} and "
+                f"{_many(step.qualifying, 'qualifying point')} per {unit} ({step.reason})."
             )
         case StepKind.MULTIPLIER:
-            return f"{lines}: {step.value} times the points ({step.reason})."
+            said = f"{lines}: {step.value} times the points ({step.reason})."
         case StepKind.FLOOR:
-            return f"Together {step.value} points, rounded down once to {step.points}."
+            said = f"Together {_many(step.value, 'point')}, rounded down once to {step.points}."
         case StepKind.CAP_PER_EVENT:
-            return f"A bill earns at most {step.value} points: {step.points}."
+            said = f"A bill earns at most {_many(step.value, 'point')}."
         case StepKind.CAP_PER_DAY:
-            return f"A day earns at most {step.value} points: {step.points} of them were left."
+            most = _many(step.value, "point")
+            said = f"A day earns at most {most}: {step.points} of them were left."
+    return said
+
+
+def _many(number: object, what: str) -> str:
+    """Return a number of things, in the right number."""
+    return f"{number} {what}" if str(number) == "1" else f"{number} {what}s"
 
 
 def _refund_sentences(refund: RefundBasis, of: Explanation) -> list[str]:
@@ -138,7 +145,7 @@ def _refund_sentences(refund: RefundBasis, of: Explanation) -> list[str]:
     total = Money(of.basis.total_minor, currency)
     said = [
         f"A refund gave back {given} of {total} {currency} of the sale {refund.earn_tx}, which "
-        f"had earned {of.points} points and {of.qualifying} qualifying points."
+        f"had earned {_many(of.points, 'point')} and {_many(of.qualifying, 'qualifying point')}."
     ]
     if refund.earlier_points or refund.earlier_qualifying:
         said.append(
@@ -146,7 +153,8 @@ def _refund_sentences(refund: RefundBasis, of: Explanation) -> list[str]:
             "them due."
         )
     said.append(
-        f"It made {refund.points} points and {refund.qualifying} qualifying points due, line by "
-        "line in proportion to what all refunds together gave back."
+        f"It made {_many(refund.points, 'point')} and "
+        f"{_many(refund.qualifying, 'qualifying point')} due, line by line in proportion to what "
+        "all refunds together gave back."
     )
     return said
