@@ -162,6 +162,7 @@ def _sale(fact: Fact, member_id: int, account_id: int) -> Sale:
         tenders=tuple(BillTender(kind=t.kind, amount_minor=t.amount_minor) for t in event.tenders),
         outlet=event.outlet,
         exchange_rate=event.exchange_rate,
+        checked_out=event.type is EventType.STAY_COMPLETED,
     )
 
 

@@ -17,6 +17,7 @@ from hub.points.day_caps import within_day_caps
 from hub.points.sale import Sale
 from hub.programme.earning import Earning, appraise
 from hub.programme.exchange import conversion, needs_table
+from hub.programme.policy_queries import Policies
 from hub.programme.queries import exchange_rates, terms
 from hub.programme.rule import EarningRule
 from hub.programme.steps import pack
@@ -66,27 +67,12 @@ async def earn(
     rules = [in_force.rule(sale.business_id, sale.occurred_at) for sale in sales]
     earnings = await _appraise(db, sales, rules, tiers_at)
     earnings = await within_day_caps(db, sales, rules, earnings)
-    requests: dict[tuple[int, str], EarnRequest] = {}
-    for sale, rule, earning in zip(sales, rules, earnings, strict=True):
-        if earning.points or earning.qualifying:
-            expiry = in_force.policies.expiry(rule.unit, sale.occurred_at)
-            requests[sale.key] = EarnRequest(
-                business_id=sale.business_id,
-                idempotency_key=sale.idempotency_key,
-                member_id=sale.member_id,
-                account_id=sale.account_id,
-                points=earning.points,
-                qualifying=earning.qualifying,
-                rule_id=rule.rule_id,
-                cost_rate=rule.cost_per_point,
-                expires_on=expiry.expires_on(sale.business_date),
-                occurred_at=sale.occurred_at,
-                business_date=sale.business_date,
-                unit=rule.unit,
-                funder_id=rule.funder_id,
-                idle_months=expiry.idle_months,
-            )
-    posted = await post_earns(db, list(requests.values()), now=now) if requests else {}
+    requests = [
+        _request(sale, rule, earning, in_force.policies)
+        for sale, rule, earning in zip(sales, rules, earnings, strict=True)
+        if earning.points or earning.qualifying
+    ]
+    posted = await post_earns(db, requests, now=now) if requests else {}
     before = await _posted_before(db, [sale for sale in sales if sale.key not in posted])
     await _store_basis(db, sales, rules, earnings, posted)
     return [
@@ -125,6 +111,34 @@ async def _appraise(
     if any(max(earning.points, earning.qualifying) > MOST_POINTS for earning in earnings):
         raise Malformed(f"no bill earns more than {MOST_POINTS} points", field="points")
     return earnings
+
+
+def _request(sale: Sale, rule: EarningRule, earning: Earning, policies: Policies) -> EarnRequest:
+    """Return what a sale asks of the ledger, under the policies in force when it occurred."""
+    expiry = policies.expiry(rule.unit, sale.occurred_at)
+    activation = policies.activation(sale.business_id, sale.occurred_at)
+    return EarnRequest(
+        business_id=sale.business_id,
+        idempotency_key=sale.idempotency_key,
+        member_id=sale.member_id,
+        account_id=sale.account_id,
+        points=earning.points,
+        qualifying=earning.qualifying,
+        rule_id=rule.rule_id,
+        cost_rate=rule.cost_per_point,
+        expires_on=expiry.expires_on(sale.business_date),
+        occurred_at=sale.occurred_at,
+        business_date=sale.business_date,
+        unit=rule.unit,
+        funder_id=rule.funder_id,
+        activates_at=activation.activates_at(
+            sale.business_date,
+            time_zone=rule.time_zone,
+            day_starts_at_hour=rule.day_starts_at_hour,
+        ),
+        on_checkout=activation.on_checkout and not sale.checked_out,
+        idle_months=expiry.idle_months,
+    )
 
 
 async def _posted_before(

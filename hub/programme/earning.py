@@ -72,22 +72,22 @@ def appraise(
     ]
     nets = [line.net_minor for line in earning]
     excluded = sum(t.amount_minor for t in bill.tenders if t.kind in rule.excluded_tender_kinds)
-    base = max(0, sum(nets) - excluded)
-    if base == 0:
+    base = sum(nets) - excluded
+    if base <= 0:
         return NOTHING
-    bases = share_by_largest_remainder(base, nets)
+    bases = share_by_largest_remainder(base, nets) if excluded else nets
     if conversion is None and not rule.rates and not rule.multipliers:
         counted = count_plain(rule, base, bases, exponent(bill.currency))
     else:
         moment = Moment.of(bill, time_zone=rule.time_zone, tier=tier)
         prices = [price(rule, line, moment) for line in earning]
         counted = count(bill, bases, prices, conversion)
-    shares = zip(
-        earning,
-        bases,
-        share_by_largest_remainder(counted.points, counted.weights),
-        share_by_largest_remainder(counted.qualifying, counted.qualifying_weights),
-        strict=True,
+    points = share_by_largest_remainder(counted.points, counted.weights)
+    alike = counted.qualifying == counted.points and counted.qualifying_weights is counted.weights
+    qualifying = (
+        points
+        if alike
+        else share_by_largest_remainder(counted.qualifying, counted.qualifying_weights)
     )
     earned = Earning(
         points=counted.points,
@@ -95,7 +95,7 @@ def appraise(
         base=base,
         lines=tuple(
             EarnedLine(id=line.id, net=line.net_minor, base=b, points=p, qualifying=q)
-            for line, b, p, q in shares
+            for line, b, p, q in zip(earning, bases, points, qualifying, strict=True)
         ),
         weights=counted.weights,
         exchange_rate=None if conversion is None else conversion.rate,

@@ -102,7 +102,7 @@ async def earning_rules(db: AsyncConnection) -> dict[int, EarningRule]:
     """Read every version of the earning rules by its number, newest first for each business."""
     rows = await db.execute(
         text("""
-          SELECT r.*, b.currency, b.time_zone
+          SELECT r.*, b.currency, b.time_zone, b.day_starts_at_hour
           FROM earning_rule r JOIN business b USING (business_id)
           ORDER BY business_id, effective_from DESC""")
     )

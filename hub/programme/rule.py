@@ -23,6 +23,7 @@ class EarningRule:
     effective_from: datetime
     currency: str
     time_zone: str
+    day_starts_at_hour: int
     points_per_unit: Decimal
     qualifying_per_unit: Decimal
     cost_per_point: Decimal

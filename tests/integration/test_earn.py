@@ -19,6 +19,7 @@ from hub.points.explain import explain
 from hub.points.sale import Sale
 from hub.points.undo import Refunded
 from hub.programme.bill import BillLine, BillTender
+from hub.programme.policy_config import ActivationPolicyConfig, ExpiryPolicyConfig, UnitConfig
 from tests.support.earning import START, open_shop, sale, yen
 from tests.support.ledger import NOON, TODAY, give
 
@@ -50,6 +51,7 @@ async def refund(
         idempotency_key=key,
         occurred_at=NOON,
         business_date=TODAY,
+        now=NOON,
         **more,
     )
     return answer.tx_id
@@ -305,3 +307,42 @@ async def statements(db: AsyncConnection, sold: Sale) -> int:
     await sell(db, sold)
     event.remove(*listening)
     return len(heard)
+
+
+STARS = UnitConfig(code="stars", name="Stars")
+
+
+async def test_points_are_of_the_rules_unit_paid_by_its_funder_and_active_by_policy(
+    db: AsyncConnection,
+) -> None:
+    wait = ActivationPolicyConfig(business="shop", effective_from=START, mode="after_days", days=7)
+    idle = ExpiryPolicyConfig(effective_from=START, unit="stars", mode="inactivity", idle_months=6)
+    await open_shop(
+        db,
+        {"unit": "stars", "funder": "shop"},
+        units=(STARS,),
+        activation_policies=(wait,),
+        expiry_policies=(ExpiryPolicyConfig(effective_from=START, months=12), idle),
+    )
+    await sell(db, sale(10_000))
+    lot = (await db.execute(text("SELECT * FROM lot"))).one()
+    assert (lot.unit, lot.earned, lot.funder_id, lot.idle_months) == (3, 100, 1, 6)
+    assert lot.activates_at == datetime.fromisoformat("2026-10-22T00:00+08:00")
+    assert await db.scalar(text("SELECT unit FROM earn_basis")) == 3
+    assert await verify(db) == []
+
+
+async def test_what_is_settled_at_the_check_out_does_not_wait_for_it(db: AsyncConnection) -> None:
+    wait = ActivationPolicyConfig(business="shop", effective_from=START, mode="on_checkout")
+    await open_shop(db, activation_policies=(wait,))
+    await sell(db, sale(10_000), sale(20_000, checked_out=True))
+    lots = await db.execute(text("SELECT earned, pending FROM lot ORDER BY earned"))
+    assert [tuple(lot) for lot in lots] == [(100, True), (200, False)]
+
+
+async def test_two_caps_of_two_units_do_not_meet(db: AsyncConnection) -> None:
+    later = {"effective_from": NOON, "cap_per_day": 150, "unit": "stars"}
+    await open_shop(db, {"cap_per_day": 150}, later, units=(STARS,))
+    early = NOON - timedelta(seconds=1)
+    sales = [sale(10_000, occurred_at=at) for at in (early, early, NOON, NOON)]
+    assert [one.points for one in await sell(db, *sales)] == [100, 50, 100, 50]

@@ -41,7 +41,7 @@ async def add(hub: Hub, *, exchange_rates: Sequence[ExchangeRateConfig] = (), **
     if rule:
         version = {**versions[0].model_dump(), "effective_from": AUTUMN, **rule}
         versions.append(EarningRuleConfig.model_validate(version))
-    more = {"exchange_rates": list(exchange_rates), "earning_rules": versions}
+    more = {"exchange_rates": tuple(exchange_rates), "earning_rules": tuple(versions)}
     await apply_group(hub.database_url, hub.keyring, group.model_copy(update=more))
 
 

@@ -44,6 +44,7 @@ def rule(
         effective_from=START,
         currency=currency,
         time_zone=ZONE,
+        day_starts_at_hour=0,
         points_per_unit=Decimal(points),
         qualifying_per_unit=Decimal(qualifying),
         cost_per_point=Decimal("0.008"),
@@ -105,8 +106,17 @@ def sale(*sold: int | BillLine, **facts: Any) -> Sale:
     )
 
 
-def shop(*rules: dict[str, Any], exchange_rates: Sequence[ExchangeRateConfig] = ()) -> Any:
+def shop(
+    *rules: dict[str, Any],
+    exchange_rates: Sequence[ExchangeRateConfig] = (),
+    **more: Any,
+) -> ProgrammeConfig:
     """A group of one shop with versions of its earning rule."""
+    said = {
+        "expiry_policies": (ExpiryPolicyConfig(effective_from=START, months=12),),
+        "exchange_rates": tuple(exchange_rates),
+        **more,
+    }
     return ProgrammeConfig(
         group=GroupConfig(name="Three Rivers", time_zone=ZONE, currency="CNY"),
         businesses=[
@@ -121,7 +131,7 @@ def shop(*rules: dict[str, Any], exchange_rates: Sequence[ExchangeRateConfig] = 
                 time_zone=ZONE,
             )
         ],
-        earning_rules=[
+        earning_rules=tuple(
             EarningRuleConfig(
                 **{
                     "business": "shop",
@@ -129,13 +139,12 @@ def shop(*rules: dict[str, Any], exchange_rates: Sequence[ExchangeRateConfig] = 
                     "points_per_unit": "1",
                     "qualifying_per_unit": "1",
                     "cost_per_point": "0.008",
-                    **said,
+                    **version,
                 }
             )
-            for said in (rules or ({},))
-        ],
-        expiry_policies=[ExpiryPolicyConfig(effective_from=START, months=12)],
-        exchange_rates=list(exchange_rates),
+            for version in (rules or ({},))
+        ),
+        **said,
     )
 
 
@@ -143,9 +152,10 @@ async def open_shop(
     db: AsyncConnection,
     *rules: dict[str, Any],
     exchange_rates: Sequence[ExchangeRateConfig] = (),
+    **more: Any,
 ) -> None:
     """Configure the group; its shop is business 1."""
-    await apply(db, config=shop(*rules, exchange_rates=exchange_rates))
+    await apply(db, config=shop(*rules, exchange_rates=exchange_rates, **more))
 
 
 def yen(rate: str, *, since: date = date(2020, 1, 1)) -> ExchangeRateConfig:
