@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from math import floor, lcm, prod
+from typing import NamedTuple
 
 from hub.programme.bill import Bill, BillLine
 from hub.programme.exchange import Conversion
@@ -16,8 +17,7 @@ from hub.units import exponent
 OWN_RATE = "the rule's own rate"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class Counted(NamedTuple):
     """A bill's points, what they are shared to its lines by, and how they came about."""
 
     points: int
