@@ -51,12 +51,7 @@ async def clawback(
     """
     key(idempotency_key)
     timely(occurred_at, now)
-    sale = await _sale(db, member_id, earn_tx)
-    if currency not in (None, sale.currency):
-        raise Malformed(
-            f"a refund in {currency} of a sale in {sale.currency}: send it in the sale's currency",
-            field="currency",
-        )
+    sale = await _sale(db, member_id, earn_tx, currency)
     this = refund or Refunded(
         nets={}, unallocated_minor=sale.total_minor, amount_minor=sale.total_minor
     )
@@ -111,7 +106,9 @@ async def _keep(db: AsyncConnection, refund: Refunded, facts: dict[str, object])
     await db.execute(_KEEP, {**facts, **amounts, "nets": nets})
 
 
-async def _sale(db: AsyncConnection, member_id: int, earn_tx: int) -> Row[Any]:
+async def _sale(
+    db: AsyncConnection, member_id: int, earn_tx: int, currency: str | None
+) -> Row[Any]:
     """Return what the earn was computed from, behind the member's lock."""
     await db.execute(
         text("SELECT 1 FROM balance WHERE member_id = :m ORDER BY unit FOR UPDATE"),
@@ -127,6 +124,11 @@ async def _sale(db: AsyncConnection, member_id: int, earn_tx: int) -> Row[Any]:
     row = found.first()
     if row is None:
         raise NotFound(f"transaction {earn_tx} is no earn of this member", field="earn_tx")
+    if currency not in (None, row.currency):
+        raise Malformed(
+            f"a refund in {currency} of a sale in {row.currency}: send it in the sale's currency",
+            field="currency",
+        )
     return row
 
 

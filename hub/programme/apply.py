@@ -1,10 +1,10 @@
 """Apply a group's configuration: what is new becomes a new dated version, nothing is edited."""
 
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -51,7 +51,7 @@ class EarningRuleConfig(_Config):
     """
 
     business: str
-    effective_from: datetime
+    effective_from: AwareDatetime
     points_per_unit: Decimal = Field(ge=0)
     qualifying_per_unit: Decimal = Field(ge=0)
     cost_per_point: Decimal = Field(ge=0)

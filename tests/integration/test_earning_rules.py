@@ -1,5 +1,6 @@
 """Earning rules in a group's file: what is wrong is named, what is in force is never edited."""
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.entrypoints.commands.programme import read_group
 from hub.entrypoints.sample import GROUP_FILE
 from hub.errors import Conflict, Malformed, NotFound
-from hub.programme.apply import apply
+from hub.programme.apply import EarningRuleConfig, apply
+from hub.programme.conditions import SAMPLE, condition
 from hub.programme.queries import terms
 from hub.programme.rate_config import ExchangeRateConfig
+from tests.support.docs import ROOT, blocks, spans
 from tests.support.earning import open_shop, shop, yen
 from tests.support.ledger import NOON
 
@@ -139,3 +142,15 @@ def test_a_file_that_is_wrong_is_refused_and_names_the_place(
 def test_an_exchange_rate_that_is_none_is_refused(said: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         ExchangeRateConfig.model_validate({**yen("0.05").model_dump(), **said})
+
+
+def test_the_guides_rules_can_be_applied() -> None:
+    guide = (ROOT / "docs/points.md").read_text()
+    earning = guide[: guide.index("## Policies")]
+    rule, exchange = (tomllib.loads(block) for block in blocks(earning, "toml"))
+    [said] = rule["earning_rules"]
+    assert EarningRuleConfig.model_validate(said).rates[0].categories == ["spa"]
+    assert ExchangeRateConfig.model_validate(exchange["exchange_rates"][0])
+    [condition_said] = [span for span in spans(earning) if span.startswith('"')]
+    assert condition(condition_said.strip('"')).holds(SAMPLE) is False
+    assert all(f"`{name}`" in earning for name in SAMPLE)
