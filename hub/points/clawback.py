@@ -44,10 +44,9 @@ async def clawback(
     `refund=None` undoes all of it (a voided sale). What has been spent meanwhile is the answer's
     `shortfall`, and `mode` says what becomes of that (see post_clawback). All refunds of a sale
     together take back what they undo together, whatever their order, and exactly what it earned
-    once all of it is refunded. Amounts are in the sale's currency; `currency` is what the refund
-    says it is in (None: it does not say). Raises NotFound when `earn_tx` is no earn of the member,
-    Conflict when the key was used for another request, Malformed when the refund is in another
-    currency, and for a key or an instant no till means.
+    once all of it is refunded. `currency` is what the refund says it is in (None: the sale's).
+    Raises NotFound when `earn_tx` is no earn of the member, Conflict when the key was used for
+    another request, Malformed for another currency and for a key or an instant no till means.
     """
     key(idempotency_key)
     timely(occurred_at, now)
