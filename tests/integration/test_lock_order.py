@@ -76,7 +76,9 @@ def bought_by(who: int, *, number: int) -> ShopOrder:
     return place_order(dice, number, NOON, shop_customer(people(dice)[who], NOON))
 
 
-async def test_who_locks_several_balances_takes_them_by_member_and_unit(db: AsyncConnection) -> None:
+async def test_who_locks_several_balances_takes_them_by_member_and_unit(
+    db: AsyncConnection,
+) -> None:
     raw: Any = (await db.get_raw_connection()).driver_connection
     await raw.execute(TRACED)
     for member in CROWD:
