@@ -7,7 +7,14 @@ from typing import Any
 from sqlalchemy import Row, TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.errors import NotFound
 from hub.ledger.codes import Kind, Outcome
+
+# Ends a call that names a unit: where nobody can spend it, the function is not even entered, and
+# nothing is stored. It is looked up in the same round trip, once, before the call.
+OF_SPENDABLE = """
+WHERE EXISTS (SELECT 1 FROM point_unit
+  WHERE unit_id = CAST(:unit AS smallint) AND kind = 'spendable')"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +46,13 @@ def answer_of(row: Row[Any]) -> Answer:
 
 
 async def ask(db: AsyncConnection, statement: TextClause, facts: Mapping[str, object]) -> Answer:
-    """Call a function of the ledger with a caller's keyword arguments (its `locals()`)."""
+    """Call a function of the ledger with a caller's keyword arguments (its `locals()`).
+
+    Raises NotFound when the statement asks for a spendable unit and this is none.
+    """
     asked = {name: value for name, value in facts.items() if name != "db"}
-    return answer_of((await db.execute(statement, asked)).one())
+    row = (await db.execute(statement, asked)).one_or_none()
+    if row is None:
+        unit = facts["unit"]
+        raise NotFound(f"there are no points of unit {unit} to spend", field="unit", unit=unit)
+    return answer_of(row)

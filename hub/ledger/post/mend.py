@@ -7,17 +7,17 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.ledger.codes import Unit
-from hub.ledger.post.answer import Answer, ask
+from hub.ledger.post.answer import OF_SPENDABLE, Answer, ask
 
-_ADJUST = text("""
+_ADJUST = text(f"""
 SELECT * FROM ledger_adjust(CAST(:business_id AS smallint), :idempotency_key, :member_id,
   :account_id, CAST(:unit AS smallint), :points, CAST(:cost_rate AS numeric),
   CAST(:expires_on AS date), :reason, :occurred_at, :business_date, :today, :now)
-""")
-_EXTEND = text("""
+{OF_SPENDABLE}""")
+_EXTEND = text(f"""
 SELECT * FROM ledger_extend(CAST(:business_id AS smallint), :idempotency_key, :member_id,
   CAST(:unit AS smallint), CAST(:lot_id AS bigint), :until, :reason, :business_date, :today, :now)
-""")
+{OF_SPENDABLE}""")
 _REINSTATE = text("""
 SELECT * FROM ledger_reinstate(CAST(:business_id AS smallint), :idempotency_key, :member_id,
   :lot_id, CAST(:points AS bigint), :until, :reason, :occurred_at, :business_date, :now)

@@ -6,15 +6,15 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.ledger.codes import Kind, Unit
-from hub.ledger.post.answer import Answer, ask
+from hub.ledger.post.answer import OF_SPENDABLE, Answer, ask
 
-_MOVE = text("""
+_MOVE = text(f"""
 SELECT * FROM ledger_move(CAST(:kind AS smallint), CAST(:business_id AS smallint),
   :idempotency_key, :from_id, :to_id, :account_id, :to_account_id, CAST(:unit AS smallint),
   CAST(:points AS bigint), CAST(:origin_id AS bigint), CAST(:sent_limit AS bigint),
   CAST(:received_limit AS bigint), CAST(:year AS smallint), :occurred_at, :business_date, :today,
   :now)
-""")
+{OF_SPENDABLE}""")
 
 
 async def post_move(

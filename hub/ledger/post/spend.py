@@ -8,17 +8,17 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.ledger.codes import Kind, Unit
-from hub.ledger.post.answer import Answer, answer_of, ask
+from hub.ledger.post.answer import OF_SPENDABLE, Answer, answer_of, ask
 
-_REDEEM = text("""
+_REDEEM = text(f"""
 SELECT * FROM ledger_redeem(CAST(:business_id AS smallint), :idempotency_key, :member_id,
   :account_id, CAST(:unit AS smallint), :points, :occurred_at, :business_date, :today, :now)
-""")
-_HOLD = text("""
+{OF_SPENDABLE}""")
+_HOLD = text(f"""
 SELECT * FROM ledger_hold(CAST(:business_id AS smallint), :idempotency_key, :member_id,
   :account_id, CAST(:unit AS smallint), :points, :expires_at, :occurred_at, :business_date,
   :today, :now)
-""")
+{OF_SPENDABLE}""")
 _END_HOLD = text("""
 SELECT * FROM ledger_end_hold(CAST(:business_id AS smallint), :idempotency_key, :member_id,
   :hold_id, CAST(:kind AS smallint), CAST(:points AS bigint), :occurred_at, :business_date, :now)
