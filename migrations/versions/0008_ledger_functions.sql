@@ -984,3 +984,19 @@ BEGIN
     floor_tx = (SELECT coalesce(max(tx_id), -1) FROM entry);
   RETURN n;
 END $$;
+
+-- Points that wait for a check-out become active by it: those of the account that left, earned by then.
+CREATE FUNCTION ledger_check_out(
+  p_member bigint, p_account bigint, p_left_at timestamptz, p_now timestamptz
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE u smallint;
+BEGIN
+  FOR u IN SELECT b.unit FROM balance b WHERE b.member_id = p_member AND b.pending > 0
+      ORDER BY b.unit LOOP
+    PERFORM ledger_lock(p_member, u, p_now);
+    UPDATE lot SET activates_at = p_left_at
+      WHERE member_id = p_member AND unit = u AND open AND pending AND account_id = p_account
+        AND activates_at = 'infinity' AND earned_at <= p_left_at;
+    PERFORM ledger_activate(p_member, u, greatest(p_now, p_left_at));
+  END LOOP;
+END $$;
