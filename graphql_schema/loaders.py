@@ -16,6 +16,7 @@ from hub.ledger import queries as ledger
 from hub.members import queries as members
 from hub.members.display import MemberView, display
 from hub.points.explain import Explanation, explanations
+from hub.programme.policy_queries import Policies, policies
 from hub.programme.queries import Business, Programme, businesses, programme
 from hub.settlement import queries as settlement
 from hub.settlement.netting import Bilateral, Net
@@ -91,6 +92,11 @@ class Loaders:
         found: dict[int, Business] = await self._group.load("businesses")
         return found
 
+    async def policies(self) -> Policies:
+        """Return every version of the policies of points."""
+        found: Policies = await self._group.load("policies")
+        return found
+
     async def today(self) -> date:
         """Return the group's date at the request's instant: the one that points expire by."""
         return business_date(self._now, (await self.programme()).time_zone)
@@ -153,4 +159,6 @@ async def _group(db: AsyncConnection, parts: list[str]) -> Mapping[str, Any]:
         found["programme"] = await programme(db)
     if "businesses" in parts:
         found["businesses"] = {b.business_id: b for b in await businesses(db)}
+    if "policies" in parts:
+        found["policies"] = await policies(db)
     return found

@@ -23,6 +23,7 @@ from graphql_schema.limits import SizeLimit
 from graphql_schema.nodes import NodeQuery
 from graphql_schema.points import Hold, Lot
 from graphql_schema.programme import ProgrammeQuery
+from graphql_schema.restoring import RestoringMutation
 from graphql_schema.scalars import SCALARS
 from graphql_schema.settlement import SettlementQuery
 from graphql_schema.spending import SpendingMutation
@@ -41,7 +42,7 @@ class Query(MemberQuery, SettlementQuery, ProgrammeQuery, NodeQuery):
     description="Everything that can be done. Each field is a transaction of its own; they run in "
     "the order written."
 )
-class Mutation(SpendingMutation, UsingMutation):
+class Mutation(SpendingMutation, RestoringMutation, UsingMutation):
     """All writes."""
 
 
