@@ -131,8 +131,9 @@ async def _lock_balances(
     undone = [key for f in new if f.event.type in UNDOES and (key := f.undoes) is not None]
     if undone:
         found = await facts.find(db, undone)
-        concerned = (*found.values(), *people.values())
-        await lock_balances(db, member_ids={c.member_id for c in concerned if c.member_id})
+        members = {fact.member_id for fact in found.values()}
+        members |= {who.member_id for who in people.values()}
+        await lock_balances(db, member_ids=[m for m in members if m is not None])
 
 
 async def _earn(

@@ -187,7 +187,8 @@ REQUESTS: dict[str, Request] = {
 
 async def effect(engine: AsyncEngine, member: int) -> list[tuple[Any, ...]]:
     async with engine.connect() as db:
-        return [tuple(row) for row in await db.execute(text(EFFECT), {"who": [member, member + FRIEND]})]
+        rows = await db.execute(text(EFFECT), {"who": [member, member + FRIEND]})
+        return [tuple(row) for row in rows]
 
 
 @pytest.mark.parametrize("name", REQUESTS)

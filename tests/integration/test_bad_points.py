@@ -43,7 +43,9 @@ class Bad:
         return f"{self.field}={self.value}"
 
 
-AMOUNTS = [Bad("points", n) for n in (0, -1, -(10**20), MOST_POINTS + 1, 2**63, 1.5, 7.0, True, "7")]
+AMOUNTS = [
+    Bad("points", n) for n in (0, -1, -(10**20), MOST_POINTS + 1, 2**63, 1.5, 7.0, True, "7")
+]
 INSTANTS = [
     Bad("occurred_at", NOON.replace(tzinfo=None)),
     Bad("occurred_at", NOON.replace(year=1999)),
@@ -98,10 +100,13 @@ async def till(db: AsyncConnection) -> Till:
 async def rows(db: AsyncConnection) -> dict[str, str]:
     """Every table's rows, as one fingerprint each."""
     tables = await db.scalars(
-        text("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
+        text("""
+          SELECT relname FROM pg_class
+          WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace""")
     )
+    fingerprint = "SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM"
     return {
-        table: await db.scalar(text(f"SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM {table} t"))
+        table: await db.scalar(text(f"{fingerprint} {table} t"))
         for table in tables.all()
     }  # fmt: skip
 

@@ -3,10 +3,10 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from random import Random
 from typing import Any
 
-import pytest
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import await_only
@@ -76,7 +76,9 @@ def bought_by(who: int, *, number: int) -> ShopOrder:
     return place_order(dice, number, NOON, shop_customer(people(dice)[who], NOON))
 
 
-async def test_who_locks_several_balances_takes_them_by_member_and_unit(db: AsyncConnection) -> None:
+async def test_who_locks_several_balances_takes_them_by_member_and_unit(
+    db: AsyncConnection,
+) -> None:
     raw: Any = (await db.get_raw_connection()).driver_connection
     await raw.execute(TRACED)
     for member in CROWD:
@@ -126,7 +128,7 @@ async def test_crossing_transfers_batches_and_sweeps_do_not_deadlock(engine: Asy
                         await post_expiry(db, member_ids=crowd, today=tomorrow, now=NOON)
                     elif number % 4 == 2:
                         await lock_balances(db, member_ids=crowd)
-                        for giver, taker in zip(crowd, crowd[1:], strict=False):
+                        for giver, taker in pairwise(crowd):
                             await move(db, giver, taker, f"{key}-{giver}")
                     else:
                         await move(db, crowd[0], crowd[1], key)

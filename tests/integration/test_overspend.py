@@ -28,8 +28,12 @@ Spend = Callable[[AsyncConnection, str], Awaitable[Answer]]
 def facts(key: str, day: date = TODAY) -> dict[str, Any]:
     at = NOON + (day - TODAY)
     return {
-        "business_id": 1, "idempotency_key": key, "occurred_at": at, "business_date": day, "now": at,
-    }  # fmt: skip
+        "business_id": 1,
+        "idempotency_key": key,
+        "occurred_at": at,
+        "business_date": day,
+        "now": at,
+    }
 
 
 async def by_redeeming(db: AsyncConnection, key: str) -> Answer:

@@ -1,4 +1,4 @@
-"""Points that come back to a lot: what is still due is taken then, and no sooner may they be spent."""
+"""Points come back to a lot: what is still due is taken then, and none is active too soon."""
 
 from datetime import timedelta
 from typing import Any
