@@ -1,7 +1,6 @@
-"""Entries: every movement of a member's points, and why an earn came to what it did."""
+"""Entries: every movement of a member's points."""
 
 from datetime import date, datetime
-from decimal import Decimal
 from enum import Enum
 
 import strawberry
@@ -10,16 +9,14 @@ from strawberry import relay
 from graphql_schema.access import only_business, require
 from graphql_schema.accounts import Account, visible_accounts
 from graphql_schema.context import Context, Info
+from graphql_schema.explaining import EarnExplanation
 from graphql_schema.fields import count, resolved
 from graphql_schema.loaders import EntryPage
-from graphql_schema.money import Money
 from graphql_schema.pages import Connection, connection, window
 from graphql_schema.programme import Business
 from hub.crypto.tokens import Role
 from hub.ledger import queries as ledger
 from hub.ledger.codes import Kind, Unit
-from hub.points.queries import Basis
-from hub.programme.earning import EarningRule
 
 
 @strawberry.enum(description="Why points moved.")
@@ -47,62 +44,6 @@ class PointUnit(Enum):
     QUALIFYING = strawberry.enum_value(
         Unit.QUALIFYING.value, description="Points that move a member up the tiers."
     )
-
-
-@strawberry.type(description="A line of the bill that earned.")
-class ExplainedLine:
-    """One line's part; the lines' parts sum to the whole."""
-
-    line: str = strawberry.field(description="The line's id in the business's own system.")
-    net: Money = strawberry.field(description="What it sold for, after discounts, without tax.")
-    base: Money = strawberry.field(
-        description="What of that earned: less what was paid with points, vouchers and the like."
-    )
-    points: int = count("Its share of the points.")
-    qualifying: int = count("Its share of the qualifying points.")
-
-
-@strawberry.type(description="Why a bill earned the points it did.")
-class EarnExplanation:
-    """A bill and the version of the rule it earned by: base × rate, rounded down once per bill."""
-
-    rule_version: int | None = strawberry.field(
-        description="Number of the rule's version; null when only qualifying points were earned."
-    )
-    effective_from: datetime | None = strawberry.field(
-        description="When that version came into force."
-    )
-    points_per_unit: Decimal | None = strawberry.field(
-        description="Points per major unit of the bill's currency."
-    )
-    total: Money = strawberry.field(description="What was paid, tax and tip included.")
-    base: Money = strawberry.field(description="What of that earned; the lines' bases sum to it.")
-    lines: list[ExplainedLine] = strawberry.field(description="The lines that earned.")
-
-    @classmethod
-    def of(cls, basis: Basis, rule: EarningRule | None) -> "EarnExplanation":
-        """Show what an earn was computed from."""
-
-        def money(minor: int) -> Money:
-            return Money(amount_minor=minor, currency=basis.currency)
-
-        return cls(
-            rule_version=basis.rule_id,
-            effective_from=rule.effective_from if rule else None,
-            points_per_unit=rule.points_per_unit if rule else None,
-            total=money(basis.total_minor),
-            base=money(sum(line.base for line in basis.lines)),
-            lines=[
-                ExplainedLine(
-                    line=line.id,
-                    net=money(line.net),
-                    base=money(line.base),
-                    points=line.points,
-                    qualifying=line.qualifying,
-                )
-                for line in basis.lines
-            ],
-        )
 
 
 @strawberry.type(description="One movement of a member's points; it is never changed or deleted.")
@@ -157,17 +98,14 @@ class Entry(relay.Node):
         accounts = await visible_accounts(info, self.row.member_id)
         return next((account for account in accounts if account.key == key), None)
 
-    @resolved("Why an earn came to these points; null for other kinds.")
+    @resolved("Why an earn or a clawback came to these points; null for other kinds.")
     async def explain(self, info: Info) -> EarnExplanation | None:
-        """Return what the earn was computed from."""
-        load = info.context.load
-        if self.row.kind is not Kind.EARN:
+        """Return what the points were computed from."""
+        if self.row.kind not in (Kind.EARN, Kind.CLAWBACK):
             return None
-        basis = await load.bases.load((self.row.member_id, self.row.tx_id))
-        if basis is None:
-            return None
-        rule = None if basis.rule_id is None else await load.rule(basis.rule_id)
-        return EarnExplanation.of(basis, rule)
+        key = (self.row.member_id, self.row.tx_id)
+        explanation = await info.context.load.explanations.load(key)
+        return None if explanation is None else EarnExplanation.of(explanation)
 
 
 async def entry_page(

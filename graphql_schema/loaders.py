@@ -15,9 +15,8 @@ from hub.crypto.keyring import Keyring
 from hub.ledger import queries as ledger
 from hub.members import queries as members
 from hub.members.display import MemberView, display
-from hub.points import queries as points
-from hub.programme.earning import EarningRule
-from hub.programme.queries import Business, Programme, businesses, programme, terms
+from hub.points.explain import Explanation, explanations
+from hub.programme.queries import Business, Programme, businesses, programme
 from hub.settlement import queries as settlement
 from hub.settlement.netting import Bilateral, Net
 
@@ -67,8 +66,8 @@ class Loaders:
             lambda db, keys: ledger.entries_by_key(db, keys=keys)
         )
         self.entry_pages: DataLoader[tuple[EntryPage, int], list[ledger.Entry]] = of(_entry_pages)
-        self.bases: DataLoader[tuple[int, int], points.Basis | None] = of(
-            lambda db, keys: points.bases(db, keys=keys)
+        self.explanations: DataLoader[tuple[int, int], Explanation | None] = of(
+            lambda db, keys: explanations(db, keys=keys)
         )
         self.balances: DataLoader[int, ledger.Balance] = of(self._balances)
         self.expiring: DataLoader[tuple[date, int], int] = of(self._expiring)
@@ -91,11 +90,6 @@ class Loaders:
         """Return all businesses by id, in the order of their ids."""
         found: dict[int, Business] = await self._group.load("businesses")
         return found
-
-    async def rule(self, rule_id: int) -> EarningRule:
-        """Return a version of an earning rule."""
-        found: dict[int, EarningRule] = await self._group.load("rules")
-        return found[rule_id]
 
     async def today(self) -> date:
         """Return the group's date at the request's instant: the one that points expire by."""
@@ -155,13 +149,8 @@ async def _entry_pages(
 async def _group(db: AsyncConnection, parts: list[str]) -> Mapping[str, Any]:
     """Read what does not depend on a key; few rows, so all of them."""
     found: dict[str, Any] = {}
-    for part in parts:
-        match part:
-            case "programme":
-                found[part] = await programme(db)
-            case "businesses":
-                found[part] = {b.business_id: b for b in await businesses(db)}
-            case _:
-                versions = (await terms(db)).rules.values()
-                found[part] = {rule.rule_id: rule for rules in versions for rule in rules}
+    if "programme" in parts:
+        found["programme"] = await programme(db)
+    if "businesses" in parts:
+        found["businesses"] = {b.business_id: b for b in await businesses(db)}
     return found

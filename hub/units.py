@@ -42,14 +42,28 @@ _EXPONENTS = {
     **dict.fromkeys(["CLF", "UYW"], 4),
 }
 
+# ISO 4217, list one: what money is counted in (metals, tests and the like are not).
+_CURRENCIES = frozenset(
+    """
+    AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD BTN
+    BWP BYN BZD CAD CDF CHE CHF CHW CLF CLP CNY COP COU CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN
+    ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD
+    JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT
+    MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG
+    QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT
+    TND TOP TRY TTD TWD TZS UAH UGX USD USN UYI UYU UYW UZS VED VES VND VUV WST XAF XCD XCG XOF
+    XPF YER ZAR ZMW ZWG
+    """.split()  # noqa: SIM905 - one code a line would be a page
+)
+
 
 def exponent(currency: str) -> int:
     """Return the number of decimals of the currency's minor unit (ISO 4217): CNY 2, JPY 0, KWD 3.
 
-    Raises Malformed when `currency` is not three capital letters.
+    Raises Malformed when `currency` is none of the standard's.
     """
-    if len(currency) != 3 or not (currency.isascii() and currency.isalpha() and currency.isupper()):
-        raise Malformed(f"{currency!r} is not an ISO 4217 currency code", field="currency")
+    if currency not in _CURRENCIES:
+        raise Malformed(f"{currency[:9]!r} is not an ISO 4217 currency code", field="currency")
     return _EXPONENTS.get(currency, 2)
 
 
@@ -89,6 +103,17 @@ class Money:
     def __str__(self) -> str:
         places = exponent(self.currency)
         return f"{Decimal(self.minor).scaleb(-places):.{places}f}"
+
+
+def is_rate(rate: Decimal) -> bool:
+    """Say whether `rate` can be an exchange rate: positive, of at most 12 digits and 18 decimals.
+
+    Asked before it is worked with: 1e-999999 is short, and has a million digits.
+    """
+    if not rate.is_finite() or rate <= 0 or rate.adjusted() > 11:
+        return False
+    exponent = rate.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -18
 
 
 def share_by_largest_remainder(total: int, weights: Sequence[int]) -> list[int]:

@@ -119,3 +119,23 @@ async def entitlements(
     for row in rows:
         found[row.member_id].append(Entitlement(**row._asdict()))
     return found
+
+
+async def tiers_at(
+    db: AsyncConnection, moments: Sequence[tuple[int, datetime]]
+) -> dict[tuple[int, datetime], str]:
+    """Return the code of the tier held, by `(member_id, instant)`; who held none is left out."""
+    rows = await db.execute(
+        text("""
+          SELECT m.member_id, m.instant, t.code
+          FROM unnest(CAST(:members AS bigint[]), CAST(:instants AS timestamptz[]))
+            AS m (member_id, instant)
+          JOIN member_tier h ON h.member_id = m.member_id AND h.since <= m.instant
+            AND (h.until IS NULL OR h.until > m.instant)
+          JOIN tier t USING (tier_id)"""),
+        {
+            "members": [member_id for member_id, _ in moments],
+            "instants": [instant for _, instant in moments],
+        },
+    )
+    return {(row.member_id, row.instant): row.code for row in rows}

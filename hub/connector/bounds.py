@@ -6,9 +6,10 @@ is left behind, it becomes a dead letter that names the field.
 
 import re
 from datetime import datetime
+from decimal import Decimal
 
 from hub.errors import Malformed
-from hub.units import MOST_MINOR
+from hub.units import MOST_MINOR, is_rate
 
 LONGEST_ID = 150
 # Before the first there was no till; after the last a point's own last day could not be written.
@@ -36,6 +37,12 @@ def require_amount(minor: int, *, field: str) -> None:
     """Raise Malformed, naming `field`, for an amount beyond MOST_MINOR either side of zero."""
     if abs(minor) > MOST_MINOR:
         raise Malformed("no bill is that large", field=field)
+
+
+def require_rate(rate: Decimal, *, field: str) -> None:
+    """Raise Malformed, naming `field`, unless `rate` can be an exchange rate; see hub.units."""
+    if not is_rate(rate):
+        raise Malformed("an exchange rate is a positive number of sensible size", field=field)
 
 
 def require_instant(instant: datetime, *, field: str) -> None:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from hub.connector.bounds import require_amount, require_id, require_instant
+from hub.connector.bounds import require_amount, require_id, require_instant, require_rate
 from hub.errors import Malformed
 
 
@@ -212,6 +212,8 @@ class CanonicalEvent:
     entity_id: str
     source_version: int | None = None
     currency: str | None = None
+    exchange_rate: Decimal | None = None
+    """Major units of the business's currency per major unit of `currency`, if the source says."""
     lines: tuple[Line, ...] = ()
     tenders: tuple[Tender, ...] = ()
     totals: Totals | None = None
@@ -225,12 +227,18 @@ class CanonicalEvent:
         """Refuse what cannot be stored or counted; see hub.connector.bounds."""
         require_instant(self.occurred_at, field="occurred_at")
         require_id(self.entity_id, field=f"{self.entity}.id")
+        if self.outlet is not None:
+            require_id(self.outlet, field="outlet")
+        if self.exchange_rate is not None:
+            require_rate(self.exchange_rate, field="exchange_rate")
         for fact in (self.fact, *self.references):
             require_id(fact.id, field=f"{fact.kind}.id")
         for line in self.lines:
             require_id(line.id, field="lines.id")
             require_id(line.reverses or line.id, field="lines.reverses")
             require_amount(line.net_minor, field="lines.net_minor")
+            if line.category is not None:
+                require_id(line.category, field="lines.category")
         for tender in self.tenders:
             require_amount(tender.amount_minor, field="tenders.amount_minor")
         if self.totals is not None:

@@ -7,18 +7,21 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.queries import tiers_at
 from hub.connector import CanonicalEvent, EventType, FactKey, LineKind, Role
 from hub.crypto.keyring import Keyring
 from hub.errors import Malformed
 from hub.intake import facts
 from hub.intake.connections import Wired
+from hub.intake.deliveries import close_as
 from hub.intake.facts import PostedFact, SourceKey
 from hub.ledger.post import lock_balances
 from hub.members.resolve import Resolved, Sighting, resolve
 from hub.points.clawback import clawback
-from hub.points.earn import Sale, earn
+from hub.points.earn import earn
+from hub.points.sale import Sale
 from hub.points.undo import Refunded
-from hub.programme.earning import BillLine, BillTender
+from hub.programme.bill import BillLine, BillTender
 
 EARNS = frozenset({EventType.SALE_COMPLETED, EventType.STAY_COMPLETED})
 UNDOES = frozenset({EventType.REFUND_RECORDED, EventType.SALE_VOIDED})
@@ -79,7 +82,7 @@ async def post(
     """
     people = await _resolve(db, new, now, keyring)
     await _lock_balances(db, new, people)
-    records = await _earn(db, [f for f in new if f.event.type in EARNS], people)
+    records = await _earn(db, [f for f in new if f.event.type in EARNS], people, now)
     earned_keys = {record.key for record in records}
     for fact in new:
         if fact.event.type not in UNDOES and fact.key not in earned_keys:
@@ -137,7 +140,7 @@ async def _lock_balances(
 
 
 async def _earn(
-    db: AsyncConnection, bills: Sequence[Fact], people: dict[SourceKey, Resolved]
+    db: AsyncConnection, bills: Sequence[Fact], people: dict[SourceKey, Resolved], now: datetime
 ) -> list[PostedFact]:
     """Earn for every bill with a member; one without is recorded as a sale to nobody we know."""
     known: list[tuple[Fact, Sale]] = []
@@ -148,7 +151,7 @@ async def _earn(
             records.append(fact.posted())
         else:
             known.append((fact, _sale(fact, who.member_id, who.account_id)))
-    earned = await earn(db, sales=[sale for _, sale in known])
+    earned = await earn(db, sales=[sale for _, sale in known], now=now, tiers_at=tiers_at)
     records += [
         fact.posted(member_id=sale.member_id, account_id=sale.account_id, tx_id=one.tx_id)
         for (fact, sale), one in zip(known, earned, strict=True)
@@ -169,8 +172,14 @@ def _sale(fact: Fact, member_id: int, account_id: int) -> Sale:
         business_date=event.business_date,
         currency=event.currency,
         total_minor=event.totals.total_minor,
-        lines=tuple(BillLine(id=n.id, kind=n.kind, net_minor=n.net_minor) for n in event.lines),
+        lines=tuple(
+            BillLine(id=n.id, kind=n.kind, net_minor=n.net_minor, category=n.category)
+            for n in event.lines
+        ),
         tenders=tuple(BillTender(kind=t.kind, amount_minor=t.amount_minor) for t in event.tenders),
+        outlet=event.outlet,
+        exchange_rate=event.exchange_rate,
+        checked_out=event.type is EventType.STAY_COMPLETED,
     )
 
 
@@ -180,10 +189,14 @@ def _idempotency_key(key: SourceKey) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Undo:
-    """A refund or void, as it is kept while it waits. `refund` None: all of the sale."""
+    """A refund or void, as it is kept while it waits. `refund` None: all of the sale.
+
+    `currency` is the refund's own (None: it named none).
+    """
 
     business_id: int
     refund: Refunded | None
+    currency: str | None
     occurred_at: datetime
     business_date: date
 
@@ -198,6 +211,7 @@ class _Undo:
                 "unallocated_minor": self.refund.unallocated_minor,
                 "amount_minor": self.refund.amount_minor,
             },
+            "currency": self.currency,
             "occurred_at": self.occurred_at.isoformat(),
             "business_date": self.business_date.isoformat(),
         }
@@ -208,6 +222,7 @@ class _Undo:
         return cls(
             business_id=packed["business_id"],
             refund=Refunded(**packed["refund"]) if packed["refund"] else None,
+            currency=packed.get("currency"),
             occurred_at=datetime.fromisoformat(packed["occurred_at"]),
             business_date=date.fromisoformat(packed["business_date"]),
         )
@@ -222,7 +237,8 @@ async def _undo(
 ) -> list[PostedFact]:
     """Undo what refunds and voids refund; those whose sale has not come yet wait for it.
 
-    What waited for a sale that has just been earned is undone now.
+    What waited for a sale that has just been earned is undone now; what cannot be taken for a
+    refund of it becomes a dead letter after all.
     """
     found = await facts.find(db, [key for f in undoing if (key := f.undoes) is not None])
     # A payment is not what it paid for: its refund waits until the bill is known.
@@ -234,6 +250,7 @@ async def _undo(
         undo = _Undo(
             business_id=fact.wired.business_id,
             refund=_refunded(fact.event),
+            currency=fact.event.currency,
             occurred_at=fact.event.occurred_at,
             business_date=fact.event.business_date,
         )
@@ -253,7 +270,11 @@ async def _undo(
         if waiting.waits_for is not None and waiting.undo is not None:
             original = known[SourceKey(waiting.key.connection_id, *waiting.waits_for)]
             undo = _Undo.unpack(waiting.undo)
-            records.append(await _clawback(db, waiting, original, undo, now))
+            try:
+                records.append(await _clawback(db, waiting, original, undo, now))
+            except Malformed as said:
+                # The sale stands, whatever a refund that came before it says.
+                await close_as(db, delivery_id=waiting.delivery_id, verdict=said, now=now)
     await facts.record(db, records)
     return records
 
@@ -290,6 +311,7 @@ async def _clawback(
         account_id=original.account_id,
         earn_tx=original.tx_id,
         refund=undo.refund,
+        currency=undo.currency,
         idempotency_key=_idempotency_key(fact.key),
         occurred_at=undo.occurred_at,
         business_date=undo.business_date,

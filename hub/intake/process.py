@@ -6,11 +6,10 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.promote import promote
-from hub.connector import CanonicalEvent, FactKey, Refused
+from hub.connector import FactKey, Refused
 from hub.crypto.keyring import Keyring
-from hub.errors import HubError, Malformed
+from hub.errors import HubError
 from hub.intake import effects, facts
-from hub.intake.connections import Wired
 from hub.intake.deliveries import Opened, close_all
 from hub.intake.effects import Fact
 from hub.intake.facts import SourceKey
@@ -60,7 +59,6 @@ def _map(delivery: Opened, known: dict[SourceKey, set[FactKey]]) -> list[Fact]:
         entity = SourceKey(wired.connection_id, event.entity, event.entity_id)
         try:
             for canonical in wired.connector.map(event, known.get(entity, ()), wired.plug):
-                _require_own_currency(canonical, wired)
                 mapped.append(Fact(wired=wired, delivery_id=delivery.delivery_id, event=canonical))
         except Refused as refusal:
             refusals.append(refusal)
@@ -70,12 +68,3 @@ def _map(delivery: Opened, known: dict[SourceKey, set[FactKey]]) -> list[Fact]:
     if refusals and len(refusals) == len(delivery.events):
         delivery.verdict = refusals[0]
     return mapped
-
-
-def _require_own_currency(event: CanonicalEvent, wired: Wired) -> None:
-    """Raise Malformed for a bill in another currency: a yuan's points are not due for a yen."""
-    if event.currency not in (None, wired.plug.currency):
-        raise Malformed(
-            f"a bill in {event.currency}; the business accounts in {wired.plug.currency}",
-            field="currency",
-        )

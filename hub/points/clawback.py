@@ -7,7 +7,7 @@ import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.errors import NotFound
+from hub.errors import Malformed, NotFound
 from hub.ledger.codes import Kind, ShortfallMode
 from hub.ledger.post import Answer, post_clawback
 from hub.points.answers import same_request
@@ -31,6 +31,7 @@ async def clawback(
     account_id: int,
     earn_tx: int,
     refund: Refunded | None,
+    currency: str | None = None,
     idempotency_key: str,
     occurred_at: datetime,
     business_date: date,
@@ -43,12 +44,13 @@ async def clawback(
     `refund=None` undoes all of it (a voided sale). What has been spent meanwhile is the answer's
     `shortfall`, and `mode` says what becomes of that (see post_clawback). All refunds of a sale
     together take back what they undo together, whatever their order, and exactly what it earned
-    once all of it is refunded. Raises NotFound when `earn_tx` is no earn of the member, Conflict
-    when the key was used for another request, Malformed for a key or an instant no till means.
+    once all of it is refunded. `currency` is what the refund says it is in (None: the sale's).
+    Raises NotFound when `earn_tx` is no earn of the member, Conflict when the key was used for
+    another request, Malformed for another currency and for a key or an instant no till means.
     """
     key(idempotency_key)
     timely(occurred_at, now)
-    sale = await _sale(db, member_id, earn_tx)
+    sale = await _sale(db, member_id, earn_tx, currency)
     this = refund or Refunded(
         nets={}, unallocated_minor=sale.total_minor, amount_minor=sale.total_minor
     )
@@ -93,7 +95,7 @@ async def clawback(
     )
 
 
-async def _keep(db: AsyncConnection, refund: Refunded, facts: dict[str, object]) -> None:
+async def _keep(db: AsyncConnection, refund: Refunded, facts: dict[str, int]) -> None:
     """Keep what was refunded and what it made due: later refunds of the sale count from there."""
     nets = orjson.dumps(refund.nets).decode()
     amounts = {
@@ -103,7 +105,9 @@ async def _keep(db: AsyncConnection, refund: Refunded, facts: dict[str, object])
     await db.execute(_KEEP, {**facts, **amounts, "nets": nets})
 
 
-async def _sale(db: AsyncConnection, member_id: int, earn_tx: int) -> Row[Any]:
+async def _sale(
+    db: AsyncConnection, member_id: int, earn_tx: int, currency: str | None
+) -> Row[Any]:
     """Return what the earn was computed from, behind the member's lock."""
     await db.execute(
         text("SELECT 1 FROM balance WHERE member_id = :m ORDER BY unit FOR UPDATE"),
@@ -111,7 +115,7 @@ async def _sale(db: AsyncConnection, member_id: int, earn_tx: int) -> Row[Any]:
     )
     found = await db.execute(
         text("""
-          SELECT b.total_minor, b.lines, coalesce(l.unit, 1) AS unit
+          SELECT b.total_minor, b.currency, b.lines, coalesce(l.unit, 1) AS unit
           FROM earn_basis b LEFT JOIN lot l ON l.member_id = b.member_id AND l.lot_id = b.tx_id
           WHERE b.member_id = :m AND b.tx_id = :t"""),
         {"m": member_id, "t": earn_tx},
@@ -119,6 +123,11 @@ async def _sale(db: AsyncConnection, member_id: int, earn_tx: int) -> Row[Any]:
     row = found.first()
     if row is None:
         raise NotFound(f"transaction {earn_tx} is no earn of this member", field="earn_tx")
+    if currency not in (None, row.currency):
+        raise Malformed(
+            f"a refund in {currency} of a sale in {row.currency}: send it in the sale's currency",
+            field="currency",
+        )
     return row
 
 

@@ -1,16 +1,19 @@
 """Apply a group's configuration: what is new becomes a new dated version, nothing is edited."""
 
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.errors import Malformed, NotFound
 from hub.programme.apply_policies import apply_policies
 from hub.programme.policy_config import PoliciesConfig
+from hub.programme.policy_queries import policies
 from hub.programme.queries import business_by_code
+from hub.programme.rate_config import ExchangeRateConfig, MultiplierConfig, RateConfig
 from hub.programme.versions import CODE, CURRENCY, add_version
 
 
@@ -41,10 +44,14 @@ class BusinessConfig(_Config):
 
 
 class EarningRuleConfig(_Config):
-    """A version of a business's earning rule (see hub.programme.earning)."""
+    """A version of a business's earning rule (see hub.programme.earning).
+
+    Caps are points of a bill, and of a member's business date. `unit` is a spendable unit's code,
+    `funder` the business that pays for the points (None: the issuer).
+    """
 
     business: str
-    effective_from: datetime
+    effective_from: AwareDatetime
     points_per_unit: Decimal = Field(ge=0)
     qualifying_per_unit: Decimal = Field(ge=0)
     cost_per_point: Decimal = Field(ge=0)
@@ -52,6 +59,12 @@ class EarningRuleConfig(_Config):
     excluded_tender_kinds: list[str] = [
         "points", "voucher", "giftcard", "stored_value", "room_charge", "comp",
     ]  # fmt: skip
+    rates: list[RateConfig] = []
+    multipliers: list[MultiplierConfig] = []
+    cap_per_event: int | None = Field(default=None, gt=0)
+    cap_per_day: int | None = Field(default=None, gt=0)
+    unit: str = "points"
+    funder: str | None = None
 
 
 class AgreementConfig(_Config):
@@ -70,6 +83,7 @@ class ProgrammeConfig(PoliciesConfig):
     group: GroupConfig
     businesses: list[BusinessConfig]
     earning_rules: tuple[EarningRuleConfig, ...] = ()
+    exchange_rates: tuple[ExchangeRateConfig, ...] = ()
     agreements: tuple[AgreementConfig, ...] = ()
 
 
@@ -77,7 +91,8 @@ async def apply(db: AsyncConnection, *, config: ProgrammeConfig) -> None:
     """Make the programme what `config` says. Applying the same again changes nothing.
 
     Raises Conflict, naming the field, when a version that exists would have to be edited: give
-    the change a new `effective_from` instead.
+    the change a new `effective_from` instead; NotFound for a unit, or a business of an earning
+    rule, that is not configured.
     """
     await db.execute(
         text("""
@@ -91,13 +106,10 @@ async def apply(db: AsyncConnection, *, config: ProgrammeConfig) -> None:
     ids = {b.code: (await business_by_code(db, b.code)).business_id for b in config.businesses}
     await apply_policies(db, config=config, business_ids=ids)
     for rule in config.earning_rules:
-        facts = rule.model_dump(exclude={"business"})
-        await add_version(
-            db,
-            "earning_rule",
-            {"business_id": ids[rule.business], "effective_from": facts.pop("effective_from")},
-            facts,
-        )
+        await _apply_rule(db, rule, ids)
+    for exchange in config.exchange_rates:
+        key = exchange.model_dump(exclude={"rate"})
+        await add_version(db, "exchange_rate", key, {"rate": exchange.rate})
     for agreement in config.agreements:
         key = {
             "issuer_id": ids[agreement.issuer],
@@ -122,3 +134,26 @@ async def _apply_business(db: AsyncConnection, business: BusinessConfig) -> None
             day_starts_at_hour = excluded.day_starts_at_hour"""),
         business.model_dump(),
     )
+
+
+async def _apply_rule(db: AsyncConnection, rule: EarningRuleConfig, ids: dict[str, int]) -> None:
+    for field, code in (("business", rule.business), ("funder", rule.funder)):
+        if code is not None and code not in ids:
+            raise NotFound(f"there is no business {code!r} among the group's", field=field)
+    unit = (await policies(db)).unit(rule.unit)
+    if unit.kind != "spendable":
+        raise Malformed(
+            f"{rule.unit} points follow from the rule's qualifying rate: name a spendable unit",
+            field="unit",
+        )
+    key = {"business_id": ids[rule.business], "effective_from": rule.effective_from}
+    facts = rule.model_dump(
+        exclude={"business", "effective_from", "rates", "multipliers", "unit", "funder"}
+    )
+    facts["unit"] = unit.unit_id
+    facts["funder_id"] = None if rule.funder is None else ids[rule.funder]
+    documents = {
+        "rates": [rate.packed() for rate in rule.rates],
+        "multipliers": [multiplier.packed() for multiplier in rule.multipliers],
+    }
+    await add_version(db, "earning_rule", key, facts, documents)

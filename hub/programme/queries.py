@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import NotFound, Rejected
-from hub.programme.earning import EarningRule
+from hub.programme.exchange import ExchangeRate, Table
 from hub.programme.policies import SPENDABLE, ExpiryPolicy
 from hub.programme.policy_queries import Policies, policies
+from hub.programme.rates import read_multiplier, read_rate
+from hub.programme.rule import EarningRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +93,42 @@ class Terms:
 async def terms(db: AsyncConnection) -> Terms:
     """Read every version of the earning rules and of the policies."""
     rules: dict[int, list[EarningRule]] = {}
-    for row in await db.execute(
-        text("SELECT * FROM earning_rule ORDER BY business_id, effective_from DESC")
-    ):
-        facts: dict[str, Any] = row._asdict()
-        for kinds in ("earning_line_kinds", "excluded_tender_kinds"):
-            facts[kinds] = frozenset(facts[kinds])
-        rules.setdefault(row.business_id, []).append(EarningRule(**facts))
+    for rule in (await earning_rules(db)).values():
+        rules.setdefault(rule.business_id, []).append(rule)
     return Terms(rules, await policies(db))
+
+
+async def earning_rules(db: AsyncConnection) -> dict[int, EarningRule]:
+    """Read every version of the earning rules by its number, newest first for each business."""
+    rows = await db.execute(
+        text("""
+          SELECT r.*, b.currency, b.time_zone, b.day_starts_at_hour
+          FROM earning_rule r JOIN business b USING (business_id)
+          ORDER BY business_id, effective_from DESC""")
+    )
+    return {row.rule_id: _rule(row) for row in rows}
+
+
+def _rule(row: Row[Any]) -> EarningRule:
+    facts: dict[str, Any] = row._asdict()
+    for kinds in ("earning_line_kinds", "excluded_tender_kinds"):
+        facts[kinds] = frozenset(facts[kinds])
+    facts["rates"] = tuple(
+        read_rate(packed, qualifying_per_unit=row.qualifying_per_unit) for packed in row.rates
+    )
+    facts["multipliers"] = tuple(read_multiplier(packed) for packed in row.multipliers)
+    return EarningRule(**facts)
+
+
+async def exchange_rates(db: AsyncConnection) -> Table:
+    """Read every version of the exchange rates."""
+    table: dict[tuple[str, str], list[ExchangeRate]] = {}
+    rows = await db.execute(
+        text("""
+          SELECT from_currency, to_currency, effective_from, rate FROM exchange_rate
+          ORDER BY from_currency, to_currency, effective_from DESC""")
+    )
+    for row in rows:
+        version = ExchangeRate(effective_from=row.effective_from, rate=row.rate)
+        table.setdefault((row.from_currency, row.to_currency), []).append(version)
+    return table

@@ -1,7 +1,8 @@
 """Dated rows of configuration: a version is added, or is there already and says the same."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,24 +13,31 @@ CURRENCY = r"^[A-Z]{3}$"
 
 
 async def add_version(
-    db: AsyncConnection, table: str, key: Mapping[str, object], facts: Mapping[str, object]
+    db: AsyncConnection,
+    table: str,
+    key: Mapping[str, object],
+    facts: Mapping[str, object],
+    documents: Mapping[str, Sequence[Mapping[str, object]]] | None = None,
 ) -> None:
-    """Insert a dated row; when its key is taken, it must say the same.
+    """Insert a dated row, `documents` as JSON; when its key is taken, it must say the same.
 
     Raises Conflict, naming the field, when the version of that date says something else.
     """
-    row = {**key, **facts}
+    documents = documents or {}
+    packed = {name: orjson.dumps(rows).decode() for name, rows in documents.items()}
+    row = {**key, **facts, **packed}
     names = ", ".join(row)
-    marks = ", ".join(f":{name}" for name in row)
+    marks = ", ".join(f"CAST(:{n} AS jsonb)" if n in documents else f":{n}" for n in row)
     await db.execute(
         text(f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"),  # noqa: S608
         row,
     )
+    said = {**facts, **documents}
     where = " AND ".join(f"{name} IS NOT DISTINCT FROM :{name}" for name in key)
     stored = (
-        await db.execute(text(f"SELECT {', '.join(facts)} FROM {table} WHERE {where}"), key)  # noqa: S608
+        await db.execute(text(f"SELECT {', '.join(said)} FROM {table} WHERE {where}"), key)  # noqa: S608
     ).one()
-    for name, value in facts.items():
+    for name, value in said.items():
         if getattr(stored, name) != value:
             raise Conflict(
                 f"{table} of {key['effective_from']} is in force and cannot be edited: "

@@ -112,7 +112,76 @@ BEGIN
   RETURN a;
 END $$;
 
+-- Spend points. The common case is written out flat: the update of the balance is the lock, and each
+-- lot is one statement. Whatever is not common is left to ledger_redeem_slowly.
 CREATE FUNCTION ledger_redeem(
+  p_business smallint, p_key text, p_member bigint, p_account bigint, p_unit smallint,
+  p_points bigint, p_occurred_at timestamptz, p_business_date date, p_today date,
+  p_now timestamptz
+) RETURNS ledger_answer LANGUAGE plpgsql AS $$
+DECLARE
+  r record;
+  tx bigint;
+  free bigint;
+  since date := '-infinity';
+  due bigint := p_points;
+  n smallint := 0;
+BEGIN
+  UPDATE balance SET posted = posted - p_points, version = version + 1,
+      last_active_on = greatest(last_active_on, p_business_date)
+    WHERE member_id = p_member AND unit = p_unit AND posted - held >= p_points AND pending = 0
+    RETURNING posted - held + p_points INTO free;
+  IF NOT FOUND THEN
+    RETURN ledger_redeem_slowly(p_business, p_key, p_member, p_account, p_unit, p_points,
+      p_occurred_at, p_business_date, p_today, p_now);
+  END IF;
+  INSERT INTO ledger_transaction (business_id, idempotency_key, member_id, account_id, kind, unit,
+      points, available, occurred_at, business_date)
+    VALUES (p_business, p_key, p_member, p_account, 2, p_unit, p_points, free, p_occurred_at,
+      p_business_date)
+    ON CONFLICT (business_id, idempotency_key) DO NOTHING RETURNING tx_id INTO tx;
+  IF NOT FOUND THEN
+    UPDATE balance SET posted = posted + p_points WHERE member_id = p_member AND unit = p_unit;
+    RETURN ledger_redeem_slowly(p_business, p_key, p_member, p_account, p_unit, p_points,
+      p_occurred_at, p_business_date, p_today, p_now);
+  END IF;
+  LOOP
+    UPDATE lot SET remaining = greatest(remaining - due, 0), open = remaining > due
+      WHERE member_id = p_member AND (expires_on, earned_at, lot_id) = (
+          SELECT expires_on, earned_at, lot_id FROM lot
+          WHERE member_id = p_member AND expires_on >= since AND open AND unit = p_unit
+          ORDER BY expires_on, earned_at, lot_id LIMIT 1)
+        AND expires_on >= p_today
+      RETURNING lot_id, account_id, issuer_id, cost_rate, old.remaining - remaining AS part INTO r;
+    IF NOT FOUND THEN
+      -- The first lot is past its day: what the sweep has yet to expire cannot be spent.
+      IF since = p_today THEN
+        RAISE EXCEPTION 'I4 broken: lots of member % are short of the balance', p_member;
+      END IF;
+      since := p_today;
+      SELECT greatest(free - coalesce(sum(remaining), 0), 0) INTO free FROM lot
+        WHERE member_id = p_member AND expires_on < p_today AND open AND unit = p_unit;
+      UPDATE ledger_transaction SET available = free, outcome = (free < p_points)::integer
+        WHERE business_id = p_business AND idempotency_key = p_key;
+      IF free < p_points THEN
+        UPDATE balance SET posted = posted + p_points WHERE member_id = p_member AND unit = p_unit;
+        RETURN (tx, false, 2, 1, p_member, p_unit, p_points, NULL, NULL, 0, free)::ledger_answer;
+      END IF;
+      CONTINUE;
+    END IF;
+    n := n + 1;
+    INSERT INTO entry (member_id, tx_id, seq, lot_id, account_id, points, occurred_at,
+        business_date, debit, credit, issuer_id, business_id, unit, cost_rate)
+      VALUES (p_member, tx, n, r.lot_id, coalesce(p_account, r.account_id), r.part, p_occurred_at,
+        p_business_date, 1, 20, r.issuer_id, p_business, p_unit, r.cost_rate);
+    due := due - r.part;
+    EXIT WHEN due = 0;
+  END LOOP;
+  RETURN (tx, false, 2, 0, p_member, p_unit, p_points, NULL, NULL, 0, free)::ledger_answer;
+END $$;
+
+-- The same with every case: too few points, points that become active now, a key used before.
+CREATE FUNCTION ledger_redeem_slowly(
   p_business smallint, p_key text, p_member bigint, p_account bigint, p_unit smallint,
   p_points bigint, p_occurred_at timestamptz, p_business_date date, p_today date,
   p_now timestamptz
@@ -135,6 +204,98 @@ BEGIN
       last_active_on = greatest(last_active_on, p_business_date)
     WHERE member_id = p_member AND unit = p_unit;
   RETURN a;
+END $$;
+
+-- Spend for many requests at once, one answer per request in their order. What fits is posted by one
+-- statement; what was asked before or does not fit what the earlier requests left is asked alone and
+-- in its turn, so that it keeps no smaller one behind it from its points.
+CREATE FUNCTION ledger_redeem_set(
+  p_business smallint[], p_key text[], p_member bigint[], p_account bigint[], p_unit smallint,
+  p_points bigint[], p_occurred_at timestamptz[], p_business_date date[], p_today date,
+  p_now timestamptz
+) RETURNS SETOF ledger_answer LANGUAGE plpgsql AS $$
+DECLARE
+  r record;
+  one ledger_answer;
+BEGIN
+  PERFORM ledger_lock_all(p_member, p_unit, p_now);
+  FOR r IN
+    WITH asked AS MATERIALIZED (
+      SELECT * FROM unnest(p_business, p_key, p_member, p_account, p_points, p_occurred_at,
+          p_business_date) WITH ORDINALITY
+        AS q (business, key, member, account, points, occurred, day, n)
+    ), fresh AS (
+      -- The first mention of each key that was not used before. Written with DISTINCT ON and joins
+      -- on the member, so that the planner expects many rows and does not loop over them.
+      SELECT DISTINCT ON (business, key) q.* FROM asked q
+      WHERE NOT EXISTS (SELECT 1 FROM ledger_transaction t
+        WHERE t.business_id = q.business AND t.idempotency_key = q.key)
+      ORDER BY business, key, n
+    ), wanted AS MATERIALIZED (
+      SELECT f.*, sum(points) OVER (PARTITION BY member ORDER BY n)::bigint AS upto FROM fresh f
+    ), lots AS MATERIALIZED (
+      SELECT l.*,
+        sum(remaining) FILTER (WHERE expires_on >= p_today) OVER (PARTITION BY member_id
+          ORDER BY expires_on, earned_at, lot_id)::bigint AS upto,
+        (unheld - coalesce(sum(remaining) FILTER (WHERE expires_on < p_today)
+          OVER (PARTITION BY member_id), 0))::bigint AS free
+      FROM (
+        SELECT b.posted - b.held - b.pending AS unheld, l.member_id, l.lot_id, l.account_id,
+          l.issuer_id, l.cost_rate, l.remaining, l.expires_on, l.earned_at
+        FROM (SELECT DISTINCT member FROM wanted) m
+          JOIN balance b ON b.member_id = m.member AND b.unit = p_unit
+          JOIN lot l ON l.member_id = m.member AND l.open AND l.unit = p_unit AND NOT l.pending) l
+    ), fits AS MATERIALIZED (
+      SELECT w.*, f.free, ledger_next_tx() AS tx
+      FROM (SELECT member_id, min(free) AS free FROM lots GROUP BY member_id) f
+        JOIN (SELECT * FROM wanted ORDER BY member, n) w
+          ON w.member = f.member_id AND w.upto <= f.free
+    ), header AS (
+      INSERT INTO ledger_transaction (tx_id, business_id, idempotency_key, member_id, account_id,
+          kind, unit, points, available, occurred_at, business_date)
+      SELECT tx, business, key, member, account, 2, p_unit, points, free - upto + points, occurred,
+        day
+      FROM fits
+      ON CONFLICT (business_id, idempotency_key) DO NOTHING RETURNING tx_id
+    ), posted AS MATERIALIZED (
+      SELECT f.* FROM fits f JOIN header h ON h.tx_id = f.tx
+    ), taken AS MATERIALIZED (
+      SELECT p.tx, p.business, p.member, coalesce(p.account, l.account_id) AS account, p.occurred,
+        p.day, l.lot_id, l.issuer_id, l.cost_rate, l.expires_on, l.earned_at,
+        least(p.upto, l.upto) - greatest(p.upto - p.points, l.upto - l.remaining) AS points
+      FROM posted p JOIN lots l ON l.member_id = p.member AND l.expires_on >= p_today
+        AND l.upto - l.remaining < p.upto AND p.upto - p.points < l.upto
+    ), moved AS (
+      UPDATE lot l SET remaining = l.remaining - t.points, open = l.remaining > t.points
+      FROM (SELECT member, expires_on, earned_at, lot_id, sum(points)::bigint AS points
+        FROM taken GROUP BY member, expires_on, earned_at, lot_id) t
+      WHERE l.member_id = t.member AND l.expires_on = t.expires_on AND l.earned_at = t.earned_at
+        AND l.lot_id = t.lot_id
+    ), entries AS (
+      INSERT INTO entry (member_id, tx_id, seq, lot_id, account_id, points, xact, occurred_at,
+          business_date, debit, credit, issuer_id, business_id, unit, cost_rate)
+      SELECT member, tx, row_number() OVER (PARTITION BY member, tx ORDER BY expires_on, earned_at,
+          lot_id), lot_id, account, points, (SELECT txid_current()), occurred, day, 1, 20,
+        issuer_id, business, p_unit, cost_rate
+      FROM taken
+    ), balances AS (
+      UPDATE balance b SET posted = b.posted - s.points, version = b.version + 1,
+        last_active_on = greatest(b.last_active_on, s.day)
+      FROM (SELECT member, sum(points)::bigint AS points, max(day) AS day FROM posted
+        GROUP BY member) s
+      WHERE b.member_id = s.member AND b.unit = p_unit
+    )
+    SELECT q.n, p.tx, p.free - p.upto + p.points AS available
+    FROM asked q LEFT JOIN posted p USING (n) ORDER BY q.n
+  LOOP
+    IF r.tx IS NULL THEN
+      one := ledger_redeem(p_business[r.n], p_key[r.n], p_member[r.n], p_account[r.n], p_unit,
+        p_points[r.n], p_occurred_at[r.n], p_business_date[r.n], p_today, p_now);
+    ELSE
+      one := (r.tx, false, 2, 0, p_member[r.n], p_unit, p_points[r.n], NULL, NULL, 0, r.available);
+    END IF;
+    RETURN NEXT one;
+  END LOOP;
 END $$;
 
 CREATE FUNCTION ledger_hold(

@@ -28,7 +28,8 @@ from hub.db.engine import make_engine
 from hub.entrypoints.web import create_app
 from hub.entrypoints.web_limits import Observed
 from hub.members.resolve import Sighting, resolve
-from hub.points.earn import Sale, earn
+from hub.points.earn import earn
+from hub.points.sale import Sale
 from hub.programme.apply import (
     AgreementConfig,
     BusinessConfig,
@@ -37,7 +38,7 @@ from hub.programme.apply import (
     ProgrammeConfig,
     apply,
 )
-from hub.programme.earning import BillLine
+from hub.programme.bill import BillLine
 from hub.programme.policy_config import ExpiryPolicyConfig
 from hub.programme.queries import businesses
 
@@ -194,7 +195,7 @@ class Api:
             tenders=(),
         )
         async with self.engine.begin() as db:
-            await earn(db, sales=[sale])
+            await earn(db, sales=[sale], now=now())
             await promote(db, member_ids=[person.member_id], now=now(), time_zone=ZONE)
 
 

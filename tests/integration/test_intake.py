@@ -99,7 +99,7 @@ async def test_a_forged_delivery_leaves_nothing(hub: Hub) -> None:
 async def test_a_bad_delivery_holds_up_none_of_its_batch(hub: Hub) -> None:
     """One too old for any earning rule fails only once its effects are tried."""
     ancient = order(2)
-    ancient.placed_at = NOON.replace(year=1999)
+    ancient.placed_at = NOON.replace(year=2010)
     good = [sent(order(n).document(NOON)) for n in (1, 3)]
     states = await taken(hub, good[0], sent(ancient.document(NOON)), sent(b"[]"), good[1])
     assert states == [
@@ -113,7 +113,7 @@ async def test_a_bad_delivery_holds_up_none_of_its_batch(hub: Hub) -> None:
 
 async def test_a_dead_letter_has_its_effect_once_its_cause_is_mended(hub: Hub) -> None:
     ancient = order(2)
-    ancient.placed_at = NOON.replace(year=1999)
+    ancient.placed_at = NOON.replace(year=2010)
     await taken(hub, sent(ancient.document(NOON)))
     async with hub.engine.begin() as db:
         for statement in (

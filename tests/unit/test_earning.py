@@ -1,57 +1,34 @@
-from datetime import UTC, datetime
-from decimal import Decimal
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.errors import Malformed
 from hub.points.undo import Refunded, undone
-from hub.programme.earning import (
-    BillLine,
-    BillTender,
-    EarnedLine,
-    EarningRule,
-    appraise,
-)
-from hub.units import Money, share_by_largest_remainder
-
-
-def rule(points: str = "1", qualifying: str = "1") -> EarningRule:
-    return EarningRule(
-        rule_id=1,
-        business_id=1,
-        effective_from=datetime(2020, 1, 1, tzinfo=UTC),
-        points_per_unit=Decimal(points),
-        qualifying_per_unit=Decimal(qualifying),
-        cost_per_point=Decimal("0.008"),
-        earning_line_kinds=frozenset({"item", "room"}),
-        excluded_tender_kinds=frozenset({"points", "giftcard"}),
-    )
-
-
-def bill(*nets: int, kind: str = "item") -> list[BillLine]:
-    return [BillLine(id=str(i), kind=kind, net_minor=net) for i, net in enumerate(nets)]
+from hub.programme.bill import BillLine, BillTender
+from hub.programme.earning import EarnedLine, appraise
+from hub.units import Money, exponent, share_by_largest_remainder
+from tests.support.earning import bill, rule
 
 
 def test_points_are_floored_once_for_the_whole_bill() -> None:
     # 0.60 + 0.60 + 0.60 is 1.80: one point, not none three times.
-    earning = appraise(rule(), lines=bill(60, 60, 60), tenders=[], currency="CNY")
+    earning = appraise(rule(), bill(60, 60, 60))
     assert earning.points == 1
     assert [line.points for line in earning.lines] == [1, 0, 0]
 
 
 def test_what_is_not_merchandise_does_not_earn() -> None:
-    lines = [*bill(10_000), BillLine(id="t", kind="tax", net_minor=600)]
-    assert appraise(rule(), lines=lines, tenders=[], currency="CNY").points == 100
+    tax = BillLine(id="t", kind="tax", net_minor=600)
+    assert appraise(rule(), bill(10_000, tax)).points == 100
 
 
 @pytest.mark.parametrize(("paid_by", "points"), [("card", 100), ("points", 60), ("giftcard", 60)])
 def test_excluded_tenders_reduce_the_base(paid_by: str, points: int) -> None:
-    tenders = [
+    tenders = (
         BillTender(kind=paid_by, amount_minor=4_000),
         BillTender(kind="cash", amount_minor=6_000),
-    ]
-    assert appraise(rule(), lines=bill(10_000), tenders=tenders, currency="CNY").points == points
+    )
+    assert appraise(rule(), bill(10_000, tenders=tenders)).points == points
 
 
 @pytest.mark.parametrize(
@@ -60,13 +37,13 @@ def test_excluded_tenders_reduce_the_base(paid_by: str, points: int) -> None:
 def test_a_rate_is_per_major_unit_whatever_the_exponent(
     currency: str, minor: int, points: int
 ) -> None:
-    assert appraise(rule(), lines=bill(minor), tenders=[], currency=currency).points == points
+    assert appraise(rule(currency=currency), bill(minor, currency=currency)).points == points
 
 
 @given(st.lists(st.integers(1, 10**7), min_size=1, max_size=8), st.integers(0, 10**7))
 def test_line_shares_sum_to_the_bill(nets: list[int], excluded: int) -> None:
-    tenders = [BillTender(kind="points", amount_minor=excluded)]
-    earning = appraise(rule("1.37", "0.5"), lines=bill(*nets), tenders=tenders, currency="CNY")
+    tenders = (BillTender(kind="points", amount_minor=excluded),)
+    earning = appraise(rule("1.37", "0.5"), bill(*nets, tenders=tenders))
     assert sum(line.points for line in earning.lines) == earning.points
     assert sum(line.qualifying for line in earning.lines) == earning.qualifying
     assert sum(line.base for line in earning.lines) == max(0, sum(nets) - excluded)
@@ -167,8 +144,13 @@ def test_money_is_read_exactly(text: str, currency: str, minor: int) -> None:
     ("text", "currency"), [("12.345", "CNY"), ("1.5", "JPY"), ("abc", "CNY"), (1.5, "CNY")]
 )
 def test_money_that_cannot_be_exact_is_refused(text: object, currency: str) -> None:
-    from hub.errors import Malformed
-
     with pytest.raises(Malformed) as refused:
         Money.parse(text, currency, field="total_price")  # type: ignore[arg-type]
     assert refused.value.field == "total_price"
+
+
+@pytest.mark.parametrize("currency", ["ZZZ", "cny", "XTS", "", "CNYCNYCNY"])
+def test_a_currency_that_nobody_pays_in_is_refused(currency: str) -> None:
+    with pytest.raises(Malformed) as refused:
+        exponent(currency)
+    assert refused.value.field == "currency"

@@ -11,7 +11,13 @@ from hub.ledger.post.expire import Swept, post_activation, post_expiry
 from hub.ledger.post.lock import lock_balances
 from hub.ledger.post.mend import post_adjustment, post_extension, post_recovery, post_reinstatement
 from hub.ledger.post.move import post_move
-from hub.ledger.post.spend import RedeemRequest, post_end_of_hold, post_hold, post_redeem
+from hub.ledger.post.spend import (
+    RedeemRequest,
+    post_end_of_hold,
+    post_hold,
+    post_redeem,
+    post_redeems,
+)
 from hub.ledger.post.undo import post_clawback, post_restore
 
 __all__ = [
@@ -31,6 +37,7 @@ __all__ = [
     "post_move",
     "post_recovery",
     "post_redeem",
+    "post_redeems",
     "post_reinstatement",
     "post_restore",
 ]

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from operator import attrgetter
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.ledger.codes import Unit
@@ -40,74 +41,75 @@ class EarnRequest:
     idle_months: int | None = None
 
 
-# The header holds what was asked, so that nothing is joined back to the input but what few earns
-# have. Rows go in ordered by member: two batches meet their common members in the same order and
-# cannot deadlock.
-_PLAIN = ("business_id smallint", "idempotency_key text", "member_id bigint", "account_id bigint",
-          "points bigint", "qualifying bigint", "rule_id integer", "cost_rate numeric",
-          "expires_on date", "occurred_at timestamptz", "business_date date",
-          "unit smallint")  # fmt: skip
-_SPECIAL = ("funder_id smallint", "agreement_id integer", "activates_at timestamptz",
-            "on_checkout boolean", "idle_months smallint")  # fmt: skip
+# Most requests of a batch share most of what they say. What is shared is sent once for each
+# combination (`terms`): packing values for the server took as long as posting them.
+_OWN = {
+    "idempotency_key": "text", "member_id": "bigint", "account_id": "bigint", "points": "bigint",
+    "qualifying": "bigint", "occurred_at": "timestamptz",
+}  # fmt: skip
+_SHARED = {
+    "business_id": "smallint", "rule_id": "integer", "cost_rate": "numeric", "expires_on": "date",
+    "business_date": "date", "unit": "smallint", "funder_id": "smallint",
+    "agreement_id": "integer", "activates_at": "timestamptz", "on_checkout": "boolean",
+    "idle_months": "smallint",
+}  # fmt: skip
+_own_values = attrgetter(*_OWN)
+_shared_values = attrgetter(*_SHARED)
 
 
-_XACT = "CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
+def _arrays(columns: dict[str, str]) -> str:
+    return ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in columns.items())
 
 
-def _statement(columns: Sequence[str], *, special: bool) -> TextClause:
-    names = [column.split()[0] for column in columns]
-    arrays = [f"CAST(:{column.replace(' ', ' AS ')}[])" for column in columns]
-    # Pending: what becomes active after :now. Only special requests can say so.
-    joined = "JOIN asked a USING (business_id, idempotency_key)" if special else ""
-    active_from = "CASE WHEN a.on_checkout THEN 'infinity' ELSE a.activates_at END"
-    extra = (
-        f"a.funder_id, a.agreement_id, a.idle_months, {active_from},"
-        f" coalesce({active_from} > CAST(:now AS timestamptz), false)"
-        if special
-        else "CAST(NULL AS smallint), CAST(NULL AS integer), CAST(NULL AS smallint), "
-        "CAST(NULL AS timestamptz), false"
-    )
-    later = (
-        f"CASE WHEN {active_from} > CAST(:now AS timestamptz) THEN h.points ELSE 0 END"
-        if special
-        else "0"
-    )
-    return text(f"""
-WITH asked AS (
-  SELECT * FROM unnest({", ".join(arrays)}) AS x({", ".join(names)})
+# Rows go in ordered by member: two batches meet their common members in the same order and cannot
+# deadlock.
+_EARN = text(f"""
+WITH asked AS MATERIALIZED (
+  SELECT ledger_next_tx() AS tx_id, r.*,
+    coalesce(active_from > CAST(:now AS timestamptz), false) AS pending
+  FROM (
+    SELECT {", ".join(_OWN)}, business_id, rule_id, cost_rate, business_date, unit, funder_id,
+      agreement_id, idle_months, coalesce(expires_on, 'infinity') AS expires_on,
+      CASE WHEN on_checkout THEN 'infinity' ELSE activates_at END AS active_from
+    FROM unnest({_arrays(_OWN)}, CAST(:terms AS integer[])) AS o ({", ".join(_OWN)}, n)
+    JOIN unnest({_arrays(_SHARED)}) WITH ORDINALITY AS s ({", ".join(_SHARED)}, n) ON s.n = o.n
+    ORDER BY member_id, business_id, idempotency_key
+  ) AS r
 ), header AS (
-  INSERT INTO ledger_transaction (business_id, idempotency_key, member_id, account_id, kind, unit,
-      points, qualifying, rule_id, cost_rate, expires_on, occurred_at, business_date)
-  SELECT business_id, idempotency_key, member_id, account_id, 1, unit, points, qualifying, rule_id,
-    cost_rate, coalesce(expires_on, 'infinity'), occurred_at, business_date
-  FROM asked ORDER BY member_id, business_id, idempotency_key
-  ON CONFLICT (business_id, idempotency_key) DO NOTHING
-  RETURNING tx_id, business_id, idempotency_key, member_id, account_id, unit, points, qualifying,
+  INSERT INTO ledger_transaction (tx_id, business_id, idempotency_key, member_id, account_id, kind,
+      unit, points, qualifying, rule_id, cost_rate, expires_on, occurred_at, business_date)
+  SELECT tx_id, business_id, idempotency_key, member_id, account_id, 1, unit, points, qualifying,
     rule_id, cost_rate, expires_on, occurred_at, business_date
+  FROM asked
+  ON CONFLICT (business_id, idempotency_key) DO NOTHING
+  RETURNING tx_id
+), posted AS MATERIALIZED (
+  SELECT asked.* FROM asked JOIN header USING (tx_id)
 ), lots AS (
   INSERT INTO lot (member_id, lot_id, account_id, issuer_id, earned, remaining, expires_on,
       earned_at, rule_id, cost_rate, unit, funder_id, agreement_id, idle_months, activates_at,
       pending)
-  SELECT h.member_id, h.tx_id, h.account_id, h.business_id, h.points, h.points, h.expires_on,
-    h.occurred_at, h.rule_id, h.cost_rate, h.unit, {extra}
-  FROM header h {joined} WHERE h.points > 0
+  SELECT member_id, tx_id, account_id, business_id, points, points, expires_on, occurred_at,
+    rule_id, cost_rate, unit, funder_id, agreement_id, idle_months, active_from, pending
+  FROM posted WHERE points > 0
 ), entries AS (
   INSERT INTO entry (member_id, tx_id, seq, lot_id, account_id, points, occurred_at,
       business_date, debit, credit, issuer_id, business_id, unit, cost_rate, xact)
   SELECT member_id, tx_id, 1, tx_id, account_id, points, occurred_at, business_date, 10, 1,
-    business_id, business_id, unit, cost_rate, (SELECT {_XACT})
-  FROM header WHERE points > 0
+    business_id, business_id, unit, cost_rate, (SELECT txid_current())
+  FROM posted WHERE points > 0
   UNION ALL
   SELECT member_id, tx_id, 2, tx_id, account_id, qualifying, occurred_at, business_date, 10, 1,
-    business_id, business_id, 2, 0, (SELECT {_XACT})
-  FROM header WHERE qualifying > 0
+    business_id, business_id, 2, 0, (SELECT txid_current())
+  FROM posted WHERE qualifying > 0
 ), balances AS (
   INSERT INTO balance (member_id, unit, posted, pending, last_active_on)
   SELECT member_id, unit, sum(n), sum(later), max(business_date) FROM (
-    SELECT h.member_id, h.unit, h.points AS n, h.business_date, {later} AS later
-    FROM header h {joined} WHERE h.points > 0
+    SELECT member_id, unit, points AS n, business_date,
+      CASE WHEN pending THEN points ELSE 0 END AS later
+    FROM posted WHERE points > 0
     UNION ALL
-    SELECT member_id, 2, qualifying, business_date, 0 FROM header WHERE qualifying > 0) AS moved
+    SELECT member_id, 2, qualifying, business_date, 0 FROM posted WHERE qualifying > 0) AS moved
   GROUP BY member_id, unit ORDER BY member_id, unit
   ON CONFLICT (member_id, unit) DO UPDATE
     SET posted = balance.posted + excluded.posted, version = balance.version + 1,
@@ -115,15 +117,11 @@ WITH asked AS (
       last_active_on = greatest(balance.last_active_on, excluded.last_active_on)
   RETURNING member_id, unit, owed
 )
-SELECT h.idempotency_key, h.business_id, h.tx_id,
-  EXISTS (SELECT 1 FROM balances b
-    WHERE b.owed > 0 AND b.member_id = h.member_id AND b.unit = h.unit) AS owes
-FROM header h
+SELECT array_agg(business_id) AS businesses, array_agg(idempotency_key) AS keys,
+  array_agg(tx_id) AS tx_ids,
+  (SELECT array_agg(member_id) FROM balances WHERE owed > 0) AS owing
+FROM posted
 """)  # noqa: S608 - constants of ours
-
-
-_EARN = _statement(_PLAIN, special=False)
-_EARN_SPECIAL = _statement((*_PLAIN, *_SPECIAL), special=True)
 
 # What is owed is repaid from points that have just come, member by member: hardly anybody owes.
 _SETTLE = text("""
@@ -144,21 +142,61 @@ async def post_earns(
     `(business_id, idempotency_key)`; a request that is absent was posted earlier. Keys must not
     repeat within `requests`.
     """
-    special = any(
-        r.activates_at or r.on_checkout or r.idle_months or r.funder_id or r.agreement_id
+    requests = await _unposted(db, requests)
+    if not requests:
+        return {}
+    terms: dict[tuple[object, ...], int] = {}
+    numbers = [terms.setdefault(_shared_values(r), len(terms) + 1) for r in requests]
+    facts: dict[str, object] = {"terms": numbers, "now": now}
+    facts |= dict(zip(_OWN, map(list, zip(*map(_own_values, requests), strict=True)), strict=True))
+    facts |= dict(zip(_SHARED, map(list, zip(*terms, strict=True)), strict=True))
+    row = (await db.execute(_EARN, facts)).one()
+    posted = dict(zip(zip(row.businesses or (), row.keys or (), strict=True), row.tx_ids or (),
+        strict=True))  # fmt: skip
+    if row.owing:
+        await _settle(db, [r for r in requests if r.member_id in set(row.owing)], posted)
+    return posted
+
+
+async def _settle(
+    db: AsyncConnection, requests: Sequence[EarnRequest], posted: dict[tuple[int, str], int]
+) -> None:
+    causes = [
+        (r.member_id, r.unit, tx_id, r.occurred_at, r.business_date)
         for r in requests
+        if (tx_id := posted.get((r.business_id, r.idempotency_key))) is not None
+    ]
+    names = ("member_id", "unit", "tx_id", "occurred_at", "business_date")
+    if causes:
+        columns = map(list, zip(*causes, strict=True))
+        await db.execute(_SETTLE, dict(zip(names, columns, strict=True)))
+
+
+# A batch of which one was posted has most likely been posted whole: what is known already need not
+# be packed and sent. A batch that is all new pays for a look at three.
+_LOOK_FROM = 100
+
+
+async def _unposted(db: AsyncConnection, requests: Sequence[EarnRequest]) -> Sequence[EarnRequest]:
+    if len(requests) < _LOOK_FROM:
+        return requests
+    if not await _posted(db, (requests[0], requests[len(requests) // 2], requests[-1])):
+        return requests
+    known = await _posted(db, requests)
+    return [r for n, r in enumerate(requests, start=1) if n not in known]
+
+
+async def _posted(db: AsyncConnection, requests: Sequence[EarnRequest]) -> set[int]:
+    """Return the positions, from 1, of the requests that were posted before."""
+    found = await db.scalar(
+        text("""
+          SELECT array_agg(n) FROM unnest(CAST(:businesses AS smallint[]), CAST(:keys AS text[]))
+            WITH ORDINALITY AS q (business, key, n)
+          WHERE EXISTS (SELECT 1 FROM ledger_transaction t
+            WHERE t.business_id = q.business AND t.idempotency_key = q.key)"""),
+        {
+            "businesses": [r.business_id for r in requests],
+            "keys": [r.idempotency_key for r in requests],
+        },
     )
-    columns = (*_PLAIN, *_SPECIAL) if special else _PLAIN
-    names = [column.split()[0] for column in columns]
-    facts: dict[str, object] = {n: [getattr(r, n) for r in requests] for n in names}
-    if special:
-        facts["now"] = now
-    posted = (await db.execute(_EARN_SPECIAL if special else _EARN, facts)).all()
-    owing = {(row.business_id, row.idempotency_key): row.tx_id for row in posted if row.owes}
-    if owing:
-        causes = [r for r in requests if (r.business_id, r.idempotency_key) in owing]
-        names = ["member_id", "unit", "occurred_at", "business_date"]
-        facts = {n: [getattr(r, n) for r in causes] for n in names}
-        facts["tx_id"] = [owing[r.business_id, r.idempotency_key] for r in causes]
-        await db.execute(_SETTLE, facts)
-    return {(row.business_id, row.idempotency_key): row.tx_id for row in posted}
+    return set(found or ())

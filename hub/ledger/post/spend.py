@@ -1,5 +1,6 @@
 """Posting what a till asks: redeem, hold, and the end of a hold."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -7,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.ledger.codes import Kind, Unit
-from hub.ledger.post.answer import OF_SPENDABLE, Answer, ask
+from hub.ledger.post.answer import OF_SPENDABLE, Answer, answer_of, ask
 
 _REDEEM = text(f"""
 SELECT * FROM ledger_redeem(CAST(:business_id AS smallint), :idempotency_key, :member_id,
@@ -89,4 +90,32 @@ class RedeemRequest:
     points: int
     occurred_at: datetime
     business_date: date
-    unit: int = Unit.SPENDABLE
+
+
+_REDEEM_SET = text("""
+SELECT * FROM ledger_redeem_set(CAST(:business_id AS smallint[]), CAST(:idempotency_key AS text[]),
+  CAST(:member_id AS bigint[]), CAST(:account_id AS bigint[]), CAST(:unit AS smallint),
+  CAST(:points AS bigint[]), CAST(:occurred_at AS timestamptz[]), CAST(:business_date AS date[]),
+  :today, :now)
+""")
+
+
+async def post_redeems(
+    db: AsyncConnection,
+    requests: Sequence[RedeemRequest],
+    *,
+    today: date,
+    now: datetime,
+    unit: int = Unit.SPENDABLE,
+) -> list[Answer]:
+    """Redeem for many requests of one unit in one statement; answers in the order of `requests`.
+
+    The requests of a member are served in their order; one that does not fit is declined and leaves
+    the points to those behind it.
+    """
+    columns: dict[str, object] = {
+        name: [getattr(request, name) for request in requests]
+        for name in RedeemRequest.__dataclass_fields__
+    }
+    rows = await db.execute(_REDEEM_SET, {**columns, "unit": unit, "today": today, "now": now})
+    return [answer_of(row) for row in rows]
