@@ -144,12 +144,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tender:
-    """One means of payment on a bill; `amount_minor` includes no tip."""
+    """One means of payment on a bill; `amount_minor` includes no tip.
+
+    `reference` of a tender in points is the redemption behind it, as the receipt names it: the key
+    under which the till asked for it, or the number of its transaction.
+    """
 
     id: str
     kind: TenderKind
     amount_minor: int
     tip_minor: int = 0
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +246,7 @@ class CanonicalEvent:
                 require_id(line.category, field="lines.category")
         for tender in self.tenders:
             require_amount(tender.amount_minor, field="tenders.amount_minor")
+            require_id(tender.reference or tender.id, field="tenders.reference")
         if self.totals is not None:
             require_amount(self.totals.total_minor, field="totals.total_minor")
         if self.refund is not None:

@@ -1,76 +1,25 @@
 """Effects: what a business fact does to members, points and tiers."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.queries import tiers_at
-from hub.connector import CanonicalEvent, EventType, FactKey, LineKind, Role
+from hub.connector import EventType, Role
 from hub.crypto.keyring import Keyring
 from hub.errors import Malformed
 from hub.intake import facts
-from hub.intake.connections import Wired
-from hub.intake.deliveries import close_as
+from hub.intake.fact import EARNS, SHOWS_A_PERSON, UNDOES, Fact, idempotency_key
 from hub.intake.facts import PostedFact, SourceKey
+from hub.intake.points_paid import keep_bills, who_redeemed
+from hub.intake.undoing import undo
 from hub.ledger.post import lock_balances
 from hub.members.resolve import Resolved, Sighting, resolve
-from hub.points.clawback import clawback
+from hub.points.check_out import check_out
 from hub.points.earn import earn
 from hub.points.sale import Sale
-from hub.points.undo import Refunded
 from hub.programme.bill import BillLine, BillTender
-
-EARNS = frozenset({EventType.SALE_COMPLETED, EventType.STAY_COMPLETED})
-UNDOES = frozenset({EventType.REFUND_RECORDED, EventType.SALE_VOIDED})
-SHOWS_A_PERSON = EARNS | {EventType.PROFILE_CHANGED}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """A canonical event where it came from."""
-
-    wired: Wired
-    delivery_id: int
-    event: CanonicalEvent
-
-    @property
-    def key(self) -> SourceKey:
-        """The fact's identity."""
-        return SourceKey(self.wired.connection_id, *self.event.fact)
-
-    @property
-    def entity(self) -> SourceKey:
-        """The source's own record that the fact was read from."""
-        return SourceKey(self.wired.connection_id, self.event.entity, self.event.entity_id)
-
-    @property
-    def undoes(self) -> SourceKey | None:
-        """The fact that this one undoes, if any."""
-        if self.event.refund is not None:
-            return SourceKey(self.wired.connection_id, *self.event.refund.original)
-        if self.event.type is EventType.SALE_VOIDED:
-            return SourceKey(self.wired.connection_id, "sale", self.event.entity_id)
-        return None
-
-    def names(self) -> Iterable[SourceKey]:
-        """Everything that must stand still while this fact has its effect."""
-        yield self.key
-        yield from (SourceKey(self.wired.connection_id, *name) for name in self.event.references)
-        if self.undoes is not None:
-            yield self.undoes
-
-    def posted(self, **effect: Any) -> PostedFact:
-        """Return the record of this fact with its effect."""
-        return PostedFact(
-            key=self.key,
-            type=self.event.type,
-            entity=self.entity,
-            delivery_id=self.delivery_id,
-            **effect,
-        )
 
 
 async def post(
@@ -100,7 +49,8 @@ async def post(
         for name in fact.event.references
     ]
     await facts.refer(db, names)
-    undone = await _undo(db, [f for f in new if f.event.type in UNDOES], records, names, now)
+    await keep_bills(db, [f for f in new if f.event.type in EARNS])
+    undone = await undo(db, [f for f in new if f.event.type in UNDOES], records, names, now)
     return {r.member_id for r in (*records, *undone) if r.tx_id is not None and r.member_id}
 
 
@@ -127,16 +77,18 @@ async def _resolve(
 async def _lock_balances(
     db: AsyncConnection, new: Sequence[Fact], people: dict[SourceKey, Resolved]
 ) -> None:
-    """Lock the balances of all whom this batch concerns, where it undoes anything.
+    """Lock the balances of all whom this batch concerns, where it does more than earn.
 
-    Earns take theirs in order of members by themselves; refunds come in the order of their sales.
+    Earns take theirs in order of members by themselves; refunds come in the order of their sales,
+    and whoever checks out may have earned nothing.
     """
     undone = [key for f in new if f.event.type in UNDOES and (key := f.undoes) is not None]
-    if undone:
-        found = await facts.find(db, undone)
-        members = {fact.member_id for fact in found.values()}
-        members |= {who.member_id for who in people.values()}
-        await lock_balances(db, member_ids=[m for m in members if m is not None])
+    if undone or any(fact.event.type is EventType.STAY_COMPLETED for fact in new):
+        found = await facts.find(db, undone) if undone else {}
+        concerned = {fact.member_id for fact in found.values()}
+        concerned |= {who.member_id for who in people.values()}
+        concerned |= await who_redeemed(db, found)
+        await lock_balances(db, member_ids={one for one in concerned if one is not None})
 
 
 async def _earn(
@@ -152,6 +104,15 @@ async def _earn(
         else:
             known.append((fact, _sale(fact, who.member_id, who.account_id)))
     earned = await earn(db, sales=[sale for _, sale in known], now=now, tiers_at=tiers_at)
+    for fact, sale in known:
+        if sale.checked_out:
+            await check_out(
+                db,
+                member_id=sale.member_id,
+                account_id=sale.account_id,
+                left_at=fact.event.occurred_at,
+                now=now,
+            )
     records += [
         fact.posted(member_id=sale.member_id, account_id=sale.account_id, tx_id=one.tx_id)
         for (fact, sale), one in zip(known, earned, strict=True)
@@ -165,7 +126,7 @@ def _sale(fact: Fact, member_id: int, account_id: int) -> Sale:
         raise Malformed("a bill needs its currency and totals", field="totals")
     return Sale(
         business_id=fact.wired.business_id,
-        idempotency_key=_idempotency_key(fact.key),
+        idempotency_key=idempotency_key(fact.key),
         member_id=member_id,
         account_id=account_id,
         occurred_at=event.occurred_at,
@@ -180,148 +141,4 @@ def _sale(fact: Fact, member_id: int, account_id: int) -> Sale:
         outlet=event.outlet,
         exchange_rate=event.exchange_rate,
         checked_out=event.type is EventType.STAY_COMPLETED,
-    )
-
-
-def _idempotency_key(key: SourceKey) -> str:
-    return f"fact:{key.connection_id}:{key.kind}:{key.id}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Undo:
-    """A refund or void, as it is kept while it waits. `refund` None: all of the sale.
-
-    `currency` is the refund's own (None: it named none).
-    """
-
-    business_id: int
-    refund: Refunded | None
-    currency: str | None
-    occurred_at: datetime
-    business_date: date
-
-    def pack(self) -> dict[str, Any]:
-        """Return this as JSON values."""
-        return {
-            "business_id": self.business_id,
-            "refund": None
-            if self.refund is None
-            else {
-                "nets": dict(self.refund.nets),
-                "unallocated_minor": self.refund.unallocated_minor,
-                "amount_minor": self.refund.amount_minor,
-            },
-            "currency": self.currency,
-            "occurred_at": self.occurred_at.isoformat(),
-            "business_date": self.business_date.isoformat(),
-        }
-
-    @classmethod
-    def unpack(cls, packed: dict[str, Any]) -> "_Undo":
-        """Read what `pack` wrote."""
-        return cls(
-            business_id=packed["business_id"],
-            refund=Refunded(**packed["refund"]) if packed["refund"] else None,
-            currency=packed.get("currency"),
-            occurred_at=datetime.fromisoformat(packed["occurred_at"]),
-            business_date=date.fromisoformat(packed["business_date"]),
-        )
-
-
-async def _undo(
-    db: AsyncConnection,
-    undoing: Sequence[Fact],
-    earned: Sequence[PostedFact],
-    names: Sequence[tuple[SourceKey, FactKey]],
-    now: datetime,
-) -> list[PostedFact]:
-    """Undo what refunds and voids refund; those whose sale has not come yet wait for it.
-
-    What waited for a sale that has just been earned is undone now; what cannot be taken for a
-    refund of it becomes a dead letter after all.
-    """
-    found = await facts.find(db, [key for f in undoing if (key := f.undoes) is not None])
-    # A payment is not what it paid for: its refund waits until the bill is known.
-    originals = {key: fact for key, fact in found.items() if fact.type in EARNS}
-    records = []
-    for fact in sorted(undoing, key=lambda f: (f.event.occurred_at, f.key)):
-        key = fact.undoes
-        original = originals.get(key) if key is not None else None
-        undo = _Undo(
-            business_id=fact.wired.business_id,
-            refund=_refunded(fact.event),
-            currency=fact.event.currency,
-            occurred_at=fact.event.occurred_at,
-            business_date=fact.event.business_date,
-        )
-        if key is not None and original is None:
-            waits_for = FactKey(key.kind, key.id)
-            records.append(fact.posted(waits_for=waits_for, undo=undo.pack()))
-        else:
-            records.append(await _clawback(db, fact.posted(), original, undo, now))
-    arrived = {record.key: record for record in earned if record.type in EARNS}
-    aliases = {
-        name: arrived[SourceKey(name.connection_id, *fact)]
-        for name, fact in names
-        if SourceKey(name.connection_id, *fact) in arrived
-    }
-    known = {**arrived, **aliases}
-    for waiting in await facts.waiting_for(db, list(known)):
-        if waiting.waits_for is not None and waiting.undo is not None:
-            original = known[SourceKey(waiting.key.connection_id, *waiting.waits_for)]
-            undo = _Undo.unpack(waiting.undo)
-            try:
-                records.append(await _clawback(db, waiting, original, undo, now))
-            except Malformed as said:
-                # The sale stands, whatever a refund that came before it says.
-                await close_as(db, delivery_id=waiting.delivery_id, verdict=said, now=now)
-    await facts.record(db, records)
-    return records
-
-
-def _refunded(event: CanonicalEvent) -> Refunded | None:
-    if event.refund is None:
-        return None
-    nets: dict[str, int] = {}
-    for line in event.lines:
-        if line.reverses is not None and line.kind is not LineKind.ROUNDING:
-            nets[line.reverses] = nets.get(line.reverses, 0) + line.net_minor
-    return Refunded(
-        nets=nets,
-        unallocated_minor=event.refund.unallocated_minor,
-        amount_minor=event.refund.amount_minor,
-    )
-
-
-async def _clawback(
-    db: AsyncConnection, fact: PostedFact, original: PostedFact | None, undo: _Undo, now: datetime
-) -> PostedFact:
-    """Take back what the original earned; one that earned nothing leaves nothing to take."""
-    if (
-        original is None
-        or original.tx_id is None
-        or original.member_id is None
-        or original.account_id is None
-    ):
-        return replace(fact, waits_for=None, undo=None)
-    answer = await clawback(
-        db,
-        business_id=undo.business_id,
-        member_id=original.member_id,
-        account_id=original.account_id,
-        earn_tx=original.tx_id,
-        refund=undo.refund,
-        currency=undo.currency,
-        idempotency_key=_idempotency_key(fact.key),
-        occurred_at=undo.occurred_at,
-        business_date=undo.business_date,
-        now=now,
-    )
-    return replace(
-        fact,
-        member_id=original.member_id,
-        account_id=original.account_id,
-        tx_id=answer.tx_id,
-        waits_for=None,
-        undo=None,
     )

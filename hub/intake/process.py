@@ -11,7 +11,7 @@ from hub.crypto.keyring import Keyring
 from hub.errors import HubError
 from hub.intake import effects, facts
 from hub.intake.deliveries import Opened, close_all
-from hub.intake.effects import Fact
+from hub.intake.fact import Fact
 from hub.intake.facts import SourceKey
 from hub.programme.queries import programme
 

@@ -1,7 +1,7 @@
 """Earn: issue points for what a member bought. A single sale is a batch of one."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.errors import Conflict, Malformed
 from hub.ledger.codes import Kind
 from hub.ledger.post import EarnRequest, post_earns
+from hub.points.check_out import known_check_outs
 from hub.points.checks import MOST_POINTS, key, timely
 from hub.points.day_caps import within_day_caps
 from hub.points.sale import Sale
@@ -72,6 +73,7 @@ async def earn(
         for sale, rule, earning in zip(sales, rules, earnings, strict=True)
         if earning.points or earning.qualifying
     ]
+    requests = await _left_already(db, requests)
     posted = await post_earns(db, requests, now=now) if requests else {}
     before = await _posted_before(db, [sale for sale in sales if sale.key not in posted])
     await _store_basis(db, sales, rules, earnings, posted)
@@ -111,6 +113,22 @@ async def _appraise(
     if any(max(earning.points, earning.qualifying) > MOST_POINTS for earning in earnings):
         raise Malformed(f"no bill earns more than {MOST_POINTS} points", field="points")
     return earnings
+
+
+async def _left_already(db: AsyncConnection, requests: list[EarnRequest]) -> list[EarnRequest]:
+    """Let what was earned before a known check-out not wait for one; asks only where some waits."""
+    waiting = {(r.member_id, r.account_id) for r in requests if r.on_checkout}
+    if not waiting:
+        return requests
+    left = await known_check_outs(db, account_ids=waiting)
+    return [
+        replace(r, on_checkout=False, activates_at=left_at)
+        if r.on_checkout
+        and (left_at := left.get((r.member_id, r.account_id))) is not None
+        and r.occurred_at <= left_at
+        else r
+        for r in requests
+    ]
 
 
 def _request(sale: Sale, rule: EarningRule, earning: Earning, policies: Policies) -> EarnRequest:

@@ -112,6 +112,7 @@ class ExternalDetails(Read):
 
     type: str | None = None
     source: str | None = None
+    source_id: str | None = None
 
 
 class Card(Read):

@@ -164,6 +164,13 @@ def _tenders(
                 kind=payment_kind(payment, config) if payment else config.source_kind(tender.type),
                 amount_minor=minor(tender.amount_money, currency, f"{field}.amount_money") - tip,
                 tip_minor=tip,
+                reference=_redemption(payment),
             )
         )
     return tuple(found)
+
+
+def _redemption(payment: Payment | None) -> str | None:
+    """Return the id that whoever took an external payment gave it: of points, their redemption."""
+    details = payment.external_details if payment else None
+    return (details.source_id or None) if details else None

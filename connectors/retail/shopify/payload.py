@@ -83,6 +83,7 @@ class Transaction(_Resource):
     gateway: str = ""
     amount: Decimal
     currency: str | None = None
+    authorization: str | None = None
 
 
 class RefundLineItem(_Resource):

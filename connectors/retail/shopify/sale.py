@@ -182,6 +182,7 @@ def _tenders(
                 id=moved.id,
                 kind=config.tender_kind(moved.gateway),
                 amount_minor=moved_minor(moved, order.currency, f"transactions[{i}]"),
+                reference=moved.authorization or None,
             )
             for i, moved in enumerate(order.transactions)
             if moved.kind in ("sale", "capture") and moved.status == "success"

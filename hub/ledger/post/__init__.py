@@ -7,7 +7,7 @@ nothing and is answered from the stored header.
 
 from hub.ledger.post.answer import Answer
 from hub.ledger.post.earn import EarnRequest, post_earns
-from hub.ledger.post.expire import Swept, post_activation, post_expiry
+from hub.ledger.post.expire import Swept, post_activation, post_check_out, post_expiry
 from hub.ledger.post.lock import lock_balances
 from hub.ledger.post.mend import post_adjustment, post_extension, post_recovery, post_reinstatement
 from hub.ledger.post.move import post_move
@@ -28,6 +28,7 @@ __all__ = [
     "lock_balances",
     "post_activation",
     "post_adjustment",
+    "post_check_out",
     "post_clawback",
     "post_earns",
     "post_end_of_hold",

@@ -40,6 +40,16 @@ async def post_expiry(
     return Swept(row.lots, row.points)
 
 
+async def post_check_out(
+    db: AsyncConnection, *, member_id: int, account_id: int, left_at: datetime, now: datetime
+) -> None:
+    """Make active what waits for a check-out on this account and was earned by `left_at`."""
+    await db.execute(
+        text("SELECT ledger_check_out(:member_id, :account_id, :left_at, :now)"),
+        {"member_id": member_id, "account_id": account_id, "left_at": left_at, "now": now},
+    )
+
+
 async def post_activation(
     db: AsyncConnection,
     *,

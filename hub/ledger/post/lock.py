@@ -1,4 +1,4 @@
-"""Locking before posting, for whoever moves the points of several members in one transaction."""
+"""Locking before posting: for whoever moves the points of several members in one transaction."""
 
 from collections.abc import Collection
 

@@ -13,11 +13,11 @@ _ADJUST = text(f"""
 SELECT * FROM ledger_adjust(CAST(:business_id AS smallint), :idempotency_key, :member_id,
   :account_id, CAST(:unit AS smallint), :points, CAST(:cost_rate AS numeric),
   CAST(:expires_on AS date), :reason, :occurred_at, :business_date, :today, :now)
-{OF_SPENDABLE}""")  # noqa: S608 - a constant of ours
+{OF_SPENDABLE}""")  # noqa: S608 - constants of ours
 _EXTEND = text(f"""
 SELECT * FROM ledger_extend(CAST(:business_id AS smallint), :idempotency_key, :member_id,
   CAST(:unit AS smallint), CAST(:lot_id AS bigint), :until, :reason, :business_date, :today, :now)
-{OF_SPENDABLE}""")  # noqa: S608 - a constant of ours
+{OF_SPENDABLE}""")  # noqa: S608 - constants of ours
 _REINSTATE = text("""
 SELECT * FROM ledger_reinstate(CAST(:business_id AS smallint), :idempotency_key, :member_id,
   :lot_id, CAST(:points AS bigint), :until, :reason, :occurred_at, :business_date, :now)

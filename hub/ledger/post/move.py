@@ -14,7 +14,7 @@ SELECT * FROM ledger_move(CAST(:kind AS smallint), CAST(:business_id AS smallint
   CAST(:points AS bigint), CAST(:origin_id AS bigint), CAST(:sent_limit AS bigint),
   CAST(:received_limit AS bigint), CAST(:year AS smallint), :occurred_at, :business_date, :today,
   :now)
-{OF_SPENDABLE}""")  # noqa: S608 - a constant of ours
+{OF_SPENDABLE}""")  # noqa: S608 - constants of ours
 
 
 async def post_move(

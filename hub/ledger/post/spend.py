@@ -13,12 +13,12 @@ from hub.ledger.post.answer import OF_SPENDABLE, Answer, answer_of, ask
 _REDEEM = text(f"""
 SELECT * FROM ledger_redeem(CAST(:business_id AS smallint), :idempotency_key, :member_id,
   :account_id, CAST(:unit AS smallint), :points, :occurred_at, :business_date, :today, :now)
-{OF_SPENDABLE}""")  # noqa: S608 - a constant of ours
+{OF_SPENDABLE}""")  # noqa: S608 - constants of ours
 _HOLD = text(f"""
 SELECT * FROM ledger_hold(CAST(:business_id AS smallint), :idempotency_key, :member_id,
   :account_id, CAST(:unit AS smallint), :points, :expires_at, :occurred_at, :business_date,
   :today, :now)
-{OF_SPENDABLE}""")  # noqa: S608 - a constant of ours
+{OF_SPENDABLE}""")  # noqa: S608 - constants of ours
 _END_HOLD = text("""
 SELECT * FROM ledger_end_hold(CAST(:business_id AS smallint), :idempotency_key, :member_id,
   :hold_id, CAST(:kind AS smallint), CAST(:points AS bigint), :occurred_at, :business_date, :now)

@@ -1,0 +1,15 @@
+"""Bills paid in points and their refunds."""
+
+from pathlib import Path
+
+from alembic import op
+
+from hub.db.migrate import execute_script
+
+revision = "0011_paid_in_points"
+down_revision = "0010_earning"
+
+
+def upgrade() -> None:
+    """Install the tables; their SQL is frozen beside this file."""
+    execute_script(op.get_bind(), Path(__file__).with_suffix(".sql").read_text())
