@@ -100,12 +100,13 @@ async def till(db: AsyncConnection) -> Till:
 async def rows(db: AsyncConnection) -> dict[str, str]:
     """Every table's rows, as one fingerprint each."""
     tables = await db.scalars(
-        text(
-            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-        )
+        text("""
+          SELECT relname FROM pg_class
+          WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace""")
     )
+    fingerprint = "SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM"
     return {
-        table: await db.scalar(text(f"SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM {table} t"))
+        table: await db.scalar(text(f"{fingerprint} {table} t"))
         for table in tables.all()
     }  # fmt: skip
 

@@ -81,6 +81,7 @@ async def test_who_locks_several_balances_takes_them_by_member_and_unit(
 ) -> None:
     raw: Any = (await db.get_raw_connection()).driver_connection
     await raw.execute(TRACED)
+    await raw.execute(f"INSERT INTO point_unit VALUES ({STARS}, 'stars', 'Stars', 'spendable')")
     for member in CROWD:
         await give(db, member, 100, expires_on=TODAY)
         await post_earns(db, [replace(lot(member, 100), unit=STARS)])
