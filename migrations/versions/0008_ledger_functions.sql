@@ -123,6 +123,7 @@ DECLARE
   r record;
   tx bigint;
   free bigint;
+  was_active_on date;
   since date := '-infinity';
   due bigint := p_points;
   n smallint := 0;
@@ -130,7 +131,7 @@ BEGIN
   UPDATE balance SET posted = posted - p_points, version = version + 1,
       last_active_on = greatest(last_active_on, p_business_date)
     WHERE member_id = p_member AND unit = p_unit AND posted - held >= p_points AND pending = 0
-    RETURNING posted - held + p_points INTO free;
+    RETURNING posted - held + p_points, old.last_active_on INTO free, was_active_on;
   IF NOT FOUND THEN
     RETURN ledger_redeem_slowly(p_business, p_key, p_member, p_account, p_unit, p_points,
       p_occurred_at, p_business_date, p_today, p_now);
@@ -141,7 +142,9 @@ BEGIN
       p_business_date)
     ON CONFLICT (business_id, idempotency_key) DO NOTHING RETURNING tx_id INTO tx;
   IF NOT FOUND THEN
-    UPDATE balance SET posted = posted + p_points WHERE member_id = p_member AND unit = p_unit;
+    UPDATE balance SET posted = posted + p_points, version = version - 1,
+        last_active_on = was_active_on
+      WHERE member_id = p_member AND unit = p_unit;
     RETURN ledger_redeem_slowly(p_business, p_key, p_member, p_account, p_unit, p_points,
       p_occurred_at, p_business_date, p_today, p_now);
   END IF;
@@ -164,7 +167,9 @@ BEGIN
       UPDATE ledger_transaction SET available = free, outcome = (free < p_points)::integer
         WHERE business_id = p_business AND idempotency_key = p_key;
       IF free < p_points THEN
-        UPDATE balance SET posted = posted + p_points WHERE member_id = p_member AND unit = p_unit;
+        UPDATE balance SET posted = posted + p_points, version = version - 1,
+            last_active_on = was_active_on
+          WHERE member_id = p_member AND unit = p_unit;
         RETURN (tx, false, 2, 1, p_member, p_unit, p_points, NULL, NULL, 0, free)::ledger_answer;
       END IF;
       CONTINUE;

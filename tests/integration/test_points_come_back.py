@@ -1,10 +1,11 @@
-"""Points that come back to a lot: what is still due is taken then, and no sooner may they be spent."""
+"""Points come back to a lot: what is still due is taken then, and none is active too soon."""
 
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.ledger.codes import Outcome, ShortfallMode
@@ -49,6 +50,20 @@ async def test_what_was_not_active_when_it_ended_still_is_not(db: AsyncConnectio
     assert await verify(db) == []
     balance = (await balances(db, member_ids=[7], today=TODAY, now=later))[7]
     assert balance.available == 100
+
+
+async def test_what_was_declined_or_said_before_is_no_activity(db: AsyncConnection) -> None:
+    """Idle points end by what a member does, not by what a till asks in vain, or again."""
+    await give(db, 7, 100, expires_on=TODAY)
+    asked: dict[str, Any] = {**THEN, "today": TODAY, "points": 60, "idempotency_key": "r"}
+    assert (await redeem(db, **asked)).outcome is Outcome.POSTED
+    seen = text("SELECT last_active_on, version FROM balance WHERE member_id = 7")
+    before = (await db.execute(seen)).one()
+    again = {**asked, "points": 30, "business_date": TOMORROW, "today": TOMORROW}
+    assert (await redeem(db, **{**again, "points": 60})).replayed
+    declined = await redeem(db, **{**again, "idempotency_key": "late"})
+    assert declined.outcome is Outcome.INSUFFICIENT_POINTS
+    assert (await db.execute(seen)).one() == before
 
 
 @pytest.mark.parametrize("restored_first", [False, True])
