@@ -130,12 +130,7 @@ ROWS = {
     ),
     "paid in points, in parts and repeated": Row(
         first=(SALE, SPENT),
-        then=[
-            IN_POINTS,
-            back("R1", 2_333, 2_333),
-            back("R2", 1_167, 1_167),
-            back("R2", 1_167, 1_167),
-        ],
+        then=[IN_POINTS, back("R1", 2_333, 2_333), *[back("R2", 1_167, 1_167)] * 2],
         posted=65,
         lots=[hotel(65)],
         settled=[owes(35)],

@@ -275,6 +275,7 @@ class Ledger(RuleBasedStateMachine):
             return
         assert answer.outcome is Outcome.POSTED
         account.give_back(spent, points, self.today, timedelta(days=GRACE_DAYS))
+        account.active_on(self.today)
         account.settle()
 
     @rule(

@@ -360,7 +360,7 @@ async def every_order(
     """Return the books of every order of the steps in `then`, each after `first`."""
     found = []
     begins = shops.now
-    for order in permutations(then):
+    for order in dict.fromkeys(permutations(then)):
         async with shops.db.begin_nested() as attempt:
             for step in (*first, *order):
                 await step(shops)
