@@ -34,6 +34,8 @@ JOBS = (
     Job("settlement.open_month", "1 0 * * *"),
     Job("points.expire", "10 0 * * *"),
     Job("points.lapse", "* * * * *"),
+    Job("ledger.roll_up", "* * * * *"),
+    Job("ledger.partitions", "20 0 * * *"),
 )
 
 log = structlog.get_logger(__name__)
