@@ -25,6 +25,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
     "ledger": {
         "verify": "ledger:verify",
         "rebuild-daily": "ledger:rebuild_daily",
+        "import": "opening:import_",
     },
     "settle": "settle:settle",
     "token": "token:token",
