@@ -388,7 +388,8 @@ END $$;
 
 -- Settle what clawbacks could not take. From the refunded sale's own lot, whatever became of the
 -- shortfall: whether the refund of the sale or of what its points bought comes first, the books end
--- the same. What is owed in points, from the issuer's other lots too (another issuer's points are
+-- the same. For that, what was forgiven because a limit was reached is the first to be taken. What
+-- is owed in points, from the issuer's other lots too (another issuer's points are
 -- another business's debt). Never from what is held. The caller holds the balance's lock and has
 -- just let points come in, or come free, by p_cause.
 CREATE FUNCTION ledger_settle(
@@ -410,7 +411,8 @@ BEGIN
       AND NOT l.pending
       AND (l.lot_id = s.earn_tx OR (s.mode = 1 AND l.issuer_id = s.issuer_id))
     WHERE s.member_id = p_member AND s.unit = p_unit AND s.open
-    ORDER BY s.mode DESC, s.tx_id, (l.lot_id <> s.earn_tx), l.expires_on, l.earned_at, l.lot_id
+    ORDER BY (s.mode <> 0), s.mode DESC, s.tx_id, (l.lot_id <> s.earn_tx), l.expires_on,
+      l.earned_at, l.lot_id
   LOOP
     SELECT * INTO b FROM balance WHERE member_id = p_member AND unit = p_unit;
     free := b.posted + b.owed - b.pending - b.held;
@@ -564,7 +566,8 @@ BEGIN
     coalesce(redeemed, 1::smallint), p_points, 0, p_redeem_tx, NULL, due, NULL, p_occurred_at,
     p_business_date);
   IF a.replayed OR a.outcome <> 0 THEN RETURN a; END IF;
-  UPDATE balance SET posted = posted + p_points, version = version + 1
+  UPDATE balance SET posted = posted + p_points, version = version + 1,
+      last_active_on = greatest(last_active_on, p_business_date)
     WHERE member_id = p_member AND unit = redeemed;
   due := p_points;
   FOR r IN
@@ -990,7 +993,8 @@ BEGIN
   RETURN n;
 END $$;
 
--- Points that wait for a check-out become active by it: those of the account that left, earned by then.
+-- Points that wait for a check-out become active by it: those of the account that left, earned by
+-- then.
 CREATE FUNCTION ledger_check_out(
   p_member bigint, p_account bigint, p_left_at timestamptz, p_now timestamptz
 ) RETURNS void LANGUAGE plpgsql AS $$
