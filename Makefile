@@ -8,13 +8,18 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header pyproject.toml
 
-.PHONY: run test lint types schema lock clean
+.PHONY: run test nightly lint types schema lock clean
 
 run: $(VENV)/installed-run
 	@$(BIN)/hub up
 
 test: $(VENV)/installed-dev
 	@$(BIN)/pytest -n 2
+
+# The same, for hours: what takes long histories and much chance to find.
+nightly: $(VENV)/installed-dev
+	HUB_MACHINE_EXAMPLES=10000 HUB_BANK_OPERATIONS=200 \
+	  $(BIN)/pytest -n 2 tests/property/test_ledger_machine.py tests/integration/test_bank.py
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.clock import now
 from hub.config import Settings
 from hub.crypto.errors import KeyringForeign, KeyringMissing
 from hub.crypto.keyring import load
@@ -19,11 +20,14 @@ from hub.db.migrate import current, head
 from hub.entrypoints.embedded.account import server_account
 from hub.entrypoints.embedded.binaries import postgres_programs, valkey_program
 from hub.errors import HubError
+from hub.ledger.partitions import missing_partitions
 from hub.members.queries import check_keyring
 
 OLDEST_POSTGRES = 18
 OLDEST_PYTHON = (3, 11)
 _BACKLOG_SECONDS = 60
+_UNRESOLVED_DAYS = 30
+_UNRESOLVED_SHOWN = 5
 
 
 class Verdict(StrEnum):
@@ -200,6 +204,27 @@ async def dead_letters(db: AsyncConnection) -> Finding:
     return _ok("no dead letters")
 
 
+async def points_to_give_back(db: AsyncConnection) -> Finding:
+    """Was something refunded lately that points paid for, and we do not know which points?"""
+    if not await _exists(db, "points_paid_refund"):
+        return _ok("no refund waits for its points: there is no schema yet")
+    rows = await db.execute(
+        text("""SELECT format('%s, %s %s', c.code, r.refund_kind, r.refund_id), r.unresolved
+          FROM points_paid_refund r JOIN connection c USING (connection_id)
+          WHERE r.unresolved IS NOT NULL
+            AND r.noted_at > statement_timestamp() - make_interval(days => :days)
+          ORDER BY r.noted_at DESC LIMIT :shown"""),
+        {"days": _UNRESOLVED_DAYS, "shown": _UNRESOLVED_SHOWN},
+    )
+    said = "; ".join(f"{refund}: {reason}" for refund, reason in rows)
+    if said:
+        return _warning(
+            f"refunds whose points did not come back ({said})",
+            "the business gives them back itself: docs/points.md, Refunds",
+        )
+    return _ok("every refund of what points paid for gave them back")
+
+
 async def failed_work(db: AsyncConnection) -> Finding:
     """Did work of the hub's own fail for good? It is done anew when it is next due or asked for."""
     if not await _exists(db, "outbox_message"):
@@ -235,6 +260,19 @@ async def agreements(db: AsyncConnection) -> Finding:
     return _ok("every pair of businesses has an agreement")
 
 
+async def months_ahead(db: AsyncConnection) -> Finding:
+    """Is there a place for the entries of this month and the next?"""
+    if not await _exists(db, "entry"):
+        return _ok("no month of entries is missing: there is no schema yet")
+    missing = await missing_partitions(db, now=now())
+    if missing:
+        return _problem(
+            f"no partition for the entries of {', '.join(missing)}",
+            "`hub migrate` makes it; then check that `hub scheduler` and `hub worker` run",
+        )
+    return _ok("the entries of next month have their partition")
+
+
 async def _exists(db: AsyncConnection, table: str) -> bool:
     return await db.scalar(text("SELECT to_regclass(:table)"), {"table": table}) is not None
 
@@ -252,6 +290,8 @@ DATABASE: tuple[Callable[[AsyncConnection], Awaitable[Finding]], ...] = (
     revision,
     backlog,
     dead_letters,
+    points_to_give_back,
     failed_work,
     agreements,
+    months_ahead,
 )

@@ -12,7 +12,7 @@ from hub.errors import Malformed
 from hub.intake import facts
 from hub.intake.fact import EARNS, SHOWS_A_PERSON, UNDOES, Fact, idempotency_key
 from hub.intake.facts import PostedFact, SourceKey
-from hub.intake.points_paid import keep_bills, who_redeemed
+from hub.intake.points_paid import keep_bills, paid_in_points, who_redeemed
 from hub.intake.undoing import undo
 from hub.ledger.post import lock_balances
 from hub.members.resolve import Resolved, Sighting, resolve
@@ -30,6 +30,7 @@ async def post(
     The caller holds the locks on the facts' keys and has left out what was posted before.
     """
     people = await _resolve(db, new, now, keyring)
+    await keep_bills(db, [f for f in new if f.event.type in EARNS])
     await _lock_balances(db, new, people)
     records = await _earn(db, [f for f in new if f.event.type in EARNS], people, now)
     earned_keys = {record.key for record in records}
@@ -49,7 +50,6 @@ async def post(
         for name in fact.event.references
     ]
     await facts.refer(db, names)
-    await keep_bills(db, [f for f in new if f.event.type in EARNS])
     undone = await undo(db, [f for f in new if f.event.type in UNDOES], records, names, now)
     return {r.member_id for r in (*records, *undone) if r.tx_id is not None and r.member_id}
 
@@ -80,14 +80,16 @@ async def _lock_balances(
     """Lock the balances of all whom this batch concerns, where it does more than earn.
 
     Earns take theirs in order of members by themselves; refunds come in the order of their sales,
-    and whoever checks out may have earned nothing.
+    whoever checks out may have earned nothing, and a refund may have waited for a bill that was
+    paid with somebody else's points.
     """
     undone = [key for f in new if f.event.type in UNDOES and (key := f.undoes) is not None]
-    if undone or any(fact.event.type is EventType.STAY_COMPLETED for fact in new):
+    paid = {f.key for f in new if f.event.type in EARNS and paid_in_points(f.event)}
+    if undone or paid or any(fact.event.type is EventType.STAY_COMPLETED for fact in new):
         found = await facts.find(db, undone) if undone else {}
         concerned = {fact.member_id for fact in found.values()}
         concerned |= {who.member_id for who in people.values()}
-        concerned |= await who_redeemed(db, found)
+        concerned |= await who_redeemed(db, paid | {fact.key for fact in found.values()})
         await lock_balances(db, member_ids={one for one in concerned if one is not None})
 
 

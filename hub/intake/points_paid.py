@@ -1,15 +1,16 @@
 """Bills paid in points: what their refunds give back to the lots it came from."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.clock import business_date
-from hub.connector import CanonicalEvent, TenderKind
+from hub.clock import business_date as trading_day
+from hub.connector import CanonicalEvent, Tender, TenderKind
+from hub.errors import Malformed
 from hub.intake.fact import Fact, idempotency_key
 from hub.intake.facts import PostedFact, SourceKey
 from hub.points.due_back import PaidBack, due_back
@@ -28,6 +29,7 @@ async def keep_bills(db: AsyncConnection, bills: Sequence[Fact]) -> None:
             "connection_id": fact.key.connection_id,
             "kind": fact.key.kind,
             "source_id": fact.key.id,
+            "currency": fact.event.currency,
             "money_minor": sum(t.amount_minor + t.tip_minor for t in fact.event.tenders)
             - sum(t.amount_minor for t in paid),
             "tenders": orjson.dumps(
@@ -35,28 +37,42 @@ async def keep_bills(db: AsyncConnection, bills: Sequence[Fact]) -> None:
             ).decode(),
         }
         for fact in bills
-        if (paid := [t for t in fact.event.tenders if t.kind is TenderKind.POINTS])
+        if (paid := paid_in_points(fact.event))
     ]
     if rows:
         await db.execute(
             text("""
-              INSERT INTO points_paid_bill (connection_id, kind, source_id, money_minor, tenders)
-              VALUES (:connection_id, :kind, :source_id, :money_minor, CAST(:tenders AS jsonb))
+              INSERT INTO points_paid_bill (connection_id, kind, source_id, money_minor, currency,
+                tenders)
+              VALUES (:connection_id, :kind, :source_id, :money_minor, :currency,
+                CAST(:tenders AS jsonb))
               ON CONFLICT DO NOTHING"""),
             rows,
         )
 
 
+def paid_in_points(event: CanonicalEvent) -> list[Tender]:
+    """Return the tenders of a bill, or of a refund, that are points."""
+    return [tender for tender in event.tenders if tender.kind is TenderKind.POINTS]
+
+
 def paid_back(event: CanonicalEvent) -> PaidBack | None:
-    """Return what a refund event paid back, as far as it says; None for a void: all of it."""
+    """Return what a refund event paid back, as far as it says; None for a void: all of it.
+
+    Raises Malformed when points were paid in: no refund does that.
+    """
     if event.refund is None:
         return None
+    amount = event.refund.amount_minor
     if not event.tenders:
-        return PaidBack(amount_minor=event.refund.amount_minor, points_minor=None)
-    in_points = sum(t.amount_minor for t in event.tenders if t.kind is TenderKind.POINTS)
+        return PaidBack(amount_minor=amount, points_minor=None)
+    back = paid_in_points(event)
+    if any(tender.amount_minor < 0 for tender in back):
+        raise Malformed("a refund gives points back, it takes none", field="tenders.amount_minor")
     return PaidBack(
-        amount_minor=event.refund.amount_minor,
-        points_minor=min(in_points, event.refund.amount_minor),
+        amount_minor=amount,
+        points_minor=min(sum(tender.amount_minor for tender in back), amount),
+        reference=next((tender.reference for tender in back if tender.reference), None),
     )
 
 
@@ -67,60 +83,66 @@ async def give_points_back(
     original: PostedFact,
     business_id: int,
     back: PaidBack | None,
+    currency: str | None,
     occurred_at: datetime,
+    business_date: date,
     now: datetime,
 ) -> None:
     """Restore what the refunds of a bill so far give back of its points; most bills have none.
 
     A bill whose receipt names no redemption we know is kept as unresolved, with the reason: the
-    till gives those points back by itself.
+    business gives those points back by itself. Should a later refund of the bill name it, all that
+    is due is given back then. Raises Malformed for a refund in another currency than the bill's.
     """
     bill = await _bill(db, original.key)
     if bill is None:
         return
+    if currency not in (None, bill.currency):
+        raise Malformed(
+            f"a refund in {currency} of a bill in {bill.currency}: send it in the bill's currency",
+            field="currency",
+        )
     money, tenders = bill.money_minor, bill.tenders
     in_points = sum(tender["amount_minor"] for tender in tenders)
     if back is None:
         back = PaidBack(amount_minor=money + in_points, points_minor=in_points)
-    await _keep_refund(db, original.key, fact.key, back)
-    due = due_back(
-        money_minor=money, points_minor=in_points, refunds=await _refunds(db, original.key)
-    )
+    await _keep_refund(db, original.key, fact.key, back, now)
+    refunds = await _refunds(db, original.key)
+    due = due_back(money_minor=money, points_minor=in_points, refunds=refunds)
+    # What only a refund's receipt names can only be the redemption of the one tender in points.
+    said = [refund.reference for refund in refunds if refund.reference and len(tenders) == 1]
     group = await programme(db)
-    today = business_date(now, group.time_zone)
     grace_days = (await policies(db)).points(occurred_at).restore_grace_days
     unresolved = None
     for number, tender in enumerate(tenders):
         paid = tender["amount_minor"]
+        reference = tender["reference"] or next(iter(said), None)
         part = min(paid, due)
         due -= part
         if part == 0:
             continue
-        if tender["reference"] is None:
+        if reference is None:
             unresolved = _NO_REFERENCE
             continue
         known = await give_back(
             db,
             business_id=business_id,
-            reference=tender["reference"],
+            reference=reference,
             member_id=original.member_id,
             paid_minor=paid,
             refunded_minor=part,
             idempotency_key=f"{idempotency_key(fact.key)}:points:{number}",
             occurred_at=occurred_at,
-            business_date=business_date(occurred_at, group.time_zone),
-            today=today,
+            business_date=business_date,
+            today=trading_day(now, group.time_zone),
             now=now,
             grace_days=grace_days,
         )
         unresolved = unresolved if known else _UNKNOWN
-    if unresolved is not None:
-        await _note(db, original.key, fact.key, unresolved)
+    await _note(db, original.key, fact.key, unresolved)
 
 
-async def who_redeemed(
-    db: AsyncConnection, originals: Mapping[SourceKey, PostedFact]
-) -> set[int | None]:
+async def who_redeemed(db: AsyncConnection, bills: Collection[SourceKey]) -> set[int | None]:
     """Return whose points paid these bills: their balances are locked with the others."""
     rows = await db.execute(
         text("""
@@ -134,9 +156,9 @@ async def who_redeemed(
             AND t.idempotency_key
               IN (tender ->> 'reference', 'api:' || (tender ->> 'reference'))"""),
         {
-            "connections": [fact.key.connection_id for fact in originals.values()],
-            "kinds": [fact.key.kind for fact in originals.values()],
-            "ids": [fact.key.id for fact in originals.values()],
+            "connections": [bill.connection_id for bill in bills],
+            "kinds": [bill.kind for bill in bills],
+            "ids": [bill.id for bill in bills],
         },
     )
     return set(rows.scalars())
@@ -145,7 +167,7 @@ async def who_redeemed(
 async def _bill(db: AsyncConnection, sale: SourceKey) -> Any:
     found = await db.execute(
         text("""
-          SELECT money_minor, tenders FROM points_paid_bill
+          SELECT money_minor, currency, tenders FROM points_paid_bill
           WHERE connection_id = :c AND kind = :k AND source_id = :i"""),
         {"c": sale.connection_id, "k": sale.kind, "i": sale.id},
     )
@@ -153,13 +175,13 @@ async def _bill(db: AsyncConnection, sale: SourceKey) -> Any:
 
 
 async def _keep_refund(
-    db: AsyncConnection, sale: SourceKey, refund: SourceKey, back: PaidBack
+    db: AsyncConnection, sale: SourceKey, refund: SourceKey, back: PaidBack, now: datetime
 ) -> None:
     await db.execute(
         text("""
           INSERT INTO points_paid_refund (connection_id, kind, source_id, refund_kind, refund_id,
-            amount_minor, points_minor)
-          VALUES (:c, :k, :i, :refund_kind, :refund_id, :amount, :points)
+            amount_minor, points_minor, reference, noted_at)
+          VALUES (:c, :k, :i, :refund_kind, :refund_id, :amount, :points, :reference, :now)
           ON CONFLICT DO NOTHING"""),
         {
             "c": sale.connection_id,
@@ -169,6 +191,8 @@ async def _keep_refund(
             "refund_id": refund.id,
             "amount": back.amount_minor,
             "points": back.points_minor,
+            "reference": back.reference,
+            "now": now,
         },
     )
 
@@ -176,19 +200,25 @@ async def _keep_refund(
 async def _refunds(db: AsyncConnection, sale: SourceKey) -> list[PaidBack]:
     rows = await db.execute(
         text("""
-          SELECT amount_minor, points_minor FROM points_paid_refund
-          WHERE connection_id = :c AND kind = :k AND source_id = :i"""),
+          SELECT amount_minor, points_minor, reference FROM points_paid_refund
+          WHERE connection_id = :c AND kind = :k AND source_id = :i
+          ORDER BY refund_kind, refund_id"""),
         {"c": sale.connection_id, "k": sale.kind, "i": sale.id},
     )
-    return [PaidBack(amount_minor=row[0], points_minor=row[1]) for row in rows]
+    return [PaidBack(**row._asdict()) for row in rows]
 
 
-async def _note(db: AsyncConnection, sale: SourceKey, refund: SourceKey, reason: str) -> None:
+async def _note(
+    db: AsyncConnection, sale: SourceKey, refund: SourceKey, reason: str | None
+) -> None:
+    """Note why this refund's points did not come back; when they did, so did those before."""
     await db.execute(
         text("""
-          UPDATE points_paid_refund SET unresolved = :reason
+          UPDATE points_paid_refund SET unresolved = CAST(:reason AS text)
           WHERE connection_id = :c AND kind = :k AND source_id = :i
-            AND refund_kind = :refund_kind AND refund_id = :refund_id"""),
+            AND (CAST(:reason AS text) IS NOT NULL AND refund_kind = :refund_kind
+              AND refund_id = :refund_id
+              OR CAST(:reason AS text) IS NULL AND unresolved IS NOT NULL)"""),
         {
             "c": sale.connection_id,
             "k": sale.kind,

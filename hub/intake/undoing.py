@@ -153,7 +153,9 @@ async def _undo(
             original=original,
             business_id=this.business_id,
             back=this.back,
+            currency=this.currency,
             occurred_at=this.occurred_at,
+            business_date=this.business_date,
             now=now,
         )
     earned = original is not None and tx_id is not None

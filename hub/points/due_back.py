@@ -8,11 +8,13 @@ from dataclasses import dataclass
 class PaidBack:
     """One refund of a bill: `points_minor` of its `amount_minor` went back in points.
 
-    `points_minor` None: the refund does not say in what it was paid.
+    `points_minor` None: the refund does not say in what it was paid. `reference` names the
+    redemption, where the refund's own receipt does.
     """
 
     amount_minor: int
     points_minor: int | None
+    reference: str | None = None
 
 
 def due_back(*, money_minor: int, points_minor: int, refunds: Sequence[PaidBack]) -> int:

@@ -123,6 +123,7 @@ DECLARE
   r record;
   tx bigint;
   free bigint;
+  was_active_on date;
   since date := '-infinity';
   due bigint := p_points;
   n smallint := 0;
@@ -130,7 +131,7 @@ BEGIN
   UPDATE balance SET posted = posted - p_points, version = version + 1,
       last_active_on = greatest(last_active_on, p_business_date)
     WHERE member_id = p_member AND unit = p_unit AND posted - held >= p_points AND pending = 0
-    RETURNING posted - held + p_points INTO free;
+    RETURNING posted - held + p_points, old.last_active_on INTO free, was_active_on;
   IF NOT FOUND THEN
     RETURN ledger_redeem_slowly(p_business, p_key, p_member, p_account, p_unit, p_points,
       p_occurred_at, p_business_date, p_today, p_now);
@@ -141,7 +142,9 @@ BEGIN
       p_business_date)
     ON CONFLICT (business_id, idempotency_key) DO NOTHING RETURNING tx_id INTO tx;
   IF NOT FOUND THEN
-    UPDATE balance SET posted = posted + p_points WHERE member_id = p_member AND unit = p_unit;
+    UPDATE balance SET posted = posted + p_points, version = version - 1,
+        last_active_on = was_active_on
+      WHERE member_id = p_member AND unit = p_unit;
     RETURN ledger_redeem_slowly(p_business, p_key, p_member, p_account, p_unit, p_points,
       p_occurred_at, p_business_date, p_today, p_now);
   END IF;
@@ -164,7 +167,9 @@ BEGIN
       UPDATE ledger_transaction SET available = free, outcome = (free < p_points)::integer
         WHERE business_id = p_business AND idempotency_key = p_key;
       IF free < p_points THEN
-        UPDATE balance SET posted = posted + p_points WHERE member_id = p_member AND unit = p_unit;
+        UPDATE balance SET posted = posted + p_points, version = version - 1,
+            last_active_on = was_active_on
+          WHERE member_id = p_member AND unit = p_unit;
         RETURN (tx, false, 2, 1, p_member, p_unit, p_points, NULL, NULL, 0, free)::ledger_answer;
       END IF;
       CONTINUE;
@@ -383,7 +388,8 @@ END $$;
 
 -- Settle what clawbacks could not take. From the refunded sale's own lot, whatever became of the
 -- shortfall: whether the refund of the sale or of what its points bought comes first, the books end
--- the same. What is owed in points, from the issuer's other lots too (another issuer's points are
+-- the same. For that, what was forgiven because a limit was reached is the first to be taken. What
+-- is owed in points, from the issuer's other lots too (another issuer's points are
 -- another business's debt). Never from what is held. The caller holds the balance's lock and has
 -- just let points come in, or come free, by p_cause.
 CREATE FUNCTION ledger_settle(
@@ -405,7 +411,8 @@ BEGIN
       AND NOT l.pending
       AND (l.lot_id = s.earn_tx OR (s.mode = 1 AND l.issuer_id = s.issuer_id))
     WHERE s.member_id = p_member AND s.unit = p_unit AND s.open
-    ORDER BY s.mode DESC, s.tx_id, (l.lot_id <> s.earn_tx), l.expires_on, l.earned_at, l.lot_id
+    ORDER BY (s.mode <> 0), s.mode DESC, s.tx_id, (l.lot_id <> s.earn_tx), l.expires_on,
+      l.earned_at, l.lot_id
   LOOP
     SELECT * INTO b FROM balance WHERE member_id = p_member AND unit = p_unit;
     free := b.posted + b.owed - b.pending - b.held;
@@ -559,7 +566,8 @@ BEGIN
     coalesce(redeemed, 1::smallint), p_points, 0, p_redeem_tx, NULL, due, NULL, p_occurred_at,
     p_business_date);
   IF a.replayed OR a.outcome <> 0 THEN RETURN a; END IF;
-  UPDATE balance SET posted = posted + p_points, version = version + 1
+  UPDATE balance SET posted = posted + p_points, version = version + 1,
+      last_active_on = greatest(last_active_on, p_business_date)
     WHERE member_id = p_member AND unit = redeemed;
   due := p_points;
   FOR r IN
@@ -986,7 +994,8 @@ BEGIN
   RETURN n;
 END $$;
 
--- Points that wait for a check-out become active by it: those of the account that left, earned by then.
+-- Points that wait for a check-out become active by it: those of the account that left, earned by
+-- then.
 CREATE FUNCTION ledger_check_out(
   p_member bigint, p_account bigint, p_left_at timestamptz, p_now timestamptz
 ) RETURNS void LANGUAGE plpgsql AS $$

@@ -6,6 +6,7 @@ CREATE TABLE points_paid_bill (
   money_minor bigint NOT NULL CHECK (money_minor >= 0),
   kind text NOT NULL,
   source_id text COLLATE "C" NOT NULL,
+  currency char(3) NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
   tenders jsonb NOT NULL,
   PRIMARY KEY (connection_id, kind, source_id)
 );
@@ -20,14 +21,18 @@ CREATE TABLE points_paid_refund (
   source_id text COLLATE "C" NOT NULL,
   refund_kind text NOT NULL,
   refund_id text COLLATE "C" NOT NULL,
+  reference text,
   unresolved text,
+  noted_at timestamptz NOT NULL,
   PRIMARY KEY (connection_id, kind, source_id, refund_kind, refund_id)
 );
 COMMENT ON COLUMN points_paid_refund.points_minor IS
   'what of it went back in points; NULL: the refund does not say, money is given back first';
+COMMENT ON COLUMN points_paid_refund.reference IS
+  'the redemption as the refund''s own receipt names it; used where the bill''s names none';
 COMMENT ON COLUMN points_paid_refund.unresolved IS
-  'why its points could not be given back: a person does it with the till''s own restore';
-CREATE INDEX points_paid_refund_unresolved ON points_paid_refund (connection_id)
+  'why its points could not be given back: hub doctor shows it, the business gives them back itself';
+CREATE INDEX points_paid_refund_unresolved ON points_paid_refund (noted_at)
   WHERE unresolved IS NOT NULL;
 CREATE TRIGGER points_paid_bill_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON points_paid_bill
   FOR EACH STATEMENT EXECUTE FUNCTION forbid_change();

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -80,6 +81,7 @@ async def test_who_locks_several_balances_takes_them_by_member_and_unit(
 ) -> None:
     raw: Any = (await db.get_raw_connection()).driver_connection
     await raw.execute(TRACED)
+    await raw.execute(f"INSERT INTO point_unit VALUES ({STARS}, 'stars', 'Stars', 'spendable')")
     for member in CROWD:
         await give(db, member, 100, expires_on=TODAY)
         await post_earns(db, [replace(lot(member, 100), unit=STARS)])
@@ -127,7 +129,7 @@ async def test_crossing_transfers_batches_and_sweeps_do_not_deadlock(engine: Asy
                         await post_expiry(db, member_ids=crowd, today=tomorrow, now=NOON)
                     elif number % 4 == 2:
                         await lock_balances(db, member_ids=crowd)
-                        for giver, taker in zip(crowd, crowd[1:], strict=False):
+                        for giver, taker in pairwise(crowd):
                             await move(db, giver, taker, f"{key}-{giver}")
                     else:
                         await move(db, crowd[0], crowd[1], key)

@@ -77,7 +77,9 @@ async def fresh_database(url: str, template: str) -> AsyncIterator[str]:
 
 async def _create(url: str, name: str, template: str) -> None:
     async with _maintenance(url) as connection:
-        await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        await connection.execute(
+            f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY'
+        )
 
 
 @asynccontextmanager

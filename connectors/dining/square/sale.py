@@ -26,6 +26,7 @@ from hub.connector import (
     LineKind,
     Tax,
     Tender,
+    TenderKind,
     Totals,
     rounding_line,
     trading_day,
@@ -158,13 +159,14 @@ def _tenders(
         field = f"order.tenders[{i}]"
         tip = minor(tender.tip_money, currency, f"{field}.tip_money")
         payment = by_id.get(tender.payment_id or tender.id)
+        kind = payment_kind(payment, config) if payment else config.source_kind(tender.type)
         found.append(
             Tender(
                 id=tender.payment_id or tender.id,
-                kind=payment_kind(payment, config) if payment else config.source_kind(tender.type),
+                kind=kind,
                 amount_minor=minor(tender.amount_money, currency, f"{field}.amount_money") - tip,
                 tip_minor=tip,
-                reference=_redemption(payment),
+                reference=_redemption(payment) if kind is TenderKind.POINTS else None,
             )
         )
     return tuple(found)

@@ -10,6 +10,7 @@ from connectors.retail.shopify.payload import (
     OrderDocument,
     ShippingLine,
     TaxLine,
+    Transaction,
     minor,
     moved_minor,
 )
@@ -180,9 +181,9 @@ def _tenders(
         paid = [
             Tender(
                 id=moved.id,
-                kind=config.tender_kind(moved.gateway),
+                kind=(kind := config.tender_kind(moved.gateway)),
                 amount_minor=moved_minor(moved, order.currency, f"transactions[{i}]"),
-                reference=moved.authorization or None,
+                reference=_redemption(moved) if kind is TenderKind.POINTS else None,
             )
             for i, moved in enumerate(order.transactions)
             if moved.kind in ("sale", "capture") and moved.status == "success"
@@ -197,6 +198,11 @@ def _tenders(
         gateway = next(iter(order.payment_gateway_names), "")
         paid = [Tender(id=gateway or "paid", kind=config.tender_kind(gateway), amount_minor=total)]
     return _with_tip(paid, tip)
+
+
+def _redemption(moved: Transaction) -> str | None:
+    """Return what the points' gateway answered when it was asked to pay: its redemption."""
+    return moved.authorization or None
 
 
 def _with_tip(paid: list[Tender], tip: int) -> tuple[Tender, ...]:

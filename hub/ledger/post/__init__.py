@@ -11,6 +11,7 @@ from hub.ledger.post.expire import Swept, post_activation, post_check_out, post_
 from hub.ledger.post.lock import lock_balances
 from hub.ledger.post.mend import post_adjustment, post_extension, post_recovery, post_reinstatement
 from hub.ledger.post.move import post_move
+from hub.ledger.post.opening import Opened, OpeningRequest, post_openings
 from hub.ledger.post.spend import (
     RedeemRequest,
     post_end_of_hold,
@@ -23,6 +24,8 @@ from hub.ledger.post.undo import post_clawback, post_restore
 __all__ = [
     "Answer",
     "EarnRequest",
+    "Opened",
+    "OpeningRequest",
     "RedeemRequest",
     "Swept",
     "answered",
@@ -37,6 +40,7 @@ __all__ = [
     "post_extension",
     "post_hold",
     "post_move",
+    "post_openings",
     "post_recovery",
     "post_redeem",
     "post_redeems",

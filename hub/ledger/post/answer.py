@@ -45,6 +45,11 @@ def answer_of(row: Row[Any]) -> Answer:
     return Answer(**{**values, "kind": Kind(row.kind), "outcome": Outcome(row.outcome)})
 
 
+def not_spendable(unit: object) -> NotFound:
+    """What to say when a call that ends in OF_SPENDABLE answers nothing."""
+    return NotFound(f"there are no points of unit {unit} to spend", field="unit", unit=unit)
+
+
 async def ask(db: AsyncConnection, statement: TextClause, facts: Mapping[str, object]) -> Answer:
     """Call a function of the ledger with a caller's keyword arguments (its `locals()`).
 
@@ -53,8 +58,7 @@ async def ask(db: AsyncConnection, statement: TextClause, facts: Mapping[str, ob
     asked = {name: value for name, value in facts.items() if name != "db"}
     row = (await db.execute(statement, asked)).one_or_none()
     if row is None:
-        unit = facts["unit"]
-        raise NotFound(f"there are no points of unit {unit} to spend", field="unit", unit=unit)
+        raise not_spendable(facts["unit"])
     return answer_of(row)
 
 
