@@ -5,7 +5,7 @@ header's primary key, `(business_id, idempotency_key)`: a request that was poste
 nothing and is answered from the stored header.
 """
 
-from hub.ledger.post.answer import Answer
+from hub.ledger.post.answer import Answer, answered
 from hub.ledger.post.earn import EarnRequest, post_earns
 from hub.ledger.post.expire import Swept, post_activation, post_check_out, post_expiry
 from hub.ledger.post.lock import lock_balances
@@ -28,6 +28,7 @@ __all__ = [
     "OpeningRequest",
     "RedeemRequest",
     "Swept",
+    "answered",
     "lock_balances",
     "post_activation",
     "post_adjustment",

@@ -6,8 +6,8 @@ from alembic import op
 
 from hub.db.migrate import execute_script
 
-revision = "0012_opening"
-down_revision = "0011_paid_in_points"
+revision = "0013_opening"
+down_revision = "0012_points_verbs"
 
 
 def upgrade() -> None:
