@@ -12,6 +12,7 @@ from strawberry.dataloader import DataLoader
 from hub.benefits import queries as benefits
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
+from hub.ledger import history
 from hub.ledger import queries as ledger
 from hub.members import queries as members
 from hub.members.display import MemberView, display
@@ -71,6 +72,9 @@ class Loaders:
             lambda db, keys: explanations(db, keys=keys)
         )
         self.balances: DataLoader[int, ledger.Balance] = of(self._balances)
+        self.past_balances: DataLoader[tuple[datetime, int], ledger.Balance] = of(
+            self._past_balances
+        )
         self.expiring: DataLoader[tuple[date, int], int] = of(self._expiring)
         self.standings: DataLoader[int, benefits.Standing] = of(self._standings)
         self.entitlements: DataLoader[int, list[benefits.Entitlement]] = of(self._entitlements)
@@ -114,6 +118,18 @@ class Loaders:
     async def _balances(self, db: AsyncConnection, ids: list[int]) -> Mapping[int, ledger.Balance]:
         today = business_date(self._now, (await programme(db)).time_zone)
         return await ledger.balances(db, member_ids=ids, today=today, now=self._now)
+
+    async def _past_balances(
+        self, db: AsyncConnection, keys: list[tuple[datetime, int]]
+    ) -> Mapping[tuple[datetime, int], ledger.Balance]:
+        zone = (await programme(db)).time_zone
+        found = {}
+        for at, group in groupby(sorted(keys), key=lambda key: key[0]):
+            ids = [member_id for _, member_id in group]
+            today = business_date(at, zone)
+            then = await history.balance_as_of(db, member_ids=ids, at=at, today=today)
+            found.update({(at, member_id): balance for member_id, balance in then.items()})
+        return found
 
     async def _expiring(
         self, db: AsyncConnection, keys: list[tuple[date, int]]

@@ -19,6 +19,7 @@ from graphql_schema.accounts import Account
 from graphql_schema.entries import Entry
 from graphql_schema.errors import told
 from graphql_schema.finding import MemberQuery
+from graphql_schema.history import HistoryQuery
 from graphql_schema.limits import SizeLimit
 from graphql_schema.nodes import NodeQuery
 from graphql_schema.points import Hold, Lot
@@ -34,7 +35,7 @@ CACHED_DOCUMENTS = 512
 
 
 @strawberry.type(description="Everything that can be read.")
-class Query(MemberQuery, SettlementQuery, ProgrammeQuery, NodeQuery):
+class Query(MemberQuery, SettlementQuery, ProgrammeQuery, HistoryQuery, NodeQuery):
     """All reads."""
 
 
