@@ -19,7 +19,7 @@ from tests.support.tidy import ROOT
 # the key that its source gave it, before anyone knows whose it is.
 SPREAD = {
     **dict.fromkeys(
-        ("balance", "check_out", "earn_basis", "earn_cap", "entry", "hold", "lot",
+        ("balance", "check_out", "earn_basis", "earn_cap", "entry", "expiry_notice", "hold", "lot",
          "lot_extension", "moved_in_year", "refund_basis", "shortfall"), "member_id"),
     "ledger_transaction": "idempotency_key",
 }  # fmt: skip
