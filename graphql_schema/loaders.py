@@ -15,6 +15,7 @@ from hub.crypto.keyring import Keyring
 from hub.ledger import queries as ledger
 from hub.members import queries as members
 from hub.members.display import MemberView, display
+from hub.points import notice_queries as notices
 from hub.points.explain import Explanation, explanations
 from hub.programme.queries import Business, Programme, businesses, programme
 from hub.settlement import queries as settlement
@@ -71,6 +72,7 @@ class Loaders:
         )
         self.balances: DataLoader[int, ledger.Balance] = of(self._balances)
         self.expiring: DataLoader[tuple[date, int], int] = of(self._expiring)
+        self.notices: DataLoader[int, list[notices.ExpiryNotice]] = of(self._notices)
         self.standings: DataLoader[int, benefits.Standing] = of(self._standings)
         self.entitlements: DataLoader[int, list[benefits.Entitlement]] = of(self._entitlements)
         self.bilaterals: DataLoader[int, list[Bilateral]] = of(
@@ -119,6 +121,12 @@ class Loaders:
             of_day = await ledger.expiring(db, member_ids=ids, today=today, until=until)
             found.update({(until, member_id): n for member_id, n in of_day.items()})
         return found
+
+    async def _notices(
+        self, db: AsyncConnection, ids: list[int]
+    ) -> Mapping[int, list[notices.ExpiryNotice]]:
+        today = business_date(self._now, (await programme(db)).time_zone)
+        return await notices.expiry_notices(db, member_ids=ids, today=today)
 
     async def _standings(
         self, db: AsyncConnection, ids: list[int]
