@@ -10,6 +10,7 @@ from hub.clock import business_date, now
 from hub.jobs.actors import work_through
 from hub.jobs.broker import QUEUE
 from hub.jobs.runtime import Runtime, runtime
+from hub.points.activate import activate
 from hub.points.expire import expire
 from hub.points.give_notice import give_notice
 from hub.points.lapse import lapse
@@ -92,6 +93,25 @@ async def give_notices(message_ids: list[int]) -> None:
         await give_notice(db, notice_ids=references, today=today, now=at)
 
     await work_through(runtime(), message_ids, work)
+
+
+@dramatiq.actor(actor_name="points.activate", queue_name=QUEUE)
+async def activate_points(message_ids: list[int]) -> None:
+    """Note which pending points have become active."""
+    await sweep_activated(runtime())
+    await work_through(runtime(), message_ids, _nothing_more)
+
+
+async def sweep_activated(runtime: Runtime) -> int:
+    """Activate due points chunk by chunk, each in a transaction of its own; returns the members."""
+    total = 0
+    after: int | None = 0
+    while after is not None:
+        async with runtime.engine.begin() as db:
+            chunk = await activate(db, now=now(), after_member_id=after)
+        total += chunk.members
+        after = chunk.last_member_id
+    return total
 
 
 async def _nothing_more(_db: AsyncConnection, _references: Sequence[int]) -> None:

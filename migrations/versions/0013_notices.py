@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0013_notices"
-down_revision = "0011_paid_in_points"
+down_revision = "0013_opening"
 
 
 def upgrade() -> None:

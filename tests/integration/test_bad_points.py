@@ -13,9 +13,11 @@ from hub.errors import Conflict, HubError, Malformed, NotFound
 from hub.ledger.codes import Kind, Outcome, Unit
 from hub.ledger.post import (
     Answer,
+    RedeemRequest,
     post_adjustment,
     post_extension,
     post_move,
+    post_redeems,
 )
 from hub.ledger.verify import verify
 from hub.points.capture import capture
@@ -222,14 +224,18 @@ async def test_nothing_is_posted_in_a_unit_that_nobody_can_spend(till: Till, uni
     }  # fmt: skip
     moved = {"from_id": MEMBER, "to_id": OTHER, "account_id": None, "to_account_id": None}
     adjusted = {"member_id": MEMBER, "account_id": 1, "cost_rate": COST, "expires_on": None}
+    one = RedeemRequest(business_id=1, idempotency_key="u", member_id=MEMBER, account_id=None,
+                        points=1, occurred_at=NOON, business_date=TODAY)  # fmt: skip
     before = await rows(till.db)
-    for call in (
+    calls: tuple[Awaitable[object], ...] = (
         post_move(till.db, kind=Kind.TRANSFER, **facts, **moved, points=1, year=2026,
                   occurred_at=NOON),
         post_adjustment(till.db, **facts, **adjusted, points=1, reason="x", occurred_at=NOON),
+        post_redeems(till.db, [one], today=TODAY, now=NOON, unit=unit),
         post_extension(till.db, **facts, member_id=MEMBER, lot_id=None, until=date(2027, 1, 1),
                        reason="x"),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for call in calls:
         with pytest.raises(NotFound) as said:
             await call
         assert said.value.facts["field"] == "unit"

@@ -10,7 +10,15 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.ledger.codes import Kind, Outcome
-from hub.ledger.post import Answer, post_adjustment, post_earns, post_expiry, post_move
+from hub.ledger.post import (
+    Answer,
+    RedeemRequest,
+    post_adjustment,
+    post_earns,
+    post_expiry,
+    post_move,
+    post_redeems,
+)
 from hub.ledger.verify import verify
 from hub.points.capture import capture
 from hub.points.hold import hold
@@ -132,6 +140,41 @@ async def test_what_is_spent_is_what_was_there(engine: AsyncEngine, ways: list[S
             text("SELECT posted - held FROM balance WHERE member_id = :m"), {"m": MEMBER}
         )
         assert left == 0
+        assert await verify(db) == []
+
+
+async def test_sets_of_redemptions_spend_what_was_there(engine: AsyncEngine) -> None:
+    """Each set asks twice for one member, around a request of another who has plenty."""
+    await give_all(engine, pooled=False)
+    async with engine.begin() as db:
+        await post_earns(db, [lot(OTHER, CLIENTS * TURNS * PART)])
+
+    async def client(number: int) -> list[Outcome]:
+        said: list[Outcome] = []
+        async with engine.connect() as db:
+            for turn in range(TURNS):
+                several = [
+                    RedeemRequest(
+                        business_id=1,
+                        idempotency_key=f"{number}-{turn}-{n}",
+                        member_id=member,
+                        account_id=None,
+                        points=PART,
+                        occurred_at=NOON,
+                        business_date=TODAY,
+                    )
+                    for n, member in enumerate((MEMBER, OTHER, MEMBER))
+                ]
+                async with db.begin():
+                    answers = await post_redeems(db, several, today=TODAY, now=NOON)
+                said += [answer.outcome for answer in answers if answer.member_id == MEMBER]
+                assert [a.outcome for a in answers if a.member_id == OTHER] == [Outcome.POSTED]
+        return said
+
+    said = await asyncio.gather(*(client(number) for number in range(CLIENTS)))
+    posted = sum(outcome is Outcome.POSTED for several in said for outcome in several)
+    assert posted == HAD // PART
+    async with engine.connect() as db:
         assert await verify(db) == []
 
 

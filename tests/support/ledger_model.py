@@ -175,8 +175,11 @@ class Account:
         return wanted
 
     def settle(self) -> None:
-        """Take what clawbacks could not: from the sale's own lot, and what is owed from others."""
-        for short in sorted(self.shortfalls, key=lambda s: (-s.mode, s.tx_id)):
+        """Take what clawbacks could not: from the sale's own lot, and what is owed from others.
+
+        What was forgiven comes first: a limit forgave it that is not reached now.
+        """
+        for short in sorted(self.shortfalls, key=lambda s: (s.mode != FORGIVEN, -s.mode, s.tx_id)):
             for lot in sorted(self.lots, key=lambda n: (n.lot_id != short.earn_tx, n.turn())):
                 own = lot.lot_id == short.earn_tx
                 if lot.pending or not (own or (short.mode == OWED and lot.issuer == short.issuer)):

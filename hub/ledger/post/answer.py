@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, TextClause
+from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import NotFound
@@ -45,6 +45,11 @@ def answer_of(row: Row[Any]) -> Answer:
     return Answer(**{**values, "kind": Kind(row.kind), "outcome": Outcome(row.outcome)})
 
 
+def not_spendable(unit: object) -> NotFound:
+    """What to say when a call that ends in OF_SPENDABLE answers nothing."""
+    return NotFound(f"there are no points of unit {unit} to spend", field="unit", unit=unit)
+
+
 async def ask(db: AsyncConnection, statement: TextClause, facts: Mapping[str, object]) -> Answer:
     """Call a function of the ledger with a caller's keyword arguments (its `locals()`).
 
@@ -53,6 +58,24 @@ async def ask(db: AsyncConnection, statement: TextClause, facts: Mapping[str, ob
     asked = {name: value for name, value in facts.items() if name != "db"}
     row = (await db.execute(statement, asked)).one_or_none()
     if row is None:
-        unit = facts["unit"]
-        raise NotFound(f"there are no points of unit {unit} to spend", field="unit", unit=unit)
+        raise not_spendable(facts["unit"])
     return answer_of(row)
+
+
+async def answered(db: AsyncConnection, *, business_id: int, idempotency_key: str) -> Answer | None:
+    """Return what was answered under a key before, as a replay; None when nothing was.
+
+    For verbs that look at more than the ledger before they ask it: what was answered once is
+    answered the same, whatever has changed since.
+    """
+    row = (
+        await db.execute(
+            text("""
+              SELECT tx_id, true AS replayed, kind, outcome, member_id, unit, points, reference_tx,
+                counterpart_id, shortfall, available
+              FROM ledger_transaction
+              WHERE business_id = :business_id AND idempotency_key = :idempotency_key"""),
+            {"business_id": business_id, "idempotency_key": idempotency_key},
+        )
+    ).one_or_none()
+    return None if row is None else answer_of(row)

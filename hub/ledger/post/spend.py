@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.ledger.codes import Kind, Unit
-from hub.ledger.post.answer import OF_SPENDABLE, Answer, answer_of, ask
+from hub.ledger.post.answer import OF_SPENDABLE, Answer, answer_of, ask, not_spendable
 
 _REDEEM = text(f"""
 SELECT * FROM ledger_redeem(CAST(:business_id AS smallint), :idempotency_key, :member_id,
@@ -92,12 +92,12 @@ class RedeemRequest:
     business_date: date
 
 
-_REDEEM_SET = text("""
+_REDEEM_SET = text(f"""
 SELECT * FROM ledger_redeem_set(CAST(:business_id AS smallint[]), CAST(:idempotency_key AS text[]),
   CAST(:member_id AS bigint[]), CAST(:account_id AS bigint[]), CAST(:unit AS smallint),
   CAST(:points AS bigint[]), CAST(:occurred_at AS timestamptz[]), CAST(:business_date AS date[]),
   :today, :now)
-""")
+{OF_SPENDABLE}""")  # noqa: S608 - constants of ours
 
 
 async def post_redeems(
@@ -111,11 +111,14 @@ async def post_redeems(
     """Redeem for many requests of one unit in one statement; answers in the order of `requests`.
 
     The requests of a member are served in their order; one that does not fit is declined and leaves
-    the points to those behind it.
+    the points to those behind it. Raises NotFound when the unit is none that can be spent.
     """
     columns: dict[str, object] = {
         name: [getattr(request, name) for request in requests]
         for name in RedeemRequest.__dataclass_fields__
     }
-    rows = await db.execute(_REDEEM_SET, {**columns, "unit": unit, "today": today, "now": now})
-    return [answer_of(row) for row in rows]
+    facts = {**columns, "unit": unit, "today": today, "now": now}
+    answers = [answer_of(row) for row in await db.execute(_REDEEM_SET, facts)]
+    if len(answers) != len(requests):
+        raise not_spendable(unit)
+    return answers
