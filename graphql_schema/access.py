@@ -10,6 +10,8 @@
 
 A statement of account tells what moved at all businesses: it is for the member and for staff.
 What an issuer owes is part of settlement: a business sees its own.
+A member's notices are for the member and for staff; a business is shown none.
+
 What a caller may not know of is answered as if it were not there.
 """
 
@@ -57,6 +59,11 @@ def may_see_member(
             return True
         case Role.FINANCE:
             return False
+
+
+def reads_notices(principal: Principal) -> bool:
+    """Return whether the caller may read what a member was told: the member itself, and staff."""
+    return principal.role in (Role.MEMBER, Role.STAFF)
 
 
 def masks(principal: Principal, *, asked: bool | None) -> bool:

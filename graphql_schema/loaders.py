@@ -16,6 +16,7 @@ from hub.ledger import history
 from hub.ledger import queries as ledger
 from hub.members import queries as members
 from hub.members.display import MemberView, display
+from hub.points import notice_queries as notices
 from hub.points.explain import Explanation, explanations
 from hub.programme.policy_queries import Policies, policies
 from hub.programme.queries import Business, Programme, businesses, programme
@@ -76,6 +77,7 @@ class Loaders:
             self._past_balances
         )
         self.expiring: DataLoader[tuple[date, int], int] = of(self._expiring)
+        self.notices: DataLoader[int, list[notices.ExpiryNotice]] = of(self._notices)
         self.standings: DataLoader[int, benefits.Standing] = of(self._standings)
         self.entitlements: DataLoader[int, list[benefits.Entitlement]] = of(self._entitlements)
         self.bilaterals: DataLoader[int, list[Bilateral]] = of(
@@ -141,6 +143,12 @@ class Loaders:
             of_day = await ledger.expiring(db, member_ids=ids, today=today, until=until)
             found.update({(until, member_id): n for member_id, n in of_day.items()})
         return found
+
+    async def _notices(
+        self, db: AsyncConnection, ids: list[int]
+    ) -> Mapping[int, list[notices.ExpiryNotice]]:
+        today = business_date(self._now, (await programme(db)).time_zone)
+        return await notices.expiry_notices(db, member_ids=ids, today=today)
 
     async def _standings(
         self, db: AsyncConnection, ids: list[int]

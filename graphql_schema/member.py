@@ -15,7 +15,7 @@ from graphql_schema.entries import Entry, EntryKind, entry_page
 from graphql_schema.fields import resolved
 from graphql_schema.history import AccountStatement, AsOf, account_statement, moment
 from graphql_schema.pages import After, Before, Connection, First, Last
-from graphql_schema.points import Balance, Hold, Lot
+from graphql_schema.points import Balance, ExpiryNotice, Hold, Lot
 from hub.errors import Malformed
 from hub.members.display import Shown
 
@@ -100,6 +100,16 @@ class Member(relay.Node):
             )
         until = await info.context.load.today() + timedelta(days=within_days)
         return await info.context.load.expiring.load((until, self.member_id))
+
+    @resolved("What the member was told about points that end, soonest first: the latest notice of "
+              "each unit and day still ahead. A business is shown none.")  # fmt: skip
+    async def expiry_notices(self, info: Info) -> list[ExpiryNotice]:
+        """Return the notices that the caller may see."""
+        caller = access.require(info.context.principal, *access.MEMBER_READERS)
+        if not access.reads_notices(caller):
+            return []
+        rows = await info.context.load.notices.load(self.member_id)
+        return [ExpiryNotice.of(row) for row in rows]
 
     @resolved("The member's accounts; a business sees its own.")
     async def accounts(self, info: Info) -> list[Account]:

@@ -9,6 +9,7 @@ from graphql_schema.context import Info
 from graphql_schema.fields import count, resolved
 from graphql_schema.programme import Business
 from hub.ledger import queries as ledger
+from hub.points import notice_queries as notices
 
 
 @strawberry.type(description="What a member has. All counts are points.")
@@ -109,3 +110,25 @@ class Hold(relay.Node):
     async def business(self, info: Info) -> Business:
         """Return where the hold was placed."""
         return Business.of(await info.context.business(self.business_id))
+
+
+@strawberry.type(description="What a member was told about points that end.")
+class ExpiryNotice:
+    """The latest notice of a unit and a day."""
+
+    unit: str = strawberry.field(description="The unit of the points, by its code.")
+    points: int = count("Points that end, as it was when the notice was given.")
+    expires_on: date = strawberry.field(description="The last day on which they can be spent.")
+    days_ahead: int = count("From how many days ahead it was due: 30, 7 or 1.")
+    given_at: datetime = strawberry.field(description="When it was given.")
+
+    @classmethod
+    def of(cls, row: notices.ExpiryNotice) -> "ExpiryNotice":
+        """Show a notice."""
+        return cls(
+            unit=row.unit_code,
+            points=row.points,
+            expires_on=row.expires_on,
+            days_ahead=row.days_ahead,
+            given_at=row.given_at,
+        )

@@ -32,7 +32,9 @@ TICK_SECONDS = 10.0
 
 JOBS = (
     Job("settlement.open_month", "1 0 * * *"),
+    Job("benefits.spare", "5 0 * * *"),
     Job("points.expire", "10 0 * * *"),
+    Job("points.notify_expiry", "20 0 * * *"),
     Job("points.lapse", "* * * * *"),
     # Points become active as a trading day begins, on the full hour somewhere; nobody waits for it.
     Job("points.activate", "5 * * * *"),

@@ -48,6 +48,10 @@ class Policies:
             raise NotFound(f"there is no unit {code!r}: there are {known}", field="unit", unit=code)
         return found
 
+    def spendable(self) -> list[int]:
+        """Return the ids of the units that are spent, ascending."""
+        return [unit.unit_id for unit in self.units.values() if unit.kind == "spendable"]
+
     def unit_by_id(self, unit_id: int) -> PointUnit:
         """Return the unit numbered `unit_id`; raises NotFound."""
         for unit in self.units.values():
@@ -60,8 +64,7 @@ class Policies:
 
         Raises Rejected when there was none.
         """
-        own = _in_force(self.expiries.get(unit_id, ()), at)
-        found = own or _in_force(self.expiries.get(None, ()), at)
+        found = self._expiry(unit_id, at)
         if found is None:
             raise Rejected(
                 f"there was no expiry policy on {at:%Y-%m-%d}: apply one that is effective from "
@@ -69,6 +72,15 @@ class Policies:
                 field="occurred_at",
             )
         return found
+
+    def exempt_tiers(self, unit_id: int, at: datetime) -> Sequence[str]:
+        """Return the codes of the tiers whose members lose no points of a unit, at `at`."""
+        found = self._expiry(unit_id, at)
+        return () if found is None else found.exempt_tiers
+
+    def _expiry(self, unit_id: int, at: datetime) -> ExpiryPolicy | None:
+        own = _in_force(self.expiries.get(unit_id, ()), at)
+        return own or _in_force(self.expiries.get(None, ()), at)
 
     def activation(self, business_id: int, at: datetime) -> ActivationPolicy:
         """Return a business's activation policy in force at `at`; at once where it has none."""

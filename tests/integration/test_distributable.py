@@ -19,8 +19,9 @@ from tests.support.tidy import ROOT
 # the key that its source gave it, before anyone knows whose it is.
 SPREAD = {
     **dict.fromkeys(
-        ("balance", "check_out", "earn_basis", "earn_cap", "entry", "hold", "lot", "lot_extension",
-         "moved_in_year", "pool_member", "refund_basis", "shortfall"), "member_id"),
+        ("balance", "check_out", "earn_basis", "earn_cap", "entry", "expiry_notice", "hold", "lot",
+         "lot_extension", "moved_in_year", "pool_member", "refund_basis",
+         "shortfall"), "member_id"),
     "ledger_transaction": "idempotency_key",
 }  # fmt: skip
 # What names members and is not spread: people and benefits, facts and what settlement reads.

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from graphql_schema.export import difference
 from graphql_schema.limits import MOST_ALIASES, MOST_DEPTH
 from graphql_schema.schema import MOST_TOKENS, build_schema
-from tests.integration.api_kit import FINANCE, SHOP, STAFF, Api, Person
+from tests.integration.api_kit import FINANCE, HOTEL, SHOP, STAFF, Api, Person
 from tests.integration.test_graphql_card import CARD, gid
 
 ROLES = ("nobody", "member", "business", "staff", "finance")
@@ -61,6 +61,27 @@ async def test_every_read_against_every_role(api: Api, li: Person) -> None:
             a["errors"][0]["extensions"]["code"] if "errors" in a else YES for a in answers
         )
     assert found == TABLE
+
+
+async def test_notices_are_for_the_member_and_for_staff(api: Api, li: Person) -> None:
+    async with api.engine.begin() as db:
+        await db.execute(
+            text("""
+              INSERT INTO expiry_notice
+                (member_id, unit, expires_on, days_ahead, points, state, given_at)
+              VALUES (:member, 1, '2099-12-31', 30, 70, 'given', now()),
+                (:member, 1, '2099-12-30', 30, 7, 'withdrawn', NULL)"""),
+            {"member": li.member_id},
+        )
+    query = "query ($id: ID!) { member(id: $id) { expiryNotices { unit points daysAhead } } }"
+    told = [{"unit": "points", "points": 70, "daysAhead": 30}]
+    for who, seen in {li.principal: told, STAFF: told, SHOP: []}.items():
+        member = (await api.data(query, who, id=gid("Member", li.member_id)))["member"]
+        assert member == {"expiryNotices": seen}
+    assert (await api.data(query, HOTEL, id=gid("Member", li.member_id)))["member"] is None
+    for other, code in {FINANCE: NO, None: OUT}.items():
+        answer = await api.ask(query, other, id=gid("Member", li.member_id))
+        assert answer["errors"][0]["extensions"]["code"] == code
 
 
 def test_the_table_leaves_no_read_out() -> None:

@@ -24,11 +24,12 @@ from tests.support.sandbox import Hub
 GROWING = {
     "account", "account_key", "account_link", "account_profile", "balance", "business_fact",
     "delivery", "earn_basis", "earn_cap", "entitlement", "entitlement_use", "entry",
-    "fact_reference", "hold", "identifier_claim", "ledger_transaction", "lot", "member",
-    "member_tier", "obligation", "refund_basis", "review_item",
+    "expiry_notice", "fact_reference", "hold", "identifier_claim", "ledger_transaction", "lot",
+    "member", "member_tier", "obligation", "refund_basis", "review_item",
 }  # fmt: skip
 CARD = """query ($id: ID!) { member(id: $id) { displayName tier { code } balance { available }
-  expiringSoon accounts { id } lots { id } holds { id } entitlements { benefit }
+  expiringSoon expiryNotices { points } accounts { id } lots { id } holds { id }
+  entitlements { benefit }
   entries { nodes { kind account { id } explain { ruleVersion } } } } }"""
 
 

@@ -7,7 +7,13 @@ nothing and is answered from the stored header.
 
 from hub.ledger.post.answer import Answer, answered
 from hub.ledger.post.earn import EarnRequest, post_earns
-from hub.ledger.post.expire import Swept, post_activation, post_check_out, post_expiry
+from hub.ledger.post.expire import (
+    Swept,
+    post_activation,
+    post_check_out,
+    post_expiry,
+    post_more_time,
+)
 from hub.ledger.post.lock import lock_balances
 from hub.ledger.post.mend import post_adjustment, post_extension, post_recovery, post_reinstatement
 from hub.ledger.post.move import post_move
@@ -39,6 +45,7 @@ __all__ = [
     "post_expiry",
     "post_extension",
     "post_hold",
+    "post_more_time",
     "post_move",
     "post_openings",
     "post_recovery",

@@ -1,4 +1,4 @@
-"""Posting what time does: points end, and points become active."""
+"""Posting what time does: points end, are given more time, and become active."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +13,15 @@ _EXPIRE = text("""
 SELECT lots, points FROM ledger_expire(CAST(:member_ids AS bigint[]), CAST(:unit AS smallint),
   :today, :now)
 """)
+_GIVE_TIME = text("""
+SELECT lots, points FROM ledger_give_time(CAST(:member_ids AS bigint[]), CAST(:unit AS smallint),
+  :today, :within, :months, :reason, :now)
+""")
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many lots and points a sweep ended."""
+    """How many lots and points a sweep ended, or gave more time."""
 
     lots: int
     points: int
@@ -37,6 +41,27 @@ async def post_expiry(
     """
     facts = {"member_ids": member_ids, "unit": unit, "today": today, "now": now}
     row = (await db.execute(_EXPIRE, facts)).one()
+    return Swept(row.lots, row.points)
+
+
+async def post_more_time(
+    db: AsyncConnection,
+    *,
+    member_ids: Sequence[int],
+    unit: int,
+    within: date,
+    months: int,
+    reason: str,
+    today: date,
+    now: datetime,
+) -> Swept:
+    """Give the members' lots that would end by `within` so many `months` more.
+
+    What would end by idleness lives on as if its member had been active `today`. Running it again
+    finds nothing that ends so soon.
+    """
+    facts = {name: value for name, value in locals().items() if name != "db"}
+    row = (await db.execute(_GIVE_TIME, facts)).one()
     return Swept(row.lots, row.points)
 
 

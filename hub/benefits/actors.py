@@ -1,0 +1,55 @@
+"""Scheduled work on benefits. It is an edge: it commits."""
+
+from collections.abc import Sequence
+
+import dramatiq
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.benefits.spare import spare
+from hub.clock import business_date, now
+from hub.jobs.actors import work_through
+from hub.jobs.broker import QUEUE
+from hub.jobs.runtime import Runtime, runtime
+from hub.programme.policy_queries import policies
+from hub.programme.queries import programme
+
+
+@dramatiq.actor(actor_name="benefits.spare", queue_name=QUEUE)
+async def spare_exempt(message_ids: list[int]) -> None:
+    """Give more time to the points of members whose tier keeps them from losing any."""
+    await spare_all(runtime())
+    await work_through(runtime(), message_ids, _nothing_more)
+
+
+async def spare_all(runtime: Runtime) -> int:
+    """Spare the points of every unit and exempt tier, each chunk in a transaction of its own.
+
+    A tier is exempt by the policy in force now, whenever a point was earned. Returns the points.
+    Started again after a crash it goes on with what would still end.
+    """
+    async with runtime.engine.connect() as db:
+        found = await policies(db)
+    total = 0
+    for unit in found.spendable():
+        for tier in found.exempt_tiers(unit, now()):
+            total += await _spare_tier(runtime, unit, tier)
+    return total
+
+
+async def _spare_tier(runtime: Runtime, unit: int, tier: str) -> int:
+    total = 0
+    after: int | None = 0
+    while after is not None:
+        at = now()
+        async with runtime.engine.begin() as db:
+            today = business_date(at, (await programme(db)).time_zone)
+            chunk = await spare(
+                db, unit=unit, tier=tier, today=today, now=at, after_member_id=after
+            )
+        total += chunk.points
+        after = chunk.last_member_id
+    return total
+
+
+async def _nothing_more(_db: AsyncConnection, _references: Sequence[int]) -> None:
+    """The work is committed already; only the message remains to be taken."""
