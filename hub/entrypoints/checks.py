@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.clock import now
 from hub.config import Settings
 from hub.crypto.errors import KeyringForeign, KeyringMissing
 from hub.crypto.keyring import load
@@ -19,6 +20,7 @@ from hub.db.migrate import current, head
 from hub.entrypoints.embedded.account import server_account
 from hub.entrypoints.embedded.binaries import postgres_programs, valkey_program
 from hub.errors import HubError
+from hub.ledger.partitions import missing_partitions
 from hub.members.queries import check_keyring
 
 OLDEST_POSTGRES = 18
@@ -258,6 +260,19 @@ async def agreements(db: AsyncConnection) -> Finding:
     return _ok("every pair of businesses has an agreement")
 
 
+async def months_ahead(db: AsyncConnection) -> Finding:
+    """Is there a place for the entries of this month and the next?"""
+    if not await _exists(db, "entry"):
+        return _ok("no month of entries is missing: there is no schema yet")
+    missing = await missing_partitions(db, now=now())
+    if missing:
+        return _problem(
+            f"no partition for the entries of {', '.join(missing)}",
+            "`hub migrate` makes it; then check that `hub scheduler` and `hub worker` run",
+        )
+    return _ok("the entries of next month have their partition")
+
+
 async def _exists(db: AsyncConnection, table: str) -> bool:
     return await db.scalar(text("SELECT to_regclass(:table)"), {"table": table}) is not None
 
@@ -278,4 +293,5 @@ DATABASE: tuple[Callable[[AsyncConnection], Awaitable[Finding]], ...] = (
     points_to_give_back,
     failed_work,
     agreements,
+    months_ahead,
 )

@@ -22,6 +22,11 @@ COMMANDS: dict[str, str | dict[str, str]] = {
     "programme": {"apply": "programme:apply"},
     "sample": {"load": "sample:load"},
     "intake": {"list": "intake:list_", "replay": "intake:replay"},
+    "ledger": {
+        "verify": "ledger:verify",
+        "rebuild-daily": "ledger:rebuild_daily",
+        "import": "opening:import_",
+    },
     "settle": "settle:settle",
     "token": "token:token",
 }
@@ -29,6 +34,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
 
 _GROUPS_SAY = {
     "intake": "What came in from the connected systems.",
+    "ledger": "The points of all members.",
     "programme": "The group's configuration.",
     "sample": "The sample group.",
 }

@@ -34,6 +34,10 @@ JOBS = (
     Job("settlement.open_month", "1 0 * * *"),
     Job("points.expire", "10 0 * * *"),
     Job("points.lapse", "* * * * *"),
+    # Points become active as a trading day begins, on the full hour somewhere; nobody waits for it.
+    Job("points.activate", "5 * * * *"),
+    Job("ledger.roll_up", "* * * * *"),
+    Job("ledger.partitions", "20 0 * * *"),
 )
 
 log = structlog.get_logger(__name__)

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from hub.clock import now
 from hub.config import Settings
 from hub.crypto.keyring import ensure, load
 from hub.db.engine import make_engine
@@ -26,6 +27,7 @@ from hub.entrypoints.embedded.server import Server
 from hub.entrypoints.runtime import make_state_dir, noted, sole_use
 from hub.entrypoints.supervisor import Part, Supervisor, program
 from hub.errors import Unavailable
+from hub.ledger.partitions import make_partitions
 from hub.members.queries import check_keyring
 
 SANDBOX_GROUP = "hub.sandbox"
@@ -104,13 +106,27 @@ def _keep_server(supervisor: Supervisor, start: Callable[[], Server]) -> str:
 
 
 def migrate(database_url: str) -> None:
-    """Bring the database to the newest schema; raises Unavailable when that is not possible."""
+    """Bring the database to the newest schema, with room for the months to come.
+
+    Raises Unavailable when that is not possible.
+    """
     try:
         upgrade(database_url)
+        asyncio.run(_make_months(database_url))
     except (OSError, SQLAlchemyError) as failure:
         raise Unavailable(
             f"the database could not be migrated ({failure}): `hub doctor` says more"
         ) from failure
+
+
+async def _make_months(database_url: str) -> None:
+    """After a long rest the months that were made ahead are over, and nothing could be posted."""
+    engine = make_engine(database_url, poolclass=NullPool)
+    try:
+        async with engine.begin() as db:
+            await make_partitions(db, now=now())
+    finally:
+        await engine.dispose()
 
 
 def match_keyring(settings: Settings) -> None:

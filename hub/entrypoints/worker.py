@@ -29,5 +29,6 @@ broker.add_middleware(_CloseAtTheEnd())
 
 # Actors register with the broker when they are imported, so that they come after it.
 import hub.intake.actors  # noqa: E402
+import hub.ledger.actors  # noqa: E402
 import hub.points.actors  # noqa: E402
 import hub.settlement.actors  # noqa: E402, F401

@@ -80,8 +80,8 @@ async def _lock_balances(
     """Lock the balances of all whom this batch concerns, where it does more than earn.
 
     Earns take theirs in order of members by themselves; refunds come in the order of their sales,
-    whoever checks out may have earned nothing, and a refund may have waited for a bill that somebody
-    else's points paid.
+    whoever checks out may have earned nothing, and a refund may have waited for a bill that was
+    paid with somebody else's points.
     """
     undone = [key for f in new if f.event.type in UNDOES and (key := f.undoes) is not None]
     paid = {f.key for f in new if f.event.type in EARNS and paid_in_points(f.event)}

@@ -143,8 +143,9 @@ _KINDS = {
     (Side.ADJUSTED, Side.MEMBER): Kind.ADJUST,
     (Side.OPENING, Side.MEMBER): Kind.OPENING,
 }
-_ENTRY = """member_id, tx_id, seq, lot_id, account_id, points, issuer_id, business_id,
+ENTRY_COLUMNS = """member_id, tx_id, seq, lot_id, account_id, points, issuer_id, business_id,
   business_date, occurred_at, posted_at, debit, credit, unit"""
+_ENTRY_FACTS = frozenset(ENTRY_COLUMNS.replace(",", " ").split())
 
 
 async def entries(
@@ -183,13 +184,13 @@ async def entries(
     rows = await db.execute(
         text(f"""
           SELECT e.* FROM unnest(CAST(:member_ids AS bigint[])) AS m (member_id)
-          CROSS JOIN LATERAL (SELECT {_ENTRY} FROM entry e WHERE {" AND ".join(conditions)}
+          CROSS JOIN LATERAL (SELECT {ENTRY_COLUMNS} FROM entry e WHERE {" AND ".join(conditions)}
             ORDER BY {order} LIMIT :limit) e"""),  # noqa: S608 - no input in it
         facts,
     )
     found: dict[int, list[Entry]] = {member_id: [] for member_id in member_ids}
     for row in rows:
-        found[row.member_id].append(_entry(row))
+        found[row.member_id].append(entry_of(row))
     return found
 
 
@@ -199,16 +200,17 @@ async def entries_by_key(
     """Return entries by `(member_id, tx_id, seq)`; what does not exist is left out."""
     rows = await db.execute(
         text(f"""
-          SELECT {_ENTRY} FROM entry JOIN unnest(CAST(:members AS bigint[]),
+          SELECT {ENTRY_COLUMNS} FROM entry JOIN unnest(CAST(:members AS bigint[]),
             CAST(:txs AS bigint[]), CAST(:seqs AS smallint[])) AS k (member_id, tx_id, seq)
             USING (member_id, tx_id, seq)"""),  # noqa: S608 - no input in it
         dict(zip(("members", "txs", "seqs"), _columns(keys, 3), strict=True)),
     )
-    return {(row.member_id, row.tx_id, row.seq): _entry(row) for row in rows}
+    return {(row.member_id, row.tx_id, row.seq): entry_of(row) for row in rows}
 
 
-def _entry(row: Row[Any]) -> Entry:
-    facts = row._asdict()
+def entry_of(row: Row[Any]) -> Entry:
+    """Read an entry from a row that has ENTRY_COLUMNS, and maybe more."""
+    facts = {name: value for name, value in row._asdict().items() if name in _ENTRY_FACTS}
     sides = facts.pop("debit"), facts.pop("credit")
     sign = 1 if sides[1] == Side.MEMBER else -1
     return Entry(

@@ -142,5 +142,10 @@ async def verify(db: AsyncConnection) -> list[Broken]:
 
 async def check(db: AsyncConnection, invariant: str) -> Broken | None:
     """Return how one of CHECKS is broken, or None when it holds."""
-    row = (await db.execute(text(CHECKS[invariant]))).first()
+    return await prove(db, invariant, CHECKS[invariant])
+
+
+async def prove(db: AsyncConnection, invariant: str, query: str) -> Broken | None:
+    """Return what `query` says to be broken, or None. It yields a member and what is wrong."""
+    row = (await db.execute(text(query))).first()
     return None if row is None else Broken(invariant, row[0], row[1])

@@ -62,7 +62,7 @@ async def resolve(
     seen = [
         Seen(
             one.business_id,
-            _checked(one.external_id),
+            None if one.external_id is None else check_external_id(one.external_id),
             one.seen_at,
             read(one.hints, keyring=keyring, region=one.country or countries.get(one.business_id)),
         )
@@ -77,9 +77,8 @@ async def resolve(
     return [_answer(ruling) for ruling in rulings]
 
 
-def _checked(external_id: str | None) -> str | None:
-    if external_id is None:
-        return None
+def check_external_id(external_id: str) -> str:
+    """Return a business's own id for a customer; raises Malformed when it cannot be one."""
     unfit = not 1 <= len(external_id) <= 200 or not is_text(external_id)
     if unfit or external_id.startswith(HUB_PREFIX):
         raise Malformed(f"{external_id[:40]!r} cannot be a customer's id", field="external_id")

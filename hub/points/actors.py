@@ -9,6 +9,7 @@ from hub.clock import business_date, now
 from hub.jobs.actors import work_through
 from hub.jobs.broker import QUEUE
 from hub.jobs.runtime import Runtime, runtime
+from hub.points.activate import activate
 from hub.points.expire import expire
 from hub.points.lapse import lapse
 from hub.programme.queries import programme
@@ -34,6 +35,25 @@ async def sweep_expired(runtime: Runtime) -> int:
             today = business_date(at, (await programme(db)).time_zone)
             chunk = await expire(db, today=today, now=at, after_member_id=after)
         total += chunk.points
+        after = chunk.last_member_id
+    return total
+
+
+@dramatiq.actor(actor_name="points.activate", queue_name=QUEUE)
+async def activate_points(message_ids: list[int]) -> None:
+    """Note which pending points have become active."""
+    await sweep_activated(runtime())
+    await work_through(runtime(), message_ids, _nothing_more)
+
+
+async def sweep_activated(runtime: Runtime) -> int:
+    """Activate due points chunk by chunk, each in a transaction of its own; returns the members."""
+    total = 0
+    after: int | None = 0
+    while after is not None:
+        async with runtime.engine.begin() as db:
+            chunk = await activate(db, now=now(), after_member_id=after)
+        total += chunk.members
         after = chunk.last_member_id
     return total
 

@@ -8,6 +8,7 @@ from hub.errors import Malformed
 MOST_POINTS = 10**12
 LONGEST_KEY = 200
 LONGEST_REASON = 500
+LONGEST_ACTOR = 200
 FIRST_YEAR = 2000
 FASTEST_CLOCK = timedelta(hours=24)
 
@@ -45,5 +46,11 @@ def timely(occurred_at: datetime, now: datetime) -> None:
 
 def reasoned(reason: str) -> None:
     """Raise Malformed unless `reason` says something that can be kept."""
-    if not 1 <= len(reason.strip()) <= LONGEST_REASON:
-        raise Malformed(f"a reason has 1 to {LONGEST_REASON} characters", field="reason")
+    if not 1 <= len(reason.strip()) <= LONGEST_REASON or not reason.isprintable():
+        raise Malformed(f"a reason has 1 to {LONGEST_REASON} printable characters", field="reason")
+
+
+def named(actor: str, *, field: str) -> None:
+    """Raise Malformed unless `actor` names somebody."""
+    if not 1 <= len(actor.strip()) <= LONGEST_ACTOR or not actor.isprintable():
+        raise Malformed(f"{field} has 1 to {LONGEST_ACTOR} printable characters", field=field)

@@ -699,7 +699,8 @@ END $$;
 CREATE FUNCTION ledger_adjust(
   p_business smallint, p_key text, p_member bigint, p_account bigint, p_unit smallint,
   p_points bigint, p_cost_rate numeric, p_expires_on date, p_reason text,
-  p_occurred_at timestamptz, p_business_date date, p_today date, p_now timestamptz
+  p_occurred_at timestamptz, p_business_date date, p_today date, p_now timestamptz,
+  p_idle_months smallint
 ) RETURNS ledger_answer LANGUAGE plpgsql AS $$
 DECLARE
   a ledger_answer;
@@ -719,9 +720,9 @@ BEGIN
   IF a.replayed OR a.outcome <> 0 THEN RETURN a; END IF;
   IF p_points > 0 THEN
     INSERT INTO lot (member_id, lot_id, account_id, earned, remaining, earned_at, expires_on,
-        issuer_id, cost_rate, unit)
+        issuer_id, cost_rate, unit, idle_months)
       VALUES (p_member, a.tx_id, p_account, p_points, p_points, p_occurred_at,
-        coalesce(p_expires_on, 'infinity'), p_business, p_cost_rate, p_unit);
+        coalesce(p_expires_on, 'infinity'), p_business, p_cost_rate, p_unit, p_idle_months);
     INSERT INTO entry (member_id, tx_id, seq, lot_id, account_id, points, occurred_at,
         business_date, debit, credit, issuer_id, business_id, unit, cost_rate)
       VALUES (p_member, a.tx_id, 1, a.tx_id, p_account, p_points, p_occurred_at, p_business_date,

@@ -19,14 +19,14 @@ from tests.support.tidy import ROOT
 # the key that its source gave it, before anyone knows whose it is.
 SPREAD = {
     **dict.fromkeys(
-        ("balance", "check_out", "earn_basis", "earn_cap", "entry", "hold", "lot",
-         "lot_extension", "moved_in_year", "refund_basis", "shortfall"), "member_id"),
+        ("balance", "check_out", "earn_basis", "earn_cap", "entry", "hold", "lot", "lot_extension",
+         "moved_in_year", "pool_member", "refund_basis", "shortfall"), "member_id"),
     "ledger_transaction": "idempotency_key",
 }  # fmt: skip
 # What names members and is not spread: people and benefits, facts and what settlement reads.
 KEPT_WHOLE = {
-    "account_link", "business_fact", "entitlement", "entitlement_use", "identifier_claim", "member",
-    "member_tier", "obligation", "review_item",
+    "account_link", "adjustment", "business_fact", "entitlement", "entitlement_use",
+    "identifier_claim", "member", "member_tier", "obligation", "review_item",
 }  # fmt: skip
 # Statement triggers that keep history; each must be allowed by name (citus.enable_unsafe_triggers).
 ALLOWED = {

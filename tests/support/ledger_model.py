@@ -177,7 +177,7 @@ class Account:
     def settle(self) -> None:
         """Take what clawbacks could not: from the sale's own lot, and what is owed from others.
 
-        What was forgiven comes first: the next refund would find it taken, had it come first.
+        What was forgiven comes first: a limit forgave it that is not reached now.
         """
         for short in sorted(self.shortfalls, key=lambda s: (s.mode != FORGIVEN, -s.mode, s.tx_id)):
             for lot in sorted(self.lots, key=lambda n: (n.lot_id != short.earn_tx, n.turn())):

@@ -5,12 +5,13 @@ header's primary key, `(business_id, idempotency_key)`: a request that was poste
 nothing and is answered from the stored header.
 """
 
-from hub.ledger.post.answer import Answer
+from hub.ledger.post.answer import Answer, answered
 from hub.ledger.post.earn import EarnRequest, post_earns
 from hub.ledger.post.expire import Swept, post_activation, post_check_out, post_expiry
 from hub.ledger.post.lock import lock_balances
 from hub.ledger.post.mend import post_adjustment, post_extension, post_recovery, post_reinstatement
 from hub.ledger.post.move import post_move
+from hub.ledger.post.opening import Opened, OpeningRequest, post_openings
 from hub.ledger.post.spend import (
     RedeemRequest,
     post_end_of_hold,
@@ -23,8 +24,11 @@ from hub.ledger.post.undo import post_clawback, post_restore
 __all__ = [
     "Answer",
     "EarnRequest",
+    "Opened",
+    "OpeningRequest",
     "RedeemRequest",
     "Swept",
+    "answered",
     "lock_balances",
     "post_activation",
     "post_adjustment",
@@ -36,6 +40,7 @@ __all__ = [
     "post_extension",
     "post_hold",
     "post_move",
+    "post_openings",
     "post_recovery",
     "post_redeem",
     "post_redeems",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, TextClause
+from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import NotFound
@@ -60,3 +60,22 @@ async def ask(db: AsyncConnection, statement: TextClause, facts: Mapping[str, ob
     if row is None:
         raise not_spendable(facts["unit"])
     return answer_of(row)
+
+
+async def answered(db: AsyncConnection, *, business_id: int, idempotency_key: str) -> Answer | None:
+    """Return what was answered under a key before, as a replay; None when nothing was.
+
+    For verbs that look at more than the ledger before they ask it: what was answered once is
+    answered the same, whatever has changed since.
+    """
+    row = (
+        await db.execute(
+            text("""
+              SELECT tx_id, true AS replayed, kind, outcome, member_id, unit, points, reference_tx,
+                counterpart_id, shortfall, available
+              FROM ledger_transaction
+              WHERE business_id = :business_id AND idempotency_key = :idempotency_key"""),
+            {"business_id": business_id, "idempotency_key": idempotency_key},
+        )
+    ).one_or_none()
+    return None if row is None else answer_of(row)

@@ -166,6 +166,13 @@ async def _settle(
         for r in requests
         if (tx_id := posted.get((r.business_id, r.idempotency_key))) is not None
     ]
+    await settle_what_is_owed(db, causes)
+
+
+async def settle_what_is_owed(
+    db: AsyncConnection, causes: Sequence[tuple[int, int, int, datetime, date]]
+) -> None:
+    """Repay what members owe from what has come: member, unit, transaction, instant and date."""
     names = ("member_id", "unit", "tx_id", "occurred_at", "business_date")
     if causes:
         columns = map(list, zip(*causes, strict=True))

@@ -12,7 +12,8 @@ from hub.ledger.post.answer import OF_SPENDABLE, Answer, ask
 _ADJUST = text(f"""
 SELECT * FROM ledger_adjust(CAST(:business_id AS smallint), :idempotency_key, :member_id,
   :account_id, CAST(:unit AS smallint), :points, CAST(:cost_rate AS numeric),
-  CAST(:expires_on AS date), :reason, :occurred_at, :business_date, :today, :now)
+  CAST(:expires_on AS date), :reason, :occurred_at, :business_date, :today, :now,
+  CAST(:idle_months AS smallint))
 {OF_SPENDABLE}""")  # noqa: S608 - constants of ours
 _EXTEND = text(f"""
 SELECT * FROM ledger_extend(CAST(:business_id AS smallint), :idempotency_key, :member_id,
@@ -44,6 +45,7 @@ async def post_adjustment(
     today: date,
     now: datetime,
     unit: int = Unit.SPENDABLE,
+    idle_months: int | None = None,
 ) -> Answer:
     """Add `points` as a new lot of the business, or (negative) take them from its own lots."""
     return await ask(db, _ADJUST, locals())

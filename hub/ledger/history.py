@@ -1,0 +1,249 @@
+"""What was: balances, statements and liability at any moment, from entries that never change.
+
+A moment is one of the ledger's own clock (`posted_at`), which dates a posting by the beginning of
+its transaction: what was under way at a moment belongs to it once it is committed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.ledger.codes import Unit
+from hub.ledger.queries import ENTRY_COLUMNS, Balance, Entry, entry_of
+
+# A member's points are credits of side 1 less debits of it. What is owed lies on a lot of its own,
+# the clawback's, below zero.
+_SIGNED = "CASE WHEN credit = 1 THEN points WHEN debit = 1 THEN -points ELSE 0 END"
+
+# Where a lot's last day was moved later, the first move after the moment says what it was then. A
+# hold's number tells the millisecond in which it was placed.
+_BALANCES = text(f"""
+WITH lots AS MATERIALIZED (
+  SELECT e.member_id, e.lot_id, sum({_SIGNED})::bigint AS n
+  FROM entry e
+  WHERE e.member_id = ANY (CAST(:member_ids AS bigint[])) AND e.unit = CAST(:unit AS smallint)
+    AND e.posted_at <= :at
+  GROUP BY e.member_id, e.lot_id
+), dated AS (
+  SELECT lots.*, coalesce(x.from_date, l.expires_on) AS expires_on,
+    coalesce(l.activates_at > :at, false) AS pending
+  FROM lots LEFT JOIN lot l USING (member_id, lot_id)
+  LEFT JOIN LATERAL (SELECT from_date FROM lot_extension x
+    WHERE x.member_id = lots.member_id AND x.lot_id = lots.lot_id AND x.extended_at > :at
+    ORDER BY x.extended_at LIMIT 1) x ON true
+), had AS (
+  SELECT member_id, sum(n)::bigint AS posted,
+    coalesce(sum(n) FILTER (WHERE pending), 0)::bigint AS pending,
+    coalesce(-sum(n) FILTER (WHERE n < 0), 0)::bigint AS owed,
+    coalesce(sum(n) FILTER (WHERE n > 0 AND (expires_on < :today OR pending)), 0)::bigint AS unfree
+  FROM dated GROUP BY member_id
+), kept AS (
+  SELECT h.member_id, sum(h.points - coalesce(t.n, 0))::bigint AS held
+  FROM hold h LEFT JOIN LATERAL (SELECT sum(t.points) AS n FROM ledger_transaction t
+    WHERE t.member_id = h.member_id AND t.reference_tx = h.hold_id AND t.kind IN (4, 5, 9)
+      AND t.outcome = 0 AND t.posted_at <= :at) t ON true
+  WHERE h.member_id = ANY (CAST(:member_ids AS bigint[])) AND h.unit = CAST(:unit AS smallint)
+    AND h.hold_id >> 22 <= ledger_tx_at(:at) >> 22
+  GROUP BY h.member_id
+), counted AS (
+  SELECT member_id, sum({_SIGNED})::bigint AS qualifying FROM entry
+  WHERE member_id = ANY (CAST(:member_ids AS bigint[])) AND unit = 2 AND posted_at <= :at
+  GROUP BY member_id
+)
+SELECT m.member_id, coalesce(had.posted, 0) AS posted, coalesce(kept.held, 0) AS held,
+  coalesce(had.pending, 0) AS pending, coalesce(had.owed, 0) AS owed,
+  greatest(0, had.posted - coalesce(kept.held, 0) - had.unfree) AS available,
+  coalesce(counted.qualifying, 0) AS qualifying
+FROM unnest(CAST(:member_ids AS bigint[])) AS m (member_id)
+LEFT JOIN had USING (member_id) LEFT JOIN kept USING (member_id) LEFT JOIN counted USING (member_id)
+""")  # noqa: S608 - a constant of ours
+
+
+async def balance_as_of(
+    db: AsyncConnection,
+    *,
+    member_ids: Sequence[int],
+    at: datetime,
+    today: date,
+    unit: int = Unit.SPENDABLE,
+) -> dict[int, Balance]:
+    """Return each member's balance as it was at a moment; `today` is the group's date then."""
+    facts = {"member_ids": list(member_ids), "unit": unit, "at": at, "today": today}
+    found = {}
+    for row in await db.execute(_BALANCES, facts):
+        values = row._asdict()
+        member_id = values.pop("member_id")
+        found[member_id] = Balance(**values)
+    return found
+
+
+async def lots_as_of(
+    db: AsyncConnection, *, member_ids: Sequence[int], at: datetime, unit: int = Unit.SPENDABLE
+) -> dict[int, dict[int, int]]:
+    """Return what each lot of each member had at a moment; what was owed is a lot below zero."""
+    rows = await db.execute(
+        text(f"""
+          SELECT member_id, lot_id, sum({_SIGNED})::bigint AS n FROM entry
+          WHERE member_id = ANY (CAST(:member_ids AS bigint[])) AND posted_at <= :at
+            AND unit = CAST(:unit AS smallint)
+          GROUP BY member_id, lot_id HAVING sum({_SIGNED}) <> 0 ORDER BY 1, 2"""),  # noqa: S608
+        {"member_ids": list(member_ids), "unit": unit, "at": at},
+    )
+    found: dict[int, dict[int, int]] = {member_id: {} for member_id in member_ids}
+    for row in rows:
+        found[row.member_id][row.lot_id] = row.n
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementLine:
+    """An entry and the balance that it left."""
+
+    entry: Entry
+    balance: int
+
+    @property
+    def cursor(self) -> tuple[datetime, int, int]:
+        """Return the line's place in the statement, to go on from."""
+        return self.entry.posted_at, self.entry.tx_id, self.entry.seq
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountStatement:
+    """A member's points of a unit over a time. `closing` is `opening` and all its entries; `lines`
+    are a page of them, in the order of posting.
+    """
+
+    opening: int
+    closing: int
+    lines: list[StatementLine]
+
+
+_STATEMENT = text(f"""
+WITH mine AS MATERIALIZED (
+  SELECT {ENTRY_COLUMNS}, {_SIGNED} AS signed,
+    (sum({_SIGNED}) OVER (ORDER BY posted_at, tx_id, seq))::bigint AS running
+  FROM entry
+  WHERE member_id = :member_id AND unit = CAST(:unit AS smallint) AND 1 IN (debit, credit)
+    AND posted_at < :until
+), bounds AS (
+  SELECT coalesce(sum(signed) FILTER (WHERE posted_at < :since), 0)::bigint AS opening,
+    coalesce(sum(signed), 0)::bigint AS closing
+  FROM mine
+)
+SELECT bounds.*, page.* FROM bounds LEFT JOIN LATERAL (
+  SELECT * FROM mine
+  WHERE posted_at >= :since
+    AND (CAST(:after_at AS timestamptz) IS NULL OR (posted_at, tx_id, seq)
+      > (CAST(:after_at AS timestamptz), CAST(:after_tx AS bigint), CAST(:after_seq AS smallint)))
+  ORDER BY posted_at, tx_id, seq LIMIT :limit) page ON true
+ORDER BY posted_at, tx_id, seq
+""")  # noqa: S608 - constants of ours
+
+
+async def statement_of_account(
+    db: AsyncConnection,
+    *,
+    member_id: int,
+    since: datetime,
+    until: datetime,
+    limit: int,
+    unit: int = Unit.SPENDABLE,
+    after: tuple[datetime, int, int] | None = None,
+) -> AccountStatement:
+    """Return what was posted from `since` until before `until`, with the balance after each entry.
+
+    Up to `limit` lines that come after the cursor; opening and closing are the whole time's.
+    """
+    cursor = after or (None, None, None)
+    facts: dict[str, object] = dict(
+        zip(("after_at", "after_tx", "after_seq"), cursor, strict=True),
+        member_id=member_id, unit=unit, since=since, until=until, limit=limit,
+    )  # fmt: skip
+    rows = (await db.execute(_STATEMENT, facts)).all()
+    return AccountStatement(
+        opening=rows[0].opening,
+        closing=rows[0].closing,
+        lines=[
+            StatementLine(entry=entry_of(row), balance=row.running)
+            for row in rows
+            if row.tx_id is not None
+        ],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Liability:
+    """What an issuer owed at one cost. `outstanding` is in members' lots, `cost` is that at
+    `cost_rate`, exact, in major units of the issuer's currency. `owed` is what members owed in
+    points, `receivable` what they owed in money: below zero at a rate at which points repaid what
+    had another.
+    """
+
+    issuer_id: int
+    cost_rate: Decimal
+    outstanding: int
+    owed: int
+    receivable: int
+    cost: Decimal
+
+
+# What is owed keeps the cost of the sale that was refunded, whatever the points cost that repay it.
+_LIABILITY = text(f"""
+WITH lots AS (
+  SELECT min(issuer_id) AS issuer_id, sum({_SIGNED}) AS n,
+    max(cost_rate) AS rate, max(cost_rate) FILTER (WHERE debit = 1) AS owed_rate
+  FROM entry
+  WHERE posted_at <= :at AND unit = CAST(:unit AS smallint) AND 1 IN (debit, credit)
+  GROUP BY member_id, lot_id
+), parts AS (
+  SELECT issuer_id, rate AS cost_rate, n AS outstanding, 0 AS owed, 0 AS receivable
+  FROM lots WHERE n > 0
+  UNION ALL
+  SELECT issuer_id, owed_rate, 0, -n, 0 FROM lots WHERE n < 0
+  UNION ALL
+  SELECT issuer_id, cost_rate, 0, 0, CASE WHEN debit = 80 THEN points ELSE -points END
+  FROM entry WHERE posted_at <= :at AND unit = CAST(:unit AS smallint) AND 80 IN (debit, credit)
+)
+SELECT issuer_id, cost_rate, sum(outstanding)::bigint AS outstanding, sum(owed)::bigint AS owed,
+  sum(receivable)::bigint AS receivable, sum(outstanding) * cost_rate AS cost
+FROM parts GROUP BY issuer_id, cost_rate
+HAVING sum(outstanding) <> 0 OR sum(owed) <> 0 OR sum(receivable) <> 0
+ORDER BY issuer_id, cost_rate
+""")  # noqa: S608 - a constant of ours
+
+
+async def liability_as_of(
+    db: AsyncConnection, *, at: datetime, unit: int = Unit.SPENDABLE
+) -> list[Liability]:
+    """Return what each issuer owed its members at a moment, by what a point costs it."""
+    rows = await db.execute(_LIABILITY, {"at": at, "unit": unit})
+    return [Liability(**row._asdict()) for row in rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ageing:
+    """Points that end in a month (its first day; None: never), and their exact cost."""
+
+    month: date | None
+    points: int
+    cost: Decimal
+
+
+async def outstanding_by_expiry(
+    db: AsyncConnection, *, issuer_id: int, unit: int = Unit.SPENDABLE
+) -> list[Ageing]:
+    """Return what members hold now of an issuer's points, by the month of their last day."""
+    rows = await db.execute(
+        text("""
+          SELECT CASE WHEN isfinite(expires_on) THEN date_trunc('month', expires_on)::date END
+              AS month, sum(remaining)::bigint AS points, sum(remaining * cost_rate) AS cost
+          FROM lot WHERE issuer_id = :issuer_id AND unit = CAST(:unit AS smallint) AND open
+          GROUP BY 1 ORDER BY 1 NULLS LAST"""),
+        {"issuer_id": issuer_id, "unit": unit},
+    )
+    return [Ageing(**row._asdict()) for row in rows]

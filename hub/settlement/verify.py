@@ -1,0 +1,56 @@
+"""Prove I6 anew: every closed period's nets follow from its totals, its totals from its lines."""
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.ledger.verify import Broken, prove
+
+PERIODS = "I6 the net positions of a closed period sum to zero and follow from its lines"
+
+CHECKS = {
+    "I6 a total counts its lines": """
+        SELECT 0, format('period %s, %s>%s: the total says %s lines and %s points, there are %s '
+          'and %s', p.code, issuer_id, acceptor_id, g.lines, g.points, o.lines, o.points)
+        FROM settlement_gross g FULL JOIN (
+          SELECT period_id, issuer_id, acceptor_id, currency, count(*) AS lines,
+            sum(points) AS points
+          FROM obligation GROUP BY 1, 2, 3, 4) o
+          USING (period_id, issuer_id, acceptor_id, currency)
+        JOIN settlement_period p USING (period_id)
+        WHERE (g.lines, g.points) IS DISTINCT FROM (o.lines, o.points)
+        ORDER BY period_id, issuer_id, acceptor_id LIMIT 1""",
+    "I6 a line says what its entry says": """
+        SELECT o.member_id, format('transaction %s, line %s: %s points of %s at %s, the entry says '
+          '%s of %s at %s', o.tx_id, o.seq, o.points, o.issuer_id, o.acceptor_id,
+          CASE WHEN e.credit = 20 THEN e.points ELSE -e.points END, e.issuer_id, e.business_id)
+        FROM obligation o LEFT JOIN entry e USING (member_id, tx_id, seq)
+        WHERE e.member_id IS NULL OR 20 NOT IN (e.debit, e.credit)
+          OR (o.points, o.issuer_id, o.acceptor_id)
+            <> (CASE WHEN e.credit = 20 THEN e.points ELSE -e.points END, e.issuer_id,
+              e.business_id)
+        ORDER BY o.member_id, o.tx_id, o.seq LIMIT 1""",
+}
+
+
+async def prove_periods(db: AsyncConnection) -> Broken | None:
+    """Prove every closed period as it was proven when it was closed."""
+    rows = await db.scalars(
+        text("""
+          SELECT period_id FROM settlement_period WHERE state NOT IN ('open', 'closing')
+          ORDER BY starts_on""")
+    )
+    for period_id in rows.all():
+        try:
+            async with db.begin_nested():
+                await db.execute(text("SELECT settlement_prove(:id)"), {"id": period_id})
+        except DBAPIError as failure:
+            return Broken(PERIODS, 0, str(failure.orig).split(": ", 1)[-1])
+    return None
+
+
+async def check(db: AsyncConnection, invariant: str) -> Broken | None:
+    """Return how one of CHECKS, or PERIODS, is broken, or None when it holds."""
+    if invariant == PERIODS:
+        return await prove_periods(db)
+    return await prove(db, invariant, CHECKS[invariant])
