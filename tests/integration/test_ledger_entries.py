@@ -34,7 +34,7 @@ async def test_what_answers_a_repeated_request_is_never_removed(
 
 @pytest.mark.parametrize(
     ("wrong", "why"),
-    [('{"credit": 10}', "entry_check"), ('{"points": 0}', "entry_points_check")],
+    [('{"credit": 10}', "entry_two_sides"), ('{"points": 0}', "entry_two_sides")],
 )
 async def test_an_entry_has_two_sides_and_moves_something(
     db: AsyncConnection, wrong: str, why: str
@@ -58,4 +58,4 @@ async def test_a_balance_is_neither_overdrawn_nor_held_twice(
     db: AsyncConnection, wrong: str
 ) -> None:
     await give(db, 7, 100)
-    await _must_fail(db, f"UPDATE balance SET {wrong} WHERE member_id = 7", "balance_check")
+    await _must_fail(db, f"UPDATE balance SET {wrong} WHERE member_id = 7", "balance_sane")
