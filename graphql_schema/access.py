@@ -8,6 +8,8 @@
 | staff | all, masked unless asked | all | all | – |
 | finance | – | – | all | – |
 
+A statement of account tells what moved at all businesses: it is for the member and for staff.
+What an issuer owes is part of settlement: a business sees its own.
 A member's notices are for the member and for staff; a business is shown none.
 
 What a caller may not know of is answered as if it were not there.
@@ -19,6 +21,7 @@ from hub.crypto.tokens import Principal, Role, Unauthenticated
 from hub.errors import Forbidden
 
 MEMBER_READERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
+STATEMENT_READERS = (Role.MEMBER, Role.STAFF)
 SETTLEMENT_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
 EVERYBODY = tuple(Role)
 

@@ -34,6 +34,16 @@ class EntryKind(Enum):
     RESTORE = strawberry.enum_value(
         Kind.RESTORE.value, description="Given back because what they had paid was refunded."
     )
+    REINSTATE = strawberry.enum_value(
+        Kind.REINSTATE.value, description="Given back after they had expired."
+    )
+    ADJUST = strawberry.enum_value(Kind.ADJUST.value, description="Corrected by staff.")
+    TRANSFER = strawberry.enum_value(
+        Kind.TRANSFER.value, description="Moved between members or pools, or to repay what is owed."
+    )
+    OPENING = strawberry.enum_value(
+        Kind.OPENING.value, description="What the member had before the hub."
+    )
 
 
 @strawberry.enum(description="What is counted.")

@@ -12,11 +12,13 @@ from strawberry.dataloader import DataLoader
 from hub.benefits import queries as benefits
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
+from hub.ledger import history
 from hub.ledger import queries as ledger
 from hub.members import queries as members
 from hub.members.display import MemberView, display
 from hub.points import notice_queries as notices
 from hub.points.explain import Explanation, explanations
+from hub.programme.policy_queries import Policies, policies
 from hub.programme.queries import Business, Programme, businesses, programme
 from hub.settlement import queries as settlement
 from hub.settlement.netting import Bilateral, Net
@@ -71,6 +73,9 @@ class Loaders:
             lambda db, keys: explanations(db, keys=keys)
         )
         self.balances: DataLoader[int, ledger.Balance] = of(self._balances)
+        self.past_balances: DataLoader[tuple[datetime, int], ledger.Balance] = of(
+            self._past_balances
+        )
         self.expiring: DataLoader[tuple[date, int], int] = of(self._expiring)
         self.notices: DataLoader[int, list[notices.ExpiryNotice]] = of(self._notices)
         self.standings: DataLoader[int, benefits.Standing] = of(self._standings)
@@ -93,6 +98,11 @@ class Loaders:
         found: dict[int, Business] = await self._group.load("businesses")
         return found
 
+    async def policies(self) -> Policies:
+        """Return every version of the policies of points."""
+        found: Policies = await self._group.load("policies")
+        return found
+
     async def today(self) -> date:
         """Return the group's date at the request's instant: the one that points expire by."""
         return business_date(self._now, (await self.programme()).time_zone)
@@ -110,6 +120,18 @@ class Loaders:
     async def _balances(self, db: AsyncConnection, ids: list[int]) -> Mapping[int, ledger.Balance]:
         today = business_date(self._now, (await programme(db)).time_zone)
         return await ledger.balances(db, member_ids=ids, today=today, now=self._now)
+
+    async def _past_balances(
+        self, db: AsyncConnection, keys: list[tuple[datetime, int]]
+    ) -> Mapping[tuple[datetime, int], ledger.Balance]:
+        zone = (await programme(db)).time_zone
+        found = {}
+        for at, group in groupby(sorted(keys), key=lambda key: key[0]):
+            ids = [member_id for _, member_id in group]
+            today = business_date(at, zone)
+            then = await history.balance_as_of(db, member_ids=ids, at=at, today=today)
+            found.update({(at, member_id): balance for member_id, balance in then.items()})
+        return found
 
     async def _expiring(
         self, db: AsyncConnection, keys: list[tuple[date, int]]
@@ -161,4 +183,6 @@ async def _group(db: AsyncConnection, parts: list[str]) -> Mapping[str, Any]:
         found["programme"] = await programme(db)
     if "businesses" in parts:
         found["businesses"] = {b.business_id: b for b in await businesses(db)}
+    if "policies" in parts:
+        found["policies"] = await policies(db)
     return found

@@ -1,6 +1,6 @@
 """The member card: who, on which tier, with what balance, accounts, entries and benefits."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import strawberry
@@ -13,6 +13,7 @@ from graphql_schema.benefits import Entitlement, Tier
 from graphql_schema.context import Context, Info
 from graphql_schema.entries import Entry, EntryKind, entry_page
 from graphql_schema.fields import resolved
+from graphql_schema.history import AccountStatement, AsOf, account_statement, moment
 from graphql_schema.pages import After, Before, Connection, First, Last
 from graphql_schema.points import Balance, ExpiryNotice, Hold, Lot
 from hub.errors import Malformed
@@ -76,9 +77,12 @@ class Member(relay.Node):
         """Return the tier and the way to the next."""
         return Tier.of(await info.context.load.standings.load(self.member_id))
 
-    @resolved("What the member has.")
-    async def balance(self, info: Info) -> Balance:
+    @resolved("What the member has, or had at a moment by what the ledger had recorded.")
+    async def balance(self, info: Info, as_of: AsOf = None) -> Balance:
         """Return the balance."""
+        if as_of is not None:
+            at = moment(info.context, as_of, field="asOf")
+            return Balance.of(await info.context.load.past_balances.load((at, self.member_id)))
         return Balance.of(await info.context.load.balances.load(self.member_id))
 
     @resolved("Points whose last day comes within so many days.", counts=True)
@@ -138,6 +142,26 @@ class Member(relay.Node):
             after=after,
             last=last,
             before=before,
+        )
+
+    @resolved("The movements of the member's spendable points over a time, with the balance after "
+              "each. For the member and staff.")  # fmt: skip
+    async def statement(
+        self,
+        info: Info,
+        since: Annotated[
+            datetime, strawberry.argument(name="from", description="The first moment of the time.")
+        ],
+        until: Annotated[
+            datetime | None,
+            strawberry.argument(name="to", description="The moment that ends it; now if unsaid."),
+        ] = None,
+        first: First = None,
+        after: After = None,
+    ) -> AccountStatement:
+        """Return a page of the statement of account."""
+        return await account_statement(
+            info.context, self.member_id, since=since, until=until, first=first, after=after
         )
 
     @resolved("Points not used up, in the order they will be spent; at most 100. A business sees "

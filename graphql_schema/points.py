@@ -16,9 +16,13 @@ from hub.points import notice_queries as notices
 class Balance:
     """A member's balance in both units."""
 
-    available: int = count("What can be spent now: posted, less held, less past its last day.")
+    available: int = count(
+        "What can be spent now: posted, less held, less not active yet, less past its last day."
+    )
     posted: int = count("All spendable points that are the member's.")
     held: int = count("Of these, set aside at tills until captured, voided or lapsed.")
+    pending: int = count("Of these, not active yet: they become so by time or by check-out.")
+    owed: int = count("Taken back below zero; points to come repay it.")
     qualifying: int = count("Points that move the member up the tiers; they are never spent.")
 
     @classmethod
@@ -28,6 +32,8 @@ class Balance:
             available=row.available,
             posted=row.posted,
             held=row.held,
+            pending=row.pending,
+            owed=row.owed,
             qualifying=row.qualifying,
         )
 

@@ -3,7 +3,7 @@
 import strawberry
 
 from graphql_schema.fields import count
-from hub.errors import Conflict, Malformed
+from hub.errors import Conflict, Malformed, Rejected
 from hub.errors import Forbidden as ForbiddenError
 from hub.ledger.codes import Outcome
 from hub.ledger.post import Answer
@@ -23,6 +23,13 @@ class InsufficientPoints(Rejection):
     available: int = count("How many points could be spent when the request was first answered.")
 
 
+@strawberry.type(description="The business does not take so many points for this bill.")
+class PointsNotAccepted(Rejection):
+    """Nothing was stored: the same key may be used again."""
+
+    nearest_points: int = count("The nearest number that it takes; 0: none for this bill.")
+
+
 @strawberry.type(description="There is no such member, or none that the caller may know of.")
 class MemberUnknown(Rejection):
     """Nothing was stored: the same key may be used again."""
@@ -40,6 +47,18 @@ class HoldClosed(Rejection):
 
 @strawberry.type(description="The hold has fewer points left than asked for.")
 class HoldExceeded(Rejection):
+    """A decline, stored under the idempotency key."""
+
+    remaining: int = count("How many points were left when the request was first answered.")
+
+
+@strawberry.type(description="The business made no such redemption of this member's points.")
+class RedemptionUnknown(Rejection):
+    """A decline, stored under the idempotency key."""
+
+
+@strawberry.type(description="Fewer points of the redemption are left to give back.")
+class RedemptionExceeded(Rejection):
     """A decline, stored under the idempotency key."""
 
     remaining: int = count("How many points were left when the request was first answered.")
@@ -73,6 +92,7 @@ _FIELDS = {
     "benefit_code": "benefit",
     "ttl_seconds": "ttlSeconds",
     "idempotency_key": "idempotencyKey",
+    "bill_minor": "billMinor",
 }
 
 
@@ -113,6 +133,30 @@ def not_held(answer: Answer) -> HoldUnknown | HoldClosed | HoldExceeded:
             remaining = answer.available or 0
             return HoldExceeded(
                 message=f"{remaining} points are left of the hold, {answer.points} were asked for",
+                remaining=remaining,
+            )
+        case outcome:
+            raise RuntimeError(f"{outcome.name} is no answer to this request")
+
+
+def not_accepted(no: Rejected) -> PointsNotAccepted:
+    """Return the rejection for what an acceptor's rule does not take."""
+    nearest = no.facts.get("nearest_points")
+    if not isinstance(nearest, int):
+        raise no
+    return PointsNotAccepted(message=no.message, nearest_points=nearest)
+
+
+def not_restored(answer: Answer) -> RedemptionUnknown | RedemptionExceeded:
+    """Return the rejection for the ledger's decline of a restore."""
+    match answer.outcome:
+        case Outcome.REDEMPTION_UNKNOWN:
+            return RedemptionUnknown(message="this business has no such redemption of this member")
+        case Outcome.REDEMPTION_EXCEEDED:
+            remaining = answer.available or 0
+            return RedemptionExceeded(
+                message=f"{remaining} points of it are left to give back, {answer.points} were "
+                "asked for",
                 remaining=remaining,
             )
         case outcome:

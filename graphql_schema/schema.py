@@ -19,10 +19,12 @@ from graphql_schema.accounts import Account
 from graphql_schema.entries import Entry
 from graphql_schema.errors import told
 from graphql_schema.finding import MemberQuery
+from graphql_schema.history import HistoryQuery
 from graphql_schema.limits import SizeLimit
 from graphql_schema.nodes import NodeQuery
 from graphql_schema.points import Hold, Lot
 from graphql_schema.programme import ProgrammeQuery
+from graphql_schema.restoring import RestoringMutation
 from graphql_schema.scalars import SCALARS
 from graphql_schema.settlement import SettlementQuery
 from graphql_schema.spending import SpendingMutation
@@ -33,7 +35,7 @@ CACHED_DOCUMENTS = 512
 
 
 @strawberry.type(description="Everything that can be read.")
-class Query(MemberQuery, SettlementQuery, ProgrammeQuery, NodeQuery):
+class Query(MemberQuery, SettlementQuery, ProgrammeQuery, HistoryQuery, NodeQuery):
     """All reads."""
 
 
@@ -41,7 +43,7 @@ class Query(MemberQuery, SettlementQuery, ProgrammeQuery, NodeQuery):
     description="Everything that can be done. Each field is a transaction of its own; they run in "
     "the order written."
 )
-class Mutation(SpendingMutation, UsingMutation):
+class Mutation(SpendingMutation, RestoringMutation, UsingMutation):
     """All writes."""
 
 

@@ -19,13 +19,15 @@ from graphql_schema.rejections import (
     InsufficientPoints,
     InvalidInput,
     MemberUnknown,
+    PointsNotAccepted,
     member_unknown,
+    not_accepted,
     not_held,
     refused,
     too_few,
 )
 from graphql_schema.scalars import Long
-from graphql_schema.till import open_till, own_account
+from graphql_schema.till import Till, open_till, own_account
 from hub import errors
 from hub.ledger.codes import Outcome
 from hub.ledger.post import Answer
@@ -33,12 +35,17 @@ from hub.points.capture import capture
 from hub.points.hold import hold
 from hub.points.redeem import redeem
 from hub.points.void import void
+from hub.programme.acceptance import AcceptanceRule
 
 _KEY = (
     "Chosen by the till, once per request, 1 to 190 characters: sending the same request again "
     "returns the first answer."
 )
 _BUSINESS = "The business that acts; unsaid, the caller's own. No other is allowed."
+_BILL = (
+    "The whole bill in minor units of the business's currency; needed where points pay only a "
+    "share of a bill."
+)
 _REFUSALS = (errors.Conflict, errors.Malformed, errors.Forbidden)
 
 
@@ -50,6 +57,9 @@ class RedeemInput:
     points: int = count("How many points.")
     idempotency_key: str = strawberry.field(description=_KEY)
     business: str | None = strawberry.field(default=None, description=_BUSINESS)
+    bill_minor: int | None = strawberry.field(
+        graphql_type=Long | None, default=None, description=_BILL
+    )
 
 
 @strawberry.input(description="Points to set aside.")
@@ -63,6 +73,9 @@ class HoldInput:
         default=900, description="Seconds until what is left lapses, up to 7 days."
     )
     business: str | None = strawberry.field(default=None, description=_BUSINESS)
+    bill_minor: int | None = strawberry.field(
+        graphql_type=Long | None, default=None, description=_BILL
+    )
 
 
 @strawberry.input(description="Held points to spend or to give back.")
@@ -119,11 +132,11 @@ _EndRefused: TypeAlias = (
     HoldUnknown | HoldClosed | HoldExceeded | IdempotencyConflict | InvalidInput | Forbidden
 )
 RedeemResult = Annotated[
-    Redeemed | InsufficientPoints | _Refused,
+    Redeemed | InsufficientPoints | PointsNotAccepted | _Refused,
     strawberry.union("RedeemResult", description="What came of a redemption."),
 ]
 HoldResult = Annotated[
-    Held | InsufficientPoints | _Refused,
+    Held | InsufficientPoints | PointsNotAccepted | _Refused,
     strawberry.union("HoldResult", description="What came of a hold."),
 ]
 CaptureResult = Annotated[
@@ -151,6 +164,7 @@ class SpendingMutation:
             if member is None:
                 return member_unknown()
             account_id = await own_account(context, till, member.member_id)
+            acceptance = await _acceptance(context, till)
             async with context.writing() as db:
                 answer = await redeem(
                     db,
@@ -163,7 +177,11 @@ class SpendingMutation:
                     business_date=context.trading_day(till.business),
                     today=till.today,
                     now=context.now,
+                    acceptance=acceptance,
+                    bill_minor=input.bill_minor,
                 )
+        except errors.Rejected as no:
+            return not_accepted(no)
         except _REFUSALS as no:
             return refused(no)
         if answer.outcome is not Outcome.POSTED:
@@ -182,6 +200,7 @@ class SpendingMutation:
             if member is None:
                 return member_unknown()
             account_id = await own_account(context, till, member.member_id)
+            acceptance = await _acceptance(context, till)
             async with context.writing() as db:
                 answer = await hold(
                     db,
@@ -195,7 +214,11 @@ class SpendingMutation:
                     business_date=context.trading_day(till.business),
                     today=till.today,
                     now=context.now,
+                    acceptance=acceptance,
+                    bill_minor=input.bill_minor,
                 )
+        except errors.Rejected as no:
+            return not_accepted(no)
         except _REFUSALS as no:
             return refused(no)
         if answer.outcome is not Outcome.POSTED:
@@ -265,6 +288,12 @@ class SpendingMutation:
             hold=await _hold(context, member_id, hold_id),
             member=Member(member_id=member_id),
         )
+
+
+async def _acceptance(context: Context, till: Till) -> AcceptanceRule | None:
+    """Return the rule by which the till's business takes points now, if it has one."""
+    policies = await context.load.policies()
+    return policies.acceptance(till.business.business_id, context.now)
 
 
 def _number(answer: Answer) -> strawberry.ID:

@@ -7,8 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.errors import Malformed
 from hub.ledger.codes import Kind, Unit
 from hub.ledger.post import Answer, post_hold
+from hub.points.accepting import accepted
 from hub.points.answers import same_request
 from hub.points.checks import key, positive, timely
+from hub.programme.acceptance import AcceptanceRule
 
 LONGEST_TTL_SECONDS = 7 * 24 * 3600
 
@@ -27,18 +29,29 @@ async def hold(
     now: datetime,
     account_id: int | None = None,
     unit: int = Unit.SPENDABLE,
+    acceptance: AcceptanceRule | None = None,
+    bill_minor: int | None = None,
 ) -> Answer:
     """Set `points` aside for `ttl_seconds`; the answer's `tx_id` is the hold's id.
 
     `today` is the group's date, by which points end, whatever trading day the business has.
     Held points can be spent by nobody else and do not expire while they are held. Too few points
     is an answer. Raises Conflict (key used for another request) and Malformed (bad amount or TTL).
+    `acceptance` and `bill_minor` are as for `redeem`.
     """
     positive(points)
     key(idempotency_key)
     timely(occurred_at, now)
     if not 0 < ttl_seconds <= LONGEST_TTL_SECONDS:
         raise Malformed(f"ttl_seconds must be from 1 to {LONGEST_TTL_SECONDS}", field="ttl_seconds")
+    await accepted(
+        db,
+        acceptance=acceptance,
+        points=points,
+        bill_minor=bill_minor,
+        business_id=business_id,
+        idempotency_key=idempotency_key,
+    )
     answer = await post_hold(
         db,
         business_id=business_id,

@@ -6,8 +6,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.ledger.codes import Kind, Unit
 from hub.ledger.post import Answer, post_redeem
+from hub.points.accepting import accepted
 from hub.points.answers import same_request
 from hub.points.checks import key, positive, timely
+from hub.programme.acceptance import AcceptanceRule
 
 
 async def redeem(
@@ -23,17 +25,28 @@ async def redeem(
     now: datetime,
     account_id: int | None = None,
     unit: int = Unit.SPENDABLE,
+    acceptance: AcceptanceRule | None = None,
+    bill_minor: int | None = None,
 ) -> Answer:
     """Spend `points` at `business_id`, from the lots that end soonest.
 
     `today` is the group's date, by which points end, whatever trading day the business has.
     Too few points is an answer (INSUFFICIENT_POINTS with what is available), stored under the key
     like a success. Raises Conflict when the key was used for another request, Malformed for points,
-    a key or an instant that no till means.
+    a key or an instant that no till means. Where the caller gives the business's rule of acceptance
+    it holds for a bill of `bill_minor`: Rejected says how many points would do.
     """
     positive(points)
     key(idempotency_key)
     timely(occurred_at, now)
+    await accepted(
+        db,
+        acceptance=acceptance,
+        points=points,
+        bill_minor=bill_minor,
+        business_id=business_id,
+        idempotency_key=idempotency_key,
+    )
     answer = await post_redeem(
         db,
         business_id=business_id,

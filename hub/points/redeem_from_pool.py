@@ -10,6 +10,7 @@ from hub.points.acting_account import acting_account
 from hub.points.checks import key
 from hub.points.pool_queries import in_no_pool, lock_own_pool
 from hub.points.redeem import redeem
+from hub.programme.acceptance import AcceptanceRule
 
 
 async def redeem_from_pool(
@@ -25,6 +26,8 @@ async def redeem_from_pool(
     now: datetime,
     account_id: int | None = None,
     unit: int = Unit.SPENDABLE,
+    acceptance: AcceptanceRule | None = None,
+    bill_minor: int | None = None,
 ) -> Answer:
     """Spend `points` of the pool that `member_id` is in, on an account of that member.
 
@@ -53,4 +56,6 @@ async def redeem_from_pool(
         now=now,
         account_id=account_id,
         unit=unit,
+        acceptance=acceptance,
+        bill_minor=bill_minor,
     )

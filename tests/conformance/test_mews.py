@@ -99,7 +99,10 @@ PAYMENTS = [
         "State": "Charged",
         "Amount": amount(-215.5),
         "CreatedUtc": "2026-03-05T02:51:00Z",
-        "Data": {"Discriminator": "External", "External": {"Type": "LoyaltyPoints"}},
+        "Data": {
+            "Discriminator": "External",
+            "External": {"Type": "LoyaltyPoints", "ExternalIdentifier": "desk-5"},
+        },
     },
     {
         "Id": "pay-3",
@@ -283,6 +286,7 @@ class TestMews(DialectConformance):
             (TenderKind.CARD, 200000),
             (TenderKind.POINTS, 21550),
         ]
+        assert [one.reference for one in stay.tenders] == [None, "desk-5"]
 
     async def test_what_came_after_check_out_is_told_apart(self) -> None:
         facts = await self.tell(stays())

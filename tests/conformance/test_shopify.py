@@ -248,11 +248,11 @@ class TestShopify(DialectConformance):
         assert thin.snapshot is None
         paid = [
             {"id": 1, "kind": "sale", "status": "success", "gateway": "group_points"}
-            | {"amount": "13.40", "currency": "CNY"},
+            | {"amount": "13.40", "currency": "CNY", "authorization": "till-5"},
             {"id": 2, "kind": "sale", "status": "failure", "gateway": "shopify_payments"}
             | {"amount": "200.00", "currency": "CNY"},
             {"id": 3, "kind": "sale", "status": "success", "gateway": "shopify_payments"}
-            | {"amount": "200.00", "currency": "CNY"},
+            | {"amount": "200.00", "currency": "CNY", "authorization": "of the card"},
         ]
         upstream = CannedUpstream(
             {
@@ -270,6 +270,13 @@ class TestShopify(DialectConformance):
             (TenderKind.POINTS, 1340),
             (TenderKind.CARD, 20000),
         ]
+        assert [one.reference for one in sale.tenders] == ["till-5", None]
+
+    async def test_points_paid_back_name_their_redemption(self) -> None:
+        moved = {"id": 1, "kind": "refund", "status": "success", "gateway": "group_points"}
+        paid_back = [moved | {"amount": "13.40", "authorization": "till-5"}]
+        (found,) = await self.events(body(refund(8005, "13.40", transactions=paid_back)))
+        assert (found.tenders[0].kind, found.tenders[0].reference) == (TenderKind.POINTS, "till-5")
 
     async def test_a_partial_refund_reverses_its_line(self) -> None:
         (event,) = await self.events(body(ONE_SHIRT, "refunds/create"))

@@ -92,7 +92,7 @@ POINTS = payment(
     source_type="EXTERNAL",
     amount_money=money(2000),
     total_money=money(2000),
-    external_details={"type": "OTHER", "source": "Group points"},
+    external_details={"type": "OTHER", "source": "Group points", "source_id": "till-5"},
 )
 CUSTOMER = {
     "id": "CUST1",
@@ -264,6 +264,7 @@ class TestSquare(DialectConformance):
             (TenderKind.CARD, 7280, 500),
             (TenderKind.POINTS, 2000, 0),
         ]
+        assert [one.reference for one in sale.tenders] == [None, "till-5"]
         assert sale.references == (FactKey("payment", "PAY1"), FactKey("payment", "PAY2"))
 
     async def test_what_is_sold_after_midnight_belongs_to_the_evening(self) -> None:

@@ -29,8 +29,13 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     '{ memberByIdentifier(presented: { phone: "1" }) { number } }': (OUT, NO, YES, NO, NO),
     "{ settlementPeriods { nodes { code } } }": (OUT, NO, YES, YES, YES),
     '{ settlementPeriod(code: "2026-01") { code } }': (OUT, NO, YES, YES, YES),
+    "{ liability { outstanding } }": (OUT, NO, YES, YES, YES),
+    '{ member(id: $MEMBER) { balance(asOf: "2026-01-01T00:00:00Z") { posted } } }': (
+        OUT, YES, YES, YES, NO),
+    '{ member(id: $MEMBER) { statement(from: "2026-01-01T00:00:00Z") { closing } } }': (
+        OUT, YES, NO, YES, NO),
     "{ node(id: $PERIOD) { id } }": (OUT, NO, YES, YES, YES),
-}
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -2,10 +2,6 @@
 
 import asyncio
 import csv
-import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +12,7 @@ from typer.testing import CliRunner
 
 from hub.crypto.keyring import ensure
 from hub.entrypoints.cli import app
-from hub.entrypoints.commands.opening import CHUNK, errors_of
+from hub.entrypoints.commands.opening import errors_of
 from hub.ledger.verify import verify
 from tests.support.settlement import make_group
 
@@ -199,39 +195,3 @@ async def test_a_file_that_will_not_do_is_refused(
     assert says in str(refused.exception)
     async with engine.connect() as db:
         assert (await sums(db))[0] == 0
-
-
-async def test_an_import_that_is_killed_goes_on_and_posts_nothing_twice(
-    engine: AsyncEngine, ids: dict[str, int], environment: Path
-) -> None:
-    rows = 4 * CHUNK + 7
-    file = written(
-        environment,
-        *(f"retail,c-{n % 3000},{n % 90 if n % 100 else 'x'},,,0,," for n in range(1, rows + 1)),
-    )
-    good = [n % 90 for n in range(1, rows + 1) if n % 100 and n % 90]
-    command = [sys.executable, "-m", "hub.entrypoints.cli", "ledger", "import", str(file)]
-    kills = 0
-    while True:
-        running = subprocess.Popen(command, env=dict(os.environ), stdout=subprocess.DEVNULL)
-        before = await rows_done(engine)
-        while running.poll() is None and await rows_done(engine) in (before, 0):
-            await asyncio.sleep(0.01)
-        if running.poll() is None and kills < 3:
-            time.sleep(0.1)  # into the next chunk
-            running.kill()
-            kills += 1
-        if running.wait() == 0:
-            break
-    assert kills == 3
-    async with engine.connect() as db:
-        assert (await sums(db))[:2] == (len(good), sum(good))
-        assert await verify(db) == []
-    with errors_of(file).open(newline="") as errors:
-        numbers = [int(bad["row"]) for bad in csv.DictReader(errors)]
-    assert numbers == [n for n in range(1, rows + 1) if not (n % 100 and n % 90)]
-
-
-async def rows_done(engine: AsyncEngine) -> int:
-    async with engine.connect() as db:
-        return await db.scalar(text("SELECT sum(rows_done)::bigint FROM opening_import")) or 0

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import count
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.ledger.post import EarnRequest, post_earns
@@ -12,6 +13,17 @@ NOON = datetime(2026, 10, 15, 12, tzinfo=UTC)
 TODAY = NOON.date()
 COST = Decimal("0.008")
 _keys = count()
+
+# The ledger as the model's Account.rows tells it; qualifying points, never spent, are left out.
+STORED = text("""
+SELECT 'balance', member_id, unit, 0, posted, held, pending, owed, last_active_on
+  FROM balance WHERE unit <> 2
+UNION ALL SELECT 'lot', member_id, unit, lot_id, remaining, pending::int, 0, 0, expires_on FROM lot
+UNION ALL SELECT 'hold', member_id, unit, hold_id, points - captured - voided, 0, 0, 0, placed_on
+  FROM hold
+UNION ALL SELECT 'short', member_id, unit, tx_id, points - settled, mode, 0, 0, NULL FROM shortfall
+UNION ALL SELECT 'moved', member_id, unit, 0, sent, received, contributed, 0, NULL
+  FROM moved_in_year""")
 
 
 def lot(

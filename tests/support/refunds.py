@@ -54,7 +54,7 @@ SHOPS = {"hotel": 1, "dining": 2, "retail": 3}
 NOVEMBER = NOON.replace(month=11, day=1)
 AFTERWARDS = NOON.replace(year=2028)
 LIMIT = 50
-_PHONE = Hint(type=HintType.PHONE, value="+8613900000001", verified=True)
+PHONE = "+8613900000001"
 Step = Callable[["Shops"], Awaitable[None]]
 
 
@@ -171,7 +171,7 @@ class Shops:
         await close(self.db, period_id=period.period_id, now=AFTERWARDS)
 
 
-async def open_shops(db: AsyncConnection, mode: str = "within_balance") -> Shops:
+async def open_shops(db: AsyncConnection, mode: str = "within_balance", **more: Any) -> Shops:
     """Configure three businesses that earn a point a yuan, and from November on the hotel three."""
     clawback = {"mode": mode, "limit_points": LIMIT if mode == "negative_to_limit" else None}
     rates = [(shop, START, "1") for shop in SHOPS] + [("hotel", NOVEMBER, "3")]
@@ -215,6 +215,7 @@ async def open_shops(db: AsyncConnection, mode: str = "within_balance") -> Shops
                 for shop, since, rate in rates
             ),
             expiry_policies=(ExpiryPolicyConfig(effective_from=START, mode="months", months=12),),
+            **more,
             clawback_policies=tuple(
                 ClawbackPolicyConfig(business=shop, effective_from=START, **clawback)
                 for shop in SHOPS
@@ -267,17 +268,18 @@ def bill(
     points: int = 0,
     reference: str | None = "till-1",
     at: datetime = NOON,
-    known: bool = True,
+    phone: str = PHONE,
 ) -> CanonicalEvent:
     """A bill of these lines, paid in points as far as said and else in cash."""
     total = sum(nets)
-    party = Party(role=Role.PURCHASER, external_id=None, hints=(_PHONE,))
+    shown = Hint(type=HintType.PHONE, value=phone, verified=True)
+    party = Party(role=Role.PURCHASER, external_id=None, hints=(shown,))
     return event(
         EventType.SALE_COMPLETED, FactKey("sale", number), at,
         lines=tuple(line(n, net) for n, net in enumerate(nets)),
         tenders=tenders(total - points, points, reference),
         totals=Totals(net_minor=total, tax_minor=0, tip_minor=0, total_minor=total),
-        parties=(party,) if known else (),
+        parties=(party,),
     )  # fmt: skip
 
 

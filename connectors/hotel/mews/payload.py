@@ -77,9 +77,10 @@ class OrderItem(_Resource):
 
 
 class ExternalPaymentData(_Resource):
-    """What an external payment was."""
+    """What an external payment was, and what the system that took it calls it."""
 
     type: str | None = None
+    external_identifier: str | None = None
 
 
 class PaymentData(_Resource):

@@ -16,6 +16,7 @@ from hub.connector import (
     Refund,
     Stay,
     Tender,
+    TenderKind,
     Totals,
     trading_day,
     version_at,
@@ -145,7 +146,15 @@ def _tenders(snapshot: StaySnapshot, left_at: datetime, currency: str) -> tuple[
         amount = -gross_minor(payment.amount, currency, f"payments[{i}].Amount")
         if payment.state != "Charged" or payment.created_utc > left_at or amount <= 0:
             continue
-        external = payment.data.external.type if payment.data and payment.data.external else None
-        kind = payment_kind(payment.type, external)
-        found.append(Tender(id=payment.id, kind=kind, amount_minor=amount))
+        external = payment.data.external if payment.data else None
+        kind = payment_kind(payment.type, external.type if external else None)
+        named = external.external_identifier or None if external else None
+        found.append(
+            Tender(
+                id=payment.id,
+                kind=kind,
+                amount_minor=amount,
+                reference=named if kind is TenderKind.POINTS else None,
+            )
+        )
     return tuple(sorted(found, key=lambda tender: tender.id))

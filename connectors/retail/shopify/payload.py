@@ -4,7 +4,8 @@ from decimal import Decimal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from hub.connector import Read
+from connectors.retail.shopify.config import ShopifyConfig
+from hub.connector import Read, TenderKind
 from hub.errors import Malformed
 from hub.units import Money
 
@@ -180,3 +181,9 @@ def moved_minor(moved: Transaction, currency: str, field: str) -> int:
     if moved.amount < 0:
         raise Malformed("its kind says which way money went, not its sign", field=f"{field}.amount")
     return minor(moved.amount, currency, f"{field}.amount")
+
+
+def redemption(moved: Transaction, config: ShopifyConfig) -> str | None:
+    """Return what the points' gateway answered when it moved points: the redemption's name."""
+    paid_in_points = config.tender_kind(moved.gateway) is TenderKind.POINTS
+    return (moved.authorization or None) if paid_in_points else None

@@ -12,6 +12,7 @@ from connectors.retail.shopify.payload import (
     Transaction,
     minor,
     moved_minor,
+    redemption,
 )
 from hub.connector import (
     CanonicalEvent,
@@ -49,6 +50,7 @@ def refund_recorded(refund: RefundDocument, connection: Connection) -> Canonical
             id=moved.id,
             kind=connection.config.tender_kind(moved.gateway),
             amount_minor=moved_minor(moved, currency, f"transactions[{i}]"),
+            reference=redemption(moved, connection.config),
         )
         for i, moved in enumerate(paid_back(refund))
     )

@@ -10,9 +10,9 @@ from connectors.retail.shopify.payload import (
     OrderDocument,
     ShippingLine,
     TaxLine,
-    Transaction,
     minor,
     moved_minor,
+    redemption,
 )
 from connectors.retail.shopify.people import order_parties
 from hub.connector import (
@@ -181,9 +181,9 @@ def _tenders(
         paid = [
             Tender(
                 id=moved.id,
-                kind=(kind := config.tender_kind(moved.gateway)),
+                kind=config.tender_kind(moved.gateway),
                 amount_minor=moved_minor(moved, order.currency, f"transactions[{i}]"),
-                reference=_redemption(moved) if kind is TenderKind.POINTS else None,
+                reference=redemption(moved, config),
             )
             for i, moved in enumerate(order.transactions)
             if moved.kind in ("sale", "capture") and moved.status == "success"
@@ -198,11 +198,6 @@ def _tenders(
         gateway = next(iter(order.payment_gateway_names), "")
         paid = [Tender(id=gateway or "paid", kind=config.tender_kind(gateway), amount_minor=total)]
     return _with_tip(paid, tip)
-
-
-def _redemption(moved: Transaction) -> str | None:
-    """Return what the points' gateway answered when it was asked to pay: its redemption."""
-    return moved.authorization or None
 
 
 def _with_tip(paid: list[Tender], tip: int) -> tuple[Tender, ...]:

@@ -6,7 +6,7 @@ from alembic import op
 
 from hub.db.migrate import execute_script
 
-revision = "0013_notices"
+revision = "0014_notices"
 down_revision = "0013_opening"
 
 

@@ -1,0 +1,115 @@
+"""Giving points back at a till, when what they paid for is refunded."""
+
+from typing import Annotated
+
+import strawberry
+
+from graphql_schema.context import Info
+from graphql_schema.fields import Given, count, resolved
+from graphql_schema.finding import LARGEST_KEY, MemberKey, reached_member
+from graphql_schema.member import Member
+from graphql_schema.rejections import (
+    Forbidden,
+    IdempotencyConflict,
+    InvalidInput,
+    MemberUnknown,
+    RedemptionExceeded,
+    RedemptionUnknown,
+    member_unknown,
+    not_restored,
+    refused,
+)
+from graphql_schema.till import open_till
+from hub import errors
+from hub.ledger.codes import Outcome
+from hub.points.restore import restore
+
+
+@strawberry.input(description="Points of a redemption to give back.")
+class RestoreInput:
+    """A restore."""
+
+    member: MemberKey = strawberry.field(description="Who had spent them.")
+    transaction: strawberry.ID = strawberry.field(
+        description="The number on the receipt: `transaction` of the redemption or capture."
+    )
+    points: int = count("How many points to give back, of those that were spent.")
+    idempotency_key: str = strawberry.field(description="As for `redeem`.")
+    business: str | None = strawberry.field(
+        default=None, description="The business that acts; unsaid, the caller's own."
+    )
+
+
+@strawberry.type(description="Points are back in the lots they came from.")
+class Restored:
+    """A restore that was posted."""
+
+    transaction: strawberry.ID = strawberry.field(description="Number for the receipt.")
+    points: int = count("How many points were given back.")
+    member: Member = strawberry.field(description="The member, as things stand now.")
+
+
+RestoreResult = Annotated[
+    Restored
+    | RedemptionUnknown
+    | RedemptionExceeded
+    | MemberUnknown
+    | IdempotencyConflict
+    | InvalidInput
+    | Forbidden,
+    strawberry.union("RestoreResult", description="What came of a restore."),
+]
+
+
+@strawberry.type
+class RestoringMutation:
+    """What a till gives back."""
+
+    @resolved("Give back points that paid for something now refunded, all or in parts. A lot that "
+              "has expired meanwhile lives on for the group's days of grace.")  # fmt: skip
+    async def restore(self, info: Info, input: Given[RestoreInput]) -> RestoreResult:  # noqa: A002
+        """Restore and commit, or answer why not."""
+        context = info.context
+        try:
+            till = await open_till(
+                context, business=input.business, idempotency_key=input.idempotency_key
+            )
+            number = _number(input.transaction)
+            member = await reached_member(context, input.member)
+            if member is None:
+                return member_unknown()
+            policy = (await context.load.policies()).points(context.now)
+            async with context.writing() as db:
+                answer = await restore(
+                    db,
+                    business_id=till.business.business_id,
+                    member_id=member.member_id,
+                    redemption_tx=number,
+                    points=input.points,
+                    idempotency_key=till.idempotency_key,
+                    occurred_at=context.now,
+                    business_date=context.trading_day(till.business),
+                    today=till.today,
+                    now=context.now,
+                    grace_days=policy.restore_grace_days,
+                )
+        except errors.Conflict as no:
+            # What a restore refers to is a redemption; elsewhere in the till's verbs it is a hold.
+            if no.field == "reference_tx":
+                return IdempotencyConflict(message=no.message, field="transaction")
+            return refused(no)
+        except (errors.Malformed, errors.Forbidden) as no:
+            return refused(no)
+        if answer.outcome is not Outcome.POSTED:
+            return not_restored(answer)
+        return Restored(
+            transaction=strawberry.ID(str(answer.tx_id)), points=answer.points, member=member
+        )
+
+
+def _number(transaction: str) -> int:
+    if transaction.isascii() and transaction.isdigit() and len(transaction) < 20:
+        number = int(transaction)
+        if number < LARGEST_KEY:
+            return number
+    raise errors.Malformed("this is no number of a transaction", field="transaction")
