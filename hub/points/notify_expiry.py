@@ -22,6 +22,8 @@ class Notified:
     last_member_id: int | None
 
 
+# Each table is bounded to the chunk's members by itself: the planner does not carry a bound over.
+#
 # What ends on which day. A day that is nearer than a distance and had no notice of it has one now:
 # a day without this job is made up for. Of two distances that were missed the nearer one is due.
 _DUE = text("""
@@ -31,6 +33,7 @@ WITH ending AS (
       b.last_active_on) AS ends_on
   FROM lot l JOIN balance b USING (member_id, unit)
   WHERE l.open AND l.member_id > :after AND l.member_id <= :until
+    AND b.member_id > :after AND b.member_id <= :until
 ), days AS (
   SELECT member_id, unit, ends_on, sum(remaining)::bigint AS points,
     (SELECT min(d) FROM unnest(CAST(:days_ahead AS smallint[])) AS d
@@ -52,6 +55,8 @@ WHERE n.member_id > :after AND n.member_id <= :until AND n.state = 'given'
   AND n.expires_on >= :today AND NOT EXISTS (
     SELECT 1 FROM lot l JOIN balance b USING (member_id, unit)
     WHERE l.member_id = n.member_id AND l.unit = n.unit AND l.open
+      AND l.member_id > :after AND l.member_id <= :until
+      AND b.member_id > :after AND b.member_id <= :until
       AND lot_ends_on(l.expires_on, l.idle_months, l.pending AND l.activates_at > :now,
         b.last_active_on) = n.expires_on)
 """)
