@@ -58,13 +58,18 @@ def back(number: str, amount: int, points: int | None = None, reference: str | N
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """`lots` and `settled` as in Books; `missing` is what the clawback of the sale lacks."""
+    """`lots` and `settled` as in Books; `missing` is what the clawback of the sale lacks.
+
+    `lacks` says that a clawback lacks points, if only until others come back: then, and only then,
+    the issuer's policy has something to decide.
+    """
 
     first: Sequence[Step] = (SALE,)
     then: Sequence[Step]
     posted: int
     lots: Sequence[tuple[Any, ...]]
     missing: int = 0
+    lacks: bool = False
     settled: Sequence[tuple[Any, ...]] = field(default=())
 
 
@@ -108,7 +113,13 @@ ROWS = {
         lots=[hotel(0)],
     ),
     "after its points were spent": Row(
-        first=(SALE, SPENT), then=[FULL], posted=0, missing=70, lots=[hotel(0)], settled=[owes(70)]
+        first=(SALE, SPENT),
+        then=[FULL],
+        lacks=True,
+        posted=0,
+        missing=70,
+        lots=[hotel(0)],
+        settled=[owes(70)],
     ),
     "in parts after its points were spent": Row(
         first=(SALE, SPENT),
@@ -117,6 +128,7 @@ ROWS = {
             heard("hotel", refund("R2", "S", 2_500)),
             heard("hotel", refund("R3", "S", 5_000)),
         ],
+        lacks=True,
         posted=0,
         missing=70,
         lots=[hotel(0)],
@@ -174,12 +186,14 @@ ROWS = {
     "of both, what was earned and what its points bought": Row(
         first=(SALE, SPENT),
         then=[IN_POINTS, FULL, back("R", 7_000, 7_000)],
+        lacks=True,
         posted=0,
         lots=[hotel(0)],
     ),
     "of both, what its points bought in part": Row(
         first=(SALE, SPENT),
         then=[IN_POINTS, FULL, back("R", 3_500, 3_500)],
+        lacks=True,
         posted=0,
         missing=35,
         lots=[hotel(0)],
@@ -193,6 +207,7 @@ ROWS = {
             heard("hotel", refund("R2", "S", 4_000)),
             back("R3", 3_500, 3_500),
         ],
+        lacks=True,
         posted=0,
         missing=35,
         lots=[hotel(0)],
@@ -201,6 +216,7 @@ ROWS = {
     "where other points were spent too": Row(
         first=(heard("retail", bill("T", 5_000)), SALE, spend("dining", 120)),
         then=[heard("dining", bill("B", 12_000, points=12_000)), FULL, back("R", 6_000, 6_000)],
+        lacks=True,
         posted=0,
         missing=10,
         lots=[hotel(0), ("retail", 50, 0, LAST_DAY)],
@@ -236,6 +252,7 @@ ROWS = {
     "of both, into a closed period": Row(
         first=(SALE, SPENT, closing("2026-10"), later(NOVEMBER + timedelta(days=3))),
         then=[IN_POINTS, FULL, back("R", 3_500, 3_500)],
+        lacks=True,
         posted=0,
         missing=35,
         lots=[hotel(0)],
@@ -257,8 +274,11 @@ def left(mode: str, missing: int) -> tuple[int, dict[int, int]]:
     return owed, {kind: points for kind, points in short.items() if points}
 
 
-@pytest.mark.parametrize("mode", ["within_balance", "negative_to_limit", "receivable"])
-@pytest.mark.parametrize("name", ROWS)
+MODES = ("within_balance", "negative_to_limit", "receivable")
+CASES = [(name, mode) for name, row in ROWS.items() for mode in (MODES if row.lacks else MODES[:1])]
+
+
+@pytest.mark.parametrize(("name", "mode"), CASES)
 async def test_a_refund_ends_in_the_same_books_in_every_order(
     db: AsyncConnection, name: str, mode: str
 ) -> None:
