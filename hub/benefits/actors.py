@@ -1,13 +1,11 @@
 """Scheduled work on benefits. It is an edge: it commits."""
 
-from collections.abc import Sequence
-
 import dramatiq
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.spare import spare
 from hub.clock import business_date, now
-from hub.jobs.actors import work_through
+from hub.jobs.actors import chunk_by_chunk, finish
 from hub.jobs.broker import QUEUE
 from hub.jobs.runtime import Runtime, runtime
 from hub.programme.policy_queries import policies
@@ -18,7 +16,7 @@ from hub.programme.queries import programme
 async def spare_exempt(message_ids: list[int]) -> None:
     """Give more time to the points of members whose tier keeps them from losing any."""
     await spare_all(runtime())
-    await work_through(runtime(), message_ids, _nothing_more)
+    await finish(runtime(), message_ids)
 
 
 async def spare_all(runtime: Runtime) -> int:
@@ -37,19 +35,10 @@ async def spare_all(runtime: Runtime) -> int:
 
 
 async def _spare_tier(runtime: Runtime, unit: int, tier: str) -> int:
-    total = 0
-    after: int | None = 0
-    while after is not None:
+    async def step(db: AsyncConnection, after: int) -> tuple[int, int | None]:
         at = now()
-        async with runtime.engine.begin() as db:
-            today = business_date(at, (await programme(db)).time_zone)
-            chunk = await spare(
-                db, unit=unit, tier=tier, today=today, now=at, after_member_id=after
-            )
-        total += chunk.points
-        after = chunk.last_member_id
-    return total
+        today = business_date(at, (await programme(db)).time_zone)
+        chunk = await spare(db, unit=unit, tier=tier, today=today, now=at, after_member_id=after)
+        return chunk.points, chunk.last_member_id
 
-
-async def _nothing_more(_db: AsyncConnection, _references: Sequence[int]) -> None:
-    """The work is committed already; only the message remains to be taken."""
+    return await chunk_by_chunk(runtime, step)

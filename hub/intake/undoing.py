@@ -144,29 +144,24 @@ async def _undo(
 
     One that earned nothing leaves nothing to take.
     """
-    tx_id = None
-    if original is not None:
-        tx_id = await _clawback(db, fact, original, this, now)
-        await give_points_back(
-            db,
-            fact=fact,
-            original=original,
-            business_id=this.business_id,
-            back=this.back,
-            currency=this.currency,
-            occurred_at=this.occurred_at,
-            business_date=this.business_date,
-            now=now,
-        )
-    earned = original is not None and tx_id is not None
-    return replace(
-        fact,
-        member_id=original.member_id if original is not None and earned else None,
-        account_id=original.account_id if original is not None and earned else None,
-        tx_id=tx_id,
-        waits_for=None,
-        undo=None,
+    done = replace(fact, waits_for=None, undo=None)
+    if original is None:
+        return done
+    tx_id = await _clawback(db, fact, original, this, now)
+    await give_points_back(
+        db,
+        fact=fact,
+        original=original,
+        business_id=this.business_id,
+        back=this.back,
+        currency=this.currency,
+        occurred_at=this.occurred_at,
+        business_date=this.business_date,
+        now=now,
     )
+    if tx_id is None:
+        return done
+    return replace(done, member_id=original.member_id, account_id=original.account_id, tx_id=tx_id)
 
 
 async def _clawback(

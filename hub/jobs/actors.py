@@ -25,6 +25,8 @@ Attempt = Callable[[Sequence[int]], Awaitable[None]]
 """Works on the messages with these ids and commits, or raises and leaves nothing behind."""
 Work = Callable[[AsyncConnection, Sequence[int]], Awaitable[None]]
 """Does the work on a set of references inside the given transaction."""
+Step = Callable[[AsyncConnection, int], Awaitable[tuple[int, int | None]]]
+"""Does a chunk of work beyond the given member; returns how much, and the last member, if any."""
 Bury = Callable[[AsyncConnection, int, Exception], Awaitable[None]]
 """Keeps the reference of a message that died, with the failure, where people will look."""
 
@@ -58,6 +60,29 @@ async def work_through(runtime: Runtime, message_ids: Sequence[int], work: Work)
                 await work(db, [message.reference for message in messages])
 
     await attempt_each(runtime, message_ids, attempt)
+
+
+async def finish(runtime: Runtime, message_ids: Sequence[int]) -> None:
+    """Take the messages of work that is committed already."""
+
+    async def nothing_more(_db: AsyncConnection, _references: Sequence[int]) -> None:
+        """Only the message remains to be taken."""
+
+    await work_through(runtime, message_ids, nothing_more)
+
+
+async def chunk_by_chunk(runtime: Runtime, step: Step) -> int:
+    """Take steps from member to member, each in a transaction of its own; returns their sum.
+
+    What a step did stays when the next one dies: started again, the work goes on with what is due.
+    """
+    total = 0
+    after: int | None = 0
+    while after is not None:
+        async with runtime.engine.begin() as db:
+            done, after = await step(db, after)
+        total += done
+    return total
 
 
 async def _record(runtime: Runtime, message_id: int, failure: Exception, bury: Bury | None) -> None:

@@ -6,7 +6,7 @@ import dramatiq
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import now
-from hub.jobs.actors import work_through
+from hub.jobs.actors import finish, work_through
 from hub.jobs.broker import QUEUE
 from hub.jobs.runtime import runtime
 from hub.ledger.partitions import make_partitions
@@ -18,11 +18,7 @@ async def roll_up_entries(message_ids: list[int]) -> None:
     """Bring the daily sums up to date, in a transaction that does nothing else."""
     async with runtime().engine.begin() as db:
         await roll_up(db)
-    await work_through(runtime(), message_ids, _nothing_more)
-
-
-async def _nothing_more(_db: AsyncConnection, _references: Sequence[int]) -> None:
-    """The work is committed already; only the message remains to be taken."""
+    await finish(runtime(), message_ids)
 
 
 @dramatiq.actor(actor_name="ledger.partitions", queue_name=QUEUE)

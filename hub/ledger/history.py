@@ -13,17 +13,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.ledger.codes import Unit
-from hub.ledger.queries import ENTRY_COLUMNS, Balance, Entry, entry_of
+from hub.ledger.queries import ENTRY_COLUMNS, SIGNED_POINTS, Balance, Entry, balances_of, entry_of
 
-# A member's points are credits of side 1 less debits of it. What is owed lies on a lot of its own,
-# the clawback's, below zero.
-_SIGNED = "CASE WHEN credit = 1 THEN points WHEN debit = 1 THEN -points ELSE 0 END"
-
-# Where a lot's last day was moved later, the first move after the moment says what it was then. A
-# hold's number tells the millisecond in which it was placed.
+# What is owed lies on a lot of its own, the clawback's, below zero. Where a last day was moved
+# later, the first move after the moment says what it was then. A hold's number tells the
+# millisecond in which it was placed.
 _BALANCES = text(f"""
 WITH lots AS MATERIALIZED (
-  SELECT e.member_id, e.lot_id, sum({_SIGNED})::bigint AS n
+  SELECT e.member_id, e.lot_id, sum({SIGNED_POINTS})::bigint AS n
   FROM entry e
   WHERE e.member_id = ANY (CAST(:member_ids AS bigint[])) AND e.unit = CAST(:unit AS smallint)
     AND e.posted_at <= :at
@@ -50,7 +47,7 @@ WITH lots AS MATERIALIZED (
     AND h.hold_id >> 22 <= ledger_tx_at(:at) >> 22
   GROUP BY h.member_id
 ), counted AS (
-  SELECT member_id, sum({_SIGNED})::bigint AS qualifying FROM entry
+  SELECT member_id, sum({SIGNED_POINTS})::bigint AS qualifying FROM entry
   WHERE member_id = ANY (CAST(:member_ids AS bigint[])) AND unit = 2 AND posted_at <= :at
   GROUP BY member_id
 )
@@ -73,12 +70,7 @@ async def balance_as_of(
 ) -> dict[int, Balance]:
     """Return each member's balance as it was at a moment; `today` is the group's date then."""
     facts = {"member_ids": list(member_ids), "unit": unit, "at": at, "today": today}
-    found = {}
-    for row in await db.execute(_BALANCES, facts):
-        values = row._asdict()
-        member_id = values.pop("member_id")
-        found[member_id] = Balance(**values)
-    return found
+    return balances_of(await db.execute(_BALANCES, facts))
 
 
 async def lots_as_of(
@@ -87,10 +79,10 @@ async def lots_as_of(
     """Return what each lot of each member had at a moment; what was owed is a lot below zero."""
     rows = await db.execute(
         text(f"""
-          SELECT member_id, lot_id, sum({_SIGNED})::bigint AS n FROM entry
+          SELECT member_id, lot_id, sum({SIGNED_POINTS})::bigint AS n FROM entry
           WHERE member_id = ANY (CAST(:member_ids AS bigint[])) AND posted_at <= :at
             AND unit = CAST(:unit AS smallint)
-          GROUP BY member_id, lot_id HAVING sum({_SIGNED}) <> 0 ORDER BY 1, 2"""),  # noqa: S608
+          GROUP BY member_id, lot_id HAVING sum({SIGNED_POINTS}) <> 0 ORDER BY 1, 2"""),  # noqa: S608
         {"member_ids": list(member_ids), "unit": unit, "at": at},
     )
     found: dict[int, dict[int, int]] = {member_id: {} for member_id in member_ids}
@@ -125,8 +117,8 @@ class AccountStatement:
 
 _STATEMENT = text(f"""
 WITH mine AS MATERIALIZED (
-  SELECT {ENTRY_COLUMNS}, {_SIGNED} AS signed,
-    (sum({_SIGNED}) OVER (ORDER BY posted_at, tx_id, seq))::bigint AS running
+  SELECT {ENTRY_COLUMNS}, {SIGNED_POINTS} AS signed,
+    (sum({SIGNED_POINTS}) OVER (ORDER BY posted_at, tx_id, seq))::bigint AS running
   FROM entry
   WHERE member_id = :member_id AND unit = CAST(:unit AS smallint) AND 1 IN (debit, credit)
     AND posted_at < :until
@@ -195,7 +187,7 @@ class Liability:
 # What is owed keeps the cost of the sale that was refunded, whatever the points cost that repay it.
 _LIABILITY = text(f"""
 WITH lots AS (
-  SELECT min(issuer_id) AS issuer_id, sum({_SIGNED}) AS n,
+  SELECT min(issuer_id) AS issuer_id, sum({SIGNED_POINTS}) AS n,
     max(cost_rate) AS rate, max(cost_rate) FILTER (WHERE debit = 1) AS owed_rate
   FROM entry
   WHERE posted_at <= :at AND unit = CAST(:unit AS smallint) AND 1 IN (debit, credit)

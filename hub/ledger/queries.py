@@ -84,6 +84,9 @@ class Hold:
     placed_on: date
 
 
+# What an entry is to its member: credits of side 1 add to a balance, debits of it take away.
+SIGNED_POINTS = "CASE WHEN credit = 1 THEN points WHEN debit = 1 THEN -points ELSE 0 END"
+
 _BALANCES = text("""
 SELECT m.member_id, coalesce(s.posted, 0) AS posted, coalesce(s.held, 0) AS held,
   coalesce(s.pending, 0) AS pending, coalesce(s.owed, 0) AS owed,
@@ -105,8 +108,13 @@ async def balances(
 ) -> dict[int, Balance]:
     """Return each member's balance; of whoever never moved a point, a balance of zeros."""
     facts = {"member_ids": list(member_ids), "unit": unit, "today": today, "now": now}
+    return balances_of(await db.execute(_BALANCES, facts))
+
+
+def balances_of(rows: Iterable[Row[Any]]) -> dict[int, Balance]:
+    """Read rows of a member's id and a balance's fields."""
     found = {}
-    for row in await db.execute(_BALANCES, facts):
+    for row in rows:
         values = row._asdict()
         member_id = values.pop("member_id")
         found[member_id] = Balance(**values)

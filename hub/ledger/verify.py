@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.ledger.queries import SIGNED_POINTS
+
 
 @dataclass(frozen=True, slots=True)
 class Broken:
@@ -14,9 +16,6 @@ class Broken:
     member_id: int
     detail: str
 
-
-# A member's points are credits of side 1 less debits of it.
-_SIGNED = "CASE WHEN credit = 1 THEN points WHEN debit = 1 THEN -points ELSE 0 END"
 
 # That an entry's sides differ and its points are positive is a constraint; so are the uniqueness of
 # keys, and captured + voided <= held. What is proven here is what no constraint sees.
@@ -41,7 +40,7 @@ CHECKS = {
         SELECT coalesce(b.member_id, e.member_id) AS member_id,
           format('unit %s: balance %s, entries %s', coalesce(b.unit, e.unit), b.posted, e.n)
         FROM balance b FULL JOIN (
-          SELECT member_id, unit, sum({_SIGNED}) AS n FROM entry GROUP BY member_id, unit) e
+          SELECT member_id, unit, sum({SIGNED_POINTS}) AS n FROM entry GROUP BY member_id, unit) e
           USING (member_id, unit)
         WHERE coalesce(b.posted, 0) <> coalesce(e.n, 0)
         ORDER BY 1 LIMIT 1""",  # noqa: S608 - a constant of ours
@@ -83,7 +82,7 @@ CHECKS = {
           SELECT member_id, lot_id, remaining AS n FROM lot
           UNION ALL SELECT member_id, tx_id, settled - points FROM shortfall WHERE mode = 1) l
         FULL JOIN (
-          SELECT member_id, lot_id, sum({_SIGNED}) AS n FROM entry WHERE unit <> 2
+          SELECT member_id, lot_id, sum({SIGNED_POINTS}) AS n FROM entry WHERE unit <> 2
           GROUP BY member_id, lot_id) e USING (member_id, lot_id)
         WHERE coalesce(l.n, 0) <> coalesce(e.n, 0)
         ORDER BY 1 LIMIT 1""",  # noqa: S608 - a constant of ours

@@ -7,7 +7,7 @@ import dramatiq
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import business_date, now
-from hub.jobs.actors import work_through
+from hub.jobs.actors import chunk_by_chunk, finish, work_through
 from hub.jobs.broker import QUEUE
 from hub.jobs.runtime import Runtime, runtime
 from hub.points.activate import activate
@@ -27,7 +27,7 @@ NOTICES_PER_SECOND = 500
 async def expire_points(message_ids: list[int]) -> None:
     """Expire what was last valid before today in the group's time zone."""
     await sweep_expired(runtime())
-    await work_through(runtime(), message_ids, _nothing_more)
+    await finish(runtime(), message_ids)
 
 
 async def sweep_expired(runtime: Runtime) -> int:
@@ -41,23 +41,20 @@ async def sweep_expired(runtime: Runtime) -> int:
 
 
 async def _sweep_unit(runtime: Runtime, unit: int) -> int:
-    total = 0
-    after: int | None = 0
-    while after is not None:
+    async def step(db: AsyncConnection, after: int) -> tuple[int, int | None]:
         at = now()
-        async with runtime.engine.begin() as db:
-            today = business_date(at, (await programme(db)).time_zone)
-            chunk = await expire(db, today=today, now=at, unit=unit, after_member_id=after)
-        total += chunk.points
-        after = chunk.last_member_id
-    return total
+        today = business_date(at, (await programme(db)).time_zone)
+        chunk = await expire(db, today=today, now=at, unit=unit, after_member_id=after)
+        return chunk.points, chunk.last_member_id
+
+    return await chunk_by_chunk(runtime, step)
 
 
 @dramatiq.actor(actor_name="points.notify_expiry", queue_name=QUEUE)
 async def notify_of_expiry(message_ids: list[int]) -> None:
     """Ask for the notices that are due today in the group's time zone."""
     await notify_all(runtime())
-    await work_through(runtime(), message_ids, _nothing_more)
+    await finish(runtime(), message_ids)
 
 
 async def notify_all(runtime: Runtime) -> int:
@@ -65,22 +62,23 @@ async def notify_all(runtime: Runtime) -> int:
 
     Started again after a crash, or at the same time, it asks for none twice.
     """
-    total = 0
-    after: int | None = 0
-    while after is not None:
+    asked = 0
+
+    async def step(db: AsyncConnection, after: int) -> tuple[int, int | None]:
+        nonlocal asked
         at = now()
-        async with runtime.engine.begin() as db:
-            today = business_date(at, (await programme(db)).time_zone)
-            chunk = await notify_expiry(
-                db,
-                today=today,
-                now=at,
-                available_at=at + timedelta(seconds=total // NOTICES_PER_SECOND),
-                after_member_id=after,
-            )
-        total += chunk.due
-        after = chunk.last_member_id
-    return total
+        today = business_date(at, (await programme(db)).time_zone)
+        chunk = await notify_expiry(
+            db,
+            today=today,
+            now=at,
+            available_at=at + timedelta(seconds=asked // NOTICES_PER_SECOND),
+            after_member_id=after,
+        )
+        asked += chunk.due
+        return chunk.due, chunk.last_member_id
+
+    return await chunk_by_chunk(runtime, step)
 
 
 @dramatiq.actor(actor_name=GIVE, queue_name=QUEUE)
@@ -99,23 +97,17 @@ async def give_notices(message_ids: list[int]) -> None:
 async def activate_points(message_ids: list[int]) -> None:
     """Note which pending points have become active."""
     await sweep_activated(runtime())
-    await work_through(runtime(), message_ids, _nothing_more)
+    await finish(runtime(), message_ids)
 
 
 async def sweep_activated(runtime: Runtime) -> int:
     """Activate due points chunk by chunk, each in a transaction of its own; returns the members."""
-    total = 0
-    after: int | None = 0
-    while after is not None:
-        async with runtime.engine.begin() as db:
-            chunk = await activate(db, now=now(), after_member_id=after)
-        total += chunk.members
-        after = chunk.last_member_id
-    return total
 
+    async def step(db: AsyncConnection, after: int) -> tuple[int, int | None]:
+        chunk = await activate(db, now=now(), after_member_id=after)
+        return chunk.members, chunk.last_member_id
 
-async def _nothing_more(_db: AsyncConnection, _references: Sequence[int]) -> None:
-    """The work is committed already; only the message remains to be taken."""
+    return await chunk_by_chunk(runtime, step)
 
 
 @dramatiq.actor(actor_name="points.lapse", queue_name=QUEUE)
