@@ -47,7 +47,8 @@ async def spare(
           FROM tier t JOIN member_tier h ON h.tier_id = t.tier_id AND h.until IS NULL
           JOIN lot l ON l.member_id = h.member_id
           JOIN balance b ON b.member_id = l.member_id AND b.unit = l.unit
-          WHERE t.code = :tier AND h.member_id > :after AND l.open AND l.unit = :unit
+          WHERE t.code = :tier AND h.member_id > :after AND l.member_id > :after
+            AND b.member_id > :after AND l.open AND l.unit = :unit
             AND lot_ends_on(l.expires_on, l.idle_months, l.pending AND l.activates_at > :now,
               b.last_active_on) <= :within
           GROUP BY l.member_id ORDER BY l.member_id LIMIT :members"""),

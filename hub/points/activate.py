@@ -38,7 +38,7 @@ async def activate(
         text("""
           WITH due AS (
             SELECT DISTINCT member_id, unit FROM lot
-            WHERE pending AND open AND activates_at <= :now AND member_id > :after)
+            WHERE pending AND activates_at <= :now AND member_id > :after)
           SELECT member_id, unit FROM due
           WHERE member_id IN (
             SELECT DISTINCT member_id FROM due ORDER BY member_id LIMIT :members)

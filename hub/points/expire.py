@@ -40,7 +40,8 @@ async def expire(
     found = await db.scalars(
         text("""
           SELECT l.member_id FROM lot l JOIN balance b USING (member_id, unit)
-          WHERE l.open AND l.unit = :unit AND l.member_id > :after AND b.posted + b.owed > b.held
+          WHERE l.open AND l.unit = :unit AND l.member_id > :after AND b.member_id > :after
+            AND b.posted + b.owed > b.held
             AND lot_ends_on(l.expires_on, l.idle_months, l.pending AND l.activates_at > :now,
               b.last_active_on) < :today
           GROUP BY l.member_id ORDER BY l.member_id LIMIT :members"""),

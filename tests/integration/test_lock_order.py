@@ -25,7 +25,7 @@ from tests.support.sandbox import Hub
 CLIENTS, ROUNDS = 16, 12
 STARS = 3
 CROWD = list(range(1, 9))
-# A ledger_lock that also writes down whose balance it locks.
+# A ledger_lock and a ledger_lock_all that also write down whose balance they lock.
 TRACED = """
 ALTER FUNCTION ledger_lock RENAME TO ledger_lock_untraced;
 CREATE TEMP TABLE locked (turn serial, member_id bigint, unit smallint);
@@ -34,6 +34,16 @@ RETURNS balance LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO locked (member_id, unit) VALUES (p_member, p_unit);
   RETURN ledger_lock_untraced(p_member, p_unit, p_now);
+END $$;
+DO $$
+DECLARE
+  whole text := pg_get_functiondef(
+    'ledger_lock_all(bigint[], smallint, timestamptz)'::regprocedure);
+  traced text := replace(whole, 'SELECT pending INTO waiting',
+    'INSERT INTO locked (member_id, unit) VALUES (m, p_unit); SELECT pending INTO waiting');
+BEGIN
+  ASSERT traced <> whole;
+  EXECUTE traced;
 END $$"""
 
 

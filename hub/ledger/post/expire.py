@@ -17,6 +17,14 @@ _GIVE_TIME = text("""
 SELECT lots, points FROM ledger_give_time(CAST(:member_ids AS bigint[]), CAST(:unit AS smallint),
   :today, :within, :months, :reason, :now)
 """)
+_LOCK_ALL = text(
+    "SELECT ledger_lock_all(CAST(:member_ids AS bigint[]), CAST(:unit AS smallint), :now)"
+)
+_FORGET_CLOSED = text("""
+UPDATE lot SET pending = false
+WHERE member_id = ANY (CAST(:member_ids AS bigint[])) AND unit = CAST(:unit AS smallint)
+  AND pending AND NOT open AND activates_at <= :now
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +90,10 @@ async def post_activation(
     now: datetime,
     unit: int = Unit.SPENDABLE,
 ) -> None:
-    """Make the given members' pending points active whose time has come by `now`."""
-    await db.execute(
-        text(
-            "SELECT ledger_lock_all(CAST(:member_ids AS bigint[]), CAST(:unit AS smallint), :now)"
-        ),
-        {"member_ids": member_ids, "unit": unit, "now": now},
-    )
+    """Make the given members' pending points active whose time has come by `now`.
+
+    Lots that closed while they were pending leave the index of what is pending with them.
+    """
+    facts = {"member_ids": member_ids, "unit": unit, "now": now}
+    await db.execute(_LOCK_ALL, facts)
+    await db.execute(_FORGET_CLOSED, facts)
