@@ -10,6 +10,7 @@ import strawberry
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from graphql_schema.loaders import Loaders
+from hub.audit.chain import Read
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
@@ -35,6 +36,8 @@ class Context:
         self.keyring = keyring
         self.principal = principal
         self.now = now
+        self.reads: list[Read] = []
+        """What personal data the answer shows in full, to be recorded before it leaves."""
         self._engine = engine
         self._reader: AsyncConnection | None = None
         # A connection does one thing at a time; sibling fields are resolved concurrently.

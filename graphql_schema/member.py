@@ -49,7 +49,7 @@ class Member(relay.Node):
         if shown is None:
             return None
         if not masked:
-            read_in_full(caller, member_id=self.member_id, attribute=attribute)
+            read_in_full(info.context, caller, member_id=self.member_id, attribute=attribute)
         return shown.masked if masked else shown.value
 
     @resolved("The number that the member is known by, as it is on cards.")

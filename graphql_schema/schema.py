@@ -16,6 +16,8 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
 
 from graphql_schema.accounts import Account
+from graphql_schema.audit import record
+from graphql_schema.context import Context
 from graphql_schema.entries import Entry
 from graphql_schema.errors import told
 from graphql_schema.finding import MemberQuery
@@ -51,8 +53,18 @@ class HubSchema(strawberry.Schema):
     """A schema whose errors are fit to be read by callers, and logged by `told` alone."""
 
     async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
-        """Answer an operation as `strawberry.Schema.execute` does."""
+        """Answer an operation as `strawberry.Schema.execute` does.
+
+        What it shows of people in full is on record first; if it cannot be, nothing is shown.
+        """
         result = await super().execute(*args, **kwargs)
+        context = kwargs.get("context_value")
+        if isinstance(context, Context):
+            try:
+                await record(context)
+            except Exception as failure:
+                unrecorded = GraphQLError("the read is not on record", original_error=failure)
+                result.data, result.errors = None, [unrecorded]
         if result.errors:
             result.errors = [told(error) for error in result.errors]
         return result

@@ -1,9 +1,10 @@
 """The master keys: one JSON file, readable by its owner only, every key versioned.
 
-Three kinds of key live in it. A *key-encryption* key wraps data keys and seals raw deliveries; a
-*blind-index* key makes identifiers findable; the *token* key signs access tokens. Of each kind
-the active version makes new things; older versions stay to read what they made. Whoever loses
-this file loses every personal field for good: back it up apart from the database.
+Four kinds of key live in it. A *key-encryption* key wraps data keys and seals raw deliveries; a
+*blind-index* key makes identifiers findable; the *token* key signs access tokens; the *audit* key
+proves who read what. Of each kind the active version makes new things; older versions stay to read
+what they made, and a newer one may wait to become active until every process knows it. Whoever
+loses this file loses every personal field for good: back it up apart from the database.
 """
 
 import base64
@@ -17,7 +18,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from hub.crypto.errors import KeyringCorrupt, KeyringExposed, KeyringMissing, KeyUnknown
+from hub.errors import Rejected
 
 FORMAT = 1
 KEY_BYTES = 32
@@ -30,6 +35,7 @@ class Purpose(StrEnum):
     KEY_ENCRYPTION = "key_encryption"
     BLIND_INDEX = "blind_index"
     TOKEN = "token"  # noqa: S105  (a name, not a secret)
+    AUDIT = "audit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +70,34 @@ class MasterKeys:
                 version=number,
             ) from None
 
+    def added(self) -> "MasterKeys":
+        """Return the same keys with one more version, which waits to become active."""
+        newest = max(self.versions) + 1
+        key = secrets.token_bytes(KEY_BYTES)
+        return replace(self, versions={**self.versions, newest: key})
+
+    def activated(self) -> "MasterKeys":
+        """Return the same keys with the newest version active."""
+        return replace(self, active=max(self.versions))
+
+    def without(self, number: int) -> "MasterKeys":
+        """Return the same keys without a version; raises KeyUnknown, and Rejected if it is needed.
+
+        What is active makes new things, and what is newer waits to.
+        """
+        self.version(number)
+        if number >= self.active:
+            raise Rejected(
+                f"version {number} of the {self.purpose} key is not an old one: version "
+                f"{self.active} is active",
+                field="version",
+            )
+        left = {held: key for held, key in self.versions.items() if held != number}
+        return replace(self, versions=left)
+
     def renewed(self) -> "MasterKeys":
         """Return the same keys with one more version, which is active."""
-        newest = max(self.versions) + 1
-        return MasterKeys(
-            self.purpose, newest, {**self.versions, newest: secrets.token_bytes(KEY_BYTES)}
-        )
+        return self.added().activated()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +107,7 @@ class Keyring:
     key_encryption: MasterKeys
     blind_index: MasterKeys
     token: MasterKeys
+    audit: MasterKeys
 
     @classmethod
     def generate(cls) -> "Keyring":
@@ -96,8 +125,16 @@ class Keyring:
 
     def renewed(self, purpose: Purpose) -> "Keyring":
         """Return this keyring with a new active version for one purpose; the old ones stay."""
+        return self.with_keys(self.keys(purpose).renewed())
+
+    def keys(self, purpose: Purpose) -> MasterKeys:
+        """Return the keys of one purpose."""
         keys: MasterKeys = getattr(self, purpose.value)
-        return replace(self, **{purpose.value: keys.renewed()})
+        return keys
+
+    def with_keys(self, keys: MasterKeys) -> "Keyring":
+        """Return this keyring with other keys of their purpose."""
+        return replace(self, **{keys.purpose.value: keys})
 
 
 def ensure(path: Path) -> Keyring:
@@ -184,7 +221,7 @@ def _sync_directory(directory: Path) -> None:
 def _render(keyring: Keyring) -> dict[str, Any]:
     document: dict[str, Any] = {"format": FORMAT}
     for purpose in Purpose:
-        keys: MasterKeys = getattr(keyring, purpose.value)
+        keys = keyring.keys(purpose)
         document[purpose.value] = {
             "active": keys.active,
             "keys": {
@@ -198,7 +235,20 @@ def _render(keyring: Keyring) -> dict[str, Any]:
 def _parse(document: Any) -> Keyring:
     if document["format"] != FORMAT:
         raise ValueError(f"unknown format {document['format']!r}")
-    return Keyring(**{purpose.value: _parse_keys(purpose, document) for purpose in Purpose})
+    keys = {p.value: _parse_keys(p, document) for p in Purpose if p.value in document}
+    if Purpose.AUDIT.value not in keys:
+        keys[Purpose.AUDIT.value] = _first_audit_keys(keys[Purpose.BLIND_INDEX.value])
+    return Keyring(**keys)
+
+
+def _first_audit_keys(index: MasterKeys) -> MasterKeys:
+    """Derive the audit key that a keyring from before there was one stands for.
+
+    It is written out with the next change of the file, before the key it comes from can go.
+    """
+    oldest = index.versions[min(index.versions)]
+    key = HKDF(SHA256(), KEY_BYTES, None, b"hub.crypto.audit/1").derive(oldest)
+    return MasterKeys(Purpose.AUDIT, 1, {1: key})
 
 
 def _parse_keys(purpose: Purpose, document: Any) -> MasterKeys:

@@ -27,14 +27,23 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "rebuild-daily": "ledger:rebuild_daily",
         "import": "opening:import_",
     },
+    "member": {
+        "export": "member:export",
+        "erase": "member:erase",
+        "retain": "member:retain",
+        "release": "member:release",
+    },
+    "audit": {"verify": "audit:verify", "anchor": "audit:anchor"},
     "settle": "settle:settle",
     "token": "token:token",
 }
 """Each command's module and function below hub.entrypoints.commands; a group has several."""
 
 _GROUPS_SAY = {
+    "audit": "Who was shown personal data.",
     "intake": "What came in from the connected systems.",
     "ledger": "The points of all members.",
+    "member": "What a person may ask, and what forbids it.",
     "programme": "The group's configuration.",
     "sample": "The sample group.",
 }

@@ -40,6 +40,7 @@ JOBS = (
     Job("points.activate", "5 * * * *"),
     Job("ledger.roll_up", "* * * * *"),
     Job("ledger.partitions", "20 0 * * *"),
+    Job("audit.anchor", "30 0 * * *"),
 )
 
 log = structlog.get_logger(__name__)

@@ -96,13 +96,16 @@ async def _lock_balances(
 async def _earn(
     db: AsyncConnection, bills: Sequence[Fact], people: dict[SourceKey, Resolved], now: datetime
 ) -> list[PostedFact]:
-    """Earn for every bill with a member; one without is recorded as a sale to nobody we know."""
+    """Earn for every bill with a member; one without is recorded as a sale to nobody we know.
+
+    So is one to somebody who was erased, on their account: refunds of it find nothing to take back.
+    """
     known: list[tuple[Fact, Sale]] = []
     records: list[PostedFact] = []
     for fact in bills:
         who = people.get(fact.key)
         if who is None or who.member_id is None or who.account_id is None:
-            records.append(fact.posted())
+            records.append(fact.posted(account_id=who.account_id if who else None))
         else:
             known.append((fact, _sale(fact, who.member_id, who.account_id)))
     earned = await earn(db, sales=[sale for _, sale in known], now=now, tiers_at=tiers_at)

@@ -13,6 +13,7 @@ from hub.intake import effects, facts
 from hub.intake.deliveries import Opened, close_all
 from hub.intake.fact import Fact
 from hub.intake.facts import SourceKey
+from hub.intake.shred import shred_of_erased
 from hub.programme.queries import programme
 
 
@@ -43,6 +44,12 @@ async def process(
             group = await programme(db)
             await promote(db, member_ids=sorted(moved), now=now, time_zone=group.time_zone)
     await close_all(db, deliveries=deliveries, now=now)
+    records = {
+        (d.delivery_id, SourceKey(d.wired.connection_id, event.entity, event.entity_id))
+        for d in deliveries
+        for event in d.events
+    }
+    await shred_of_erased(db, records=records, now=now)
 
 
 def _map(delivery: Opened, known: dict[SourceKey, set[FactKey]]) -> list[Fact]:

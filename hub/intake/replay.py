@@ -19,14 +19,15 @@ async def replay(
 ) -> int:
     """Make the named deliveries (or all dead letters) pending again; returns how many.
 
-    Snapshots fetched earlier are dropped: after a fix at the source the new ones count.
+    Snapshots fetched earlier are dropped: after a fix at the source the new ones count. What was
+    shredded for a person's sake is left out.
     """
     rows = await db.scalars(
         text("""
           UPDATE delivery SET state = 'pending', reason_code = NULL, reason = NULL,
             reason_field = NULL, finished_at = NULL, snapshots = NULL
-          WHERE state <> 'pending' AND (delivery_id = ANY(CAST(:ids AS bigint[]))
-            OR (:dead AND state = 'dead'))
+          WHERE state <> 'pending' AND shredded_at IS NULL
+            AND (delivery_id = ANY(CAST(:ids AS bigint[])) OR (:dead AND state = 'dead'))
           RETURNING delivery_id"""),
         {"ids": list(delivery_ids), "dead": dead},
     )

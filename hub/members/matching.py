@@ -1,6 +1,7 @@
 """The rules of real-time resolution, on what stands and what was just seen. Pure.
 
     an account that is known keeps its member, whatever is said about it
+    an account whose person was erased leads to nobody, whatever is said about it
     else  no verified identifier is owned              -> a new member
           one member owns some, and nothing objects    -> that member
           anything else                                -> a new member and a review item
@@ -44,9 +45,10 @@ def rule(standing: Standing, changes: Changes, seen: Seen) -> Ruling:
     account = standing.accounts.get((seen.business_id, seen.external_id))
     if account is None:
         return _admit(standing, changes, seen)
-    if not account.erased:
-        _claim(standing, changes, seen, account)
-        _note(standing, changes, seen, account)
+    if account.erased:
+        return Ruling(account, Outcome.ERASED)
+    _claim(standing, changes, seen, account)
+    _note(standing, changes, seen, account)
     return Ruling(account, Outcome.KNOWN)
 
 

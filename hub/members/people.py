@@ -22,6 +22,7 @@ class Outcome(StrEnum):
     NEW = "new"
     NEW_WITH_REVIEW = "new_with_review"
     ANONYMOUS = "anonymous"
+    ERASED = "erased"
 
 
 class Reason(StrEnum):
@@ -59,7 +60,7 @@ class Account:
     walk_in: bool = False
     method: str = "birth"
     erased: bool = False
-    """Its key was destroyed: it keeps its member, and nothing more is recorded on it."""
+    """Its key was destroyed: whoever is seen on it is nobody we know, and nothing is recorded."""
 
 
 @dataclass(eq=False, slots=True)

@@ -114,11 +114,14 @@ async def accounts_of(
 
 
 async def current_members(db: AsyncConnection, *, member_ids: Sequence[int]) -> dict[int, int]:
-    """Return which member each id now is: itself, unless merged away. Unknown ids are left out."""
+    """Return which member each id now is: itself, unless merged away.
+
+    Unknown ids, and erased members, are left out.
+    """
     rows = await db.execute(
         text("""
           SELECT member_id, coalesce(merged_into, member_id) AS now FROM member
-          WHERE member_id = ANY(CAST(:wanted AS bigint[]))"""),
+          WHERE member_id = ANY(CAST(:wanted AS bigint[])) AND erased_at IS NULL"""),
         {"wanted": list(dict.fromkeys(member_ids))},
     )
     return {row.member_id: row.now for row in rows}

@@ -34,7 +34,10 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """Who a sighting is: the member, and the account on which they acted. None: anonymous."""
+    """Who a sighting is: the member, and the account on which they acted. None: anonymous.
+
+    An erased account is told with no member: it is nobody's any more.
+    """
 
     member_id: int | None
     account_id: int | None
@@ -106,8 +109,9 @@ async def _countries(db: AsyncConnection, people: Sequence[Sighting]) -> dict[in
 
 def _answer(ruling: Ruling) -> Resolved:
     account = ruling.account
+    somebody = account is not None and ruling.outcome is not Outcome.ERASED
     return Resolved(
-        member_id=account.person.member_id if account else None,
+        member_id=account.person.member_id if account and somebody else None,
         account_id=account.account_id if account else None,
         outcome=ruling.outcome,
     )

@@ -1,7 +1,7 @@
 """Locking the people of a batch and reading what stands for them, in one round trip."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import text
@@ -64,18 +64,37 @@ async def lock_and_read(db: AsyncConnection, *, seen: Sequence[Seen], keyring: K
     return standing
 
 
+async def lock_people(
+    db: AsyncConnection,
+    *,
+    accounts: Collection[tuple[int, str]],
+    identifiers: Collection[tuple[int, bytes]],
+) -> None:
+    """Lock accounts and verified identifiers (kind and digest) as resolution does, in its order."""
+    names = {_account_name(*account) for account in accounts}
+    names |= {_identifier_name(*identifier) for identifier in identifiers}
+    await db.execute(
+        text("SELECT pg_advisory_xact_lock(k) FROM unnest(CAST(:keys AS bigint[])) AS k"),
+        {"keys": sorted(map(_lock_key, names))},
+    )
+
+
 def _locks(
     identifiers: dict[tuple[Kind, bytes], tuple[Identifier, bool]],
     accounts: dict[tuple[int, str], bool],
 ) -> list[int]:
     """Unverified identifiers need no lock: nothing is decided on them that others could undo."""
-    names = {f"account/{business_id}/{external_id}" for business_id, external_id in accounts}
-    names |= {
-        f"identifier/{int(kind)}/{digest.hex()}"
-        for (kind, digest), (_, verified) in identifiers.items()
-        if verified
-    }
+    names = {_account_name(*account) for account in accounts}
+    names |= {_identifier_name(*key) for key, (_, verified) in identifiers.items() if verified}
     return sorted(map(_lock_key, names))
+
+
+def _account_name(business_id: int, external_id: str) -> str:
+    return f"account/{business_id}/{external_id}"
+
+
+def _identifier_name(kind: int, digest: bytes) -> str:
+    return f"identifier/{int(kind)}/{digest.hex()}"
 
 
 def _lock_key(name: str) -> int:

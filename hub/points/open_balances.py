@@ -54,17 +54,22 @@ async def open_balances(
         for r in rows
     ]
     resolved = await resolve(db, people=people, now=now, keyring=keyring)
-    requests = [
-        _request(row, who, file_sha256, now) for row, who in zip(rows, resolved, strict=True)
+    erased = [
+        BadRow(number=row.number, field="external_id", reason="whose account this was is erased")
+        for row, who in zip(rows, resolved, strict=True)
+        if who.member_id is None
     ]
+    known = [(row, who) for row, who in zip(rows, resolved, strict=True) if who.member_id]
+    requests = [_request(row, who, file_sha256, now) for row, who in known]
     opened = await post_openings(db, requests)
     return Opening(
         posted=len(opened.posted),
         known=len(opened.known),
         points=sum(requests[place].points for place in opened.posted),
-        bad=[
+        bad=erased
+        + [
             BadRow(
-                number=rows[place].number,
+                number=known[place][0].number,
                 field=field,
                 reason="its reference was used before, for something else",
             )

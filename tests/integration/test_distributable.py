@@ -26,8 +26,9 @@ SPREAD = {
 }  # fmt: skip
 # What names members and is not spread: people and benefits, facts and what settlement reads.
 KEPT_WHOLE = {
-    "account_link", "adjustment", "business_fact", "entitlement", "entitlement_use",
-    "identifier_claim", "member", "member_tier", "obligation", "review_item",
+    "account_link", "adjustment", "business_fact", "consent", "entitlement", "entitlement_use",
+    "erasure", "identifier_claim", "member", "member_tier", "obligation", "read_audit", "retention",
+    "review_item",
 }  # fmt: skip
 # Statement triggers that keep history; each must be allowed by name (citus.enable_unsafe_triggers).
 ALLOWED = {

@@ -305,12 +305,13 @@ async def test_a_merged_away_member_leads_to_the_survivor(people: People) -> Non
     assert (both.member_id, await people.reviews()) == (one.member_id, [])
 
 
-async def test_an_erased_account_keeps_its_member_and_stays_blank(people: People) -> None:
+async def test_an_erased_account_leads_to_nobody_and_stays_blank(people: People) -> None:
     account = await people.see(RETAIL, "c-1", name="李雷")
     await people.db.execute(text("DELETE FROM account_profile"))
     await people.db.execute(text("DELETE FROM account_key"))
     replay = await people.see(RETAIL, "c-1", name="李雷", phone=PHONE)
-    assert replay.member_id == account.member_id
+    assert (replay.member_id, replay.account_id) == (None, account.account_id)
+    assert replay.outcome is Outcome.ERASED
     assert await people.count("account_profile") == await people.count("identifier_claim") == 0
 
 

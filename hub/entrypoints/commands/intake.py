@@ -1,8 +1,6 @@
 """`hub intake list` and `hub intake replay`: look after what came in."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -10,29 +8,13 @@ from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import now
-from hub.config import load_settings
-from hub.db.engine import make_engine
+from hub.entrypoints.commands.edge import committed
 from hub.errors import Malformed
 from hub.intake.queries import DeliveryView, counts, deliveries
 from hub.intake.replay import replay as replay_deliveries
 
-T = TypeVar("T")
 _LARGEST_ID = 2**63 - 1
 STATES = ("pending", "done", "refused", "dead")
-
-
-def in_transaction(work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-    """Do `work` on the configured database and commit."""
-
-    async def run() -> T:
-        engine = make_engine(load_settings().require_database_url(), pool_size=1)
-        try:
-            async with engine.begin() as db:
-                return await work(db)
-        finally:
-            await engine.dispose()
-
-    return asyncio.run(run())
 
 
 def list_(
@@ -48,7 +30,7 @@ def list_(
         found = await deliveries(db, state=state, connection=connection, limit=limit)
         return found, await counts(db)
 
-    found, totals = in_transaction(read)
+    found, totals = committed(read)
     table = Table("id", "connection", "topic", "state", "received", "field", "reason")
     for one in found:
         table.add_row(
@@ -74,7 +56,7 @@ def replay(
     """Work on deliveries again from their raw bodies. What was posted is not posted twice."""
     if not ids and not dead:
         raise Malformed("name deliveries, or say --dead for all dead letters", field="ids")
-    found = in_transaction(
+    found = committed(
         lambda db: replay_deliveries(db, now=now(), delivery_ids=ids or (), dead=dead)
     )
     typer.echo(f"deliveries that will be worked on again: {found}")

@@ -12,6 +12,7 @@ from hub.ledger.post.expire import (
     post_activation,
     post_check_out,
     post_expiry,
+    post_forfeiture,
     post_more_time,
 )
 from hub.ledger.post.lock import lock_balances
@@ -44,6 +45,7 @@ __all__ = [
     "post_end_of_hold",
     "post_expiry",
     "post_extension",
+    "post_forfeiture",
     "post_hold",
     "post_more_time",
     "post_move",

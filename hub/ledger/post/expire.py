@@ -17,6 +17,10 @@ _GIVE_TIME = text("""
 SELECT lots, points FROM ledger_give_time(CAST(:member_ids AS bigint[]), CAST(:unit AS smallint),
   :today, :within, :months, :reason, :now)
 """)
+_FORFEIT = text("""
+SELECT lots, points FROM ledger_forfeit(:member_id, CAST(:unit AS smallint), :reason,
+  :business_date, :now)
+""")
 _LOCK_ALL = text(
     "SELECT ledger_lock_all(CAST(:member_ids AS bigint[]), CAST(:unit AS smallint), :now)"
 )
@@ -49,6 +53,21 @@ async def post_expiry(
     """
     facts = {"member_ids": member_ids, "unit": unit, "today": today, "now": now}
     row = (await db.execute(_EXPIRE, facts)).one()
+    return Swept(row.lots, row.points)
+
+
+async def post_forfeiture(
+    db: AsyncConnection,
+    *,
+    member_id: int,
+    unit: int,
+    reason: str,
+    business_date: date,
+    now: datetime,
+) -> Swept:
+    """End all points of a unit that a member has, as an expiry. Nothing of them may be held."""
+    facts = {name: value for name, value in locals().items() if name != "db"}
+    row = (await db.execute(_FORFEIT, facts)).one()
     return Swept(row.lots, row.points)
 
 

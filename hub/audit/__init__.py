@@ -1,0 +1,1 @@
+"""Who was shown what of whom: a chain of rows that nobody can rewrite without the audit key."""

@@ -1,0 +1,204 @@
+"""Export: everything held about a member, as one document that a person can read and take along."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.audit.queries import reads_of
+from hub.crypto.keyring import Keyring
+from hub.errors import NotFound
+from hub.intake.mentions import Mention, mentions
+from hub.ledger.codes import Kind, Outcome, Side
+from hub.members.forget import Family, family
+from hub.members.identifiers import Kind as IdentifierKind
+from hub.privacy.consent import consents
+from hub.privacy.queries import retentions
+from hub.rights.words import profiles, words_of
+
+FORMAT = "group-membership-hub/member/1"
+
+# What is held of a member beside profiles and deliveries, one query for each part of the document.
+# Rows name businesses by their codes; what a number means is said by `_meaning`.
+_PARTS = {
+    "links": """
+      SELECT l.account_id, l.member_id, l.method, lower(l.valid) AS since, upper(l.valid) AS until
+      FROM account_link l WHERE l.member_id = ANY (CAST(:members AS bigint[]))
+        OR l.account_id = ANY (CAST(:accounts AS bigint[])) ORDER BY 1, lower(l.valid)""",
+    "identifiers": """
+      SELECT account_id, kind AS identifier, verified, opened_at, closed_at, last_seen_at
+      FROM identifier_claim WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY claim_id""",
+    "reviews": """
+      SELECT account_id, reason, state, opened_at FROM review_item
+      WHERE account_id = ANY (CAST(:accounts AS bigint[])) ORDER BY review_id""",
+    "balances": """
+      SELECT u.code AS unit, sum(posted)::bigint AS posted, sum(held)::bigint AS held,
+        sum(pending)::bigint AS pending, sum(owed)::bigint AS owed
+      FROM balance b JOIN point_unit u ON u.unit_id = b.unit
+      WHERE member_id = ANY (CAST(:members AS bigint[])) GROUP BY u.code ORDER BY 1""",
+    "lots": """
+      SELECT lot_id, account_id, i.code AS issuer, u.code AS unit, earned, remaining, earned_at,
+        nullif(expires_on, 'infinity') AS expires_on, nullif(activates_at, 'infinity') AS
+        activates_at, pending
+      FROM lot l JOIN business i ON i.business_id = l.issuer_id
+      JOIN point_unit u ON u.unit_id = l.unit
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY lot_id""",
+    "transactions": """
+      SELECT t.tx_id, t.account_id, b.code AS business, t.kind, t.outcome, u.code AS unit, t.points,
+        t.occurred_at, t.posted_at, t.business_date, t.reason
+      FROM ledger_transaction t LEFT JOIN business b USING (business_id)
+      JOIN point_unit u ON u.unit_id = t.unit
+      WHERE t.tx_id IN (SELECT e.tx_id FROM entry e
+          WHERE e.member_id = ANY (CAST(:members AS bigint[])))
+        OR t.member_id = ANY (CAST(:members AS bigint[])) ORDER BY t.tx_id""",
+    "entries": """
+      SELECT e.tx_id, e.seq, e.account_id, e.lot_id, b.code AS business, i.code AS issuer,
+        u.code AS unit, e.points, e.debit, e.credit, e.occurred_at, e.posted_at
+      FROM entry e LEFT JOIN business b USING (business_id)
+      JOIN business i ON i.business_id = e.issuer_id JOIN point_unit u ON u.unit_id = e.unit
+      WHERE e.member_id = ANY (CAST(:members AS bigint[])) ORDER BY e.tx_id, e.seq""",
+    "holds": """
+      SELECT hold_id, b.code AS business, points, captured, voided, expires_at, open
+      FROM hold JOIN business b USING (business_id)
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY hold_id""",
+    "tiers": """
+      SELECT t.code AS tier, m.since, m.until, m.qualifying, m.reason
+      FROM member_tier m JOIN tier t USING (tier_id)
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY m.member_id, step""",
+    "entitlements": """
+      SELECT b.code AS benefit, e.starts_on, e.ends_on, e.granted, e.held, e.used
+      FROM entitlement e JOIN benefit b USING (benefit_id)
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY starts_on, b.code""",
+    "entitlement_uses": """
+      SELECT n.code AS benefit, b.code AS business, u.used_at, u.outcome, u.remaining
+      FROM entitlement_use u JOIN benefit n USING (benefit_id) JOIN business b USING (business_id)
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY used_at""",
+    "adjustments": """
+      SELECT b.code AS business, a.points, a.state, a.reason, a.verdict, a.proposed_at, a.decided_at
+      FROM adjustment a JOIN business b USING (business_id)
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY adjustment_id""",
+    "pools": """
+      SELECT pool_id, joined_at, left_at FROM pool_member
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY joined_at""",
+    "expiry_notices": """
+      SELECT u.code AS unit, n.points, n.expires_on, n.days_ahead, n.state, n.given_at
+      FROM expiry_notice n JOIN point_unit u ON u.unit_id = n.unit
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY expires_on, days_ahead""",
+    "facts": """
+      SELECT c.code AS connection, f.type, f.source_id, f.tx_id, f.posted_at
+      FROM business_fact f JOIN connection c USING (connection_id)
+      WHERE f.account_id = ANY (CAST(:accounts AS bigint[])) ORDER BY f.posted_at, f.source_id""",
+}
+_CODES: dict[str, type[Enum]] = {"kind": Kind, "outcome": Outcome, "debit": Side, "credit": Side,
+                                 "identifier": IdentifierKind}  # fmt: skip
+
+
+async def export(
+    db: AsyncConnection, *, member_id: int, now: datetime, keyring: Keyring
+) -> dict[str, Any]:
+    """Return everything held about a member and those merged into it, in the clear.
+
+    Parts of a delivery that tell of others are left out: of one that could not be read as events
+    only its number and time are told. Run it in a transaction that sees one state throughout.
+    Raises NotFound, for an erased member too: nothing is held about one.
+    """
+    found = await family(db, member_id=member_id)
+    if found.erased_at is not None:
+        raise NotFound(f"member {member_id} was erased", field="member_id")
+    facts = {"members": list(found.member_ids), "accounts": found.account_ids}
+    parts: dict[str, Any] = {}
+    for name, query in _PARTS.items():
+        wanted = {key: value for key, value in facts.items() if f":{key}" in query}
+        parts[name] = [_meaning(row._asdict()) for row in await db.execute(text(query), wanted)]
+    words = await words_of(db, family=found, keyring=keyring)
+    told = mentions(db, account_ids=found.account_ids, words=words, keyring=keyring)
+    said = await consents(db, member_ids=[found.member_id])
+    return {
+        "format": FORMAT,
+        "exported_at": now,
+        "member": found.member_id,
+        "merged_members": list(found.member_ids[1:]),
+        "accounts": await _accounts(db, found, keyring),
+        "consents": [asdict(one) for one in said[found.member_id]],
+        "consent_history": await _consent_history(db, found.member_ids),
+        "retentions": [asdict(one) for one in await retentions(db, member_ids=found.member_ids)],
+        **parts,
+        "deliveries": [_delivery(one) async for one in told],
+        "reads": [asdict(one) for one in await reads_of(db, member_ids=found.member_ids)],
+    }
+
+
+def write(document: dict[str, Any]) -> bytes:
+    """Return the document as JSON: readable, in UTF-8, amounts exact as text."""
+    return json.dumps(document, default=_plain, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+async def _accounts(db: AsyncConnection, found: Family, keyring: Keyring) -> list[dict[str, Any]]:
+    """Return each account with what its business said of the person, and when."""
+    said = await profiles(db, family=found, keyring=keyring)
+    rows = await db.execute(
+        text("""
+          SELECT a.account_id, b.code AS business, e.code AS legal_entity, a.external_id, a.walk_in,
+            a.created_at
+          FROM account a JOIN business b USING (business_id) JOIN legal_entity e
+            USING (legal_entity_id)
+          WHERE a.account_id = ANY (CAST(:accounts AS bigint[])) ORDER BY a.account_id"""),
+        {"accounts": found.account_ids},
+    )
+    return [{**row._asdict(), "profile": said.get(row.account_id, [])} for row in rows]
+
+
+async def _consent_history(db: AsyncConnection, member_ids: Sequence[int]) -> list[dict[str, Any]]:
+    rows = await db.execute(
+        text("""
+          SELECT e.code AS legal_entity, c.purpose, c.given, c.said_at, c.recorded_at, c.source,
+            c.text_version
+          FROM consent c JOIN legal_entity e USING (legal_entity_id)
+          WHERE c.member_id = ANY (CAST(:members AS bigint[])) ORDER BY c.said_at, c.consent_id"""),
+        {"members": list(member_ids)},
+    )
+    return [row._asdict() for row in rows]
+
+
+def _delivery(mention: Mention) -> dict[str, Any]:
+    return {
+        "delivery_id": mention.delivery_id,
+        "connection": mention.connection,
+        "topic": mention.topic,
+        "state": mention.state,
+        "received_at": mention.received_at,
+        "events": [
+            {
+                "type": event.type,
+                "entity": event.entity,
+                "entity_id": event.entity_id,
+                "occurred_at": event.occurred_at,
+                "content": event.snapshot,
+            }
+            for event in mention.events
+        ],
+    }
+
+
+def _meaning(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with the names of its codes in the place of their numbers."""
+    for column, codes in _CODES.items():
+        if isinstance(row.get(column), int):
+            row[column] = codes(row[column]).name.lower()
+    return row
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, Enum):
+        return value.value
+    raise TypeError(f"{type(value).__name__} has no place in an export")

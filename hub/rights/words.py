@@ -1,0 +1,72 @@
+"""The words by which a person is found in what systems sent: identifiers and businesses' ids."""
+
+from phonenumbers import NumberParseException, national_significant_number
+from phonenumbers import parse as parse_phone
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.connector import HintType
+from hub.crypto import fields
+from hub.crypto.fields import DataKey
+from hub.crypto.keyring import Keyring
+from hub.members.forget import Family
+
+# A name or a birthday is many people's; one of these is hardly anybody else's.
+_TELLING = {
+    HintType.PHONE,
+    HintType.EMAIL,
+    HintType.ID_DOCUMENT_HASH,
+    HintType.UNIONID,
+    HintType.OPENID,
+    HintType.LOYALTY_ID,
+}
+
+_PROFILES = text("""
+SELECT k.account_id, k.wrapped, p.attribute, p.ciphertext, p.verified, p.observed_at
+FROM account_key k JOIN account_profile p USING (account_id)
+WHERE k.account_id = ANY (CAST(:accounts AS bigint[])) ORDER BY k.account_id, p.attribute
+""")
+
+
+async def profiles(
+    db: AsyncConnection, *, family: Family, keyring: Keyring
+) -> dict[int, list[dict[str, object]]]:
+    """Return in the clear what each account says of its person, by account."""
+    found: dict[int, list[dict[str, object]]] = {}
+    keys: dict[int, DataKey] = {}
+    for row in await db.execute(_PROFILES, {"accounts": family.account_ids}):
+        if row.account_id not in keys:
+            key = fields.unwrap(keyring, row.wrapped, account_id=row.account_id)
+            keys[row.account_id] = key
+        value = keys[row.account_id].decrypt(
+            row.ciphertext, table="account_profile", column=row.attribute, row=str(row.account_id)
+        )
+        found.setdefault(row.account_id, []).append(
+            {
+                "attribute": row.attribute,
+                "value": value,
+                "verified": row.verified,
+                "observed_at": row.observed_at,
+            }
+        )
+    return found
+
+
+async def words_of(db: AsyncConnection, *, family: Family, keyring: Keyring) -> set[str]:
+    """Return what tells of this person and of hardly anybody else."""
+    words = {account.external_id for account in family.accounts if not account.walk_in}
+    for traits in (await profiles(db, family=family, keyring=keyring)).values():
+        for trait in traits:
+            if trait["attribute"] in _TELLING:
+                words.add(str(trait["value"]))
+            if trait["attribute"] == HintType.PHONE:
+                words.add(_national(str(trait["value"])))
+    return words
+
+
+def _national(phone: str) -> str:
+    """Return an E.164 number as it is written within its country, without the leading zero."""
+    try:
+        return national_significant_number(parse_phone(phone))
+    except NumberParseException:
+        return phone
