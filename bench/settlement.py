@@ -32,7 +32,7 @@ SEED = (
          1 + n % 500, timestamptz '{FROM} 12:00Z' + n * interval '2 seconds',
          date '{FROM}' + (n / 40000)::integer % 28, 1, 20, 1 + n % 5, 1 + n / 5 % 5, 1,
          0.008 + n % 3 * 0.001
-       FROM generate_series(1, {{entries}}) n""",  # noqa: S608 - a date of ours
+       FROM generate_series(1, {{entries}}) n""",
     "VACUUM ANALYZE entry",
     "CHECKPOINT",
 )
