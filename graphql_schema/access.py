@@ -1,16 +1,21 @@
 """Who may see and do what: the one place that decides. Pure.
 
-| | members | entries, accounts | settlement | moves points |
-|---|---|---|---|---|
-| nobody | – | – | – | – |
-| member | itself, in full | its own | – | – |
-| business | who has an account there or is presented, masked | its own | its own part | its own |
-| staff | all, masked unless asked | all | all | – |
-| finance | – | – | all | – |
+| | members | entries, accounts | settlement | till | gives, shares | corrects |
+|---|---|---|---|---|---|---|
+| nobody | – | – | – | – | – | – |
+| member | itself, in full | its own | – | – | its own points | – |
+| business | who has an account or is presented, masked | its own | its own | its own | – | – |
+| staff | all, masked unless asked | all | all | – | for a member | all |
+| finance | – | – | all | – | – | – |
+
+A till redeems, holds, captures, voids and restores. Who gives transfers points and shares them in a
+pool. Staff correct: adjust (a second person above the policy's threshold), extend, reinstate and
+recover; what is proposed is seen by staff alone.
 
 A statement of account tells what moved at all businesses: it is for the member and for staff.
 What an issuer owes is part of settlement: a business sees its own.
 A member's notices are for the member and for staff; a business is shown none.
+A pool's code is for its members alone.
 
 What a caller may not know of is answered as if it were not there.
 """
@@ -23,6 +28,8 @@ from hub.errors import Forbidden
 MEMBER_READERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
 STATEMENT_READERS = (Role.MEMBER, Role.STAFF)
 SETTLEMENT_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
+GIVERS = (Role.MEMBER, Role.STAFF)
+CORRECTORS = (Role.STAFF,)
 EVERYBODY = tuple(Role)
 
 
@@ -64,6 +71,11 @@ def may_see_member(
 def reads_notices(principal: Principal) -> bool:
     """Return whether the caller may read what a member was told: the member itself, and staff."""
     return principal.role in (Role.MEMBER, Role.STAFF)
+
+
+def reads_pool_code(principal: Principal) -> bool:
+    """Return whether the caller may read the code of a pool: who has it may spend from the pool."""
+    return principal.role is Role.MEMBER
 
 
 def masks(principal: Principal, *, asked: bool | None) -> bool:

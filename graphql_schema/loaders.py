@@ -16,8 +16,11 @@ from hub.ledger import history
 from hub.ledger import queries as ledger
 from hub.members import queries as members
 from hub.members.display import MemberView, display
+from hub.points import mending_queries as mending
 from hub.points import notice_queries as notices
+from hub.points.adjustments import Adjustment
 from hub.points.explain import Explanation, explanations
+from hub.points.pool_queries import Pool, pools_of
 from hub.programme.policy_queries import Policies, policies
 from hub.programme.queries import Business, Programme, businesses, programme
 from hub.settlement import queries as settlement
@@ -25,6 +28,7 @@ from hub.settlement.netting import Bilateral, Net
 
 Reading = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 MOST_LOTS = 100
+MOST_ADJUSTMENTS = 100
 
 
 class EntryPage(NamedTuple):
@@ -78,6 +82,16 @@ class Loaders:
         )
         self.expiring: DataLoader[tuple[date, int], int] = of(self._expiring)
         self.notices: DataLoader[int, list[notices.ExpiryNotice]] = of(self._notices)
+        self.pools: DataLoader[int, Pool | None] = of(lambda db, ids: pools_of(db, member_ids=ids))
+        self.adjustments: DataLoader[int, list[Adjustment]] = of(
+            lambda db, ids: mending.adjustments_of(db, member_ids=ids, limit=MOST_ADJUSTMENTS)
+        )
+        self.adjustments_by_key: DataLoader[tuple[int, int], Adjustment | None] = of(
+            lambda db, keys: mending.adjustments_by_key(db, keys=keys)
+        )
+        self.receivables: DataLoader[int, list[mending.Receivable]] = of(
+            lambda db, ids: mending.receivables_of(db, member_ids=ids)
+        )
         self.standings: DataLoader[int, benefits.Standing] = of(self._standings)
         self.entitlements: DataLoader[int, list[benefits.Entitlement]] = of(self._entitlements)
         self.bilaterals: DataLoader[int, list[Bilateral]] = of(
