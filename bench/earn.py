@@ -36,16 +36,16 @@ Writer = Callable[[str, int, int, int, int], Callable[[], None]]
 
 
 def earn_batches(
-    url: str, writer: int, members: int, events: int, batch: int
+    url: str, writer: int, members: int, events: int, batch: int, *, first: int = 0
 ) -> Callable[[], None]:
-    """Prepare `events` earns in batches; members are split among writers."""
-    return lambda: asyncio.run(_earn(url, writer, members, events, batch))
+    """Prepare `events` earns from number `first` on, in batches; writers share the members out."""
+    return lambda: asyncio.run(_earn(url, writer, members, range(first, first + events), batch))
 
 
-async def _earn(url: str, writer: int, members: int, events: int, batch: int) -> None:
+async def _earn(url: str, writer: int, members: int, events: range, batch: int) -> None:
     engine = make_engine(url, poolclass=NullPool)
     async with engine.connect() as db:
-        for start in range(0, events, batch):
+        for start in range(0, len(events), batch):
             requests = [
                 EarnRequest(
                     business_id=1 + writer,
@@ -60,7 +60,7 @@ async def _earn(url: str, writer: int, members: int, events: int, batch: int) ->
                     occurred_at=WHEN,
                     business_date=WHEN.date(),
                 )
-                for i in range(start, min(start + batch, events))
+                for i in events[start : start + batch]
             ]
             await post_earns(db, requests)
             await db.commit()

@@ -1,16 +1,25 @@
 """Who may see and do what: the one place that decides. Pure.
 
-| | members | entries, accounts | settlement | moves points |
-|---|---|---|---|---|
-| nobody | – | – | – | – |
-| member | itself, in full | its own | – | – |
-| business | who has an account there or is presented, masked | its own | its own part | its own |
-| staff | all, masked unless asked | all | all | – |
-| finance | – | – | all | – |
+| | members | entries, accounts | settlement | till | gives, shares | corrects |
+|---|---|---|---|---|---|---|
+| nobody | – | – | – | – | – | – |
+| member | itself, in full | its own | – | – | its own points | – |
+| business | who has an account or is presented, masked | its own | its own | its own | – | – |
+| staff | all, masked unless asked | all | all | – | for a member | all |
+| finance | – | – | all | – | – | – |
+
+A till redeems, holds, captures, voids and restores. Who gives transfers points and shares them in a
+pool. Staff correct: adjust (a second person above the policy's threshold), extend, reinstate and
+recover; what is proposed is seen by staff alone.
 
 A statement of account tells what moved at all businesses: it is for the member and for staff.
 What an issuer owes is part of settlement: a business sees its own.
 A member's notices are for the member and for staff; a business is shown none.
+Of a member's name, phone and email a business sees what its own legal entity was told, and what
+others were told if the member agreed that it is shared with that entity (hub.privacy.shown_to).
+What a member said of consents a business sees as far as it was said to its own legal entity.
+Only staff erase a member.
+A pool's code is for its members alone.
 
 What a caller may not know of is answered as if it were not there.
 """
@@ -23,6 +32,9 @@ from hub.errors import Forbidden
 MEMBER_READERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
 STATEMENT_READERS = (Role.MEMBER, Role.STAFF)
 SETTLEMENT_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
+GIVERS = (Role.MEMBER, Role.STAFF)
+CORRECTORS = (Role.STAFF,)
+CONSENT_RECORDERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
 EVERYBODY = tuple(Role)
 
 
@@ -66,6 +78,11 @@ def reads_notices(principal: Principal) -> bool:
     return principal.role in (Role.MEMBER, Role.STAFF)
 
 
+def reads_pool_code(principal: Principal) -> bool:
+    """Return whether the caller may read the code of a pool: who has it may spend from the pool."""
+    return principal.role is Role.MEMBER
+
+
 def masks(principal: Principal, *, asked: bool | None) -> bool:
     """Return whether personal fields are masked for the caller, who may have asked for either.
 
@@ -89,6 +106,13 @@ def acting_business(principal: Principal | None, *, asked: str | None) -> str:
     if code is None or asked not in (None, code):
         raise Forbidden("a business acts only for itself", field="business")
     return code
+
+
+def consent_business(principal: Principal, *, asked: str) -> str:
+    """Return the business for whose legal entity a consent is recorded; raises Forbidden."""
+    if principal.business not in (None, asked):
+        raise Forbidden("a business records only what was said to itself", field="business")
+    return asked
 
 
 def visible_business(principal: Principal, *, asked: str) -> str:

@@ -42,7 +42,7 @@ class Context:
         self._reader: AsyncConnection | None = None
         # A connection does one thing at a time; sibling fields are resolved concurrently.
         self._turn = asyncio.Lock()
-        self.load = Loaders(self.reading, now=now, keyring=keyring)
+        self.load = self._loaders()
 
     async def __aenter__(self) -> "Context":
         return self
@@ -72,7 +72,11 @@ class Context:
             await self._close_reader()
             async with self._engine.begin() as db:
                 yield db
-            self.load = Loaders(self.reading, now=self.now, keyring=self.keyring)
+            self.load = self._loaders()
+
+    def _loaders(self) -> Loaders:
+        business = self.principal.business if self.principal else None
+        return Loaders(self.reading, now=self.now, keyring=self.keyring, business=business)
 
     async def _close_reader(self) -> None:
         reader, self._reader = self._reader, None

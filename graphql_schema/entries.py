@@ -91,6 +91,11 @@ class Entry(relay.Node):
         """Return the transaction's number, as it is on receipts."""
         return strawberry.ID(str(self.row.tx_id))
 
+    @resolved("Node id of the lot that gained or lost the points; of what is owed, of no lot.")
+    def lot(self) -> relay.GlobalID:
+        """Return the lot's id, which stays when all of it is spent or has ended."""
+        return relay.GlobalID("Lot", f"{self.row.member_id}.{self.row.lot_id}")
+
     @resolved("The business where it happened; for an expiry, the issuer.")
     async def business(self, info: Info) -> Business:
         """Return the acting business."""

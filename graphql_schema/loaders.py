@@ -15,9 +15,14 @@ from hub.crypto.keyring import Keyring
 from hub.ledger import history
 from hub.ledger import queries as ledger
 from hub.members import queries as members
-from hub.members.display import MemberView, display
+from hub.members.display import MemberView
+from hub.points import mending_queries as mending
 from hub.points import notice_queries as notices
+from hub.points.adjustments import Adjustment
 from hub.points.explain import Explanation, explanations
+from hub.points.pool_queries import Pool, pools_of
+from hub.privacy.consent import Consent, consents
+from hub.privacy.shown_to import shown_to
 from hub.programme.policy_queries import Policies, policies
 from hub.programme.queries import Business, Programme, businesses, programme
 from hub.settlement import queries as settlement
@@ -25,6 +30,7 @@ from hub.settlement.netting import Bilateral, Net
 
 Reading = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 MOST_LOTS = 100
+MOST_ADJUSTMENTS = 100
 
 
 class EntryPage(NamedTuple):
@@ -40,10 +46,13 @@ class EntryPage(NamedTuple):
 class Loaders:
     """The loaders of one request. They remember what they read: after a mutation take new ones.
 
+    `business` is the code of the business whose eyes members are shown to; None: of no business.
     Keys are the hub's own ids; an answer of None means that there is no such thing.
     """
 
-    def __init__(self, reading: Reading, *, now: datetime, keyring: Keyring) -> None:
+    def __init__(
+        self, reading: Reading, *, now: datetime, keyring: Keyring, business: str | None
+    ) -> None:
         self._reading = reading
         self._now = now
         of = self._loader
@@ -51,7 +60,10 @@ class Loaders:
             lambda db, ids: members.current_members(db, member_ids=ids)
         )
         self.views: DataLoader[int, MemberView | None] = of(
-            lambda db, ids: display(db, member_ids=ids, keyring=keyring)
+            lambda db, ids: shown_to(db, member_ids=ids, business=business, keyring=keyring)
+        )
+        self.consents: DataLoader[int, list[Consent]] = of(
+            lambda db, ids: consents(db, member_ids=ids)
         )
         self.accounts: DataLoader[int, list[members.MemberAccount] | None] = of(
             lambda db, ids: members.accounts_of(db, member_ids=ids)
@@ -78,6 +90,16 @@ class Loaders:
         )
         self.expiring: DataLoader[tuple[date, int], int] = of(self._expiring)
         self.notices: DataLoader[int, list[notices.ExpiryNotice]] = of(self._notices)
+        self.pools: DataLoader[int, Pool | None] = of(lambda db, ids: pools_of(db, member_ids=ids))
+        self.adjustments: DataLoader[int, list[Adjustment]] = of(
+            lambda db, ids: mending.adjustments_of(db, member_ids=ids, limit=MOST_ADJUSTMENTS)
+        )
+        self.adjustments_by_key: DataLoader[tuple[int, int], Adjustment | None] = of(
+            lambda db, keys: mending.adjustments_by_key(db, keys=keys)
+        )
+        self.receivables: DataLoader[int, list[mending.Receivable]] = of(
+            lambda db, ids: mending.receivables_of(db, member_ids=ids)
+        )
         self.standings: DataLoader[int, benefits.Standing] = of(self._standings)
         self.entitlements: DataLoader[int, list[benefits.Entitlement]] = of(self._entitlements)
         self.bilaterals: DataLoader[int, list[Bilateral]] = of(

@@ -10,12 +10,15 @@ from graphql_schema import access
 from graphql_schema.accounts import Account, visible_accounts
 from graphql_schema.audit import read_in_full
 from graphql_schema.benefits import Entitlement, Tier
+from graphql_schema.consents import Consent, visible_consents
 from graphql_schema.context import Context, Info
+from graphql_schema.corrections import Adjustment, Receivable
 from graphql_schema.entries import Entry, EntryKind, entry_page
 from graphql_schema.fields import resolved
 from graphql_schema.history import AccountStatement, AsOf, account_statement, moment
 from graphql_schema.pages import After, Before, Connection, First, Last
 from graphql_schema.points import Balance, ExpiryNotice, Hold, Lot
+from graphql_schema.pools import Pool
 from hub.errors import Malformed
 from hub.members.display import Shown
 
@@ -116,6 +119,12 @@ class Member(relay.Node):
         """Return the accounts that the caller may see."""
         return await visible_accounts(info, self.member_id)
 
+    @resolved("What the member last said of each purpose to each legal entity; a business sees "
+              "what was said to its own.")  # fmt: skip
+    async def consents(self, info: Info) -> list[Consent]:
+        """Return the consents that the caller may see."""
+        return await visible_consents(info, self.member_id)
+
     @resolved("The movements of the member's points, newest first; a business sees its own.")
     async def entries(
         self,
@@ -176,6 +185,29 @@ class Member(relay.Node):
         """Return the open holds that the caller may see."""
         rows = await info.context.load.open_holds.load(self.member_id)
         return [Hold.of(row) for row in rows if await _may_see_of(info.context, row.business_id)]
+
+    @resolved("The pool that the member is in; null when in none.")
+    async def pool(self, info: Info) -> Pool | None:
+        """Return the pool, with its code for the member alone."""
+        caller = access.require(info.context.principal, *access.MEMBER_READERS)
+        row = await info.context.load.pools.load(self.member_id)
+        return None if row is None else Pool.of(row, with_code=access.reads_pool_code(caller))
+
+    @resolved("Corrections by staff, newest first; at most 100. For staff.")
+    async def adjustments(self, info: Info) -> list[Adjustment]:
+        """Return the adjustments of the member's points."""
+        access.require(info.context.principal, *access.CORRECTORS)
+        rows = await info.context.load.adjustments.load(self.member_id)
+        return [Adjustment.of(row) for row in rows]
+
+    @resolved("What the member owes businesses in money since refunds, oldest first; a business "
+              "sees what it is owed.")  # fmt: skip
+    async def receivables(self, info: Info) -> list[Receivable]:
+        """Return the open receivables that the caller may see."""
+        rows = await info.context.load.receivables.load(self.member_id)
+        return [
+            Receivable.of(row) for row in rows if await _may_see_of(info.context, row.issuer_id)
+        ]
 
     @resolved("What the member may use this year; a business sees what it offers.")
     async def entitlements(self, info: Info) -> list[Entitlement]:

@@ -7,9 +7,10 @@ from typing import Annotated
 import strawberry
 from strawberry import relay
 
-from graphql_schema.access import EVERYBODY, only_business, require
+from graphql_schema.access import CORRECTORS, EVERYBODY, only_business, require
 from graphql_schema.accounts import visible_accounts
 from graphql_schema.context import Context, Info
+from graphql_schema.corrections import Adjustment
 from graphql_schema.entries import Entry
 from graphql_schema.fields import resolved
 from graphql_schema.finding import node_key
@@ -63,6 +64,13 @@ async def _hold(info: Info, id_: relay.GlobalID) -> relay.Node | None:
     return Hold.of(row)
 
 
+async def _adjustment(info: Info, id_: relay.GlobalID) -> relay.Node | None:
+    member_id, adjustment_id = node_key(id_, "Adjustment", parts=2, field="id")
+    require(info.context.principal, *CORRECTORS)
+    row = await info.context.load.adjustments_by_key.load((member_id, adjustment_id))
+    return None if row is None else Adjustment.of(row)
+
+
 async def _business(info: Info, id_: relay.GlobalID) -> relay.Node | None:
     return await business_node(info, id_.node_id)
 
@@ -88,6 +96,7 @@ _FINDERS: dict[str, Callable[[Info, relay.GlobalID], Awaitable[relay.Node | None
     "Entry": _entry,
     "Lot": _lot,
     "Hold": _hold,
+    "Adjustment": _adjustment,
     "Business": _business,
     "SettlementPeriod": _period,
 }

@@ -23,6 +23,13 @@ class InsufficientPoints(Rejection):
     available: int = count("How many points could be spent when the request was first answered.")
 
 
+@strawberry.type(description="More than the year's limits of transfers and pools allow.")
+class LimitReached(Rejection):
+    """A decline, stored under the idempotency key."""
+
+    available: int = count("How many points could be moved when the request was first answered.")
+
+
 @strawberry.type(description="The business does not take so many points for this bill.")
 class PointsNotAccepted(Rejection):
     """Nothing was stored: the same key may be used again."""
@@ -87,7 +94,10 @@ Refused = IdempotencyConflict | InvalidInput | Forbidden
 
 _FIELDS = {
     "member_id": "member",
-    "reference_tx": "hold",
+    "receiver_id": "receiver",
+    "counterpart_id": "receiver",
+    "adjustment_id": "adjustment",
+    "expires_on": "expiresOn",
     "kind": "operation",
     "benefit_code": "benefit",
     "ttl_seconds": "ttlSeconds",
@@ -96,11 +106,18 @@ _FIELDS = {
 }
 
 
-def refused(error: Conflict | Malformed | ForbiddenError) -> Refused:
-    """Return the typed rejection for what a verb raised, naming the field as the input does."""
+REFUSALS = (Conflict, Malformed, ForbiddenError)
+"""What `refused` makes an answer of."""
+
+
+def refused(error: Conflict | Malformed | ForbiddenError, *, reference: str = "hold") -> Refused:
+    """Return the typed rejection for what a verb raised, naming the field as the input does.
+
+    `reference` is what the input calls the posting or the lot that it refers to.
+    """
     if isinstance(error, ForbiddenError):
         return Forbidden(message=error.message)
-    field = _FIELDS.get(error.field, error.field)
+    field = {**_FIELDS, "reference_tx": reference}.get(error.field, error.field)
     if isinstance(error, Conflict):
         return IdempotencyConflict(message=error.message, field=field)
     return InvalidInput(message=error.message, field=field)
@@ -118,6 +135,17 @@ def too_few(answer: Answer) -> InsufficientPoints:
     available = answer.available or 0
     return InsufficientPoints(
         message=f"{available} points can be spent, {answer.points} were asked for",
+        available=available,
+    )
+
+
+def not_moved(answer: Answer) -> InsufficientPoints | LimitReached:
+    """Return the rejection for the ledger's decline of a transfer or a contribution."""
+    if answer.outcome is not Outcome.LIMIT_EXCEEDED:
+        return too_few(answer)
+    available = answer.available or 0
+    return LimitReached(
+        message=f"the year's limits leave {available} points, {answer.points} were asked for",
         available=available,
     )
 

@@ -6,9 +6,10 @@ import strawberry
 
 from graphql_schema.context import Info
 from graphql_schema.fields import Given, count, resolved
-from graphql_schema.finding import LARGEST_KEY, MemberKey, reached_member
+from graphql_schema.finding import MemberKey, reached_member
 from graphql_schema.member import Member
 from graphql_schema.rejections import (
+    REFUSALS,
     Forbidden,
     IdempotencyConflict,
     InvalidInput,
@@ -19,8 +20,7 @@ from graphql_schema.rejections import (
     not_restored,
     refused,
 )
-from graphql_schema.till import open_till
-from hub import errors
+from graphql_schema.till import open_till, transaction_number
 from hub.ledger.codes import Outcome
 from hub.points.restore import restore
 
@@ -74,7 +74,7 @@ class RestoringMutation:
             till = await open_till(
                 context, business=input.business, idempotency_key=input.idempotency_key
             )
-            number = _number(input.transaction)
+            number = transaction_number(input.transaction, field="transaction")
             member = await reached_member(context, input.member)
             if member is None:
                 return member_unknown()
@@ -93,23 +93,10 @@ class RestoringMutation:
                     now=context.now,
                     grace_days=policy.restore_grace_days,
                 )
-        except errors.Conflict as no:
-            # What a restore refers to is a redemption; elsewhere in the till's verbs it is a hold.
-            if no.field == "reference_tx":
-                return IdempotencyConflict(message=no.message, field="transaction")
-            return refused(no)
-        except (errors.Malformed, errors.Forbidden) as no:
-            return refused(no)
+        except REFUSALS as no:
+            return refused(no, reference="transaction")
         if answer.outcome is not Outcome.POSTED:
             return not_restored(answer)
         return Restored(
             transaction=strawberry.ID(str(answer.tx_id)), points=answer.points, member=member
         )
-
-
-def _number(transaction: str) -> int:
-    if transaction.isascii() and transaction.isdigit() and len(transaction) < 20:
-        number = int(transaction)
-        if number < LARGEST_KEY:
-            return number
-    raise errors.Malformed("this is no number of a transaction", field="transaction")

@@ -16,15 +16,20 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
 
 from graphql_schema.accounts import Account
+from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
 from graphql_schema.audit import record
 from graphql_schema.context import Context
 from graphql_schema.entries import Entry
 from graphql_schema.errors import told
 from graphql_schema.finding import MemberQuery
+from graphql_schema.giving import GivingMutation
 from graphql_schema.history import HistoryQuery
 from graphql_schema.limits import SizeLimit
+from graphql_schema.mending import MendingMutation
 from graphql_schema.nodes import NodeQuery
 from graphql_schema.points import Hold, Lot
+from graphql_schema.pooling import PoolingMutation
+from graphql_schema.privacy import PrivacyMutation
 from graphql_schema.programme import ProgrammeQuery
 from graphql_schema.restoring import RestoringMutation
 from graphql_schema.scalars import SCALARS
@@ -37,7 +42,7 @@ CACHED_DOCUMENTS = 512
 
 
 @strawberry.type(description="Everything that can be read.")
-class Query(MemberQuery, SettlementQuery, ProgrammeQuery, HistoryQuery, NodeQuery):
+class Query(MemberQuery, SettlementQuery, ProgrammeQuery, HistoryQuery, AdjustmentQuery, NodeQuery):
     """All reads."""
 
 
@@ -45,7 +50,16 @@ class Query(MemberQuery, SettlementQuery, ProgrammeQuery, HistoryQuery, NodeQuer
     description="Everything that can be done. Each field is a transaction of its own; they run in "
     "the order written."
 )
-class Mutation(SpendingMutation, RestoringMutation, UsingMutation):
+class Mutation(
+    SpendingMutation,
+    RestoringMutation,
+    UsingMutation,
+    GivingMutation,
+    PoolingMutation,
+    AdjustingMutation,
+    MendingMutation,
+    PrivacyMutation,
+):
     """All writes."""
 
 

@@ -11,6 +11,7 @@ from graphql_schema.finding import MemberKey, node_key, reached_member
 from graphql_schema.member import Member
 from graphql_schema.points import Hold
 from graphql_schema.rejections import (
+    REFUSALS,
     Forbidden,
     HoldClosed,
     HoldExceeded,
@@ -27,7 +28,7 @@ from graphql_schema.rejections import (
     too_few,
 )
 from graphql_schema.scalars import Long
-from graphql_schema.till import Till, open_till, own_account
+from graphql_schema.till import acceptance_of, open_till, own_account
 from hub import errors
 from hub.ledger.codes import Outcome
 from hub.ledger.post import Answer
@@ -35,7 +36,6 @@ from hub.points.capture import capture
 from hub.points.hold import hold
 from hub.points.redeem import redeem
 from hub.points.void import void
-from hub.programme.acceptance import AcceptanceRule
 
 _KEY = (
     "Chosen by the till, once per request, 1 to 190 characters: sending the same request again "
@@ -46,7 +46,6 @@ _BILL = (
     "The whole bill in minor units of the business's currency; needed where points pay only a "
     "share of a bill."
 )
-_REFUSALS = (errors.Conflict, errors.Malformed, errors.Forbidden)
 
 
 @strawberry.input(description="Points to spend at once.")
@@ -164,7 +163,7 @@ class SpendingMutation:
             if member is None:
                 return member_unknown()
             account_id = await own_account(context, till, member.member_id)
-            acceptance = await _acceptance(context, till)
+            acceptance = await acceptance_of(context, till)
             async with context.writing() as db:
                 answer = await redeem(
                     db,
@@ -182,7 +181,7 @@ class SpendingMutation:
                 )
         except errors.Rejected as no:
             return not_accepted(no)
-        except _REFUSALS as no:
+        except REFUSALS as no:
             return refused(no)
         if answer.outcome is not Outcome.POSTED:
             return too_few(answer)
@@ -200,7 +199,7 @@ class SpendingMutation:
             if member is None:
                 return member_unknown()
             account_id = await own_account(context, till, member.member_id)
-            acceptance = await _acceptance(context, till)
+            acceptance = await acceptance_of(context, till)
             async with context.writing() as db:
                 answer = await hold(
                     db,
@@ -219,7 +218,7 @@ class SpendingMutation:
                 )
         except errors.Rejected as no:
             return not_accepted(no)
-        except _REFUSALS as no:
+        except REFUSALS as no:
             return refused(no)
         if answer.outcome is not Outcome.POSTED:
             return too_few(answer)
@@ -246,7 +245,7 @@ class SpendingMutation:
                     business_date=context.trading_day(till.business),
                     now=context.now,
                 )
-        except _REFUSALS as no:
+        except REFUSALS as no:
             return refused(no)
         if answer.outcome is not Outcome.POSTED:
             return not_held(answer)
@@ -278,7 +277,7 @@ class SpendingMutation:
                     business_date=context.trading_day(till.business),
                     now=context.now,
                 )
-        except _REFUSALS as no:
+        except REFUSALS as no:
             return refused(no)
         if answer.outcome is not Outcome.POSTED:
             return not_held(answer)
@@ -288,12 +287,6 @@ class SpendingMutation:
             hold=await _hold(context, member_id, hold_id),
             member=Member(member_id=member_id),
         )
-
-
-async def _acceptance(context: Context, till: Till) -> AcceptanceRule | None:
-    """Return the rule by which the till's business takes points now, if it has one."""
-    policies = await context.load.policies()
-    return policies.acceptance(till.business.business_id, context.now)
 
 
 def _number(answer: Answer) -> strawberry.ID:

@@ -6,9 +6,11 @@ from datetime import date
 from graphql_schema.access import acting_business
 from graphql_schema.context import Context
 from hub.errors import Forbidden, Malformed, NotFound
+from hub.programme.acceptance import AcceptanceRule
 from hub.programme.queries import Business
 
 LONGEST_KEY = 190
+LARGEST_NUMBER = 2**63
 # Keys of the API and of the connectors share a ledger and must never meet.
 _PREFIX = "api:"
 
@@ -29,16 +31,21 @@ async def open_till(context: Context, *, business: str | None, idempotency_key: 
     longer configured; Malformed for a key that is empty or too long.
     """
     code = acting_business(context.principal, asked=business)
-    if not 1 <= len(idempotency_key) <= LONGEST_KEY or not idempotency_key.isprintable():
-        raise Malformed(
-            f"an idempotency key has 1 to {LONGEST_KEY} printable characters",
-            field="idempotency_key",
-        )
+    checked_key(idempotency_key, longest=LONGEST_KEY)
     try:
         acting = await context.business_by_code(code)
     except NotFound:
         raise Forbidden("the token's business is not part of the group", field="business") from None
     return Till(acting, f"{_PREFIX}{idempotency_key}", await context.load.today())
+
+
+def checked_key(idempotency_key: str, *, longest: int) -> None:
+    """Raise Malformed unless the key can be kept with what the API puts before it."""
+    if not 1 <= len(idempotency_key) <= longest or not idempotency_key.isprintable():
+        raise Malformed(
+            f"an idempotency key has 1 to {longest} printable characters",
+            field="idempotency_key",
+        )
 
 
 async def own_account(context: Context, till: Till, member_id: int) -> int | None:
@@ -47,3 +54,18 @@ async def own_account(context: Context, till: Till, member_id: int) -> int | Non
         if account.business_id == till.business.business_id:
             return account.account_id
     return None
+
+
+async def acceptance_of(context: Context, till: Till) -> AcceptanceRule | None:
+    """Return the rule by which the till's business takes points now, if it has one."""
+    policies = await context.load.policies()
+    return policies.acceptance(till.business.business_id, context.now)
+
+
+def transaction_number(transaction: str, *, field: str) -> int:
+    """Read the number of a transaction, as it is on receipts; raises Malformed naming `field`."""
+    if transaction.isascii() and transaction.isdigit() and len(transaction) < 20:
+        number = int(transaction)
+        if number < LARGEST_NUMBER:
+            return number
+    raise Malformed("this is no number of a transaction", field=field)

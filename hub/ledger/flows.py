@@ -43,8 +43,7 @@ class Accepted:
 # summed from entries.
 _FLOWS = """
 WITH seen AS MATERIALIZED (
-  SELECT snapshot, floor_tx, pg_snapshot_xmin(snapshot)::text::bigint AS since,
-    pg_snapshot_xmax(pg_current_snapshot()) < pg_snapshot_xmin(snapshot) AS foreign_born
+  SELECT pg_snapshot_xmax(pg_current_snapshot()) < pg_snapshot_xmin(snapshot) AS foreign_born
   FROM entry_daily_seen
 ), parts AS (
   SELECT issuer_id, business_id, debit, credit, cost_rate, points, entries
@@ -53,10 +52,8 @@ WITH seen AS MATERIALIZED (
     AND NOT (SELECT foreign_born FROM seen)
   UNION ALL
   SELECT issuer_id, business_id, debit, credit, cost_rate, points, 1
-  FROM entry e, seen s
-  WHERE e.xact >= s.since AND e.tx_id > s.floor_tx AND NOT s.foreign_born
-    AND NOT pg_visible_in_snapshot(e.xact::text::xid8, s.snapshot)
-    AND business_date BETWEEN :from_date AND :to_date AND unit = CAST(:unit AS smallint)
+  FROM ledger_unseen(:from_date, :to_date, CAST(:unit AS smallint))
+  WHERE NOT (SELECT foreign_born FROM seen)
   UNION ALL
   SELECT issuer_id, business_id, debit, credit, cost_rate, points, 1
   FROM entry

@@ -30,6 +30,7 @@ SELECT w.wanted, coalesce(m.merged_into, m.member_id) AS member_id, array(
   ) family
   JOIN account_link l ON l.member_id = family.born_id AND upper_inf(l.valid)
   JOIN account a ON a.account_id = l.account_id
+    AND (CAST(:businesses AS smallint[]) IS NULL OR a.business_id = ANY (:businesses))
   JOIN account_key k ON k.account_id = a.account_id
   JOIN account_profile p ON p.account_id = a.account_id
     AND p.attribute IN ('name', 'phone', 'email', 'birthday')
@@ -66,15 +67,21 @@ class MemberView:
 
 
 async def display(
-    db: AsyncConnection, *, member_ids: Sequence[int], keyring: Keyring
+    db: AsyncConnection,
+    *,
+    member_ids: Sequence[int],
+    keyring: Keyring,
+    businesses: Sequence[int] | None = None,
 ) -> dict[int, MemberView]:
     """Return how members are shown, by the ids asked for. Unknown ids are left out.
+
+    Given `businesses`, only what these know is shown.
 
     Raises Undecipherable when the keyring is not the one that the database was written with.
     """
     wanted = list(dict.fromkeys(member_ids))
     views = {}
-    for row in await db.execute(_PROFILES, {"wanted": wanted}):
+    for row in await db.execute(_PROFILES, {"wanted": wanted, "businesses": businesses}):
         best = _survivors(row.traits)
         keys: dict[int, DataKey] = {}
         views[row.wanted] = MemberView(

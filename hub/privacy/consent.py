@@ -34,6 +34,7 @@ class Consent:
     """What a member last said of a purpose to a legal entity, and by which words."""
 
     member_id: int
+    legal_entity_id: int
     legal_entity: str
     purpose: Purpose
     given: bool
@@ -63,7 +64,8 @@ ON CONFLICT (member_id, legal_entity_id, purpose, said_at) DO NOTHING RETURNING 
 
 _LATEST = text(f"""
 SELECT DISTINCT ON (f.wanted, c.legal_entity_id, c.purpose) f.wanted AS member_id,
-  e.code AS legal_entity, c.purpose, c.given, c.said_at, c.source, c.text_version, c.recorded_by
+  c.legal_entity_id, e.code AS legal_entity, c.purpose, c.given, c.said_at, c.source,
+  c.text_version, c.recorded_by
 FROM ({_FAMILY}) f JOIN consent c USING (member_id) JOIN legal_entity e USING (legal_entity_id)
 ORDER BY f.wanted, c.legal_entity_id, c.purpose, c.said_at DESC, c.given
 """)  # noqa: S608 - a constant of ours
@@ -82,7 +84,7 @@ async def say(
     db: AsyncConnection,
     *,
     member_id: int,
-    legal_entity: str,
+    legal_entity_id: int,
     purpose: Purpose,
     given: bool,
     source: str,
@@ -93,9 +95,12 @@ async def say(
 ) -> bool:
     """Record that a member gave or withdrew a consent; False: it was on record.
 
-    What was said last holds, in whatever order it arrives. Raises NotFound for an unknown member
-    (an erased one is unknown) or legal entity, Malformed for words that cannot be kept, an instant
-    to come or a purpose that needs no consent, Conflict when the opposite was said at that instant.
+    What was said last holds, in whatever order it arrives.
+    `source` is where it was said, `text_version` names the words that were put to the member.
+
+    Raises NotFound for an unknown member (an erased one is unknown), Malformed for words that
+    cannot be kept, an instant to come or a purpose that needs no consent, and Conflict when the
+    opposite was said to the same legal entity at that instant.
     """
     _check(purpose, said_at, now, source=source, text_version=text_version)
     found = await db.scalar(
@@ -106,8 +111,7 @@ async def say(
     )
     if found is None:
         raise NotFound(f"there is no member {member_id}", field="member_id")
-    entity_id = await _entity(db, legal_entity)
-    facts = {"member_id": found, "entity_id": entity_id, "purpose": purpose.value}
+    facts = {"member_id": found, "entity_id": legal_entity_id, "purpose": purpose.value}
     spoken = {
         "given": given,
         "source": source,
@@ -165,12 +169,3 @@ def _check(purpose: Purpose, said_at: datetime, now: datetime, **words: str) -> 
     for field, value in words.items():
         if not 1 <= len(value.strip()) <= LONGEST_WORDS or not value.isprintable():
             raise Malformed(f"{field} has 1 to {LONGEST_WORDS} printable characters", field=field)
-
-
-async def _entity(db: AsyncConnection, code: str) -> int:
-    found: int | None = await db.scalar(
-        text("SELECT legal_entity_id FROM legal_entity WHERE code = :code"), {"code": code}
-    )
-    if found is None:
-        raise NotFound(f"there is no legal entity {code!r}", field="legal_entity")
-    return found

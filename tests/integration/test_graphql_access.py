@@ -34,6 +34,10 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
         OUT, YES, YES, YES, NO),
     '{ member(id: $MEMBER) { statement(from: "2026-01-01T00:00:00Z") { closing } } }': (
         OUT, YES, NO, YES, NO),
+    "{ proposedAdjustments { nodes { points } } }": (OUT, NO, NO, YES, NO),
+    "{ member(id: $MEMBER) { adjustments { points } } }": (OUT, NO, NO, YES, NO),
+    "{ member(id: $MEMBER) { receivables { remaining } } }": (OUT, YES, YES, YES, NO),
+    "{ member(id: $MEMBER) { pool { members } } }": (OUT, YES, YES, YES, NO),
     "{ node(id: $PERIOD) { id } }": (OUT, NO, YES, YES, YES),
 }  # fmt: skip
 
