@@ -17,3 +17,14 @@ async def reads_of(db: AsyncConnection, *, member_ids: Sequence[int]) -> list[Re
         {"member_ids": list(member_ids)},
     )
     return [Read(**row._asdict()) for row in rows]
+
+
+async def signed_under(db: AsyncConnection) -> dict[int, int]:
+    """Return how many reads and anchors are proven by each version of the audit key."""
+    rows = await db.execute(
+        text("""
+          SELECT key_version, count(*) FROM (
+            SELECT key_version FROM read_audit UNION ALL SELECT key_version FROM read_audit_anchor
+          ) signed GROUP BY key_version""")
+    )
+    return {row[0]: row[1] for row in rows}

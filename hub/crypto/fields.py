@@ -48,19 +48,17 @@ def mint(keyring: Keyring, *, account_id: int) -> tuple[DataKey, WrappedKey]:
 
 def unwrap(keyring: Keyring, wrapped: bytes, *, account_id: int) -> DataKey:
     """Open a stored data key; raises KeyUnknown or Undecipherable."""
-    kek = keyring.key_encryption.version(envelope.key_version(wrapped))
-    return DataKey(envelope.decrypt(kek, wrapped, _place(account_id)))
+    return DataKey(keyring.wrapping.unwrap(wrapped, context=_place(account_id)))
 
 
 def rewrap(keyring: Keyring, wrapped: bytes, *, account_id: int) -> WrappedKey:
-    """Wrap the same data key under the active key-encryption key."""
+    """Wrap the same data key under the active version."""
     return _wrap(keyring, unwrap(keyring, wrapped, account_id=account_id), account_id)
 
 
 def _wrap(keyring: Keyring, key: DataKey, account_id: int) -> WrappedKey:
-    keys = keyring.key_encryption
-    wrapped = envelope.encrypt(keys.current, keys.active, key.key, _place(account_id))
-    return WrappedKey(wrapped, keys.active)
+    wrapped = keyring.wrapping.wrap(key.key, context=_place(account_id))
+    return WrappedKey(wrapped, envelope.key_version(wrapped))
 
 
 def _place(account_id: int) -> str:

@@ -9,95 +9,25 @@ loses this file loses every personal field for good: back it up apart from the d
 
 import base64
 import binascii
+import fcntl
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from hub.crypto.errors import KeyringCorrupt, KeyringExposed, KeyringMissing, KeyUnknown
-from hub.errors import Rejected
+from hub.crypto.errors import KeyringCorrupt, KeyringExposed, KeyringMissing
+from hub.crypto.master_keys import KEY_BYTES, MasterKeys, Purpose
+from hub.crypto.wrapping import KeyWrapping, LocalWrapping
+
+__all__ = ["KEY_BYTES", "Keyring", "MasterKeys", "Purpose", "change", "ensure", "load", "save"]
 
 FORMAT = 1
-KEY_BYTES = 32
-MAX_VERSION = 0xFFFF  # an envelope carries the version in two bytes
-
-
-class Purpose(StrEnum):
-    """What a master key is for; keys are never shared between purposes."""
-
-    KEY_ENCRYPTION = "key_encryption"
-    BLIND_INDEX = "blind_index"
-    TOKEN = "token"  # noqa: S105  (a name, not a secret)
-    AUDIT = "audit"
-
-
-@dataclass(frozen=True, slots=True)
-class MasterKeys:
-    """All versions of the keys of one purpose, and which of them is active."""
-
-    purpose: Purpose
-    active: int
-    versions: Mapping[int, bytes] = field(repr=False)
-
-    def __post_init__(self) -> None:
-        if self.active not in self.versions:
-            raise ValueError(f"active version {self.active} of {self.purpose} has no key")
-        if not all(1 <= version <= MAX_VERSION for version in self.versions):
-            raise ValueError(f"versions of {self.purpose} must lie between 1 and {MAX_VERSION}")
-        if not all(len(key) == KEY_BYTES for key in self.versions.values()):
-            raise ValueError(f"keys of {self.purpose} must be {KEY_BYTES} bytes long")
-
-    @property
-    def current(self) -> bytes:
-        """The key that makes new things."""
-        return self.versions[self.active]
-
-    def version(self, number: int) -> bytes:
-        """Return the key of a version; raises KeyUnknown naming it."""
-        try:
-            return self.versions[number]
-        except KeyError:
-            raise KeyUnknown(
-                f"version {number} of the {self.purpose} key is not in the keyring: "
-                "restore the keyring file that this database was written with",
-                version=number,
-            ) from None
-
-    def added(self) -> "MasterKeys":
-        """Return the same keys with one more version, which waits to become active."""
-        newest = max(self.versions) + 1
-        key = secrets.token_bytes(KEY_BYTES)
-        return replace(self, versions={**self.versions, newest: key})
-
-    def activated(self) -> "MasterKeys":
-        """Return the same keys with the newest version active."""
-        return replace(self, active=max(self.versions))
-
-    def without(self, number: int) -> "MasterKeys":
-        """Return the same keys without a version; raises KeyUnknown, and Rejected if it is needed.
-
-        What is active makes new things, and what is newer waits to.
-        """
-        self.version(number)
-        if number >= self.active:
-            raise Rejected(
-                f"version {number} of the {self.purpose} key is not an old one: version "
-                f"{self.active} is active",
-                field="version",
-            )
-        left = {held: key for held, key in self.versions.items() if held != number}
-        return replace(self, versions=left)
-
-    def renewed(self) -> "MasterKeys":
-        """Return the same keys with one more version, which is active."""
-        return self.added().activated()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +38,19 @@ class Keyring:
     blind_index: MasterKeys
     token: MasterKeys
     audit: MasterKeys
+    service: KeyWrapping | None = field(default=None, repr=False, compare=False)
+    """What wraps data keys in the place of `key_encryption`, where there is such a service."""
+
+    @property
+    def wrapping(self) -> KeyWrapping:
+        """What wraps data keys."""
+        return self.service or LocalWrapping(self.key_encryption)
 
     @classmethod
     def generate(cls) -> "Keyring":
         """Make a keyring of fresh random keys, each in version 1."""
-        return cls(
-            **{
-                purpose.value: MasterKeys(purpose, 1, {1: secrets.token_bytes(KEY_BYTES)})
-                for purpose in Purpose
-            }
+        return _of(
+            MasterKeys(purpose, 1, {1: secrets.token_bytes(KEY_BYTES)}) for purpose in Purpose
         )
 
     def token_key(self) -> bytes:
@@ -134,7 +68,18 @@ class Keyring:
 
     def with_keys(self, keys: MasterKeys) -> "Keyring":
         """Return this keyring with other keys of their purpose."""
-        return replace(self, **{keys.purpose.value: keys})
+        held = (keys if keys.purpose is purpose else self.keys(purpose) for purpose in Purpose)
+        return replace(_of(held), service=self.service)
+
+
+def _of(keys: Iterable[MasterKeys]) -> Keyring:
+    held = {one.purpose: one for one in keys}
+    return Keyring(
+        key_encryption=held[Purpose.KEY_ENCRYPTION],
+        blind_index=held[Purpose.BLIND_INDEX],
+        token=held[Purpose.TOKEN],
+        audit=held[Purpose.AUDIT],
+    )
 
 
 def ensure(path: Path) -> Keyring:
@@ -178,6 +123,18 @@ def load(path: Path) -> Keyring:
         raise KeyringCorrupt(
             f"{path} is not a keyring ({bad}): restore the file from its backup"
         ) from bad
+
+
+def change(path: Path, alter: Callable[[Keyring], Keyring]) -> Keyring:
+    """Replace the keyring at `path` by what `alter` makes of it, while nobody else changes it.
+
+    Raises what `load` and `alter` raise; the file is then as it was.
+    """
+    with path.with_name(f".{path.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        altered = alter(load(path))
+        save(path, altered)
+    return altered
 
 
 def save(path: Path, keyring: Keyring) -> None:
@@ -235,10 +192,11 @@ def _render(keyring: Keyring) -> dict[str, Any]:
 def _parse(document: Any) -> Keyring:
     if document["format"] != FORMAT:
         raise ValueError(f"unknown format {document['format']!r}")
-    keys = {p.value: _parse_keys(p, document) for p in Purpose if p.value in document}
-    if Purpose.AUDIT.value not in keys:
-        keys[Purpose.AUDIT.value] = _first_audit_keys(keys[Purpose.BLIND_INDEX.value])
-    return Keyring(**keys)
+    keys = [_parse_keys(purpose, document) for purpose in Purpose if purpose is not Purpose.AUDIT]
+    if Purpose.AUDIT.value in document:
+        return _of([*keys, _parse_keys(Purpose.AUDIT, document)])
+    index = next(one for one in keys if one.purpose is Purpose.BLIND_INDEX)
+    return _of([*keys, _first_audit_keys(index)])
 
 
 def _first_audit_keys(index: MasterKeys) -> MasterKeys:

@@ -33,6 +33,14 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "retain": "member:retain",
         "release": "member:release",
     },
+    "keys": {
+        "status": "keys:status",
+        "rotate": "keys:rotate",
+        "activate": "keys:activate",
+        "rewrap": "keys:rewrap",
+        "reindex": "keys:reindex",
+        "retire": "keys:retire",
+    },
     "audit": {"verify": "audit:verify", "anchor": "audit:anchor"},
     "settle": "settle:settle",
     "token": "token:token",
@@ -42,6 +50,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
 _GROUPS_SAY = {
     "audit": "Who was shown personal data.",
     "intake": "What came in from the connected systems.",
+    "keys": "The master keys, in versions.",
     "ledger": "The points of all members.",
     "member": "What a person may ask, and what forbids it.",
     "programme": "The group's configuration.",

@@ -65,7 +65,7 @@ async def connect(db: AsyncConnection, *, config: ConnectionConfig, keyring: Key
             "code": config.code,
             "business_id": business.business_id,
             "connector": config.connector,
-            "settings": seal(keyring, settings, context=_place(config.code)),
+            "settings": seal(keyring, settings, context=settings_place(config.code)),
         },
     )
 
@@ -136,7 +136,7 @@ def _try_to_wire(row: Any, keyring: Keyring) -> Wired | Unavailable:
 
 
 def _wire(row: Any, keyring: Keyring) -> Wired:
-    settings = orjson.loads(open_sealed(keyring, row.settings, context=_place(row.code)))
+    settings = orjson.loads(open_sealed(keyring, row.settings, context=settings_place(row.code)))
     dialect = connector(row.connector)
     return Wired(
         connection_id=row.connection_id,
@@ -154,5 +154,6 @@ def _wire(row: Any, keyring: Keyring) -> Wired:
     )
 
 
-def _place(code: str) -> str:
+def settings_place(code: str) -> str:
+    """Return the place that a connection's settings are sealed for."""
     return f"connection|settings|{code}"

@@ -253,6 +253,48 @@ async def test_a_retention_forbids_it_until_it_ends_or_is_released(hub: Hub) -> 
             await retain(db, reason="too late", ends_at=None, **facts)
 
 
+# Tables that name a member or an account and stay as they are: numbers, none of which tells who it
+# is. Whoever adds a table says here that it holds no more than that, or has `erase` see to it.
+KEPT = {
+    "account", "account_link", "adjustment", "balance", "business_fact", "check_out", "consent",
+    "earn_basis", "earn_cap", "entitlement", "entitlement_use", "entry", "erasure",
+    "expiry_notice", "hold", "ledger_transaction", "lot", "lot_extension", "member", "member_tier",
+    "moved_in_year", "obligation", "pool_member", "read_audit", "refund_basis", "retention",
+    "shortfall",
+}  # fmt: skip
+ERASED = {"account_key", "account_profile", "identifier_claim", "review_item"}
+
+
+async def test_every_table_that_names_people_is_erased_or_known_to_be_kept(hub: Hub) -> None:
+    found = await hub.rows(
+        """SELECT DISTINCT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+           WHERE a.attname IN ('member_id', 'account_id') AND c.relkind IN ('r', 'p')
+             AND NOT c.relispartition AND c.relnamespace = 'public'::regnamespace"""
+    )
+    assert {str(name) for (name,) in found} == KEPT | ERASED
+
+
+async def test_those_merged_into_a_member_are_exported_and_erased_with_it(hub: Hub) -> None:
+    await taken(hub, sent(order(1)), sent(order(2, HAN)))
+    li, han = await member_of(hub, LI), await member_of(hub, HAN)
+    async with hub.engine.begin() as db:
+        await db.execute(
+            text("UPDATE member SET status = 'merged', merged_into = :li WHERE member_id = :han"),
+            {"li": li, "han": han},
+        )
+    async with hub.engine.connect() as db:
+        document = await export(db, member_id=han, now=NOON, keyring=hub.keyring)
+    assert (document["member"], document["merged_members"]) == (li, [han])
+    told = write(document).decode()
+    assert all(value in told for value in (*telling(LI), *telling(HAN)))
+    done = await erased(hub, han)
+    assert (done.member_id, done.accounts, done.deliveries) == (li, 2, 2)
+    async with hub.engine.connect() as db:
+        told = await readable(db, hub)
+    assert [value for value in (*telling(LI), *telling(HAN)) if value in told] == []
+    await sound(hub)
+
+
 async def test_an_export_tells_all_of_oneself_and_nothing_of_others(hub: Hub) -> None:
     await taken(hub, sent(order(1)), sent(order(2, HAN)))
     li = await member_of(hub, LI)
