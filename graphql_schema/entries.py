@@ -50,7 +50,9 @@ class EntryKind(Enum):
 class PointUnit(Enum):
     """The units of the ledger."""
 
-    SPENDABLE = strawberry.enum_value(Unit.SPENDABLE.value, description="Points to spend.")
+    SPENDABLE = strawberry.enum_value(
+        Unit.SPENDABLE.value, description="Points to spend, of whichever unit."
+    )
     QUALIFYING = strawberry.enum_value(
         Unit.QUALIFYING.value, description="Points that move a member up the tiers."
     )
@@ -79,7 +81,7 @@ class Entry(relay.Node):
         return cls(
             row=row,
             kind=EntryKind[row.kind.name],
-            unit=PointUnit[row.unit.name],
+            unit=PointUnit.QUALIFYING if row.unit == Unit.QUALIFYING else PointUnit.SPENDABLE,
             points=row.points,
             business_date=row.business_date,
             occurred_at=row.occurred_at,
@@ -90,6 +92,11 @@ class Entry(relay.Node):
     def transaction(self) -> strawberry.ID:
         """Return the transaction's number, as it is on receipts."""
         return strawberry.ID(str(self.row.tx_id))
+
+    @resolved("The unit, by its code: a group may have several that are spent.")
+    async def unit_code(self, info: Info) -> str:
+        """Return the code of what is counted."""
+        return (await info.context.load.policies()).unit_by_id(self.row.unit).code
 
     @resolved("Node id of the lot that gained or lost the points; of what is owed, of no lot.")
     def lot(self) -> relay.GlobalID:

@@ -162,7 +162,9 @@ class Loaders:
         found = {}
         for until, group in groupby(sorted(keys), key=lambda key: key[0]):
             ids = [member_id for _, member_id in group]
-            of_day = await ledger.expiring(db, member_ids=ids, today=today, until=until)
+            of_day = await ledger.expiring(
+                db, member_ids=ids, today=today, until=until, now=self._now
+            )
             found.update({(until, member_id): n for member_id, n in of_day.items()})
         return found
 

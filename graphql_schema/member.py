@@ -88,7 +88,11 @@ class Member(relay.Node):
             return Balance.of(await info.context.load.past_balances.load((at, self.member_id)))
         return Balance.of(await info.context.load.balances.load(self.member_id))
 
-    @resolved("Points whose last day comes within so many days.", counts=True)
+    @resolved(
+        "Points (of the unit `points`) whose last day comes within so many days, as things "
+        "stand: idleness counts.",
+        counts=True,
+    )
     async def expiring_soon(
         self,
         info: Info,

@@ -1,8 +1,9 @@
 """Giving points back at a till, when what they paid for is refunded."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_schema.context import Info
 from graphql_schema.fields import Given, count, resolved
@@ -22,7 +23,9 @@ from graphql_schema.rejections import (
 )
 from graphql_schema.till import open_till, transaction_number
 from hub.ledger.codes import Outcome
+from hub.ledger.post import Answer
 from hub.points.restore import restore
+from hub.points.restore_to_pool import find_pool_redemption, restore_to_pool
 
 
 @strawberry.input(description="Points of a redemption to give back.")
@@ -66,7 +69,8 @@ class RestoringMutation:
     """What a till gives back."""
 
     @resolved("Give back points that paid for something now refunded, all or in parts. A lot that "
-              "has expired meanwhile lives on for the group's days of grace.")  # fmt: skip
+              "has expired meanwhile lives on for the group's days of grace. What a pool had paid "
+              "goes back to the pool; once that is closed, to who had spent it.")  # fmt: skip
     async def restore(self, info: Info, input: Given[RestoreInput]) -> RestoreResult:  # noqa: A002
         """Restore and commit, or answer why not."""
         context = info.context
@@ -80,10 +84,10 @@ class RestoringMutation:
                 return member_unknown()
             policy = (await context.load.policies()).points(context.now)
             async with context.writing() as db:
-                answer = await restore(
+                answer = await _restore(
                     db,
-                    business_id=till.business.business_id,
                     member_id=member.member_id,
+                    business_id=till.business.business_id,
                     redemption_tx=number,
                     points=input.points,
                     idempotency_key=till.idempotency_key,
@@ -100,3 +104,16 @@ class RestoringMutation:
         return Restored(
             transaction=strawberry.ID(str(answer.tx_id)), points=answer.points, member=member
         )
+
+
+async def _restore(
+    db: AsyncConnection, *, member_id: int, business_id: int, redemption_tx: int, **facts: Any
+) -> Answer:
+    """Give back to whoever paid: a pool that the member is or was in, else the member."""
+    redemption = await find_pool_redemption(
+        db, business_id=business_id, member_id=member_id, redemption_tx=redemption_tx
+    )
+    facts |= {"business_id": business_id, "redemption_tx": redemption_tx}
+    if redemption is not None:
+        return await restore_to_pool(db, redemption=redemption, **facts)
+    return await restore(db, member_id=member_id, **facts)

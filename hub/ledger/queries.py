@@ -39,7 +39,7 @@ class Entry:
     lot_id: int
     account_id: int
     kind: Kind
-    unit: Unit
+    unit: int
     points: int
     issuer_id: int
     business_id: int
@@ -122,15 +122,28 @@ def balances_of(rows: Iterable[Row[Any]]) -> dict[int, Balance]:
 
 
 async def expiring(
-    db: AsyncConnection, *, member_ids: Sequence[int], today: date, until: date
+    db: AsyncConnection,
+    *,
+    member_ids: Sequence[int],
+    today: date,
+    until: date,
+    now: datetime,
+    unit: int = Unit.SPENDABLE,
 ) -> dict[int, int]:
-    """Return how many of each member's points have their last day from `today` to `until`."""
+    """Return how many of each member's points have their last day from `today` to `until`.
+
+    Of what ends by idleness that is the day on which it ends if nothing more happens.
+    """
     rows = await db.execute(
         text("""
-          SELECT member_id, sum(remaining)::bigint AS points FROM lot
-          WHERE member_id = ANY(CAST(:member_ids AS bigint[])) AND open
-            AND expires_on BETWEEN :today AND :until GROUP BY member_id"""),
-        {"member_ids": list(member_ids), "today": today, "until": until},
+          SELECT l.member_id, sum(l.remaining)::bigint AS points
+          FROM lot l JOIN balance b USING (member_id, unit)
+          WHERE l.member_id = ANY(CAST(:member_ids AS bigint[])) AND l.open
+            AND l.unit = CAST(:unit AS smallint)
+            AND lot_ends_on(l.expires_on, l.idle_months, l.pending AND l.activates_at > :now,
+              b.last_active_on) BETWEEN :today AND :until
+          GROUP BY l.member_id"""),
+        {"member_ids": list(member_ids), "unit": unit, "today": today, "until": until, "now": now},
     )
     found = {row.member_id: int(row.points) for row in rows}
     return {member_id: found.get(member_id, 0) for member_id in member_ids}
@@ -221,9 +234,7 @@ def entry_of(row: Row[Any]) -> Entry:
     facts = {name: value for name, value in row._asdict().items() if name in _ENTRY_FACTS}
     sides = facts.pop("debit"), facts.pop("credit")
     sign = 1 if sides[1] == Side.MEMBER else -1
-    return Entry(
-        **{**facts, "points": sign * row.points, "unit": Unit(row.unit)}, kind=_KINDS[sides]
-    )
+    return Entry(**{**facts, "points": sign * row.points}, kind=_KINDS[sides])
 
 
 async def open_lots(

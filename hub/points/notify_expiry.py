@@ -10,6 +10,8 @@ from hub.outbox.messages import put
 
 CHUNK_MEMBERS = 20_000
 DAYS_AHEAD = (30, 7, 1)
+# Long enough to answer what somebody was told before last year's clear-out.
+KEPT_DAYS = 400
 GIVE = "points.give_notice"
 
 
@@ -61,6 +63,11 @@ WHERE n.member_id > :after AND n.member_id <= :until AND n.state = 'given'
         b.last_active_on) = n.expires_on)
 """)
 
+_FORGET = text("""
+DELETE FROM expiry_notice
+WHERE member_id > :after AND member_id <= :until AND expires_on < :kept_since
+""")
+
 
 async def notify_expiry(
     db: AsyncConnection,
@@ -74,7 +81,8 @@ async def notify_expiry(
     """Make due the notices of the next `members` members, in the order of their ids.
 
     A member is told of a unit and a day at most once from each of DAYS_AHEAD, however often this
-    runs. The notices are given from `available_at`. What was told and is no longer so is withdrawn.
+    runs. The notices are given from `available_at`. What was told and is no longer so is withdrawn;
+    what ended more than KEPT_DAYS ago is forgotten.
     The caller commits each chunk and goes on from `last_member_id` until it is None.
     """
     until = await db.scalar(
@@ -89,6 +97,7 @@ async def notify_expiry(
     # One at a time: two of them would wait for each other's rows, in whatever order they come.
     await db.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('expiry_notice', 0))"))
     chunk = {"after": after_member_id, "until": until, "today": today, "now": now}
+    await db.execute(_FORGET, {**chunk, "kept_since": today - timedelta(days=KEPT_DAYS)})
     withdrawn = await db.execute(_WITHDRAW, chunk)
     horizon = today + timedelta(days=max(DAYS_AHEAD))
     due = list(

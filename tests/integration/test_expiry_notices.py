@@ -16,7 +16,7 @@ from hub.ledger.verify import verify
 from hub.outbox.messages import take
 from hub.points.give_notice import give_notice
 from hub.points.notice_queries import expiry_notices
-from hub.points.notify_expiry import notify_expiry
+from hub.points.notify_expiry import KEPT_DAYS, notify_expiry
 from hub.programme.policies import ExpiryPolicy
 from tests.support.expiring import STARS, asked, at, earned, given, spent, swept, told
 
@@ -240,3 +240,13 @@ async def test_a_worker_that_dies_before_its_commit_gives_the_notice_once(
     assert gave == [1]
     async with engine.connect() as db:
         assert await told(db) == [(1, LAST, 7, 100, "given")]
+
+
+async def test_what_ended_long_ago_is_forgotten(db: AsyncConnection) -> None:
+    await earned(db, 1, 100, SPRING, by=QUARTERS)
+    await asked(db, before(1))
+    await given(db, before(1))
+    await asked(db, LAST + timedelta(days=KEPT_DAYS))
+    assert len(await told(db)) == 1
+    await asked(db, LAST + timedelta(days=KEPT_DAYS + 1))
+    assert await told(db) == []

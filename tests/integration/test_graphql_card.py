@@ -1,12 +1,15 @@
 """The member card: what is on it, and who sees what of it."""
 
 from base64 import b64encode
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from hub.ledger.post import post_earns
 from tests.integration.api_kit import DINER, FINANCE, HOTEL, SHOP, STAFF, Api, Person
+from tests.support.ledger import NOON, lot
 
 CARD = """query ($id: ID!) { member(id: $id) {
   id number displayName phone email
@@ -145,6 +148,25 @@ async def test_what_expires_soon(api: Api, li: Person) -> None:
     query = "{ me { soon: expiringSoon  ever: expiringSoon(withinDays: 1000) } }"
     assert (await api.data(query, li.principal))["me"] == {"soon": 50, "ever": 1250}
     assert await api.code("{ me { expiringSoon(withinDays: 4000) } }", li.principal) == "malformed"
+
+
+async def test_what_ends_by_idleness_ends_soon_and_other_units_are_told_apart(
+    api: Api, li: Person
+) -> None:
+    async with api.engine.begin() as db:
+        for statement in (
+            "UPDATE lot SET expires_on = 'infinity', idle_months = 1 WHERE unit = 1",
+            """INSERT INTO point_unit (unit_id, code, name, kind)
+               VALUES (3, 'stars', 'Stars', 'spendable')""",
+        ):
+            await db.execute(text(statement))
+        await post_earns(db, [replace(lot(li.member_id, 7, expires_on=None), unit=3)], now=NOON)
+    query = """{ me { soon: expiringSoon(withinDays: 32)
+      entries(first: 1) { nodes { unit unitCode points } } } }"""
+    assert (await api.data(query, li.principal))["me"] == {
+        "soon": 1200,
+        "entries": {"nodes": [{"unit": "SPENDABLE", "unitCode": "stars", "points": 7}]},
+    }
 
 
 async def test_a_merged_away_id_leads_to_whom_the_member_is_now(api: Api, li: Person) -> None:

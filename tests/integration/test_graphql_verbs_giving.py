@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from hub.crypto.tokens import Principal
+from hub.ledger.verify import verify
 from tests.integration.api_kit import FINANCE, SHOP, STAFF, Api, Person
 from tests.integration.test_graphql_card import gid
 
@@ -192,3 +193,43 @@ async def test_who_may_not_moves_nothing(api: Api, li: Person, han: Person, verb
         assert (await act(api, verb, who, **given))["__typename"] == "Forbidden"
     keyed = {} if verb == "joinPool" else {"idempotencyKey": "k"}
     assert await api.code(document(verb), input={**keyed, **given}) == "unauthenticated"
+
+
+RESTORE = f"""mutation ($input: RestoreInput!) {{ restore(input: $input) {{ {ANSWER}
+  ... on RedemptionExceeded {{ remaining }} ... on Restored {{ points }} }} }}"""
+
+
+async def held_by(api: Api, person: Person) -> tuple[int, int | None]:
+    """Return what a person has, and what their pool has."""
+    query = "{ me { balance { posted } pool { balance { posted } } } }"
+    me = (await api.data(query, person.principal))["me"]
+    return me["balance"]["posted"], me["pool"] and me["pool"]["balance"]["posted"]
+
+
+async def test_what_a_pool_paid_goes_back_to_it_and_once_closed_to_who_spent_it(
+    api: Api, li: Person, han: Person
+) -> None:
+    code = (await act(api, "openPool", li.principal))["pool"]["code"]
+    await act(api, "joinPool", han.principal, code=code)
+    await act(api, "contributeToPool", li.principal, points=400, idempotencyKey="c")
+    spent = await act(api, "redeemFromPool", SHOP, member=HAN_PHONE, points=150)
+
+    async def restore(points: int, key: str, member: dict[str, str] = HAN_PHONE) -> Any:
+        asked = {"member": member, "transaction": spent["transaction"], "points": points}
+        return (await api.data(RESTORE, SHOP, input={**asked, "idempotencyKey": key}))["restore"]
+
+    assert (await restore(50, "r-1"))["__typename"] == "Restored"
+    assert await held_by(api, li) == (600, 300)
+    for person in (li, han):
+        await act(api, "leavePool", person.principal, idempotencyKey="l")
+    # Asked again after the pool's end: the first answer, and nothing moves.
+    assert (await restore(50, "r-1"))["points"] == 50
+    assert (await held_by(api, li), await held_by(api, han)) == ((900, None), (0, None))
+    # Whoever of its members is named: they go to who had spent them.
+    for _ in range(2):
+        assert (await restore(60, "r-2", LI_PHONE))["points"] == 60
+    assert (await held_by(api, li), await held_by(api, han)) == ((900, None), (60, None))
+    more = await restore(41, "r-3")
+    assert (more["__typename"], more["remaining"]) == ("RedemptionExceeded", 40)
+    async with api.engine.connect() as db:
+        assert await verify(db) == []
