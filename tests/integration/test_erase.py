@@ -2,7 +2,11 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -16,6 +20,7 @@ from connectors.sandbox.shop import ShopOrder, place_order, quantities_of, shop_
 from hub.clock import now
 from hub.connector import Hint, HintType
 from hub.crypto.delivery import open_sealed
+from hub.crypto.keyring import ensure, save
 from hub.errors import Malformed, NotFound
 from hub.intake.replay import replay
 from hub.intake.verify import CHECKS as INTAKE_CHECKS
@@ -313,3 +318,43 @@ async def test_an_export_tells_all_of_oneself_and_nothing_of_others(hub: Hub) ->
     async with hub.engine.connect() as db:
         with pytest.raises(NotFound, match="erased"):
             await export(db, member_id=li, now=NOON, keyring=hub.keyring)
+
+
+async def test_an_operator_exports_erases_and_is_on_record(hub: Hub, tmp_path: Path) -> None:
+    await taken(hub, sent(order(1)))
+    li = str(await member_of(hub, LI))
+    ring, out, anchors = (tmp_path / name for name in ("keyring.json", "li.json", "anchors"))
+    ensure(ring)
+    save(ring, hub.keyring)
+
+    def run(*words: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "hub.entrypoints.cli", *words],
+            env={**os.environ, "DATABASE_URL": hub.database_url, "HUB_KEYRING_FILE": str(ring)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    assert run("member", "export", li, "--out", str(out))[0] == 0
+    assert json.loads(out.read_text())["member"] == int(li)
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert "cannot be made" in run("member", "export", li, "--out", str(out))[1]
+    assert run("audit", "anchor", "--out", str(anchors))[0] == 0
+    assert "retention 1" in run("member", "retain", li, "--reason", "audit", "--days", "9")[1]
+    forgotten = ("member", "erase", li, "--reason", "a letter", "--forfeit-points")
+    assert "[erasure_forbidden]" in run(*forgotten)[1]
+    assert run("member", "release", "1")[0] == 0
+    assert "is erased: 1 accounts" in run(*forgotten)[1]
+    code, told = run("audit", "verify", "--anchors", str(anchors))
+    assert (code, told) == (0, "2 reads are as they were written\n")
+    await hub_without_guards(hub, "DELETE FROM read_audit WHERE seq = 2")
+    code, told = run("audit", "verify")
+    assert (code, told) == (1, "row 2: the row is missing: there were 2\n")
+
+
+async def hub_without_guards(hub: Hub, change: str) -> None:
+    async with hub.engine.begin() as db:
+        await db.execute(text("ALTER TABLE read_audit DISABLE TRIGGER ALL"))
+        await db.execute(text(change))
