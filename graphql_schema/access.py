@@ -12,6 +12,10 @@ A statement of account tells what moved at all businesses: it is for the member 
 What an issuer owes is part of settlement: a business sees its own.
 A member's notices are for the member and for staff; a business is shown none.
 
+Codes that prove a phone are for the member and for the business that serves them; a join code is
+the member's alone, to be scanned by a business. What was given wrong is for the business that gave
+it, and for staff; they alone release what was taken for shared.
+
 What a caller may not know of is answered as if it were not there.
 """
 
@@ -22,6 +26,8 @@ from hub.errors import Forbidden
 
 MEMBER_READERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
 STATEMENT_READERS = (Role.MEMBER, Role.STAFF)
+VERIFIERS = (Role.MEMBER, Role.BUSINESS)
+MISTAKE_READERS = (Role.BUSINESS, Role.STAFF)
 SETTLEMENT_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
 EVERYBODY = tuple(Role)
 

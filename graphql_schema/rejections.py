@@ -93,17 +93,24 @@ _FIELDS = {
     "ttl_seconds": "ttlSeconds",
     "idempotency_key": "idempotencyKey",
     "bill_minor": "billMinor",
+    "external_id": "externalId",
 }
 
 
 def refused(error: Conflict | Malformed | ForbiddenError) -> Refused:
     """Return the typed rejection for what a verb raised, naming the field as the input does."""
+    if isinstance(error, Conflict):
+        return IdempotencyConflict(
+            message=error.message, field=_FIELDS.get(error.field, error.field)
+        )
+    return unfit(error)
+
+
+def unfit(error: Malformed | ForbiddenError) -> InvalidInput | Forbidden:
+    """Return the typed rejection for what a verb raised that has no idempotency key."""
     if isinstance(error, ForbiddenError):
         return Forbidden(message=error.message)
-    field = _FIELDS.get(error.field, error.field)
-    if isinstance(error, Conflict):
-        return IdempotencyConflict(message=error.message, field=field)
-    return InvalidInput(message=error.message, field=field)
+    return InvalidInput(message=error.message, field=_FIELDS.get(error.field, error.field))
 
 
 def member_unknown() -> MemberUnknown:

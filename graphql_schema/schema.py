@@ -16,10 +16,12 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
 
 from graphql_schema.accounts import Account
+from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
 from graphql_schema.entries import Entry
 from graphql_schema.errors import told
 from graphql_schema.finding import MemberQuery
 from graphql_schema.history import HistoryQuery
+from graphql_schema.joining import JoiningMutation
 from graphql_schema.limits import SizeLimit
 from graphql_schema.nodes import NodeQuery
 from graphql_schema.points import Hold, Lot
@@ -29,13 +31,14 @@ from graphql_schema.scalars import SCALARS
 from graphql_schema.settlement import SettlementQuery
 from graphql_schema.spending import SpendingMutation
 from graphql_schema.using import UsingMutation
+from graphql_schema.verifying import VerifyingMutation
 
 MOST_TOKENS = 2000
 CACHED_DOCUMENTS = 512
 
 
 @strawberry.type(description="Everything that can be read.")
-class Query(MemberQuery, SettlementQuery, ProgrammeQuery, HistoryQuery, NodeQuery):
+class Query(MemberQuery, CorrectingQuery, SettlementQuery, ProgrammeQuery, HistoryQuery, NodeQuery):
     """All reads."""
 
 
@@ -43,7 +46,14 @@ class Query(MemberQuery, SettlementQuery, ProgrammeQuery, HistoryQuery, NodeQuer
     description="Everything that can be done. Each field is a transaction of its own; they run in "
     "the order written."
 )
-class Mutation(SpendingMutation, RestoringMutation, UsingMutation):
+class Mutation(
+    SpendingMutation,
+    RestoringMutation,
+    UsingMutation,
+    VerifyingMutation,
+    JoiningMutation,
+    CorrectingMutation,
+):
     """All writes."""
 
 

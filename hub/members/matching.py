@@ -223,7 +223,7 @@ def _makes_room(
     if held.account is not account and not seen.proven and not held.is_stale(seen.seen_at):
         changes.doubt(account, Reason.CONFLICTING_IDENTIFIER, [person])
         return False
-    if seen.seen_at <= held.last_seen_at:
+    if not seen.proven and seen.seen_at <= held.last_seen_at:
         return False  # a late arrival from before the change
     _close(standing, changes, held)
     return True

@@ -123,6 +123,24 @@ async def accounts_of(
     return accounts
 
 
+async def first_account(db: AsyncConnection, *, member_id: int) -> tuple[int, str] | None:
+    """Return business and external id of the member's oldest account that was not erased."""
+    row = (
+        await db.execute(
+            text("""
+              SELECT a.business_id, a.external_id
+              FROM member m
+              JOIN account_link l ON l.member_id = m.member_id AND upper_inf(l.valid)
+              JOIN account a ON a.account_id = l.account_id
+              JOIN account_key k ON k.account_id = a.account_id
+              WHERE m.member_id = :member_id OR m.merged_into = :member_id
+              ORDER BY a.account_id LIMIT 1"""),
+            {"member_id": member_id},
+        )
+    ).first()
+    return None if row is None else (row.business_id, row.external_id)
+
+
 async def current_members(db: AsyncConnection, *, member_ids: Sequence[int]) -> dict[int, int]:
     """Return which member each id now is: itself, unless merged away. Unknown ids are left out."""
     rows = await db.execute(

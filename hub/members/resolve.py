@@ -25,7 +25,8 @@ class Sighting:
     `external_id` is the business's own id for them, if it has one. `country` (ISO 3166) is where
     phone numbers without a country code are read; None: the business's own. `identifiers` are
     verified ones that are indexed already (`hub.members.documents`). `proven`: the person has just
-    shown by a code that the verified ones are in their hands.
+    shown by a code that the verified ones are in their hands; only the hub itself says so, and may
+    then name an account of its own.
     """
 
     business_id: int
@@ -84,9 +85,11 @@ def _read(one: Sighting, manners: dict[int, Manner], keyring: Keyring) -> Seen:
     if one.country is not None:
         manner = replace(manner, region=one.country)
     reading = read(one.hints, keyring=keyring, manner=manner, on=one.seen_at.date())
+    if one.external_id is not None and not one.proven:
+        check_external_id(one.external_id)
     return Seen(
         business_id=one.business_id,
-        external_id=None if one.external_id is None else check_external_id(one.external_id),
+        external_id=one.external_id,
         seen_at=one.seen_at,
         reading=reading.showing(one.identifiers) if one.identifiers else reading,
         proven=one.proven,
