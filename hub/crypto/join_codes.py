@@ -18,7 +18,7 @@ from hub.crypto.errors import KeyUnknown
 from hub.crypto.keyring import Keyring
 from hub.errors import Malformed, Rejected
 
-TTL_SECONDS = 300
+TTL = timedelta(minutes=5)
 _FORMAT = 1
 _TAG_BYTES = 16
 _BODY = struct.Struct(">BHQQ")
@@ -27,7 +27,7 @@ _LONGEST = 100
 
 def issue(keyring: Keyring, *, member_id: int, now: datetime) -> tuple[str, datetime]:
     """Return a code for a member, and when it ends."""
-    expires_at = now.replace(microsecond=0) + timedelta(seconds=TTL_SECONDS)
+    expires_at = now.replace(microsecond=0) + TTL
     keys = keyring.token
     body = _BODY.pack(_FORMAT, keys.active, member_id, int(expires_at.timestamp()))
     code = base64.urlsafe_b64encode(body + _tag(keys.current, body)).rstrip(b"=").decode()
