@@ -21,6 +21,10 @@ What a member said of consents a business sees as far as it was said to its own 
 Only staff erase a member.
 A pool's code is for its members alone.
 
+Codes that prove a phone are for the member and for the business that serves them; a join code is
+the member's alone, to be scanned by a business. What was given wrong is for the business that gave
+it, and for staff; they alone release what was taken for shared.
+
 What a caller may not know of is answered as if it were not there.
 """
 
@@ -31,6 +35,8 @@ from hub.errors import Forbidden
 
 MEMBER_READERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
 STATEMENT_READERS = (Role.MEMBER, Role.STAFF)
+VERIFIERS = (Role.MEMBER, Role.BUSINESS)
+MISTAKE_READERS = (Role.BUSINESS, Role.STAFF)
 SETTLEMENT_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
 GIVERS = (Role.MEMBER, Role.STAFF)
 CORRECTORS = (Role.STAFF,)

@@ -71,6 +71,16 @@ def node_key(id_: relay.GlobalID, type_name: str, *, parts: int, field: str) -> 
     return tuple(int(n) for n in numbers)
 
 
+def whole_number(text: str, *, field: str) -> int:
+    """Return the number that an id is; raises Malformed naming `field`."""
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+        raise Malformed("this is no number of ours", field=field)
+    number = int(text)
+    if number >= LARGEST_KEY:
+        raise Malformed("this is no number of ours", field=field)
+    return number
+
+
 async def find_by(context: Context, presented: object, *, field: str) -> Member | None:
     """Return the member whom an identifier leads to, or None; raises Malformed for an empty one.
 

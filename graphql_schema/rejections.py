@@ -103,6 +103,7 @@ _FIELDS = {
     "ttl_seconds": "ttlSeconds",
     "idempotency_key": "idempotencyKey",
     "bill_minor": "billMinor",
+    "external_id": "externalId",
 }
 
 
@@ -115,11 +116,19 @@ def refused(error: Conflict | Malformed | ForbiddenError, *, reference: str = "h
 
     `reference` is what the input calls the posting or the lot that it refers to.
     """
+    if isinstance(error, Conflict):
+        field = {**_FIELDS, "reference_tx": reference}.get(error.field, error.field)
+        return IdempotencyConflict(message=error.message, field=field)
+    return unfit(error, reference=reference)
+
+
+def unfit(
+    error: Malformed | ForbiddenError, *, reference: str = "hold"
+) -> InvalidInput | Forbidden:
+    """Return the typed rejection for what a verb raised that has no idempotency key."""
     if isinstance(error, ForbiddenError):
         return Forbidden(message=error.message)
     field = {**_FIELDS, "reference_tx": reference}.get(error.field, error.field)
-    if isinstance(error, Conflict):
-        return IdempotencyConflict(message=error.message, field=field)
     return InvalidInput(message=error.message, field=field)
 
 

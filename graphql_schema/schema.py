@@ -19,11 +19,13 @@ from graphql_schema.accounts import Account
 from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
 from graphql_schema.audit import record
 from graphql_schema.context import Context
+from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
 from graphql_schema.entries import Entry
 from graphql_schema.errors import told
 from graphql_schema.finding import MemberQuery
 from graphql_schema.giving import GivingMutation
 from graphql_schema.history import HistoryQuery
+from graphql_schema.joining import JoiningMutation
 from graphql_schema.limits import SizeLimit
 from graphql_schema.mending import MendingMutation
 from graphql_schema.nodes import NodeQuery
@@ -36,13 +38,22 @@ from graphql_schema.scalars import SCALARS
 from graphql_schema.settlement import SettlementQuery
 from graphql_schema.spending import SpendingMutation
 from graphql_schema.using import UsingMutation
+from graphql_schema.verifying import VerifyingMutation
 
 MOST_TOKENS = 2000
 CACHED_DOCUMENTS = 512
 
 
 @strawberry.type(description="Everything that can be read.")
-class Query(MemberQuery, SettlementQuery, ProgrammeQuery, HistoryQuery, AdjustmentQuery, NodeQuery):
+class Query(
+    MemberQuery,
+    CorrectingQuery,
+    SettlementQuery,
+    ProgrammeQuery,
+    HistoryQuery,
+    AdjustmentQuery,
+    NodeQuery,
+):
     """All reads."""
 
 
@@ -59,6 +70,9 @@ class Mutation(
     AdjustingMutation,
     MendingMutation,
     PrivacyMutation,
+    VerifyingMutation,
+    JoiningMutation,
+    CorrectingMutation,
 ):
     """All writes."""
 

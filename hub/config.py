@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hub.errors import Malformed, Unavailable
@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     log_level: str = "info"
     pool_size: int = 8
     lease_seconds: int = 30
+    code_sender: str | None = None
+    code_sender_token: SecretStr | None = None
 
     @field_validator("database_url", "redis_url")
     @classmethod
@@ -64,6 +66,14 @@ class Settings(BaseSettings):
         if url:
             urlsplit(url).port  # noqa: B018  (raises ValueError for what is no port)
         return url
+
+    @field_validator("code_sender")
+    @classmethod
+    def _is_a_gateway(cls, sender: str | None) -> str | None:
+        """Refuse what no code could be sent to."""
+        if sender and not sender.startswith(("https://", "http://", "file:")):
+            raise ValueError("an https:// address or file:PATH was expected")
+        return sender or None
 
     @property
     def keyring_path(self) -> Path:

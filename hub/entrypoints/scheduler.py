@@ -35,6 +35,8 @@ JOBS = (
     Job("benefits.spare", "5 0 * * *"),
     Job("points.expire", "10 0 * * *"),
     Job("points.notify_expiry", "20 0 * * *"),
+    Job("members.learn_shared", "40 0 * * *"),
+    Job("members.forget_verifications", "*/10 * * * *"),
     Job("points.lapse", "* * * * *"),
     # Points become active as a trading day begins, on the full hour somewhere; nobody waits for it.
     Job("points.activate", "5 * * * *"),

@@ -32,5 +32,6 @@ import hub.audit.actors  # noqa: E402
 import hub.benefits.actors  # noqa: E402
 import hub.intake.actors  # noqa: E402
 import hub.ledger.actors  # noqa: E402
+import hub.members.actors  # noqa: E402
 import hub.points.actors  # noqa: E402
 import hub.settlement.actors  # noqa: E402, F401

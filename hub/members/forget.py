@@ -37,6 +37,10 @@ _FORGET = tuple(
             "DELETE FROM account_profile WHERE account_id = ANY (CAST(:accounts AS bigint[]))",
             """DELETE FROM identifier_claim WHERE account_id = ANY (CAST(:accounts AS bigint[]))
                  OR member_id = ANY (CAST(:members AS bigint[]))""",
+            "DELETE FROM verification WHERE member_id = ANY (CAST(:members AS bigint[]))",
+            """DELETE FROM verification v USING account a
+               WHERE a.account_id = ANY (CAST(:accounts AS bigint[]))
+                 AND v.business_id = a.business_id AND v.external_id = a.external_id""",
             """DELETE FROM review_item WHERE account_id = ANY (CAST(:accounts AS bigint[]))
                  OR candidates <@ CAST(:members AS bigint[])""",
             """UPDATE review_item SET candidates = array(SELECT c FROM unnest(candidates) AS c

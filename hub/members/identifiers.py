@@ -1,7 +1,8 @@
 """What a sighting says about a person, read once: identifiers as blind indexes, and a profile."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Set
+from dataclasses import dataclass, replace
+from datetime import date
 from enum import IntEnum
 from functools import partial
 
@@ -38,6 +39,9 @@ _KINDS = {
     HintType.LOYALTY_ID: Kind.LOYALTY_ID,
 }
 
+KEPT_AS_GIVEN = {HintType.PHONE, HintType.EMAIL, HintType.BIRTHDAY, HintType.LOYALTY_ID}
+LONGEST_AS_GIVEN = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
@@ -67,16 +71,61 @@ class Trait:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All that a sighting's hints come to. An identifier is verified or evidence, never both."""
+    """All that a sighting's hints come to. An identifier is verified, evidence or shared.
+
+    `as_given` is what was no value of its kind, in the source's own words: it says nothing of who
+    somebody is, and whoever wrote it may want to correct it.
+    """
 
     verified: tuple[Identifier, ...]
     evidence: tuple[Identifier, ...]
     traits: tuple[Trait, ...]
+    as_given: tuple[Trait, ...] = ()
+    shared: tuple[Identifier, ...] = ()
 
     @property
     def name(self) -> str | None:
         """The person's name, if the sighting states one."""
-        return next((t.text for t in self.traits if t.attribute is HintType.NAME), None)
+        return self._text(HintType.NAME)
+
+    @property
+    def birthday(self) -> str | None:
+        """The person's birthday, if the sighting states one."""
+        return self._text(HintType.BIRTHDAY)
+
+    def _text(self, attribute: HintType) -> str | None:
+        return next((t.text for t in self.traits if t.attribute is attribute), None)
+
+    def showing(self, identifiers: Iterable[Identifier]) -> "Reading":
+        """Return the same with more verified identifiers."""
+        verified = {one.digest: one for one in (*self.verified, *identifiers)}
+        evidence = tuple(one for one in self.evidence if one.digest not in verified)
+        return replace(self, verified=tuple(verified.values()), evidence=evidence)
+
+    def setting_apart(self, shared: Set[tuple[Kind, bytes]]) -> "Reading":
+        """Return the same with the identifiers that many people share neither here nor there."""
+
+        def is_shared(one: Identifier) -> bool:
+            return any((one.kind, digest) in shared for digest in one.digests)
+
+        return replace(
+            self,
+            verified=tuple(one for one in self.verified if not is_shared(one)),
+            evidence=tuple(one for one in self.evidence if not is_shared(one)),
+            shared=tuple(one for one in (*self.verified, *self.evidence) if is_shared(one)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a business writes: the country of its phone numbers, the check of its loyalty numbers.
+
+    `region` (ISO 3166) is where numbers without a country code are read; None: nowhere. `luhn`:
+    whether the last digit of a loyalty number is a check digit.
+    """
+
+    region: str | None = None
+    luhn: bool = False
 
 
 def identify(keyring: Keyring, kind: Kind, normal: str) -> Identifier:
@@ -85,56 +134,63 @@ def identify(keyring: Keyring, kind: Kind, normal: str) -> Identifier:
     return Identifier(kind, tuple(index.digest for index in indexes), indexes[0].key_version)
 
 
-def normaliser(kind: Kind, region: str | None) -> Callable[[str], str | None]:
+def normaliser(kind: Kind, manner: Manner) -> Callable[[str], str | None]:
     """Return the function that gives values of `kind` their normal form."""
     match kind:
         case Kind.PHONE:
-            return partial(normalise.phone, region=region)
+            return partial(normalise.phone, region=manner.region)
         case Kind.EMAIL:
             return normalise.email
         case Kind.ID_DOCUMENT:
             return normalise.id_document_hash
         case Kind.LOYALTY_ID:
-            return normalise.loyalty_id
+            return partial(normalise.loyalty_id, luhn=manner.luhn)
         case Kind.UNIONID | Kind.OPENID:
             return normalise.opaque_id
 
 
-def read(hints: Iterable[Hint], *, keyring: Keyring, region: str | None) -> Reading:
-    """Read hints. What identifies nobody (a hotline, a placeholder) is left out altogether.
+def read(hints: Iterable[Hint], *, keyring: Keyring, manner: Manner, on: date) -> Reading:
+    """Read the hints of a sighting `on` a day.
 
-    `region` is the country in whose manner phone numbers without a country code are written.
+    What identifies nobody (a hotline, a placeholder, a mistyped number) is no identifier and no
+    attribute; it is kept as it was given. A document number in the clear is not kept at all.
     Verified hints are read first: of several values for one attribute the first is kept.
     """
     verified: dict[bytes, Identifier] = {}
     evidence: dict[bytes, Identifier] = {}
     traits: dict[HintType, Trait] = {}
+    as_given: dict[HintType, Trait] = {}
     for hint in sorted(filter(_is_readable, hints), key=lambda hint: not hint.verified):
         kind = _KINDS.get(hint.type)
-        if kind is None:
-            text = _plain(hint)
-        else:
-            normal = normaliser(kind, region)(hint.value)
-            if normal is None:
-                continue
-            identifier = identify(keyring, kind, normal)
+        text = _plain(hint, on) if kind is None else normaliser(kind, manner)(hint.value)
+        if text is None:
+            given = hint.value.strip()[:LONGEST_AS_GIVEN]
+            if given and hint.type in KEPT_AS_GIVEN:
+                as_given.setdefault(hint.type, Trait(hint.type, given, verified=False))
+            continue
+        if kind is not None:
+            identifier = identify(keyring, kind, text)
             if hint.verified:
                 verified.setdefault(identifier.digest, identifier)
             elif identifier.digest not in verified:
                 evidence.setdefault(identifier.digest, identifier)
-            text = hint.value.strip() if kind is Kind.EMAIL else normal
-        if text is not None:
-            traits.setdefault(hint.type, Trait(hint.type, text, hint.verified))
-    return Reading(tuple(verified.values()), tuple(evidence.values()), tuple(traits.values()))
+            text = hint.value.strip() if kind is Kind.EMAIL else text
+        traits.setdefault(hint.type, Trait(hint.type, text, hint.verified))
+    return Reading(
+        tuple(verified.values()),
+        tuple(evidence.values()),
+        tuple(traits.values()),
+        tuple(as_given.values()),
+    )
 
 
 def _is_readable(hint: Hint) -> bool:
     return is_text(hint.value)
 
 
-def _plain(hint: Hint) -> str | None:
+def _plain(hint: Hint, on: date) -> str | None:
     return (
         names.display_form(hint.value)
         if hint.type is HintType.NAME
-        else normalise.birthday(hint.value)
+        else normalise.birthday(hint.value, on=on)
     )

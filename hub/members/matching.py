@@ -10,12 +10,17 @@ What objects: identifiers of several members; another verified value of a kind t
 one of; a name that cannot be theirs; an account they already have at this business. An unverified
 identifier never links, however well it fits: at most it makes a review item. Two members that
 exist are never made one here: that takes a person, or the batch matcher's stronger evidence.
+
+A phone that its owner has not shown for 90 days may be somebody else's by now: it is evidence only,
+and passes to whoever shows it verified. So does one that a person has just proven by a code, if
+they cannot be its owner. The claim passes and nothing else: no account, and no points.
+
+An identifier that many people give (`hub.members.learn_shared`) says nothing of who somebody is.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hub.members import names
 from hub.members.identifiers import Identifier, Reading
 from hub.members.people import (
     HUB_PREFIX,
@@ -28,6 +33,7 @@ from hub.members.people import (
     Seen,
     Standing,
 )
+from hub.members.telling_apart import are_two, names_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ _ANONYMOUS = Ruling(None, Outcome.ANONYMOUS)
 
 def _admit(standing: Standing, changes: Changes, seen: Seen) -> Ruling:
     """A record that a business shows for the first time."""
-    owners = _owners(standing, seen.reading.verified)
+    owners = _owners(standing, _telling(standing, seen))
     objection = _objection(seen, owners)
     if owners and objection is None:
         account = _open_account(standing, changes, seen, owners[0])
@@ -69,9 +75,11 @@ def _admit(standing: Standing, changes: Changes, seen: Seen) -> Ruling:
             objection = Reason.UNVERIFIED_IDENTIFIER
         if objection is not None:
             changes.doubt(account, objection, doubts)
-        outcome = Outcome.NEW if objection is None else Outcome.NEW_WITH_REVIEW
+        outcome = Outcome.NEW
     _claim(standing, changes, seen, account, taken=None)
     _note(standing, changes, seen, account)
+    if outcome is Outcome.NEW and any(doubted is account for doubted, _ in changes.reviews):
+        outcome = Outcome.NEW_WITH_REVIEW
     return Ruling(account, outcome)
 
 
@@ -81,8 +89,8 @@ def _walk_in(standing: Standing, changes: Changes, seen: Seen) -> Ruling:
     Nothing of the business's own would be linked, so no name can object. But whoever cannot be
     told stays anonymous: there would be no record to find them by next time.
     """
-    owners = _owners(standing, seen.reading.verified)
-    if len(owners) > 1 or (owners and _conflicts(seen.reading, owners[0])):
+    owners = _owners(standing, _telling(standing, seen))
+    if len(owners) > 1 or (owners and _conflicts(seen, owners[0])):
         return _ANONYMOUS
     person = owners[0] if owners else _new_person(standing, changes)
     here = [a for a in person.accounts if a.business_id == seen.business_id]
@@ -104,11 +112,25 @@ def _owners(standing: Standing, identifiers: Sequence[Identifier]) -> list[Perso
     return list(dict.fromkeys(claim.person for claim in claims if claim is not None))
 
 
+def _telling(standing: Standing, seen: Seen) -> list[Identifier]:
+    """The verified identifiers that tell who somebody is: not those whose claims would pass on."""
+    return [
+        identifier
+        for identifier in seen.reading.verified
+        if (claim := standing.owner(identifier)) is None or not _passes(claim, seen)
+    ]
+
+
+def _passes(claim: Claim, seen: Seen, person: Person | None = None) -> bool:
+    """Whether a claim passes to who is seen, a person already known or not."""
+    return claim.is_stale(seen.seen_at) or (seen.proven and are_two(seen, person, claim.person))
+
+
 def _objection(seen: Seen, owners: Sequence[Person]) -> Reason | None:
     if len(owners) > 1:
         return Reason.SEVERAL_OWNERS
     for person in owners:
-        if _conflicts(seen.reading, person):
+        if _conflicts(seen, person):
             return Reason.CONFLICTING_IDENTIFIER
         if _name_contradicts(seen.reading, person):
             return Reason.NAME_CONTRADICTS
@@ -117,21 +139,18 @@ def _objection(seen: Seen, owners: Sequence[Person]) -> Reason | None:
     return None
 
 
-def _conflicts(reading: Reading, person: Person) -> bool:
+def _conflicts(seen: Seen, person: Person) -> bool:
+    """Whether the person has another one of what one has once, and showed it not long ago."""
     return any(
         (held := person.held.get(identifier.kind)) is not None
         and held.identifier.digest not in identifier.digests
-        for identifier in reading.verified
+        and not held.is_stale(seen.seen_at)
+        for identifier in seen.reading.verified
     )
 
 
 def _name_contradicts(reading: Reading, person: Person) -> bool:
-    """One agreeing name is enough: people are known by several."""
-    return (
-        reading.name is not None
-        and bool(person.names)
-        and all(names.contradicts(reading.name, known) for known in person.names)
-    )
+    return reading.name is not None and names_apart([reading.name], person.names)
 
 
 def _suspects(standing: Standing, seen: Seen) -> list[Person]:
@@ -176,41 +195,71 @@ def _claim(
     person = account.person
     for identifier in seen.reading.verified:
         claim = standing.owner(identifier)
-        if claim is None:
-            _claim_free(standing, changes, seen, account, identifier)
-        elif claim.person is person:
+        if claim is not None and claim.person is person:
             claim.last_seen_at = max(claim.last_seen_at, seen.seen_at)
             changes.seen.add(claim)
-        elif taken is not None:
-            changes.doubt(account, taken, [claim.person])
+        elif claim is not None and not _passes(claim, seen, person):
+            if taken is not None:
+                changes.doubt(account, taken, [claim.person])
+        elif _makes_room(standing, changes, seen, account, identifier):
+            if claim is not None:
+                _pass_on(standing, changes, seen, account, claim)
+            _open_claim(standing, changes, seen, account, identifier)
 
 
-def _claim_free(
+def _makes_room(
     standing: Standing, changes: Changes, seen: Seen, account: Account, identifier: Identifier
-) -> None:
-    """Claim an identifier nobody owns. Where a person has one at a time, the account that claimed
-    the last one may replace it, by something newer: a changed phone. Another account may not.
+) -> bool:
+    """Let go of what an identifier replaces; False where the person keeps what they have.
+
+    Where a person has one at a time, the account that claimed the last one may replace it, by
+    something newer: a changed phone. Another account may not, unless the old one was unseen for
+    long or the person has proven the new one.
     """
     person = account.person
     held = person.held.get(identifier.kind)
-    if held is not None:
-        if any(held.identifier.digest in other.digests for other in seen.reading.verified):
-            return  # one sighting with two phones: the person keeps the one they had
-        if held.account is not account:
-            changes.doubt(account, Reason.CONFLICTING_IDENTIFIER, [person])
-            return
-        if seen.seen_at <= held.last_seen_at:
-            return  # a late arrival from before the change
-        _close(changes, held)
-        standing.owners.pop((held.identifier.kind, held.identifier.digest), None)
-    claim = Claim(identifier, person, account, seen.seen_at)
+    if held is None:
+        return True
+    if any(held.identifier.digest in other.digests for other in seen.reading.verified):
+        return False  # one sighting with two phones: the person keeps the one they had
+    if held.account is not account and not seen.proven and not held.is_stale(seen.seen_at):
+        changes.doubt(account, Reason.CONFLICTING_IDENTIFIER, [person])
+        return False
+    if not seen.proven and seen.seen_at <= held.last_seen_at:
+        return False  # a late arrival from before the change
+    _close(standing, changes, held)
+    return True
+
+
+def _pass_on(
+    standing: Standing, changes: Changes, seen: Seen, account: Account, claim: Claim
+) -> None:
+    """End a claim that passes to another person, whose who had it may still be.
+
+    It stays as evidence. Unless they cannot be one person, somebody is to look at it.
+    """
+    _close(standing, changes, claim)
+    if claim.account is not None and not claim.account.erased:
+        changes.evidence[claim.account, claim.identifier] = claim.last_seen_at
+    if not are_two(seen, account.person, claim.person):
+        changes.doubt(account, Reason.STALE_IDENTIFIER, [claim.person])
+
+
+def _open_claim(
+    standing: Standing, changes: Changes, seen: Seen, account: Account, identifier: Identifier
+) -> None:
+    claim = Claim(identifier, account.person, account, seen.seen_at)
     standing.owners[identifier.kind, identifier.digest] = claim
     changes.claims.append(claim)
     if identifier.kind.exclusive:
-        person.held[identifier.kind] = claim
+        account.person.held[identifier.kind] = claim
 
 
-def _close(changes: Changes, claim: Claim) -> None:
+def _close(standing: Standing, changes: Changes, claim: Claim) -> None:
+    kind = claim.identifier.kind
+    standing.owners.pop((kind, claim.identifier.digest), None)
+    if claim.person.held.get(kind) is claim:
+        del claim.person.held[kind]
     if claim.claim_id is None:
         changes.claims.remove(claim)
     else:
@@ -218,15 +267,17 @@ def _close(changes: Changes, claim: Claim) -> None:
 
 
 def _note(standing: Standing, changes: Changes, seen: Seen, account: Account) -> None:
-    """Keep what was said on the account's profile, and what was not verified as evidence."""
-    for identifier in seen.reading.evidence:
+    """Keep what was said on the account's profile, and as evidence what the person does not own."""
+    reading = seen.reading
+    for identifier in (*reading.verified, *reading.evidence, *reading.shared):
         owner = standing.owner(identifier)
         if owner is None or owner.person is not account.person:
             known_at = changes.evidence.get((account, identifier), seen.seen_at)
             changes.evidence[account, identifier] = max(known_at, seen.seen_at)
-    for trait in seen.reading.traits:
-        known = changes.traits.get((account, trait.attribute))
-        if known is None or (known[0].verified, known[1]) < (trait.verified, seen.seen_at):
-            changes.traits[account, trait.attribute] = (trait, seen.seen_at)
-    if seen.reading.name is not None and seen.reading.name not in account.person.names:
-        account.person.names.append(seen.reading.name)
+    for kept, traits in ((changes.traits, reading.traits), (changes.as_given, reading.as_given)):
+        for trait in traits:
+            known = kept.get((account, trait.attribute))
+            if known is None or (known[0].verified, known[1]) < (trait.verified, seen.seen_at):
+                kept[account, trait.attribute] = (trait, seen.seen_at)
+    if reading.name is not None and reading.name not in account.person.names:
+        account.person.names.append(reading.name)

@@ -46,6 +46,10 @@ _PLUS_IS_A_TAG = {
 }  # fmt: skip
 _SAME_PROVIDER = {"googlemail.com": "gmail.com"}
 
+# What programs say where an id is missing.
+_NO_IDS = {"none", "null", "undefined", "unknown", "string", "false", "[object object]"}
+
+OLDEST_YEARS = 120
 # What forms are filled with when nobody asked: not anybody's birthday for matching.
 _PLACEHOLDER_BIRTHDAYS = {date(1900, 1, 1), date(1970, 1, 1)}
 
@@ -101,16 +105,33 @@ def email(text: str) -> str | None:
     return f"{local}@{domain}" if local else None
 
 
-def loyalty_id(text: str) -> str | None:
-    """Return a card number's digits and Latin letters, in capitals, however it is printed."""
+def loyalty_id(text: str, *, luhn: bool = False) -> str | None:
+    """Return a card number's digits and Latin letters, in capitals, however it is printed.
+
+    `luhn`: the issuer ends its numbers with a check digit (ISO/IEC 7812-1, annex B), so that one
+    without it was mistyped. Most do not: a number is not to be refused for another issuer's rule.
+    """
     printed = unicodedata.normalize("NFKC", text).upper()
     normal = re.sub(r"[^0-9A-Z]", "", printed)
-    return normal if len(normal) >= 4 and len(set(normal)) > 1 else None
+    if len(normal) < 4 or len(set(normal)) == 1:
+        return None
+    return normal if not luhn or _passes_luhn(re.sub(r"[A-Z]", "", normal)) else None
+
+
+def _passes_luhn(digits: str) -> bool:
+    """From the right every second digit counts double, less nine where that has two digits."""
+    doubled = (int(d) * 2 - 9 * (d > "4") for d in digits[-2::-2])
+    return digits != "" and (sum(doubled) + sum(map(int, digits[::-2]))) % 10 == 0
 
 
 def opaque_id(text: str) -> str | None:
-    """Return an id that only its maker can read (unionid, openid), stripped; case matters."""
-    return text.strip() or None
+    """Return an id that only its maker can read (unionid, openid), stripped; case matters.
+
+    What programs write where they have none is None.
+    """
+    normal = text.strip()
+    no_id = len(normal) < 4 or len(set(normal)) == 1 or normal.casefold() in _NO_IDS
+    return None if no_id else normal
 
 
 def id_document_hash(text: str) -> str | None:
@@ -122,11 +143,12 @@ def id_document_hash(text: str) -> str | None:
     return normal if re.fullmatch(r"[0-9a-f]{32,128}", normal) else None
 
 
-def birthday(text: str) -> str | None:
+def birthday(text: str, *, on: date | None = None) -> str | None:
     """Return a date of birth as `YYYY-MM-DD`, or `--MM-DD` (ISO 8601) when its year is unknown.
 
     Reads `1990-02-03`, `19900203`, `1990/2/3`, `1990年2月3日` and the year 0000 of systems that
-    keep only the day. Placeholders such as 1900-01-01 are None.
+    keep only the day. Placeholders such as 1900-01-01 are None, and so is, for somebody seen `on`
+    a day, a day after it or more than 120 years before.
     """
     digits = re.fullmatch(
         r"(\d{4}|-)[-/.年]?(\d{2}|\d(?!\d))[-/.月]?(\d{1,2})日?", text.strip()[:10].rstrip("T")
@@ -141,4 +163,6 @@ def birthday(text: str) -> str | None:
         return None
     if unknown_year:
         return f"--{found:%m-%d}"
+    if on is not None and (found > on or on.year - found.year > OLDEST_YEARS):
+        return None
     return None if found in _PLACEHOLDER_BIRTHDAYS else found.isoformat()

@@ -3,13 +3,15 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from hub.connector import HintType
 from hub.crypto.fields import DataKey
 from hub.members.identifiers import Identifier, Kind, Reading, Trait
 
+STALE_AFTER = timedelta(days=90)
+"""Numbers are given to somebody else some months after they were given up."""
 HUB_PREFIX = "hub:"
 """External ids that begin so are the hub's own, of walk-in accounts; no source may use them."""
 
@@ -34,6 +36,8 @@ class Reason(StrEnum):
     SECOND_ACCOUNT = "second_account"
     UNVERIFIED_IDENTIFIER = "unverified_identifier"
     IDENTIFIER_TAKEN = "identifier_taken"
+    STALE_IDENTIFIER = "stale_identifier"
+    SHARED_IDENTIFIER = "shared_identifier"
 
 
 @dataclass(eq=False, slots=True)
@@ -44,6 +48,8 @@ class Person:
     new: bool = False
     accounts: list["Account"] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    birthdays: list[str] = field(default_factory=list)
+    """Read only where a claim may pass from one person to another."""
     held: dict[Kind, "Claim"] = field(default_factory=dict)
     """Open verified claims of the kinds that a person has one of."""
 
@@ -73,6 +79,10 @@ class Claim:
     last_seen_at: datetime
     claim_id: int | None = None
 
+    def is_stale(self, at: datetime) -> bool:
+        """Whether a phone was unseen for so long that it may be somebody else's by `at`."""
+        return self.identifier.kind is Kind.PHONE and at - self.last_seen_at > STALE_AFTER
+
 
 @dataclass(slots=True)
 class Standing:
@@ -80,6 +90,10 @@ class Standing:
 
     accounts: dict[tuple[int, str], Account] = field(default_factory=dict)
     owners: dict[tuple[Kind, bytes], Claim] = field(default_factory=dict)
+    shared: set[tuple[Kind, bytes]] = field(default_factory=set)
+    """Identifiers that many people give, by any of their blind indexes."""
+    released: set[tuple[Kind, bytes]] = field(default_factory=set)
+    """Identifiers that were taken for shared until staff said that they are one person's."""
     fresh_members: deque[int] = field(default_factory=deque)
     fresh_accounts: deque[int] = field(default_factory=deque)
     """Numbers for those who may be new, the next one last, enough for the whole batch."""
@@ -100,6 +114,7 @@ class Changes:
     closed: list[Claim] = field(default_factory=list)
     evidence: dict[tuple[Account, Identifier], datetime] = field(default_factory=dict)
     traits: dict[tuple[Account, HintType], tuple[Trait, datetime]] = field(default_factory=dict)
+    as_given: dict[tuple[Account, HintType], tuple[Trait, datetime]] = field(default_factory=dict)
     reviews: dict[tuple[Account, Reason], list[Person]] = field(default_factory=dict)
 
     def doubt(self, account: Account, reason: Reason, candidates: Sequence[Person]) -> None:
@@ -110,9 +125,13 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One sighting, read: where, under which id of the business's own, when, and what it says."""
+    """One sighting, read: where, under which id of the business's own, when, and what it says.
+
+    `proven`: the person has just shown that the verified identifiers are in their hands.
+    """
 
     business_id: int
     external_id: str | None
     seen_at: datetime
     reading: Reading
+    proven: bool = False

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.crypto import fields
 from hub.crypto.errors import KeyringForeign, KeyUnknown, Undecipherable
 from hub.crypto.keyring import Keyring
-from hub.members.identifiers import Kind, identify, normaliser
+from hub.members.identifiers import Kind, Manner, identify, normaliser
 
 # Each half of the last condition has an index of its own; without it neither would be used.
 _CLAIMS = text("""
@@ -75,21 +75,31 @@ async def find(db: AsyncConnection, *, kind: Kind, value: str, keyring: Keyring)
     member if it points at one only. A merged-away member's identifiers lead to the survivor. A
     phone number without a country code is read as in each of the group's countries.
     """
-    regions: Sequence[str | None] = [None]
-    if kind is Kind.PHONE and not value.lstrip().startswith("+"):
-        regions = (await db.scalars(text("SELECT DISTINCT country FROM business"))).all()
-    normal = {normaliser(kind, region)(value) for region in regions} - {None}
-    digests = [
-        digest
-        for one in normal
-        if one is not None
-        for digest in identify(keyring, kind, one).digests
-    ]
+    digests = await possible_digests(db, kind=kind, value=value, keyring=keyring)
     if not digests:
         return None
     found = (await db.execute(_CLAIMS, {"kind": int(kind), "digests": digests})).all()
     owners = {row.member_id for row in found if row.verified} or {row.member_id for row in found}
     return owners.pop() if len(owners) == 1 else None
+
+
+async def possible_digests(
+    db: AsyncConnection, *, kind: Kind, value: str, keyring: Keyring
+) -> list[bytes]:
+    """Return the blind indexes of what was typed, as it may be read; none where it is no value.
+
+    A phone number without a country code is read as in each of the group's countries.
+    """
+    regions: Sequence[str | None] = [None]
+    if kind is Kind.PHONE and not value.lstrip().startswith("+"):
+        regions = (await db.scalars(text("SELECT DISTINCT country FROM business"))).all()
+    normal = {normaliser(kind, Manner(region))(value) for region in regions} - {None}
+    return [
+        digest
+        for one in normal
+        if one is not None
+        for digest in identify(keyring, kind, one).digests
+    ]
 
 
 async def accounts_of(
@@ -111,6 +121,24 @@ async def accounts_of(
             )
         )
     return accounts
+
+
+async def first_account(db: AsyncConnection, *, member_id: int) -> tuple[int, str] | None:
+    """Return business and external id of the member's oldest account that was not erased."""
+    row = (
+        await db.execute(
+            text("""
+              SELECT a.business_id, a.external_id
+              FROM member m
+              JOIN account_link l ON l.member_id = m.member_id AND upper_inf(l.valid)
+              JOIN account a ON a.account_id = l.account_id
+              JOIN account_key k ON k.account_id = a.account_id
+              WHERE m.member_id = :member_id OR m.merged_into = :member_id
+              ORDER BY a.account_id LIMIT 1"""),
+            {"member_id": member_id},
+        )
+    ).first()
+    return None if row is None else (row.business_id, row.external_id)
 
 
 async def current_members(db: AsyncConnection, *, member_ids: Sequence[int]) -> dict[int, int]:

@@ -7,10 +7,12 @@ from typing import Any
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.connector import HintType
 from hub.crypto import fields
 from hub.crypto.keyring import Keyring
 from hub.members.people import Account, Changes, Claim
+
+AS_GIVEN = "_as_given"
+"""Ends the name under which a profile keeps what could not be read as that attribute."""
 
 _CLOSE = text("""
 UPDATE identifier_claim SET closed_at = greatest(opened_at, CAST(:now AS timestamptz))
@@ -165,16 +167,18 @@ def _claim_row(claim: Claim, *, verified: bool = True) -> tuple[Any, ...]:
 
 
 def _profile(changes: Changes) -> Iterable[tuple[Any, ...]]:
-    for (account, attribute), (trait, seen_at) in changes.traits.items():
-        sealed = _seal(account, attribute, trait.text)
-        yield account.account_id, attribute.value, trait.verified, seen_at, sealed
+    for suffix, kept in (("", changes.traits), (AS_GIVEN, changes.as_given)):
+        for (account, hint), (trait, seen_at) in kept.items():
+            attribute = f"{hint.value}{suffix}"
+            sealed = _seal(account, attribute, trait.text)
+            yield account.account_id, attribute, trait.verified, seen_at, sealed
 
 
-def _seal(account: Account, attribute: HintType, value: str) -> bytes:
+def _seal(account: Account, attribute: str, value: str) -> bytes:
     if account.key is None:
         raise ValueError(f"account {account.account_id} has no key")
     return account.key.encrypt(
-        value, table="account_profile", column=attribute.value, row=str(account.account_id)
+        value, table="account_profile", column=attribute, row=str(account.account_id)
     )
 
 

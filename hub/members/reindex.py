@@ -11,7 +11,7 @@ from hub.connector import HintType
 from hub.crypto import fields
 from hub.crypto.blind_index import blind_indexes
 from hub.crypto.keyring import Keyring
-from hub.members.identifiers import Kind, normaliser
+from hub.members.identifiers import Kind, Manner, normaliser
 
 CHUNK_CLAIMS = 2_000
 
@@ -59,6 +59,15 @@ ON CONFLICT (kind, blind_index, account_id) WHERE closed_at IS NULL AND NOT veri
     opened_at = least(c.opened_at, excluded.opened_at)
 """)
 
+# That an identifier is shared is known by its index too, and moves with the first of its claims.
+_MOVE_SHARED = text("""
+UPDATE shared_identifier s SET blind_index = n.digest, index_key_version = :active
+FROM (SELECT DISTINCT * FROM unnest(CAST(:kinds AS smallint[]), CAST(:old AS bytea[]),
+  CAST(:digests AS bytea[])) AS u (kind, old, digest)) AS n
+WHERE s.kind = n.kind AND s.blind_index = n.old AND NOT EXISTS (
+  SELECT 1 FROM shared_identifier t WHERE t.kind = n.kind AND t.blind_index = n.digest)
+""")
+
 
 @dataclass(frozen=True, slots=True)
 class Reindexed:
@@ -92,6 +101,15 @@ async def reindex(
     if not found:
         return Reindexed(0, None)
     moves = [(row, digest) for row in found if (digest := _digest_anew(row, keyring)) is not None]
+    await db.execute(
+        _MOVE_SHARED,
+        {
+            "kinds": [row.kind for row, _ in moves],
+            "old": [row.blind_index for row, _ in moves],
+            "digests": [digest for _, digest in moves],
+            "active": keyring.blind_index.active,
+        },
+    )
     await _move(db, _MOVE, ((row, d) for row, d in moves if row.verified), keyring)
     await _move(db, _MOVE_EVIDENCE, ((row, d) for row, d in moves if not row.verified), keyring)
     return Reindexed(len(moves), found[-1].claim_id)
@@ -134,7 +152,7 @@ def _digest_anew(row: Any, keyring: Keyring) -> bytes | None:
         column=_ATTRIBUTES[kind].value,
         row=str(row.account_id),
     )
-    normal = normaliser(kind, None)(value)
+    normal = normaliser(kind, Manner())(value)
     if normal is None:
         return None
     indexes = blind_indexes(keyring, kind.name.lower(), normal)

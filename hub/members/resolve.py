@@ -1,7 +1,7 @@
 """Resolve in real time: who, in the whole group, is the person that a business has just seen?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import text
@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.connector import Hint, HintType, is_text
 from hub.crypto.keyring import Keyring
 from hub.errors import Malformed
-from hub.members.identifiers import read
+from hub.members.identifiers import Identifier, Manner, read
+from hub.members.learn_shared import learn_shared
 from hub.members.matching import Ruling, rule
 from hub.members.people import HUB_PREFIX, Changes, Outcome, Seen
 from hub.members.recording import record
@@ -22,7 +23,10 @@ class Sighting:
     """A person as one business shows them at one instant.
 
     `external_id` is the business's own id for them, if it has one. `country` (ISO 3166) is where
-    phone numbers without a country code are read; None: the business's own.
+    phone numbers without a country code are read; None: the business's own. `identifiers` are
+    verified ones that are indexed already (`hub.members.documents`). `proven`: the person has just
+    shown by a code that the verified ones are in their hands; only the hub itself says so, and may
+    then name an account of its own.
     """
 
     business_id: int
@@ -30,6 +34,8 @@ class Sighting:
     hints: tuple[Hint, ...] = ()
     seen_at: datetime
     country: str | None = None
+    identifiers: tuple[Identifier, ...] = ()
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,23 +67,36 @@ async def resolve(
 
     Raises Malformed for an external id that is empty, too long, no text or begins with `hub:`.
     """
-    countries = await _countries(db, people)
-    seen = [
-        Seen(
-            one.business_id,
-            None if one.external_id is None else check_external_id(one.external_id),
-            one.seen_at,
-            read(one.hints, keyring=keyring, region=one.country or countries.get(one.business_id)),
-        )
-        for one in people
-    ]
+    manners = await _manners(db, people)
+    seen = [_read(one, manners, keyring) for one in people]
     if not any(one.external_id or one.reading.verified for one in seen):
         return [_answer(Ruling(None, Outcome.ANONYMOUS)) for _ in seen]
     standing = await lock_and_read(db, seen=seen, keyring=keyring)
+    seen = [replace(one, reading=one.reading.setting_apart(standing.shared)) for one in seen]
     changes = Changes()
     rulings = [rule(standing, changes, one) for one in seen]
     await record(db, changes=changes, now=now, keyring=keyring)
+    doubtful = {identifier for _, identifier in changes.evidence}
+    known = standing.shared | standing.released
+    unknown = [one for one in doubtful if not any((one.kind, d) in known for d in one.digests)]
+    await learn_shared(db, identifiers=unknown, now=now, keyring=keyring)
     return [_answer(ruling) for ruling in rulings]
+
+
+def _read(one: Sighting, manners: dict[int, Manner], keyring: Keyring) -> Seen:
+    manner = manners.get(one.business_id, Manner())
+    if one.country is not None:
+        manner = replace(manner, region=one.country)
+    reading = read(one.hints, keyring=keyring, manner=manner, on=one.seen_at.date())
+    if one.external_id is not None and not one.proven:
+        check_external_id(one.external_id)
+    return Seen(
+        business_id=one.business_id,
+        external_id=one.external_id,
+        seen_at=one.seen_at,
+        reading=reading.showing(one.identifiers) if one.identifiers else reading,
+        proven=one.proven,
+    )
 
 
 def check_external_id(external_id: str) -> str:
@@ -88,23 +107,26 @@ def check_external_id(external_id: str) -> str:
     return external_id
 
 
-async def _countries(db: AsyncConnection, people: Sequence[Sighting]) -> dict[int, str]:
-    """Look up where businesses are, if a phone number cannot be read without."""
-    wanted = {
-        one.business_id
-        for one in people
-        if one.country is None
-        and any(
-            h.type is HintType.PHONE and not h.value.lstrip().startswith("+") for h in one.hints
-        )
-    }
+async def _manners(db: AsyncConnection, people: Sequence[Sighting]) -> dict[int, Manner]:
+    """Look up how businesses write, if something said cannot be read without."""
+    wanted = {one.business_id for one in people if any(map(_has_a_manner, one.hints))}
     if not wanted:
         return {}
     found = await db.execute(
-        text("SELECT business_id, country FROM business WHERE business_id = ANY (:wanted)"),
+        text("""
+          SELECT business_id, country, loyalty_check FROM business
+          WHERE business_id = ANY (:wanted)"""),
         {"wanted": list(wanted)},
     )
-    return {row.business_id: row.country for row in found}
+    return {
+        row.business_id: Manner(region=row.country, luhn=row.loyalty_check == "luhn")
+        for row in found
+    }
+
+
+def _has_a_manner(hint: Hint) -> bool:
+    local = hint.type is HintType.PHONE and not hint.value.lstrip().startswith("+")
+    return local or hint.type is HintType.LOYALTY_ID
 
 
 def _answer(ruling: Ruling) -> Resolved:

@@ -12,11 +12,21 @@ from hub.crypto.keyring import Keyring
 from hub.members.identifiers import Identifier, Kind
 from hub.members.people import Account, Claim, Person, Seen, Standing
 
-# The function (migration 0002_members) says what it locks, in which order, and what it yields.
+# The function (migration 0002_members) says what it locks, in which order, and what it yields. The
+# second one is called when the first has its locks.
 _STANDING = text("""
 SELECT * FROM people_standing(CAST(:locks AS bigint[]), CAST(:walk_ins AS integer),
   CAST(:businesses AS smallint[]), CAST(:externals AS text[]), CAST(:claiming AS boolean[]),
   CAST(:kinds AS smallint[]), CAST(:digests AS bytea[]), CAST(:verified AS boolean[]))
+UNION ALL
+SELECT s.what, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.kind, s.blind_index, NULL
+FROM people_shared(CAST(:kinds AS smallint[]), CAST(:digests AS bytea[])) s
+""")
+
+_BIRTHDAYS = text("""
+SELECT account_id, ciphertext FROM account_profile
+WHERE account_id = ANY (CAST(:accounts AS bigint[])) AND attribute = 'birthday'
+ORDER BY account_id
 """)
 
 
@@ -61,6 +71,12 @@ async def lock_and_read(db: AsyncConnection, *, seen: Sequence[Seen], keyring: K
             case "fresh":
                 standing.fresh_members.appendleft(row.member_id)
                 standing.fresh_accounts.appendleft(row.account_id)
+            case "shared":
+                standing.shared.add((Kind(row.kind), row.blind_index))
+            case "released":
+                standing.released.add((Kind(row.kind), row.blind_index))
+    if _may_pass(standing, seen):
+        await _read_birthdays(db, by_id)
     return standing
 
 
@@ -79,6 +95,31 @@ async def lock_people(
     )
 
 
+def _may_pass(standing: Standing, seen: Sequence[Seen]) -> bool:
+    """Whether a claim may pass from one person to another: then all is asked that tells them apart.
+
+    Few sightings come to that, so that the others need not read it.
+    """
+    latest = max(one.seen_at for one in seen)
+    return any(one.proven for one in seen) or any(
+        claim.is_stale(latest) for claim in standing.owners.values()
+    )
+
+
+async def _read_birthdays(db: AsyncConnection, accounts: dict[int, Account]) -> None:
+    for row in await db.execute(_BIRTHDAYS, {"accounts": list(accounts)}):
+        account = accounts[row.account_id]
+        if account.key is not None:
+            account.person.birthdays.append(
+                account.key.decrypt(
+                    row.ciphertext,
+                    table="account_profile",
+                    column="birthday",
+                    row=str(row.account_id),
+                )
+            )
+
+
 def _locks(
     identifiers: dict[tuple[Kind, bytes], tuple[Identifier, bool]],
     accounts: dict[tuple[int, str], bool],
@@ -91,6 +132,11 @@ def _locks(
 
 def _account_name(business_id: int, external_id: str) -> str:
     return f"account/{business_id}/{external_id}"
+
+
+def identifier_locks(identifier: Identifier) -> list[int]:
+    """Return the keys of the locks that whoever shows an identifier as verified holds."""
+    return sorted(_lock_key(_identifier_name(identifier.kind, d)) for d in identifier.digests)
 
 
 def _identifier_name(kind: int, digest: bytes) -> str:

@@ -30,7 +30,10 @@ class GroupConfig(_Config):
 
 
 class BusinessConfig(_Config):
-    """A business and the legal entity whose books it is in."""
+    """A business and the legal entity whose books it is in.
+
+    `loyalty_check`: how the last digit of its customers' loyalty numbers is computed, if at all.
+    """
 
     code: str = Field(pattern=CODE)
     name: str
@@ -41,6 +44,7 @@ class BusinessConfig(_Config):
     country: str = Field(pattern=r"^[A-Z]{2}$")
     time_zone: str
     day_starts_at_hour: int = Field(default=0, ge=0, le=12)
+    loyalty_check: Literal["luhn"] | None = None
 
 
 class EarningRuleConfig(_Config):
@@ -127,11 +131,12 @@ async def _apply_business(db: AsyncConnection, business: BusinessConfig) -> None
             INSERT INTO legal_entity (code, name) VALUES (:legal_entity, :legal_name)
             ON CONFLICT (code) DO UPDATE SET name = excluded.name RETURNING legal_entity_id)
           INSERT INTO business (code, name, kind, legal_entity_id, currency, country, time_zone,
-            day_starts_at_hour)
+            day_starts_at_hour, loyalty_check)
           SELECT :code, :name, :kind, legal_entity_id, :currency, :country, :time_zone,
-            :day_starts_at_hour FROM entity
+            :day_starts_at_hour, :loyalty_check FROM entity
           ON CONFLICT (code) DO UPDATE SET name = excluded.name, time_zone = excluded.time_zone,
-            day_starts_at_hour = excluded.day_starts_at_hour"""),
+            day_starts_at_hour = excluded.day_starts_at_hour,
+            loyalty_check = excluded.loyalty_check"""),
         business.model_dump(),
     )
 

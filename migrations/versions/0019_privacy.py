@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0019_privacy"
-down_revision = "0015_sweeps"
+down_revision = "0017_verification"
 
 
 def upgrade() -> None:

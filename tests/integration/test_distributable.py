@@ -28,7 +28,7 @@ SPREAD = {
 KEPT_WHOLE = {
     "account_link", "adjustment", "business_fact", "consent", "entitlement", "entitlement_use",
     "erasure", "identifier_claim", "member", "member_tier", "obligation", "read_audit", "retention",
-    "review_item",
+    "review_item", "verification",
 }  # fmt: skip
 # Statement triggers that keep history; each must be allowed by name (citus.enable_unsafe_triggers).
 ALLOWED = {

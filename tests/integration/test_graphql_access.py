@@ -27,6 +27,8 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     "{ nodes(ids: [$MEMBER]) { id } }": (OUT, YES, YES, YES, NO),
     '{ memberSearch(by: { phone: "1" }) { number } }': (OUT, NO, NO, YES, NO),
     '{ memberByIdentifier(presented: { phone: "1" }) { number } }': (OUT, NO, YES, NO, NO),
+    "{ unreadableDetails { masked } }": (OUT, NO, YES, YES, NO),
+    "{ member(id: $MEMBER) { joinCode { code } } }": (OUT, YES, NO, NO, NO),
     "{ settlementPeriods { nodes { code } } }": (OUT, NO, YES, YES, YES),
     '{ settlementPeriod(code: "2026-01") { code } }': (OUT, NO, YES, YES, YES),
     "{ liability { outstanding } }": (OUT, NO, YES, YES, YES),

@@ -1,3 +1,5 @@
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,13 +98,47 @@ def test_a_birthday_is_a_date_or_nothing(written: str, normal: str | None) -> No
     assert normalise.birthday(written) == normal
 
 
+@pytest.mark.parametrize(
+    ("written", "possible"),
+    [("2026-03-01", True), ("2026-03-02", False), ("1906-01-02", True), ("1905-12-31", False),
+     ("--12-31", True)],
+)  # fmt: skip
+def test_nobody_is_born_after_they_were_seen_or_too_long_before(
+    written: str, possible: bool
+) -> None:
+    born = normalise.birthday(written, on=date(2026, 3, 1))
+    assert born == (written if possible else None)
+
+
 def test_card_numbers_and_ids() -> None:
     assert normalise.loyalty_id(" gold-0042 7 ") == "GOLD00427"
     assert normalise.loyalty_id("0000") is normalise.loyalty_id("A1") is None
     assert normalise.opaque_id(" oUnionX ") == "oUnionX"
-    assert normalise.opaque_id("  ") is None
+    assert normalise.opaque_id("oUnionX") != normalise.opaque_id("ounionx")
     assert normalise.id_document_hash("AB" * 32) == "ab" * 32
     assert normalise.id_document_hash("11010519491231002X") is None
+
+
+@pytest.mark.parametrize("written", ["  ", "null", "Undefined", "0000000000", "o1", "None"])
+def test_what_programs_write_for_a_missing_id_is_none(written: str) -> None:
+    assert normalise.opaque_id(written) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "passes"),
+    [
+        ("7992 7398 713", True),
+        ("79927398710", False),
+        ("79927398731", False),  # two digits changed places
+        ("GH-4111 1111 1111 1111", True),  # what is printed before the number is not counted
+        ("GOLD", False),
+    ],
+)
+def test_a_loyalty_number_has_a_check_digit_only_where_its_issuer_says_so(
+    number: str, passes: bool
+) -> None:
+    assert normalise.loyalty_id(number) is not None
+    assert (normalise.loyalty_id(number, luhn=True) is not None) is passes
 
 
 @given(st.text(max_size=40))
