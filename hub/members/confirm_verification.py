@@ -91,7 +91,7 @@ async def confirm_verification(
 
     Whoever asked for it confirms it: the member, or the business. A code is good for five attempts,
     wrong ones are counted (commit them), and it works once; the same right code again is answered
-    the same. The rules of who owns what are `hub.members.matching`'s, for a sighting that is
+    the same. The rules of who owns what are `hub.members.ruling`'s, for a sighting that is
     proven: a former owner who cannot be the same person loses the claim; one who may be keeps it.
 
     Raises NotFound for a verification that is not there or not the caller's.

@@ -93,9 +93,12 @@ def email(text: str) -> str | None:
         parsed = validate_email(text.strip(), check_deliverability=False)
     except EmailNotValidError:
         return None
-    domain = (parsed.ascii_domain or parsed.domain).lower()
+    return delivered(parsed.local_part.lower(), (parsed.ascii_domain or parsed.domain).lower())
+
+
+def delivered(local: str, domain: str) -> str | None:
+    """Return where a lower-case address is delivered by the rules of its provider."""
     domain = _SAME_PROVIDER.get(domain, domain)
-    local = parsed.local_part.lower()
     if domain in _RELAY_DOMAINS or local in _ROLE_MAILBOXES:
         return None
     if domain in _PLUS_IS_A_TAG:

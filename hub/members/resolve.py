@@ -12,9 +12,9 @@ from hub.crypto.keyring import Keyring
 from hub.errors import Malformed
 from hub.members.identifiers import Identifier, Manner, read
 from hub.members.learn_shared import learn_shared
-from hub.members.matching import Ruling, rule
 from hub.members.people import HUB_PREFIX, Changes, Outcome, Seen
 from hub.members.recording import record
+from hub.members.ruling import Ruling, rule
 from hub.members.standing import lock_and_read
 
 
@@ -55,7 +55,7 @@ async def resolve(
 ) -> list[Resolved]:
     """Resolve sightings to members, one answer each, in their order; a batch costs few statements.
 
-    The rules are `hub.members.matching`'s. An account that is known keeps its member; its profile
+    The rules are `hub.members.ruling`'s. An account that is known keeps its member; its profile
     and identifiers are brought up to date. Someone with a verified identifier but no external id
     acts on their account at the business or, having none, on a walk-in account that the hub keeps
     there (external id `hub:member:<id>`), since every ledger entry names an account. Without

@@ -1,0 +1,132 @@
+"""From weighed pairs to people: edges by falling weight, as long as no rule is broken. Pure.
+
+Two groups become one if nobody in one is forbidden to be anybody in the other, if the pairs
+between them weigh enough on average, and if the result is not larger than people are.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from hub.members.matching.comparing import Pairs
+from hub.members.matching.scoring import Scored
+
+Labels = npt.NDArray[np.int64]
+LARGEST = 12
+"""So many different rows, at most, are one person."""
+_MEAN_BITS = 0.0
+_WHOLE = 200
+"""In a component of up to so many rows every pair is weighed; in a larger one only candidates."""
+
+
+def cluster(
+    size: int,
+    edges: Scored,
+    weigh: Callable[[Pairs, Pairs], Scored],
+    *,
+    at_least: float,
+    largest: int = LARGEST,
+) -> Labels:
+    """Return for each row the lowest row of its person.
+
+    `edges` are candidate pairs, `weigh` weighs any others.
+    """
+    strong = (edges.bits >= at_least) & (edges.vetoes == 0)
+    parent = np.arange(size)
+    left, right = edges.left[strong], edges.right[strong]
+    component = _components(size, left, right)
+    members: dict[int, list[int]] = {}
+    for row in np.flatnonzero(np.bincount(component, minlength=size)[component] > 1).tolist():
+        members.setdefault(int(component[row]), []).append(row)
+    pairs = [rows for rows in members.values() if len(rows) == 2]
+    if pairs:
+        both = np.array(pairs)
+        parent[both[:, 1]] = both[:, 0]
+    crowds = [rows for rows in members.values() if len(rows) > 2]
+    for rows, known in _weighed(crowds, edges, weigh):
+        for group in _agglomerate(rows, known, at_least, largest):
+            parent[group] = min(group)
+    return parent
+
+
+def _components(size: int, left: Pairs, right: Pairs) -> Labels:
+    """The lowest row that edges lead to, by pointer jumping."""
+    label = np.arange(size)
+    while True:
+        low = np.minimum(label[left], label[right])
+        before = label.copy()
+        np.minimum.at(label, left, low)
+        np.minimum.at(label, right, low)
+        np.minimum.at(label, before[left], low)
+        np.minimum.at(label, before[right], low)
+        label = label[label]
+        if np.array_equal(label, before):
+            return label
+
+
+Known = dict[tuple[int, int], tuple[float, bool]]
+
+
+def _weighed(
+    crowds: list[list[int]], edges: Scored, weigh: Callable[[Pairs, Pairs], Scored]
+) -> list[tuple[list[int], Known]]:
+    """Weigh all pairs within each crowd at once, and hand them to their crowds."""
+    whole = [rows for rows in crowds if len(rows) <= _WHOLE]
+    vast = [rows for rows in crowds if len(rows) > _WHOLE]
+    lefts, rights, owners = [], [], []
+    for number, rows in enumerate(whole):
+        i, j = np.triu_indices(len(rows), 1)
+        ordered = np.array(rows, np.int32)
+        lefts.append(ordered[i])
+        rights.append(ordered[j])
+        owners.append(np.full(len(i), number))
+    found: list[tuple[list[int], Known]] = [(rows, {}) for rows in whole]
+    if lefts:
+        scored = weigh(np.concatenate(lefts), np.concatenate(rights))
+        for owner, i, j, bits, veto in zip(
+            np.concatenate(owners).tolist(),
+            scored.left.tolist(),
+            scored.right.tolist(),
+            scored.bits.tolist(),
+            (scored.vetoes != 0).tolist(),
+            strict=True,
+        ):
+            found[owner][1][i, j] = bits, veto
+    return found + [(rows, _known(edges, rows)) for rows in vast]
+
+
+def _known(edges: Scored, rows: list[int]) -> Known:
+    inside = np.isin(edges.left, rows) & np.isin(edges.right, rows)
+    return {
+        (i, j): (bits, veto)
+        for i, j, bits, veto in zip(
+            edges.left[inside].tolist(),
+            edges.right[inside].tolist(),
+            edges.bits[inside].tolist(),
+            (edges.vetoes[inside] != 0).tolist(),
+            strict=True,
+        )
+    }
+
+
+def _agglomerate(rows: list[int], known: Known, at_least: float, largest: int) -> list[list[int]]:
+    """Unite rows along edges by falling weight, unless a rule forbids it."""
+    group = {row: [row] for row in rows}
+    edges = sorted(
+        (-bits, i, j) for (i, j), (bits, veto) in known.items() if bits >= at_least and not veto
+    )
+    for _, i, j in edges:
+        one, other = group[i], group[j]
+        if one is other or len(one) + len(other) > largest:
+            continue
+        # A pair that was not even a candidate has so little in common that it must not be united.
+        between = [known.get((min(a, b), max(a, b)), (-50.0, True)) for a in one for b in other]
+        if any(veto for _, veto in between):
+            continue
+        if sum(bits for bits, _ in between) / len(between) < _MEAN_BITS:
+            continue
+        one.extend(other)
+        for row in other:
+            group[row] = one
+    return list({id(rows): rows for rows in group.values()}.values())

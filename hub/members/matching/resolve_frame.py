@@ -1,0 +1,125 @@
+"""Resolve a table: which of its rows are one person? For whoever has a file and no hub."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hub.errors import Malformed
+from hub.members.matching import blocking, clustering, columns, table
+from hub.members.matching.households import only_slips
+from hub.members.matching.scoring import Scorer
+from hub.members.matching.training import train
+from hub.members.matching.weights import NO_FAMILIES_PLACE_BITS, Veto
+
+RELATED_BITS = -12.0
+AT_LEAST_BITS = 10.0
+"""Rows are made one from a thousand to one on. A false merge costs more than ten misses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """A label per row, which columns were read as what, and those that were not."""
+
+    labels: npt.NDArray[np.int64]
+    used: dict[str, list[str]]
+    unused: list[str]
+
+
+def resolve_frame(
+    records: Any,
+    *,
+    columns: Mapping[str, str] | None = None,
+    at_least: float = AT_LEAST_BITS,
+) -> npt.NDArray[np.int64]:
+    """Return a label for each row of a table, in its order: rows of one person have one label.
+
+    `records` is a pandas or Arrow table, or a mapping of names to columns of one length. What a
+    column says is told by its name (hub.members.matching.columns); `columns` overrides that by
+    names of fields, '' for a column to leave out. Labels count from 0 as they are met. Nothing is
+    stored, nothing else is read, and the same rows in another order are grouped alike.
+
+    `at_least` is the weight in bits from which rows are one: 10 is a thousand to one. Raises
+    Malformed for what is no table, and for a column or field in `columns` that there is not.
+    """
+    return find(records, chosen=columns, at_least=at_least).labels
+
+
+def find(
+    records: Any,
+    *,
+    chosen: Mapping[str, str] | None = None,
+    at_least: float = AT_LEAST_BITS,
+    tell: Callable[[str], None] = lambda step: None,
+) -> Findings:
+    """Do what `resolve_frame` does, and say how columns were read. `tell` hears of each step."""
+    names, size = _shape(records)
+    fields, unused = columns.detect(names, chosen)
+    used = {one.value: [str(c) for c in found] for one, found in fields.items()}
+    tell("reading")
+    people = table.build({f: [_cells(records, c) for c in cs] for f, cs in fields.items()}, size)
+    labels = _label(people, at_least, tell)
+    return Findings(labels, used, [str(column) for column in unused])
+
+
+def _label(people: table.Table, at_least: float, tell: Callable[[str], None]) -> Any:
+    if not people.features:
+        return np.arange(len(people.rows))
+    tell("learning")
+    scorer = Scorer(people, train(people))
+    tell("comparing")
+    edges = scorer.score(*blocking.candidates(people), above=RELATED_BITS)
+    if only_slips(scorer.model.fields, edges.levels, edges.bits >= at_least, rows=people.size):
+        scorer.in_force, at_least = Veto(0), at_least - 4
+        scorer.place_bits = NO_FAMILIES_PLACE_BITS
+        edges = scorer.again(edges)
+    tell("grouping")
+    person = clustering.cluster(people.size, edges, scorer.score, at_least=at_least)
+    # Rows that say the same are one person only if what they say would tell a person.
+    alone = np.arange(people.size, dtype=np.int32)
+    itself = scorer.score(alone, alone)
+    enough = (itself.bits >= at_least) & (itself.vetoes == 0)
+    rows = people.rows
+    apart = np.where(enough[rows], person[rows], people.size + np.arange(len(rows)))
+    return _as_met(apart)
+
+
+def _as_met(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Number labels from 0 in the order in which they are met."""
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[inverse]
+
+
+def _shape(records: Any) -> tuple[list[object], int]:
+    """Return the names of a table's columns and the number of its rows."""
+    if isinstance(records, Mapping):
+        lengths = {len(column) for column in records.values()}
+        if len(lengths) > 1:
+            raise Malformed("the columns have different lengths", field="records")
+        return list(records), next(iter(lengths), 0)
+    if hasattr(records, "column_names") and hasattr(records, "num_rows"):
+        return list(records.column_names), int(records.num_rows)
+    if hasattr(records, "columns") and hasattr(records, "iloc"):
+        return list(records.columns), len(records)
+    raise Malformed(
+        "a pandas or Arrow table, or a mapping of names to columns, was expected", field="records"
+    )
+
+
+def _cells(records: Any, column: object) -> Sequence[Any]:
+    """Return a column's cells as Python objects, whatever kind of table it is."""
+    if isinstance(records, Mapping):
+        found = records[column]
+    elif hasattr(records, "column_names"):
+        found = records.column(column)
+    else:
+        found = records.iloc[:, list(records.columns).index(column)]
+    if hasattr(found, "to_pylist"):
+        return list(found.to_pylist())
+    if hasattr(found, "astype") and hasattr(found, "to_numpy"):
+        return list(found.astype(object).to_numpy())
+    return list(found)
