@@ -30,8 +30,7 @@ def issue(keyring: Keyring, *, member_id: int, now: datetime) -> tuple[str, date
     expires_at = now.replace(microsecond=0) + TTL
     keys = keyring.token
     body = _BODY.pack(_FORMAT, keys.active, member_id, int(expires_at.timestamp()))
-    code = base64.urlsafe_b64encode(body + _tag(keys.current, body)).rstrip(b"=").decode()
-    return code, expires_at
+    return _written(body + _tag(keys.current, body)), expires_at
 
 
 def read(keyring: Keyring, code: str, *, now: datetime) -> int:
@@ -39,20 +38,26 @@ def read(keyring: Keyring, code: str, *, now: datetime) -> int:
 
     Raises Malformed for what this hub did not issue, Rejected for a code whose time is over.
     """
+    scanned = code.strip()
     try:
         raw = base64.b64decode(
-            code.strip()[:_LONGEST] + "=" * (-len(code.strip()) % 4), altchars=b"-_", validate=True
+            scanned[:_LONGEST] + "=" * (-len(scanned) % 4), altchars=b"-_", validate=True
         )
         body, tag = raw[: _BODY.size], raw[_BODY.size :]
         version, key_version, member_id, expires = _BODY.unpack(body)
         genuine = hmac.compare_digest(tag, _tag(keyring.token.version(key_version), body))
     except (binascii.Error, struct.error, ValueError, KeyUnknown):
         genuine = False
-    if not genuine or version != _FORMAT:
+    # The last letter has bits to spare: of the ways to write them only ours is a code.
+    if not genuine or version != _FORMAT or _written(raw) != scanned:
         raise Malformed("this is no join code of this group", field="code")
     if int(now.timestamp()) >= expires:
         raise Rejected("the join code's time is over: the member shows a new one")
     return int(member_id)
+
+
+def _written(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _tag(key: bytes, body: bytes) -> bytes:
