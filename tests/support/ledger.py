@@ -22,7 +22,7 @@ UNION ALL SELECT 'lot', member_id, unit, lot_id, remaining, pending::int, 0, 0, 
 UNION ALL SELECT 'hold', member_id, unit, hold_id, points - captured - voided, 0, 0, 0, placed_on
   FROM hold
 UNION ALL SELECT 'short', member_id, unit, tx_id, points - settled, mode, 0, 0, NULL FROM shortfall
-UNION ALL SELECT 'moved', member_id, unit, 0, sent, received, contributed, 0, NULL
+UNION ALL SELECT 'moved', member_id, unit, year, sent, received, contributed, 0, NULL
   FROM moved_in_year""")
 
 

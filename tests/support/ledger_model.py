@@ -67,6 +67,15 @@ class Spent:
 
 
 @dataclass
+class Moved:
+    """How many points a year's transfers and contributions came to."""
+
+    sent: int = 0
+    received: int = 0
+    contributed: int = 0
+
+
+@dataclass
 class Account:
     """A member's points of one unit."""
 
@@ -76,9 +85,7 @@ class Account:
     holds: list[Hold] = field(default_factory=list)
     shortfalls: list[Shortfall] = field(default_factory=list)
     last_active_on: date | None = None
-    sent: int = 0
-    received: int = 0
-    contributed: int = 0
+    in_year: dict[int, Moved] = field(default_factory=dict)
 
     @property
     def owed(self) -> int:
@@ -108,11 +115,15 @@ class Account:
         holds = {("hold", *who, h.hold_id, h.left, 0, 0, 0, h.placed_on) for h in self.holds}
         shorts = {("short", *who, s.tx_id, s.left, s.mode, 0, 0, None) for s in self.shortfalls}
         counts = self.posted, self.held, self.pending, self.owed
-        moved = self.sent, self.received, self.contributed
-        return lots | holds | shorts | {
+        moved = {("moved", *who, year, m.sent, m.received, m.contributed, 0, None)
+                 for year, m in self.in_year.items()}  # fmt: skip
+        return lots | holds | shorts | moved | {
             ("balance", *who, 0, *counts, self.last_active_on),
-            ("moved", *who, 0, *moved, 0, None),
         }  # fmt: skip
+
+    def moved(self, day: date) -> Moved:
+        """What has been moved in the year of a day."""
+        return self.in_year.setdefault(day.year, Moved())
 
     def active_on(self, day: date) -> None:
         self.last_active_on = max(day, self.last_active_on or day)
