@@ -41,4 +41,4 @@ async def _spare_tier(runtime: Runtime, unit: int, tier: str) -> int:
         chunk = await spare(db, unit=unit, tier=tier, today=today, now=at, after_member_id=after)
         return chunk.points, chunk.last_member_id
 
-    return await chunk_by_chunk(runtime, step)
+    return await chunk_by_chunk(runtime.engine, step)

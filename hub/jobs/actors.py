@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.clock import now
 from hub.errors import HubError
@@ -26,7 +26,7 @@ Attempt = Callable[[Sequence[int]], Awaitable[None]]
 Work = Callable[[AsyncConnection, Sequence[int]], Awaitable[None]]
 """Does the work on a set of references inside the given transaction."""
 Step = Callable[[AsyncConnection, int], Awaitable[tuple[int, int | None]]]
-"""Does a chunk of work beyond the given member; returns how much, and the last member, if any."""
+"""Does a chunk of work beyond the given row or member; returns how much, and the last, if any."""
 Bury = Callable[[AsyncConnection, int, Exception], Awaitable[None]]
 """Keeps the reference of a message that died, with the failure, where people will look."""
 
@@ -71,15 +71,15 @@ async def finish(runtime: Runtime, message_ids: Sequence[int]) -> None:
     await work_through(runtime, message_ids, nothing_more)
 
 
-async def chunk_by_chunk(runtime: Runtime, step: Step) -> int:
-    """Take steps from member to member, each in a transaction of its own; returns their sum.
+async def chunk_by_chunk(engine: AsyncEngine, step: Step) -> int:
+    """Take steps from row to row, each in a transaction of its own; returns their sum.
 
     What a step did stays when the next one dies: started again, the work goes on with what is due.
     """
     total = 0
     after: int | None = 0
     while after is not None:
-        async with runtime.engine.begin() as db:
+        async with engine.begin() as db:
             done, after = await step(db, after)
         total += done
     return total

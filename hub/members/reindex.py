@@ -101,15 +101,16 @@ async def reindex(
     if not found:
         return Reindexed(0, None)
     moves = [(row, digest) for row in found if (digest := _digest_anew(row, keyring)) is not None]
-    await db.execute(
-        _MOVE_SHARED,
-        {
-            "kinds": [row.kind for row, _ in moves],
-            "old": [row.blind_index for row, _ in moves],
-            "digests": [digest for _, digest in moves],
-            "active": keyring.blind_index.active,
-        },
-    )
+    if moves:
+        await db.execute(
+            _MOVE_SHARED,
+            {
+                "kinds": [row.kind for row, _ in moves],
+                "old": [row.blind_index for row, _ in moves],
+                "digests": [digest for _, digest in moves],
+                "active": keyring.blind_index.active,
+            },
+        )
     await _move(db, _MOVE, ((row, d) for row, d in moves if row.verified), keyring)
     await _move(db, _MOVE_EVIDENCE, ((row, d) for row, d in moves if not row.verified), keyring)
     return Reindexed(len(moves), found[-1].claim_id)

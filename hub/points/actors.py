@@ -47,7 +47,7 @@ async def _sweep_unit(runtime: Runtime, unit: int) -> int:
         chunk = await expire(db, today=today, now=at, unit=unit, after_member_id=after)
         return chunk.points, chunk.last_member_id
 
-    return await chunk_by_chunk(runtime, step)
+    return await chunk_by_chunk(runtime.engine, step)
 
 
 @dramatiq.actor(actor_name="points.notify_expiry", queue_name=QUEUE)
@@ -78,7 +78,7 @@ async def notify_all(runtime: Runtime) -> int:
         asked += chunk.due
         return chunk.due, chunk.last_member_id
 
-    return await chunk_by_chunk(runtime, step)
+    return await chunk_by_chunk(runtime.engine, step)
 
 
 @dramatiq.actor(actor_name=GIVE, queue_name=QUEUE)
@@ -107,7 +107,7 @@ async def sweep_activated(runtime: Runtime) -> int:
         chunk = await activate(db, now=now(), after_member_id=after)
         return chunk.members, chunk.last_member_id
 
-    return await chunk_by_chunk(runtime, step)
+    return await chunk_by_chunk(runtime.engine, step)
 
 
 @dramatiq.actor(actor_name="points.lapse", queue_name=QUEUE)

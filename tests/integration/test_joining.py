@@ -1,6 +1,7 @@
 """A member shows a code or a card at a business and has one account there."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -78,8 +79,13 @@ async def test_a_record_of_another_member_is_reviewed(people: People) -> None:
 async def test_a_card_of_one_business_joins_at_another(people: People) -> None:
     shopper = await people.see(RETAIL, "c-1", loyalty_id=CARD)
     card = await card_number(people.db, value="gold 00427", business_id=HOTEL, keyring=KEYRING)
-    facts = {"business_id": HOTEL, "external_id": "g-1", "now": NOW, "keyring": KEYRING}
-    joined = await join(people.db, identifier=card, **facts)  # type: ignore[arg-type]
+    facts: dict[str, Any] = {
+        "business_id": HOTEL,
+        "external_id": "g-1",
+        "now": NOW,
+        "keyring": KEYRING,
+    }
+    joined = await join(people.db, identifier=card, **facts)
     assert (joined.joining, joined.member_id) == (Joining.OPENED, shopper.member_id)
 
 

@@ -34,7 +34,8 @@ async def owner_of(people: People) -> tuple[int, int]:
           SELECT max(member_id) FILTER (WHERE verified), count(*) FROM identifier_claim
           WHERE closed_at IS NULL AND kind = 1""")
     )
-    return tuple(row.one())  # type: ignore[return-value]
+    owner, claims = row.one()
+    return owner, claims
 
 
 async def test_a_phone_seen_in_the_last_90_days_links(people: People) -> None:

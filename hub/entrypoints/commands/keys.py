@@ -1,14 +1,13 @@
 """`hub keys status | rotate | activate | rewrap | reindex | retire`: master keys, in versions."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
 from hub.audit.queries import signed_under
@@ -18,14 +17,13 @@ from hub.db.engine import make_engine
 from hub.entrypoints.commands.edge import only_read
 from hub.errors import Rejected
 from hub.intake.reseal import reseal, reseal_connections, sealed_under
+from hub.jobs.actors import Step, chunk_by_chunk
 from hub.members.reindex import indexed_under
 from hub.members.reindex import reindex as reindex_claims
 from hub.members.rewrap import rewrap as rewrap_keys
 from hub.members.rewrap import wrapped_under
 
 _Purpose = Annotated[Purpose, typer.Argument(help="what the key is for")]
-Step = Callable[[AsyncConnection, int], Awaitable[tuple[int, int | None]]]
-"""Does a chunk of work beyond the given row; returns how much, and the last row, if any."""
 
 
 class KeyInUse(Rejected):
@@ -169,20 +167,10 @@ def _through(step: Step) -> int:
         engine = make_engine(load_settings().require_database_url(), poolclass=NullPool)
         try:
             total = 0
-            while moved := await _pass(engine, step):
+            while moved := await chunk_by_chunk(engine, step):
                 total += moved
             return total
         finally:
             await engine.dispose()
 
     return asyncio.run(run())
-
-
-async def _pass(engine: AsyncEngine, step: Step) -> int:
-    moved = 0
-    after: int | None = 0
-    while after is not None:
-        async with engine.begin() as db:
-            done, after = await step(db, after)
-        moved += done
-    return moved
