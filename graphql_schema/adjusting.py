@@ -1,7 +1,7 @@
 """Adjusting points: one of staff proposes, above a threshold a second one approves or rejects."""
 
 from datetime import date
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 import strawberry
 from strawberry import relay
@@ -9,18 +9,16 @@ from strawberry import relay
 from graphql_schema.access import CORRECTORS, require
 from graphql_schema.context import Info
 from graphql_schema.corrections import Adjustment
-from graphql_schema.desk import KEY, business_named, open_desk
+from graphql_schema.desk import KEY, business_named, open_books
 from graphql_schema.fields import Given, count, resolved
 from graphql_schema.finding import MemberKey, node_key
 from graphql_schema.member import Member
 from graphql_schema.pages import After, Connection, First, connection, window
 from graphql_schema.rejections import (
     REFUSALS,
-    Forbidden,
-    IdempotencyConflict,
     InsufficientPoints,
-    InvalidInput,
     MemberUnknown,
+    Refused,
     Rejection,
     member_unknown,
     refused,
@@ -81,13 +79,12 @@ class AdjustmentDecided(Rejection):
     """Nothing was stored."""
 
 
-_Refused: TypeAlias = IdempotencyConflict | InvalidInput | Forbidden
 ProposeAdjustmentResult = Annotated[
-    Adjusted | InsufficientPoints | MemberUnknown | _Refused,
+    Adjusted | InsufficientPoints | MemberUnknown | Refused,
     strawberry.union("ProposeAdjustmentResult", description="What came of a proposal."),
 ]
 DecideAdjustmentResult = Annotated[
-    Adjusted | InsufficientPoints | AdjustmentUnknown | AdjustmentDecided | _Refused,
+    Adjusted | InsufficientPoints | AdjustmentUnknown | AdjustmentDecided | Refused,
     strawberry.union("DecideAdjustmentResult", description="What came of a decision."),
 ]
 
@@ -137,13 +134,7 @@ class AdjustingMutation:
         """Propose and commit, or answer why not."""
         context = info.context
         try:
-            desk = await open_desk(
-                context,
-                roles=CORRECTORS,
-                member=input.member,
-                idempotency_key=input.idempotency_key,
-            )
-            business = await business_named(context, input.business)
+            desk, business = await open_books(context, input, roles=CORRECTORS)
             async with context.writing() as db:
                 made = await propose_adjustment(
                     db,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Protocol
 
 from strawberry import relay
 
@@ -31,6 +32,22 @@ class Desk:
     member: Member
     idempotency_key: str
     today: date
+
+
+class Booked(Protocol):
+    """A request that stands in a business's books."""
+
+    @property
+    def member(self) -> MemberKey | None:
+        """Return for whom it is."""
+
+    @property
+    def idempotency_key(self) -> str:
+        """Return what makes it one request."""
+
+    @property
+    def business(self) -> str | None:
+        """Return in whose books it stands."""
 
 
 async def open_desk(
@@ -90,6 +107,19 @@ async def business_for(context: Context, desk: Desk, asked: str | None) -> Busin
     if not accounts:
         raise Malformed("this member has no account: name a business", field="business")
     return await context.business(accounts[0].business_id)
+
+
+async def open_books(
+    context: Context, asked: Booked, *, roles: tuple[Role, ...]
+) -> tuple[Desk, Business]:
+    """Return for whom a member or staff act, and the business in whose books it stands.
+
+    Raises as `open_desk` and `business_for` do.
+    """
+    desk = await open_desk(
+        context, roles=roles, member=asked.member, idempotency_key=asked.idempotency_key
+    )
+    return desk, await business_for(context, desk, asked.business)
 
 
 def lot_of(member: Member, lot: relay.GlobalID) -> int:

@@ -7,22 +7,21 @@ from strawberry import relay
 
 from graphql_schema.access import GIVERS
 from graphql_schema.context import Context, Info
-from graphql_schema.desk import BUSINESS, FOR_WHOM, KEY, business_for, open_desk
+from graphql_schema.desk import BUSINESS, FOR_WHOM, KEY, open_books
 from graphql_schema.fields import Given, count, resolved
 from graphql_schema.finding import MemberKey, find_by, node_key
 from graphql_schema.member import Member
 from graphql_schema.rejections import (
     REFUSALS,
-    Forbidden,
-    IdempotencyConflict,
     InsufficientPoints,
-    InvalidInput,
     LimitReached,
     MemberUnknown,
+    Refused,
     member_unknown,
     not_moved,
     refused,
 )
+from graphql_schema.till import receipt
 from hub import errors
 from hub.ledger.codes import Outcome
 from hub.points.acting_account import acting_account
@@ -50,13 +49,7 @@ class Transferred:
 
 
 TransferResult = Annotated[
-    Transferred
-    | InsufficientPoints
-    | LimitReached
-    | MemberUnknown
-    | IdempotencyConflict
-    | InvalidInput
-    | Forbidden,
+    Transferred | InsufficientPoints | LimitReached | MemberUnknown | Refused,
     strawberry.union("TransferResult", description="What came of a transfer."),
 ]
 
@@ -71,13 +64,7 @@ class GivingMutation:
         """Transfer and commit, or answer why not."""
         context = info.context
         try:
-            desk = await open_desk(
-                context,
-                roles=GIVERS,
-                member=input.member,
-                idempotency_key=input.idempotency_key,
-            )
-            business = await business_for(context, desk, input.business)
+            desk, business = await open_books(context, input, roles=GIVERS)
             receiver_id = await _receiver(context, input.receiver)
             if receiver_id is None:
                 return member_unknown()
@@ -104,9 +91,7 @@ class GivingMutation:
             return refused(no)
         if answer.outcome is not Outcome.POSTED:
             return not_moved(answer)
-        return Transferred(
-            transaction=strawberry.ID(str(answer.tx_id)), points=answer.points, member=desk.member
-        )
+        return Transferred(transaction=receipt(answer), points=answer.points, member=desk.member)
 
 
 async def _receiver(context: Context, key: MemberKey) -> int | None:

@@ -2,29 +2,27 @@
 
 from datetime import date
 from enum import Enum
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 import strawberry
 from strawberry import relay
 
 from graphql_schema.access import CORRECTORS
 from graphql_schema.context import Info
-from graphql_schema.desk import KEY, business_named, lot_of, open_desk
+from graphql_schema.desk import KEY, lot_of, open_books
 from graphql_schema.fields import Given, count, resolved
 from graphql_schema.finding import MemberKey
 from graphql_schema.member import Member
 from graphql_schema.rejections import (
     REFUSALS,
-    Forbidden,
-    IdempotencyConflict,
-    InvalidInput,
     MemberUnknown,
+    Refused,
     Rejection,
     member_unknown,
     refused,
 )
 from graphql_schema.scalars import Long
-from graphql_schema.till import transaction_number
+from graphql_schema.till import receipt, transaction_number
 from hub import errors
 from hub.ledger.codes import Outcome
 from hub.ledger.post import Answer
@@ -129,17 +127,16 @@ class ReceivableUnknown(Rejection):
     """A decline, stored under the idempotency key."""
 
 
-_Refused: TypeAlias = MemberUnknown | IdempotencyConflict | InvalidInput | Forbidden
 ExtendPointsResult = Annotated[
-    Mended | LotUnknown | EndsNoSooner | BeyondPolicy | _Refused,
+    Mended | LotUnknown | EndsNoSooner | BeyondPolicy | MemberUnknown | Refused,
     strawberry.union("ExtendPointsResult", description="What came of an extension."),
 ]
 ReinstatePointsResult = Annotated[
-    Mended | LotUnknown | FewerLeft | BeyondPolicy | _Refused,
+    Mended | LotUnknown | FewerLeft | BeyondPolicy | MemberUnknown | Refused,
     strawberry.union("ReinstatePointsResult", description="What came of a reinstatement."),
 ]
 RecoverReceivableResult = Annotated[
-    Mended | ReceivableUnknown | FewerLeft | _Refused,
+    Mended | ReceivableUnknown | FewerLeft | MemberUnknown | Refused,
     strawberry.union("RecoverReceivableResult", description="What came of a recovery."),
 ]
 
@@ -157,13 +154,7 @@ class MendingMutation:
         """Extend and commit, or answer why not."""
         context = info.context
         try:
-            desk = await open_desk(
-                context,
-                roles=CORRECTORS,
-                member=input.member,
-                idempotency_key=input.idempotency_key,
-            )
-            business = await business_named(context, input.business)
+            desk, business = await open_books(context, input, roles=CORRECTORS)
             async with context.writing() as db:
                 answer = await extend(
                     db,
@@ -199,13 +190,7 @@ class MendingMutation:
         """Reinstate and commit, or answer why not."""
         context = info.context
         try:
-            desk = await open_desk(
-                context,
-                roles=CORRECTORS,
-                member=input.member,
-                idempotency_key=input.idempotency_key,
-            )
-            business = await business_named(context, input.business)
+            desk, business = await open_books(context, input, roles=CORRECTORS)
             async with context.writing() as db:
                 answer = await reinstate(
                     db,
@@ -243,13 +228,7 @@ class MendingMutation:
         """Recover and commit, or answer why not."""
         context = info.context
         try:
-            desk = await open_desk(
-                context,
-                roles=CORRECTORS,
-                member=input.member,
-                idempotency_key=input.idempotency_key,
-            )
-            business = await business_named(context, input.business)
+            desk, business = await open_books(context, input, roles=CORRECTORS)
             number = transaction_number(input.clawback, field="clawback")
             async with context.writing() as db:
                 answer = await recover(
@@ -280,7 +259,7 @@ class MendingMutation:
 def _mended(answer: Answer, member: Member) -> Mended:
     if answer.outcome is not Outcome.POSTED:
         raise RuntimeError(f"{answer.outcome.name} is no answer to this request")
-    return Mended(transaction=strawberry.ID(str(answer.tx_id)), points=answer.points, member=member)
+    return Mended(transaction=receipt(answer), points=answer.points, member=member)
 
 
 def _fewer(answer: Answer, what: str) -> FewerLeft:

@@ -1,25 +1,23 @@
 """Sharing points in a pool: open, join, contribute, leave; and redeem from it at a till."""
 
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 import strawberry
 
 from graphql_schema.access import GIVERS, reads_pool_code
 from graphql_schema.context import Info
-from graphql_schema.desk import BUSINESS, FOR_WHOM, KEY, business_for, open_desk
+from graphql_schema.desk import BUSINESS, FOR_WHOM, KEY, open_books, open_desk
 from graphql_schema.fields import Given, count, resolved
-from graphql_schema.finding import MemberKey, reached_member
+from graphql_schema.finding import MemberKey
 from graphql_schema.member import Member
 from graphql_schema.pools import Pool
 from graphql_schema.rejections import (
     REFUSALS,
-    Forbidden,
-    IdempotencyConflict,
     InsufficientPoints,
-    InvalidInput,
     LimitReached,
     MemberUnknown,
     PointsNotAccepted,
+    Refused,
     Rejection,
     member_unknown,
     not_accepted,
@@ -27,8 +25,8 @@ from graphql_schema.rejections import (
     refused,
     too_few,
 )
-from graphql_schema.spending import RedeemInput
-from graphql_schema.till import acceptance_of, open_till, own_account
+from graphql_schema.spending import RedeemInput, open_counter
+from graphql_schema.till import receipt
 from hub import errors
 from hub.ledger.codes import Outcome
 from hub.points.acting_account import acting_account
@@ -121,25 +119,24 @@ class NotInPool(Rejection):
     """Nothing was stored: the same key may be used again."""
 
 
-_Refused: TypeAlias = MemberUnknown | IdempotencyConflict | InvalidInput | Forbidden
 OpenPoolResult = Annotated[
-    InPool | AlreadyInPool | _Refused,
+    InPool | AlreadyInPool | MemberUnknown | Refused,
     strawberry.union("OpenPoolResult", description="What came of opening a pool."),
 ]
 JoinPoolResult = Annotated[
-    InPool | PoolUnknown | PoolFull | AlreadyInPool | _Refused,
+    InPool | PoolUnknown | PoolFull | AlreadyInPool | MemberUnknown | Refused,
     strawberry.union("JoinPoolResult", description="What came of joining a pool."),
 ]
 ContributeResult = Annotated[
-    Contributed | InsufficientPoints | LimitReached | NotInPool | _Refused,
+    Contributed | InsufficientPoints | LimitReached | NotInPool | MemberUnknown | Refused,
     strawberry.union("ContributeResult", description="What came of a contribution."),
 ]
 LeavePoolResult = Annotated[
-    LeftPool | NotInPool | _Refused,
+    LeftPool | NotInPool | MemberUnknown | Refused,
     strawberry.union("LeavePoolResult", description="What came of leaving a pool."),
 ]
 RedeemFromPoolResult = Annotated[
-    RedeemedFromPool | InsufficientPoints | PointsNotAccepted | NotInPool | _Refused,
+    RedeemedFromPool | InsufficientPoints | PointsNotAccepted | NotInPool | MemberUnknown | Refused,
     strawberry.union("RedeemFromPoolResult", description="What came of spending from a pool."),
 ]
 
@@ -207,10 +204,7 @@ class PoolingMutation:
         """Contribute and commit, or answer why not."""
         context = info.context
         try:
-            desk = await open_desk(
-                context, roles=GIVERS, member=input.member, idempotency_key=input.idempotency_key
-            )
-            business = await business_for(context, desk, input.business)
+            desk, business = await open_books(context, input, roles=GIVERS)
             member_id = desk.member.member_id
             async with context.writing() as db:
                 answer = await contribute(
@@ -235,9 +229,7 @@ class PoolingMutation:
             return refused(no)
         if answer.outcome is not Outcome.POSTED:
             return not_moved(answer)
-        return Contributed(
-            transaction=strawberry.ID(str(answer.tx_id)), points=answer.points, member=desk.member
-        )
+        return Contributed(transaction=receipt(answer), points=answer.points, member=desk.member)
 
     @resolved("Leave the member's pool with what is left of the member's own points. For members, "
               "and for staff who act for one.")  # fmt: skip
@@ -245,10 +237,7 @@ class PoolingMutation:
         """Leave and commit, or answer why not."""
         context = info.context
         try:
-            desk = await open_desk(
-                context, roles=GIVERS, member=input.member, idempotency_key=input.idempotency_key
-            )
-            business = await business_for(context, desk, input.business)
+            desk, business = await open_books(context, input, roles=GIVERS)
             async with context.writing() as db:
                 answer, *_ = await leave_pool(
                     db,
@@ -266,9 +255,7 @@ class PoolingMutation:
             return NotInPool(message=no.message)
         except REFUSALS as no:
             return refused(no)
-        return LeftPool(
-            transaction=strawberry.ID(str(answer.tx_id)), points=answer.points, member=desk.member
-        )
+        return LeftPool(transaction=receipt(answer), points=answer.points, member=desk.member)
 
     @resolved("Spend points of the pool that a member is in, at once. For tills.")
     async def redeem_from_pool(
@@ -279,27 +266,23 @@ class PoolingMutation:
         """Redeem and commit, or answer why not."""
         context = info.context
         try:
-            till = await open_till(
-                context, business=input.business, idempotency_key=input.idempotency_key
-            )
-            member = await reached_member(context, input.member)
-            if member is None:
+            counter = await open_counter(context, input)
+            if counter is None:
                 return member_unknown()
-            account_id = await own_account(context, till, member.member_id)
-            acceptance = await acceptance_of(context, till)
+            till, member = counter.till, counter.member
             async with context.writing() as db:
                 answer = await redeem_from_pool(
                     db,
                     business_id=till.business.business_id,
                     member_id=member.member_id,
-                    account_id=account_id,
+                    account_id=counter.account_id,
                     points=input.points,
                     idempotency_key=till.idempotency_key,
                     occurred_at=context.now,
                     business_date=context.trading_day(till.business),
                     today=till.today,
                     now=context.now,
-                    acceptance=acceptance,
+                    acceptance=counter.acceptance,
                     bill_minor=input.bill_minor,
                 )
         except errors.Rejected as no:
@@ -309,6 +292,4 @@ class PoolingMutation:
             return refused(no)
         if answer.outcome is not Outcome.POSTED:
             return too_few(answer)
-        return RedeemedFromPool(
-            transaction=strawberry.ID(str(answer.tx_id)), points=answer.points, member=member
-        )
+        return RedeemedFromPool(transaction=receipt(answer), points=answer.points, member=member)

@@ -11,17 +11,15 @@ from graphql_schema.finding import MemberKey, reached_member
 from graphql_schema.member import Member
 from graphql_schema.rejections import (
     REFUSALS,
-    Forbidden,
-    IdempotencyConflict,
-    InvalidInput,
     MemberUnknown,
     RedemptionExceeded,
     RedemptionUnknown,
+    Refused,
     member_unknown,
     not_restored,
     refused,
 )
-from graphql_schema.till import open_till, transaction_number
+from graphql_schema.till import open_till, receipt, transaction_number
 from hub.ledger.codes import Outcome
 from hub.ledger.post import Answer
 from hub.points.restore import restore
@@ -53,13 +51,7 @@ class Restored:
 
 
 RestoreResult = Annotated[
-    Restored
-    | RedemptionUnknown
-    | RedemptionExceeded
-    | MemberUnknown
-    | IdempotencyConflict
-    | InvalidInput
-    | Forbidden,
+    Restored | RedemptionUnknown | RedemptionExceeded | MemberUnknown | Refused,
     strawberry.union("RestoreResult", description="What came of a restore."),
 ]
 
@@ -101,9 +93,7 @@ class RestoringMutation:
             return refused(no, reference="transaction")
         if answer.outcome is not Outcome.POSTED:
             return not_restored(answer)
-        return Restored(
-            transaction=strawberry.ID(str(answer.tx_id)), points=answer.points, member=member
-        )
+        return Restored(transaction=receipt(answer), points=answer.points, member=member)
 
 
 async def _restore(

@@ -1,5 +1,6 @@
 """Moving points at a till: redeem, hold, capture, void. Each mutation is one transaction."""
 
+from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
 import strawberry
@@ -12,15 +13,13 @@ from graphql_schema.member import Member
 from graphql_schema.points import Hold
 from graphql_schema.rejections import (
     REFUSALS,
-    Forbidden,
     HoldClosed,
     HoldExceeded,
     HoldUnknown,
-    IdempotencyConflict,
     InsufficientPoints,
-    InvalidInput,
     MemberUnknown,
     PointsNotAccepted,
+    Refused,
     member_unknown,
     not_accepted,
     not_held,
@@ -28,14 +27,14 @@ from graphql_schema.rejections import (
     too_few,
 )
 from graphql_schema.scalars import Long
-from graphql_schema.till import acceptance_of, open_till, own_account
+from graphql_schema.till import Till, acceptance_of, open_till, own_account, receipt
 from hub import errors
 from hub.ledger.codes import Outcome
-from hub.ledger.post import Answer
 from hub.points.capture import capture
 from hub.points.hold import hold
 from hub.points.redeem import redeem
 from hub.points.void import void
+from hub.programme.acceptance import AcceptanceRule
 
 _KEY = (
     "Chosen by the till, once per request, 1 to 190 characters: sending the same request again "
@@ -126,16 +125,13 @@ class Voided:
     member: Member = strawberry.field(description="The member, as things stand now.")
 
 
-_Refused: TypeAlias = MemberUnknown | IdempotencyConflict | InvalidInput | Forbidden
-_EndRefused: TypeAlias = (
-    HoldUnknown | HoldClosed | HoldExceeded | IdempotencyConflict | InvalidInput | Forbidden
-)
+_EndRefused: TypeAlias = HoldUnknown | HoldClosed | HoldExceeded | Refused
 RedeemResult = Annotated[
-    Redeemed | InsufficientPoints | PointsNotAccepted | _Refused,
+    Redeemed | InsufficientPoints | PointsNotAccepted | MemberUnknown | Refused,
     strawberry.union("RedeemResult", description="What came of a redemption."),
 ]
 HoldResult = Annotated[
-    Held | InsufficientPoints | PointsNotAccepted | _Refused,
+    Held | InsufficientPoints | PointsNotAccepted | MemberUnknown | Refused,
     strawberry.union("HoldResult", description="What came of a hold."),
 ]
 CaptureResult = Annotated[
@@ -147,6 +143,33 @@ VoidResult = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A till with a member before it: their account there, and how it takes points now."""
+
+    till: Till
+    member: Member
+    account_id: int | None
+    acceptance: AcceptanceRule | None
+
+
+async def open_counter(context: Context, asked: RedeemInput | HoldInput) -> Counter | None:
+    """Return where points are to be spent; None for a member who may not be known there.
+
+    Raises as `open_till` and `reached_member` do.
+    """
+    till = await open_till(context, business=asked.business, idempotency_key=asked.idempotency_key)
+    member = await reached_member(context, asked.member)
+    if member is None:
+        return None
+    return Counter(
+        till,
+        member,
+        account_id=await own_account(context, till, member.member_id),
+        acceptance=await acceptance_of(context, till),
+    )
+
+
 @strawberry.type
 class SpendingMutation:
     """The verbs of a till."""
@@ -156,27 +179,23 @@ class SpendingMutation:
         """Redeem and commit, or answer why not."""
         context = info.context
         try:
-            till = await open_till(
-                context, business=input.business, idempotency_key=input.idempotency_key
-            )
-            member = await reached_member(context, input.member)
-            if member is None:
+            counter = await open_counter(context, input)
+            if counter is None:
                 return member_unknown()
-            account_id = await own_account(context, till, member.member_id)
-            acceptance = await acceptance_of(context, till)
+            till, member = counter.till, counter.member
             async with context.writing() as db:
                 answer = await redeem(
                     db,
                     business_id=till.business.business_id,
                     member_id=member.member_id,
-                    account_id=account_id,
+                    account_id=counter.account_id,
                     points=input.points,
                     idempotency_key=till.idempotency_key,
                     occurred_at=context.now,
                     business_date=context.trading_day(till.business),
                     today=till.today,
                     now=context.now,
-                    acceptance=acceptance,
+                    acceptance=counter.acceptance,
                     bill_minor=input.bill_minor,
                 )
         except errors.Rejected as no:
@@ -185,27 +204,23 @@ class SpendingMutation:
             return refused(no)
         if answer.outcome is not Outcome.POSTED:
             return too_few(answer)
-        return Redeemed(transaction=_number(answer), points=answer.points, member=member)
+        return Redeemed(transaction=receipt(answer), points=answer.points, member=member)
 
     @resolved("Set points aside, to capture or void later.")
     async def hold(self, info: Info, input: Given[HoldInput]) -> HoldResult:  # noqa: A002
         """Hold and commit, or answer why not."""
         context = info.context
         try:
-            till = await open_till(
-                context, business=input.business, idempotency_key=input.idempotency_key
-            )
-            member = await reached_member(context, input.member)
-            if member is None:
+            counter = await open_counter(context, input)
+            if counter is None:
                 return member_unknown()
-            account_id = await own_account(context, till, member.member_id)
-            acceptance = await acceptance_of(context, till)
+            till, member = counter.till, counter.member
             async with context.writing() as db:
                 answer = await hold(
                     db,
                     business_id=till.business.business_id,
                     member_id=member.member_id,
-                    account_id=account_id,
+                    account_id=counter.account_id,
                     points=input.points,
                     ttl_seconds=input.ttl_seconds,
                     idempotency_key=till.idempotency_key,
@@ -213,7 +228,7 @@ class SpendingMutation:
                     business_date=context.trading_day(till.business),
                     today=till.today,
                     now=context.now,
-                    acceptance=acceptance,
+                    acceptance=counter.acceptance,
                     bill_minor=input.bill_minor,
                 )
         except errors.Rejected as no:
@@ -250,7 +265,7 @@ class SpendingMutation:
         if answer.outcome is not Outcome.POSTED:
             return not_held(answer)
         return Captured(
-            transaction=_number(answer),
+            transaction=receipt(answer),
             points=answer.points,
             hold=await _hold(context, member_id, hold_id),
             member=Member(member_id=member_id),
@@ -282,15 +297,11 @@ class SpendingMutation:
         if answer.outcome is not Outcome.POSTED:
             return not_held(answer)
         return Voided(
-            transaction=_number(answer),
+            transaction=receipt(answer),
             points=answer.points,
             hold=await _hold(context, member_id, hold_id),
             member=Member(member_id=member_id),
         )
-
-
-def _number(answer: Answer) -> strawberry.ID:
-    return strawberry.ID(str(answer.tx_id))
 
 
 async def _hold(context: Context, member_id: int, hold_id: int) -> Hold:

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from datetime import date
 
+import strawberry
+
 from graphql_schema.access import acting_business
 from graphql_schema.context import Context
 from hub.errors import Forbidden, Malformed, NotFound
+from hub.ledger.post import Answer
 from hub.programme.acceptance import AcceptanceRule
 from hub.programme.queries import Business
 
@@ -69,3 +72,8 @@ def transaction_number(transaction: str, *, field: str) -> int:
         if number < LARGEST_NUMBER:
             return number
     raise Malformed("this is no number of a transaction", field=field)
+
+
+def receipt(answer: Answer) -> strawberry.ID:
+    """Return the number of what was posted, as `transaction_number` reads it."""
+    return strawberry.ID(str(answer.tx_id))
