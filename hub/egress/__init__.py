@@ -1,0 +1,1 @@
+"""What the hub tells subsidiaries: events of their customers, in signed calls that are retried."""

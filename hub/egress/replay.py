@@ -1,0 +1,46 @@
+"""Replay: tell a subscriber again. The event's id stays, so that who has it knows."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.outbox.messages import put
+
+SEND = "egress.send"
+
+
+async def replay(
+    db: AsyncConnection,
+    *,
+    now: datetime,
+    event_delivery_ids: Sequence[int] = (),
+    subscription: str | None = None,
+    since: datetime | None = None,
+    dead_only: bool = True,
+) -> int:
+    """Send again the named deliveries and those of a subscription since then; returns how many.
+
+    `dead_only`: of the subscription's, only what was given up. What is under way is left to it.
+    """
+    rows = await db.scalars(
+        text("""
+          UPDATE event_delivery d SET state = 'pending', ended_at = NULL, error = NULL
+          FROM subscription s
+          WHERE s.subscription_id = d.subscription_id AND d.state <> 'pending' AND s.active
+            AND (d.event_delivery_id = ANY (CAST(:ids AS bigint[]))
+              OR (s.code = :subscription AND (d.state = 'dead' OR NOT :dead_only)
+                AND d.asked_at >= coalesce(CAST(:since AS timestamptz), '-infinity')))
+          RETURNING d.event_delivery_id"""),
+        {
+            "ids": list(event_delivery_ids),
+            "subscription": subscription,
+            "since": since,
+            "dead_only": dead_only,
+        },
+    )
+    found = sorted(rows)
+    if found:
+        await put(db, actor=SEND, references=found, available_at=now)
+    return len(found)
