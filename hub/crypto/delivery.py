@@ -35,5 +35,10 @@ def open_sealed(keyring: Keyring, sealed: bytes, *, context: str) -> bytes:
     return envelope.decrypt(_derive(master, salt), body, context)
 
 
+def version_sql(column: str) -> str:
+    """Return SQL for the key version in a sealed column: it stands behind the salt."""
+    return f"(get_byte({column}, {_SALT_BYTES + 1}) * 256 + get_byte({column}, {_SALT_BYTES + 2}))"
+
+
 def _derive(master: bytes, salt: bytes) -> bytes:
     return HKDF(SHA256(), KEY_BYTES, salt, _INFO).derive(master)

@@ -18,6 +18,8 @@ from hub.jobs.runtime import Runtime, runtime
 from hub.outbox.messages import fail, peek, take
 
 AT_ONCE = 16
+# Whoever asks for more patience than this is asked again all the same.
+LONGEST_WAIT_SECONDS = 86_400.0
 
 
 async def send_all(runtime: Runtime, message_ids: Sequence[int]) -> None:
@@ -52,7 +54,7 @@ async def send_all(runtime: Runtime, message_ids: Sequence[int]) -> None:
                         now=now(),
                         permanent=answer.status == GONE,
                         away=True,
-                        retry_after_seconds=None,
+                        at_least_seconds=min(answer.retry_after_seconds, LONGEST_WAIT_SECONDS),
                     )
                     ended |= {message_id} if died else set()
                 await note_answer(db, call=call, answer=answer, died=died, now=now())

@@ -73,7 +73,7 @@ def _body(row: Row[tuple[object, ...]]) -> bytes:
     data: dict[str, object] = {
         "business": row.business,
         "member_id": str(row.member_now),
-        "customer_id": None if row.walk_in else row.external_id,
+        "external_id": None if row.walk_in else row.external_id,
         "occurred_at": row.occurred_at,
     }
     if row.type == EventKind.POINTS_POSTED:

@@ -42,7 +42,7 @@ class Answer:
 
     status: int | None
     error: str | None = None
-    retry_after_seconds: float | None = None
+    retry_after_seconds: float = 0
 
     @property
     def delivered(self) -> bool:
@@ -100,7 +100,7 @@ async def send(http: httpx2.AsyncClient, *, call: Call, now: datetime) -> Answer
     if said.is_success:
         return Answer(said.status_code)
     retry_after = said.headers.get("retry-after", "")
-    wait = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
+    wait = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0
     return Answer(said.status_code, f"answered {said.status_code}"[:LONGEST_ERROR], wait)
 
 
@@ -126,7 +126,12 @@ async def note_answer(
     if answer.status == GONE:
         await db.execute(
             text("""
-              UPDATE subscription SET active = false, stopped_because = 'its receiver answered 410'
-              WHERE subscription_id = :id AND active"""),
-            {"id": call.subscription_id},
+              WITH stopped AS (
+                UPDATE subscription SET active = false,
+                  stopped_because = 'its receiver answered 410'
+                WHERE subscription_id = :id AND active)
+              UPDATE event_delivery SET state = 'dead', ended_at = :now,
+                error = 'the subscription was stopped'
+              WHERE subscription_id = :id AND state = 'pending'"""),
+            {"id": call.subscription_id, "now": now},
         )

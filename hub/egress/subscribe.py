@@ -60,9 +60,7 @@ class SubscriptionConfig(BaseModel):
         return secrets
 
 
-async def subscribe(
-    db: AsyncConnection, *, config: SubscriptionConfig, keyring: Keyring
-) -> None:
+async def subscribe(db: AsyncConnection, *, config: SubscriptionConfig, keyring: Keyring) -> None:
     """Add a subscription, or change one: it is told what happens from now on.
 
     One that was stopped, since its receiver was gone, is active again. Raises NotFound for an

@@ -29,6 +29,12 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "streams": "pulling:streams",
         "found": "pulling:found",
     },
+    "egress": {
+        "list": "egress:list_",
+        "log": "egress:log",
+        "replay": "egress:replay",
+        "ping": "egress:ping",
+    },
     "ledger": {
         "verify": "ledger:verify",
         "rebuild-daily": "ledger:rebuild_daily",
@@ -56,6 +62,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
 
 _GROUPS_SAY = {
     "audit": "Who was shown personal data.",
+    "egress": "What subscribers are told.",
     "intake": "What came in from the connected systems.",
     "keys": "The master keys, in versions.",
     "ledger": "The points of all members.",

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from hub.clock import now
 from hub.config import Settings
 from hub.db.engine import make_engine
+from hub.egress.note import note
 from hub.errors import NotFound
 from hub.jobs.broker import make_broker, wake
 from hub.jobs.schedule import Job, fire_due
@@ -29,6 +30,7 @@ POLL_SECONDS = 1.0
 GATHER_SECONDS = 0.04
 SWEEP_SECONDS = 5.0
 TICK_SECONDS = 10.0
+NOTE_SECONDS = 1.0
 
 JOBS = (
     Job("settlement.open_month", "1 0 * * *"),
@@ -39,6 +41,7 @@ JOBS = (
     Job("members.forget_verifications", "*/10 * * * *"),
     Job("intake.pull", "* * * * *"),
     Job("intake.forget", "50 0 * * *"),
+    Job("egress.forget", "55 0 * * *"),
     Job("points.lapse", "* * * * *"),
     # Points become active as a trading day begins, on the full hour somewhere; nobody waits for it.
     Job("points.activate", "5 * * * *"),
@@ -51,7 +54,7 @@ log = structlog.get_logger(__name__)
 
 
 class Scheduler:
-    """The three loops of one scheduler process."""
+    """The loops of one scheduler process."""
 
     def __init__(self, engine: AsyncEngine, settings: Settings) -> None:
         self._engine = engine
@@ -67,6 +70,7 @@ class Scheduler:
             loops.create_task(self._forever(self._relay, pause=self._until_woken))
             loops.create_task(self._forever(self._sweep, pause=_seconds(SWEEP_SECONDS)))
             loops.create_task(self._forever(self._fire, pause=_seconds(TICK_SECONDS)))
+            loops.create_task(self._forever(self._note, pause=_seconds(NOTE_SECONDS)))
 
     async def aclose(self) -> None:
         """Close the connections to the broker."""
@@ -112,6 +116,11 @@ class Scheduler:
             overdue = await sweep(db, now=now(), lease_seconds=self._lease_seconds)
         if overdue:
             log.info("swept", messages=overdue)
+
+    async def _note(self) -> None:
+        """Make events of what was committed, for those who subscribed."""
+        async with self._engine.begin() as db:
+            await note(db, now=now())
 
     async def _fire(self) -> None:
         async with self._engine.begin() as db:

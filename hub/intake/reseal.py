@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.crypto.delivery import open_sealed, seal
+from hub.crypto.delivery import open_sealed, seal, version_sql
 from hub.crypto.keyring import Keyring
 from hub.intake.connections import settings_place
 from hub.intake.deliveries import SNAPSHOTS_CONTEXT
@@ -14,12 +14,7 @@ from hub.intake.store import BODY_CONTEXT
 CHUNK_DELIVERIES = 500
 
 
-def _version(column: str) -> str:
-    """Return SQL for the key version in a sealed column: a salt of 16 bytes comes before it."""
-    return f"(get_byte({column}, 17) * 256 + get_byte({column}, 18))"
-
-
-_BODY, _SNAPSHOTS, _SETTINGS = map(_version, ("body", "snapshots", "settings"))
+_BODY, _SNAPSHOTS, _SETTINGS = map(version_sql, ("body", "snapshots", "settings"))
 
 _DELIVERIES = text(f"""
 SELECT d.delivery_id, c.code, d.body, d.snapshots

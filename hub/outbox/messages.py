@@ -97,8 +97,9 @@ async def fail(
     permanent: bool = False,
     away: bool = False,
     retry_after_seconds: float | None = None,
+    at_least_seconds: float = 0,
 ) -> bool:
-    """Record a failed attempt and schedule the next.
+    """Record a failed attempt and schedule the next, `at_least_seconds` from now.
 
     After MAX_ATTEMPTS (MAX_ATTEMPTS_AWAY when what it needs is only `away`), or at once when the
     failure is `permanent`, the message is dead. A stated `retry_after_seconds` (the upstream asked
@@ -124,7 +125,7 @@ async def fail(
             "id": message_id,
             "attempts": counted,
             "error": error[:1000],
-            "next": now + timedelta(seconds=wait),
+            "next": now + timedelta(seconds=max(wait, at_least_seconds)),
             "dead_at": now if died else None,
         },
     )

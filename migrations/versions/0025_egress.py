@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0025_egress"
-down_revision = "0019_privacy"
+down_revision = "0024_pulls"
 
 
 def upgrade() -> None:

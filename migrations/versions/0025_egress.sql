@@ -58,7 +58,7 @@ CREATE INDEX event_delivery_dead ON event_delivery (event_delivery_id) WHERE sta
 
 -- Up to where events were read.
 CREATE TABLE egress_seen (
-  only boolean PRIMARY KEY DEFAULT true CHECK (only),
+  one_row boolean PRIMARY KEY DEFAULT true CHECK (one_row),
   floor_tx bigint NOT NULL,
   snapshot pg_snapshot NOT NULL
 );
@@ -77,7 +77,7 @@ SET enable_seqscan = off AS $$
 DECLARE
   seen egress_seen;
   now_seen pg_snapshot;
-  since bigint;
+  first_xact bigint;
   n bigint;
 BEGIN
   IF pg_current_xact_id_if_assigned() IS NOT NULL THEN
@@ -91,7 +91,7 @@ BEGIN
       floor_tx = (SELECT coalesce(max(tx_id), -1) FROM entry);
     RETURN 0;
   END IF;
-  since := pg_snapshot_xmin(seen.snapshot)::text::bigint;
+  first_xact := pg_snapshot_xmin(seen.snapshot)::text::bigint;
   -- One statement has one snapshot: what it does not see stays for the next time.
   WITH seen_now AS MATERIALIZED (
     SELECT pg_current_snapshot() AS snapshot
@@ -102,7 +102,7 @@ BEGIN
       CASE WHEN e.credit = 1 THEN e.debit ELSE e.credit END AS side,
       sum(CASE WHEN e.credit = 1 THEN e.points ELSE -e.points END) AS points
     FROM entry e
-    WHERE e.xact >= since AND e.tx_id + 0 > seen.floor_tx
+    WHERE e.xact >= first_xact AND e.tx_id + 0 > seen.floor_tx
       AND NOT pg_visible_in_snapshot(e.xact::text::xid8, seen.snapshot)
       AND 1 IN (e.debit, e.credit)
       AND EXISTS (SELECT 1 FROM wanted w
@@ -113,7 +113,7 @@ BEGIN
       (SELECT p.tier_id FROM member_tier p WHERE p.member_id = t.member_id AND p.step < t.step
        ORDER BY p.step DESC LIMIT 1) AS previous
     FROM member_tier t
-    WHERE t.xact >= since AND NOT pg_visible_in_snapshot(t.xact::text::xid8, seen.snapshot)
+    WHERE t.xact >= first_xact AND NOT pg_visible_in_snapshot(t.xact::text::xid8, seen.snapshot)
   ), events AS (
     INSERT INTO hub_event (type, member_id, account_id, business_id, tx_id, side, unit, points,
         tier_id, previous_tier_id, occurred_at, noted_at)

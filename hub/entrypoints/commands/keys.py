@@ -1,6 +1,7 @@
 """`hub keys status | rotate | activate | rewrap | reindex | retire`: master keys, in versions."""
 
 import asyncio
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from hub.audit.queries import signed_under
 from hub.config import load_settings
 from hub.crypto.keyring import Keyring, Purpose, change, load
 from hub.db.engine import make_engine
+from hub.egress.reseal import reseal_subscriptions, secrets_under
 from hub.entrypoints.commands.edge import only_read
 from hub.errors import Rejected
 from hub.intake.reseal import reseal, reseal_connections, sealed_under
@@ -82,7 +84,15 @@ def rewrap() -> None:
     async def settings(db: AsyncConnection, _after: int) -> tuple[int, int | None]:
         return await reseal_connections(db, keyring=keyring), None
 
-    moved = {"data keys": keys, "deliveries": bodies, "connections": settings}
+    async def secrets(db: AsyncConnection, _after: int) -> tuple[int, int | None]:
+        return await reseal_subscriptions(db, keyring=keyring), None
+
+    moved = {
+        "data keys": keys,
+        "deliveries": bodies,
+        "connections": settings,
+        "subscriptions": secrets,
+    }
     for what, step in moved.items():
         typer.echo(f"{what} moved: {_through(step)}")
     _echo_left(Purpose.KEY_ENCRYPTION, keyring)
@@ -141,11 +151,10 @@ def _one_more(keyring: Keyring, purpose: Purpose) -> Any:
 
 async def _used(db: AsyncConnection) -> dict[Purpose, dict[int, int]]:
     """Count what is under each version. Tokens end within a day by themselves."""
-    wrapped, sealed = await wrapped_under(db), await sealed_under(db)
+    uses = [await wrapped_under(db), await sealed_under(db), await secrets_under(db)]
     return {
         Purpose.KEY_ENCRYPTION: {
-            version: wrapped.get(version, 0) + sealed.get(version, 0)
-            for version in {*wrapped, *sealed}
+            version: sum(use.get(version, 0) for use in uses) for version in {*chain(*uses)}
         },
         Purpose.BLIND_INDEX: await indexed_under(db),
         Purpose.AUDIT: await signed_under(db),

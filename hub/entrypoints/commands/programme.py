@@ -14,6 +14,7 @@ from hub.config import load_settings
 from hub.connector import field_path
 from hub.crypto.keyring import Keyring, load
 from hub.db.engine import make_engine
+from hub.egress.subscribe import SubscriptionConfig, subscribe
 from hub.errors import Malformed
 from hub.intake.connections import ConnectionConfig, connect
 from hub.programme.apply import ProgrammeConfig
@@ -21,7 +22,7 @@ from hub.programme.apply import apply as apply_programme
 
 
 class GroupFile(ProgrammeConfig):
-    """A whole group in one file: programme, tiers, benefits and connections.
+    """A whole group in one file: programme, tiers, benefits, connections and subscriptions.
 
     A text that begins with `env:` stands for the variable it names, so that the file holds no
     secret.
@@ -32,6 +33,7 @@ class GroupFile(ProgrammeConfig):
     tiers: tuple[TierConfig, ...] = ()
     benefits: tuple[BenefitConfig, ...] = ()
     connections: tuple[ConnectionConfig, ...] = ()
+    subscriptions: tuple[SubscriptionConfig, ...] = ()
 
 
 def read_group(path: Path, **variables: str) -> GroupFile:
@@ -75,6 +77,8 @@ async def apply_group(database_url: str, keyring: Keyring, group: GroupFile) -> 
             await configure(db, tiers=group.tiers, benefits=group.benefits)
             for connection in group.connections:
                 await connect(db, config=connection, keyring=keyring)
+            for subscription in group.subscriptions:
+                await subscribe(db, config=subscription, keyring=keyring)
     finally:
         await engine.dispose()
 
