@@ -5,7 +5,7 @@ and keeps no state; the host (`hub.intake`) owns raw storage, deduplication, ord
 dead letters. All methods but `hydrate` and `check` are pure.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -265,6 +265,32 @@ class Pulling(Protocol):
 
         A page from a queue that forgets what it has given is committed before the next is asked
         for. Raises NotYet, Malformed.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRow:
+    """One event of a file: which rows (the heading is row 1) made it, and what stands in them.
+
+    `document` is what is stored as one line of a delivery and read by `decode(…, "file")`; None:
+    `error` says which field is wrong.
+    """
+
+    numbers: Sequence[int]
+    cells: Sequence[Mapping[str, str]]
+    document: bytes | None = None
+    error: HubError | None = None
+
+
+@runtime_checkable
+class Dropping(Protocol):
+    """A connector that reads files of a business's own: nightly batches, exports, corrections."""
+
+    def read_file(self, name: str, body: bytes, connection: Connection) -> Iterator[FileRow]:
+        """Read a file, whose kind `name` tells, as its connection's columns are configured.
+
+        Raises Malformed for what is no such file or lacks a column; what is wrong with one event
+        is in its row.
         """
 
 

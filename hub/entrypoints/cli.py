@@ -28,6 +28,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "backfill": "pulling:backfill",
         "streams": "pulling:streams",
         "found": "pulling:found",
+        "drop": "dropping:drop",
     },
     "egress": {
         "list": "egress:list_",

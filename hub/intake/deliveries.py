@@ -37,8 +37,8 @@ class Opened:
 
     @property
     def is_page(self) -> bool:
-        """Say whether it was pulled: then its events have nothing to do with each other."""
-        return self.stream_id is not None
+        """Say whether it was pulled or read from a file: its events are together by chance."""
+        return self.origin != "push"
 
     @property
     def is_thin(self) -> bool:

@@ -3,11 +3,12 @@
 
 ALTER TABLE delivery
   ADD COLUMN origin text NOT NULL DEFAULT 'push'
-    CHECK (origin IN ('push', 'queue', 'backfill', 'reconcile')),
+    CHECK (origin IN ('push', 'queue', 'backfill', 'reconcile', 'file')),
   ADD COLUMN card_numbers smallint NOT NULL DEFAULT 0 CHECK (card_numbers >= 0);
 COMMENT ON COLUMN delivery.origin IS
   'push: the system sent it; queue: it was taken from the system''s queue; backfill: it was pulled
-  when the connection was new or on demand; reconcile: it was pulled to find what was not sent';
+  when the connection was new or on demand; reconcile: it was pulled to find what was not sent;
+  file: a file of the business told of it';
 COMMENT ON COLUMN delivery.card_numbers IS 'that were cut from the body before it was stored';
 
 CREATE TABLE pull_stream (

@@ -263,9 +263,9 @@ async def test_a_retention_forbids_it_until_it_ends_or_is_released(hub: Hub) -> 
 KEPT = {
     "account", "account_link", "adjustment", "balance", "business_fact", "check_out", "consent",
     "earn_basis", "earn_cap", "entitlement", "entitlement_use", "entry", "erasure",
-    "expiry_notice", "hold", "hub_event", "ledger_transaction", "lot", "lot_extension", "member", "member_tier",
-    "moved_in_year", "obligation", "pool_member", "read_audit", "refund_basis", "retention",
-    "shortfall",
+    "expiry_notice", "hold", "hub_event", "ledger_transaction", "lot", "lot_extension", "member",
+    "member_tier", "moved_in_year", "obligation", "pool_member", "read_audit", "refund_basis",
+    "retention", "shortfall",
 }  # fmt: skip
 ERASED = {"account_key", "account_profile", "identifier_claim", "review_item", "verification"}
 
