@@ -21,6 +21,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
     "scheduler": "scheduler:scheduler",
     "programme": {"apply": "programme:apply"},
     "sample": {"load": "sample:load"},
+    "connector": {"new": "connector:new", "list": "connector:list_"},
     "intake": {
         "list": "intake:list_",
         "replay": "intake:replay",
@@ -63,6 +64,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
 
 _GROUPS_SAY = {
     "audit": "Who was shown personal data.",
+    "connector": "The systems that the hub speaks to.",
     "egress": "What subscribers are told.",
     "intake": "What came in from the connected systems.",
     "keys": "The master keys, in versions.",
