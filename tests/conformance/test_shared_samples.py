@@ -20,6 +20,8 @@ from connectors.hotel.mews import connector as mews
 from connectors.hotel.mews.config import MewsConfig
 from connectors.retail.shopify import connector as shopify
 from connectors.retail.shopify.config import ShopifyConfig
+from connectors.retail.woocommerce import connector as woocommerce
+from connectors.retail.woocommerce.config import WooCommerceConfig
 from hub.connector import (
     CanonicalEvent,
     Connection,
@@ -31,6 +33,7 @@ from hub.connector import (
     SourceEvent,
 )
 from hub.errors import Malformed
+from tests.conformance import outcomes_woocommerce
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples"
 pytestmark = pytest.mark.skipif(
@@ -41,6 +44,7 @@ CONNECTIONS = {
     "shopify": (shopify, ShopifyConfig(), "USD"),
     "square": (square, SquareConfig(), "USD"),
     "mews": (mews, MewsConfig(), "EUR"),
+    "woocommerce": (woocommerce, WooCommerceConfig(), "USD"),
 }
 
 OUTCOMES: dict[str, str] = {
@@ -94,6 +98,7 @@ OUTCOMES: dict[str, str] = {
     "mews/reservations__get_all_reservations_ver_2023_06_06.json": "refused: reservation is Confirmed",
     "mews/webhook_general_0.json": "refused: reservation is Confirmed; profile.changed fadd5bb6-b428-45d5-94f8-fd0d89fece6d@1514851200000; profile.changed fadd5bb6-b428-45d5-94f8-fd0d89fece6d@1514851200000",
     "mews/webhook_integration_0.json": "refused: IntegrationCreated is about the integration, not about guests",
+    **outcomes_woocommerce.OUTCOMES,
 }
 
 
@@ -212,7 +217,7 @@ async def test_a_sample_reservation_that_is_over_is_a_stay() -> None:
 VECTORS = SAMPLES / "signature_vectors.json"
 
 
-@pytest.mark.parametrize("dialect", ["shopify", "square"])
+@pytest.mark.parametrize("dialect", ["shopify", "square", "woocommerce"])
 def test_signature_vectors(dialect: str) -> None:
     (vector,) = [
         one for one in json.loads(VECTORS.read_bytes())["vectors"] if one["dialect"] == dialect
