@@ -200,7 +200,7 @@ class TestWooCommerce(DialectConformance):
         (body(order(fee_lines=[line(1, "-500.00")]), "order.updated"), "fee_lines[0].total"),
         (body(order(date_paid_gmt="today"), "order.updated"), "date_paid_gmt"),
         (body(without(order(), "date_paid_gmt"), "order.updated"), "date_paid_gmt"),
-        (body(order(status="refunded"), "order.updated"), "refunds"),
+        (hydrated(status="refunded"), "refunds"),
         (hydrated(refund(1, "-5.00")), "refund_details[0].amount"),
         (
             hydrated(refund(1, "5.00", item(1, "5.00"))),
@@ -464,6 +464,14 @@ class TestWooCommerce(DialectConformance):
         shipping = refund(801, "10.00", shipping_lines=[line(71, "-10.00")])
         _, found = await self.events(hydrated(shipping))
         assert [(one.kind, one.net_minor) for one in found.lines] == [(LineKind.SHIPPING, 1000)]
+
+    async def test_all_that_was_refunded_is_asked_for(self) -> None:
+        (event,) = connector.decode(body(order(status="refunded")).raw, None)
+        assert event.snapshot is None
+        (sale, back) = await self.events(hydrated(refund(801, "213.40"), status="refunded"))
+        assert sale.totals is not None
+        assert back.refund is not None
+        assert back.refund.unallocated_minor == sale.totals.total_minor
 
     async def test_a_refund_of_nothing_is_none(self) -> None:
         (only,) = await self.events(hydrated(refund(801, "0.00")))

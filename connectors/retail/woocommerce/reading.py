@@ -67,4 +67,5 @@ def _instant(stated: Any) -> datetime | None:
 
 def _needs_refunds(order: Mapping[str, Any]) -> bool:
     """An order lists its refunds' totals; their times and lines must be asked for."""
-    return bool(order.get("refunds")) and "refund_details" not in order
+    told = bool(order.get("refunds")) or order.get("status") == "refunded"
+    return told and "refund_details" not in order
