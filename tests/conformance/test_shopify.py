@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from connectors.conformance import NOW, Body, CannedUpstream, DialectConformance
 from connectors.retail.shopify import connector
@@ -21,6 +22,7 @@ from hub.connector import (
     hmac_sha256_base64,
 )
 from hub.errors import Malformed
+from tests.support.mutate import FUZZ, mutant_bodies, read_calmly
 
 
 def line(number: int, price: str, quantity: int = 1, **more: Any) -> dict[str, Any]:
@@ -160,6 +162,11 @@ class TestShopify(DialectConformance):
     )
     checked = "Orchid & Pine"
 
+    @FUZZ
+    @given(changed=mutant_bodies((*pushed, *pulled)))
+    async def test_whatever_comes_is_read_calmly(self, changed: Body) -> None:
+        await read_calmly(self, changed)
+
     def sign(self, body: Body, secret: str | None) -> Inbound:
         headers = {
             "content-type": "application/json",
@@ -173,8 +180,17 @@ class TestShopify(DialectConformance):
         return Inbound(body=body.raw, headers=headers, url="https://hub.example/hooks/shop")
 
     def upstream(self) -> CannedUpstream:
+        window = (
+            "limit=250&updated_at_min=2026-01-01T00%3A00%3A00%2B00%3A00"
+            "&updated_at_max=2026-03-31T12%3A00%3A00%2B00%3A00"
+        )
+        api = "/admin/api/2025-10"
         return CannedUpstream(
-            {("GET", "/admin/api/2025-10/shop.json"): b'{"shop": {"name": "Orchid & Pine"}}'}
+            {
+                ("GET", f"{api}/shop.json"): b'{"shop": {"name": "Orchid & Pine"}}',
+                ("GET", f"{api}/orders.json?status=any&{window}"): self.pulled[0].raw,
+                ("GET", f"{api}/customers.json?{window}"): b'{"customers": []}',
+            }
         )
 
     def test_the_delivery_keeps_both_ids_the_topic_and_the_time(self) -> None:
