@@ -1,7 +1,9 @@
 """The three systems' APIs, as far as a hub asks them: credentials checked, pages, 429 on demand."""
 
+import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -34,6 +36,7 @@ class Upstream:
             Route("/v2/payments/{id}", self.square_payment),
             Route(f"{_SHOPIFY}/shop.json", self.shop),
             Route(f"{_SHOPIFY}/orders.json", self.shop_orders),
+            Route(f"{_SHOPIFY}/customers.json", self.shop_customers),
             Route(f"{_SHOPIFY}/orders/{{id:int}}.json", self.shop_order),
             Route(f"{_SHOPIFY}/orders/{{id:int}}/transactions.json", self.shop_transactions),
             Route(f"{_MEWS}/{{operation:path}}", self.mews, methods=["POST"]),
@@ -91,11 +94,46 @@ class Upstream:
         return self._shopify(request, {"shop": {"name": "Bund Outfitters", "currency": "CNY"}})
 
     async def shop_orders(self, request: Request) -> Response:
-        """Return a page of orders after `since_id`, `limit` at most."""
-        since = int(request.query_params.get("since_id", "0"))
-        limit = min(int(request.query_params.get("limit", "50")), 250)
-        numbers = sorted(number for number in self.world.orders if number > since)[:limit]
-        return self._shopify(request, {"orders": [self._order(number) for number in numbers]})
+        """Return a page of the orders that changed in a window of time, oldest change first."""
+        changed = sorted((one.changed_at, one.number) for one in self.world.orders.values())
+        return self._shop_page(
+            request, "orders", [(at, self._order(number)) for at, number in changed]
+        )
+
+    async def shop_customers(self, request: Request) -> Response:
+        """Return a page of the customers that changed in a window of time."""
+        known = {}
+        for order in self.world.orders.values():
+            if order.customer is not None:
+                known[order.customer["id"]] = order.customer
+        dated = [(datetime.fromisoformat(one["updated_at"]), one) for one in known.values()]
+        return self._shop_page(request, "customers", sorted(dated, key=lambda one: one[0]))
+
+    def _shop_page(
+        self, request: Request, key: str, dated: Sequence[tuple[datetime, Any]]
+    ) -> Response:
+        """Cut a page; the next one's address, in a Link header, holds all that is asked of it."""
+        query = dict(request.query_params)
+        if "page_info" in query:
+            query |= json.loads(base64.urlsafe_b64decode(query["page_info"]))
+        start, end = (
+            datetime.fromisoformat(query[name]) if name in query else None
+            for name in ("updated_at_min", "updated_at_max")
+        )
+        found = [
+            one
+            for at, one in dated
+            if (start is None or at >= start) and (end is None or at <= end)
+        ]
+        limit, offset = min(int(query.get("limit", "50")), 250), int(query.get("offset", "0"))
+        answer = self._shopify(request, {key: found[offset : offset + limit]})
+        if len(found) > offset + limit:
+            kept = {k: v for k, v in query.items() if k not in ("page_info", "limit")}
+            following = json.dumps({**kept, "offset": str(offset + limit)}).encode()
+            page_info = base64.urlsafe_b64encode(following).decode()
+            here = f"{request.url.replace(query='')}?limit={limit}&page_info={page_info}"
+            answer.headers["link"] = f'<{here}>; rel="next"'
+        return answer
 
     async def shop_order(self, request: Request) -> Response:
         """Return an order."""

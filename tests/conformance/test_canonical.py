@@ -11,6 +11,7 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
+from hypothesis import given
 from standardwebhooks import Webhook
 
 from connectors.conformance import NOW, Body, DialectConformance
@@ -30,6 +31,7 @@ from hub.connector import (
     TenderKind,
 )
 from hub.errors import Malformed
+from tests.support.mutate import FUZZ, mutant_bodies, read_calmly
 
 NEW, OLD = (f"whsec_{base64.b64encode(bytes([n]) * 32).decode()}" for n in (3, 4))
 
@@ -145,6 +147,11 @@ class TestCanonical(DialectConformance):
         ),
     )  # fmt: skip
     refused = ((body("weather.changed", id="W"), "weather.changed says nothing"),)
+
+    @FUZZ
+    @given(changed=mutant_bodies((*pushed, *pulled)))
+    async def test_whatever_comes_is_read_calmly(self, changed: Body) -> None:
+        await read_calmly(self, changed)
 
     def sign(self, body: Body, secret: str | None) -> Inbound:
         stamp = str(int(NOW.timestamp()))

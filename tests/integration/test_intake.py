@@ -1,5 +1,6 @@
 """What comes in, however badly, is stored, has its effect once, or says why it has none."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,6 +17,7 @@ from connectors.sandbox.people import people
 from connectors.sandbox.shop import ShopOrder, place_order, shop_customer
 from hub.clock import now
 from hub.connector import Inbound, SignatureInvalid
+from hub.crypto.delivery import open_sealed
 from hub.errors import Unavailable
 from hub.intake.accept import accept
 from hub.intake.queries import Search
@@ -262,3 +264,20 @@ async def test_a_connection_that_cannot_be_used_takes_no_other_down(hub: Hub) ->
     assert await hub.rows("SELECT reference, attempts, dead_at FROM outbox_message") == [
         (waiting, 1, None)
     ]
+
+
+async def test_a_card_number_is_never_stored(hub: Hub) -> None:
+    """The signature is over the body as it came; what is kept of it lacks the number."""
+    placed = order().document(NOON)
+    number = "4111111111111111"
+    delivery = sent({**placed, "note": f"card {number}", "note_attributes": [int(number)]})
+    assert await taken(hub, delivery) == [("done", None, None)]
+    [(body, digest, card_numbers)] = await hub.rows(
+        "SELECT body, body_sha256, card_numbers FROM delivery"
+    )
+    assert isinstance(body, bytes)
+    kept = open_sealed(hub.keyring, body, context="delivery|body|bund-shopify")
+    assert number.encode() not in kept
+    assert json.loads(kept)["note"] == "card 411111******1111"
+    assert (digest, card_numbers) == (hashlib.sha256(kept).digest(), 2)
+    assert await lots(hub) != []
