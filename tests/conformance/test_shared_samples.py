@@ -31,6 +31,7 @@ from hub.connector import (
     SourceEvent,
 )
 from hub.errors import Malformed
+from tests.conformance import outcomes_toast
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples"
 pytestmark = pytest.mark.skipif(
@@ -41,9 +42,11 @@ CONNECTIONS = {
     "shopify": (shopify, ShopifyConfig(), "USD"),
     "square": (square, SquareConfig(), "USD"),
     "mews": (mews, MewsConfig(), "EUR"),
+    "toast": outcomes_toast.CONNECTION,
 }
 
 OUTCOMES: dict[str, str] = {
+    **outcomes_toast.OUTCOMES,
     "shopify/pyapi_customer.json": "profile.changed 207119551@1432764684000",
     "shopify/pyapi_gift_card.json": "refused: gift_card is no order, refund or customer",
     "shopify/pyapi_gift_card_adjustment.json": "refused: adjustment is no order, refund or customer",
@@ -212,7 +215,7 @@ async def test_a_sample_reservation_that_is_over_is_a_stay() -> None:
 VECTORS = SAMPLES / "signature_vectors.json"
 
 
-@pytest.mark.parametrize("dialect", ["shopify", "square"])
+@pytest.mark.parametrize("dialect", ["shopify", "square", "toast"])
 def test_signature_vectors(dialect: str) -> None:
     (vector,) = [
         one for one in json.loads(VECTORS.read_bytes())["vectors"] if one["dialect"] == dialect

@@ -121,10 +121,11 @@ class Toast:
         order = await fetch_order(
             self._api, client, connection.config, restaurant=restaurant, order=order_id
         )
-        found = order_snapshots(order, restaurant).get(event.entity_id)
-        if found is None:
-            raise Refused("the check is in this order no more")
-        return found
+        return order_snapshots(order, restaurant).get(event.entity_id) or {
+            "restaurant": restaurant,
+            "order": {"guid": order_id},
+            "check": {"guid": event.entity_id, "paymentStatus": "no longer in its order"},
+        }
 
     async def pull(
         self,
