@@ -4,13 +4,16 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from connectors.dining.toast.answering import answer_call
 from connectors.dining.toast.config import ToastConfig
 from connectors.dining.toast.payload import Snapshot, State
 from connectors.dining.toast.reading import decode_body, order_snapshots
 from connectors.dining.toast.sale import sale_completed
+from connectors.dining.toast.serving import read_call
 from connectors.dining.toast.undoing import check_voided, items_voided, refunds_recorded
 from connectors.dining.toast.upstream import Api, fetch_order, pull_page, restaurant_name
 from hub.connector import (
+    Call,
     CanonicalEvent,
     Connection,
     Delivery,
@@ -22,6 +25,7 @@ from hub.connector import (
     Refused,
     ReplayProtection,
     Reply,
+    Result,
     SourceEvent,
     Spec,
     UpstreamClient,
@@ -31,7 +35,7 @@ from hub.connector import (
     read_as,
     require_match,
 )
-from hub.errors import Malformed
+from hub.errors import HubError, Malformed
 
 
 class Toast:
@@ -141,6 +145,16 @@ class Toast:
         return await pull_page(
             self._api, client, connection.config, cursor, since=since, until=until
         )
+
+    def read_call(self, inbound: Inbound, connection: Connection, now: datetime) -> Call:
+        """Read a transaction of the loyalty protocol; see Serving.read_call."""
+        return read_call(inbound, connection)
+
+    def answer(
+        self, inbound: Inbound, call: Call | None, result: Result | HubError, connection: Connection
+    ) -> Reply:
+        """Answer a transaction of the loyalty protocol; see Serving.answer."""
+        return answer_call(inbound, call, result, connection)
 
     async def check(self, client: UpstreamClient, connection: Connection) -> str:
         """Say which restaurants the credentials open."""

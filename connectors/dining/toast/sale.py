@@ -122,11 +122,12 @@ def voided_late(check: Check, currency: str) -> list[tuple[Selection, Line]]:
     times = [one.paid_date for one in check.payments if one.paid_date is not None]
     if not times:
         return []
-    return [
-        (item, item_line(item, *spread([item.price, item.tax], currency), currency))
-        for item in check.selections
-        if item.voided and item.void_date is not None and item.void_date > min(times)
-    ]
+    found = []
+    for item in check.selections:
+        if item.voided and item.void_date is not None and item.void_date > min(times):
+            net, tax = spread([item.price, item.tax], currency)
+            found.append((item, item_line(item, net, tax, currency)))
+    return found
 
 
 def item_line(item: Selection, net: int, tax: int, currency: str) -> Line:
