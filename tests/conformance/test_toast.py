@@ -127,6 +127,10 @@ class TestToast(DialectConformance):
             bill(selections=[], appliedServiceCharges=[], amount=0, taxAmount=0, totalAmount=0),
             "sells nothing",
         ),
+        (
+            webhook(order(check()), details={"restaurantGuid": "r", "order": order(check())}),
+            "another",
+        ),
         (webhook(order()), "no check"),
         (webhook(order(check()), eventType="menus_updated"), "menus_updated"),
         (body(order(check(), guid=None)), "no guid"),

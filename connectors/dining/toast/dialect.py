@@ -95,7 +95,9 @@ class Toast:
     ) -> Sequence[CanonicalEvent]:
         """Yield what a check says beyond the facts in `posted`; see Connector.map."""
         state = read_as(State, event.snapshot)
-        order, check = state.order, state.check
+        order, check, config = state.order, state.check, connection.config
+        if config.restaurants and state.restaurant not in (None, *config.restaurants):
+            raise Refused("the check is another restaurant's")
         if order.created_in_test_mode:
             raise Refused("this is a test order")
         if order.excess_food:
@@ -122,6 +124,9 @@ class Toast:
         restaurant, _, order_id = (event.address or "").partition("/")
         if not order_id:
             raise Malformed("the order and its restaurant must be known", field="details")
+        restaurants = connection.config.restaurants
+        if restaurants and restaurant not in restaurants:
+            raise Refused("the check is another restaurant's")
         order = await fetch_order(
             self._api, client, connection.config, restaurant=restaurant, order=order_id
         )

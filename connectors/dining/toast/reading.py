@@ -131,6 +131,6 @@ def _object(value: object, field: str) -> Mapping[str, Any]:
 
 def _text(document: Mapping[str, Any], key: str, at: str) -> str:
     found = document.get(key)
-    if not isinstance(found, str) or not found:
-        raise Malformed("text was expected", field=f"{at}{key}")
+    if not isinstance(found, str) or not found.isascii() or not found.isprintable() or not found:
+        raise Malformed("plain text was expected", field=f"{at}{key}")
     return found
