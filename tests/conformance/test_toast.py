@@ -442,6 +442,14 @@ class TestToast(DialectConformance):
         sale = await self.sold(bill(payments=[{**CARD, "amount": 92.8, **changes}]))
         assert sale.tenders[0].kind is kind
 
+    async def test_taxes_of_modifiers_count_where_only_they_make_up_the_tax(self) -> None:
+        cheese = {"price": 3, "tax": 0.3, "modifiers": [{"tax": 0.1}, {"tax": 9, "voided": True}]}
+        with_cheese = {**NOODLES, "tax": 4.4, "modifiers": [cheese], "appliedTaxes": []}
+        sale = await self.sold(bill(selections=[with_cheese]))
+        assert (sale.lines[0].net_minor, sale.lines[0].taxes[0].amount_minor) == (8000, 480)
+        plain = await self.sold(bill(selections=[{**NOODLES, "modifiers": [cheese]}]))
+        assert plain.lines[0].taxes[0].amount_minor == 480
+
     async def test_a_payment_that_was_voided_paid_nothing(self) -> None:
         void = {**CARD, "guid": "pay-0", "paymentStatus": "VOIDED", "voidInfo": {"voidDate": None}}
         sale = await self.sold(bill(payments=[void, CARD, POINTS]))

@@ -27,8 +27,10 @@ def _never(value: Any) -> Any:
 def _day(value: Any) -> Any:
     """Days are integers: 20240401. What is none is left for the model to refuse."""
     text = str(value)
+    if value is None or value == 0:
+        return None
     if isinstance(value, bool) or not (text.isascii() and text.isdigit() and len(text) == 8):
-        return value if value is None else "no day"
+        return "no day"
     return f"{text[:4]}-{text[4:6]}-{text[6:]}"
 
 
@@ -38,6 +40,10 @@ def _list(value: Any) -> Any:
 
 def _nothing(value: Any) -> Any:
     return 0 if value is None else value
+
+
+def _one(value: Any) -> Any:
+    return 1 if value is None else value
 
 
 Amount = Annotated[
@@ -75,7 +81,9 @@ class Selection(Camel):
     """A sold item with its modifiers; `price` is what it costs after all discounts, without tax."""
 
     guid: str
-    quantity: Decimal = Field(default=Decimal(1), ge=-MOST_MINOR, le=MOST_MINOR)
+    quantity: Annotated[
+        Decimal, BeforeValidator(_one), Field(ge=-MOST_MINOR, le=MOST_MINOR, allow_inf_nan=False)
+    ] = Decimal(1)
     selection_type: str | None = None
     deferred: bool | None = None
     voided: bool | None = None
@@ -88,6 +96,16 @@ class Selection(Camel):
     applied_taxes: Annotated[tuple[AppliedTax, ...], BeforeValidator(_list)] = ()
     sales_category: Reference | None = None
     refund_details: RefundDetails | None = None
+    modifiers: Annotated[tuple[object, ...], BeforeValidator(_list)] = ()
+
+
+class Modifier(Camel):
+    """What was added to an item, and to that in turn."""
+
+    voided: bool | None = None
+    price: Amount = Decimal(0)
+    tax: Amount = Decimal(0)
+    modifiers: Annotated[tuple[object, ...], BeforeValidator(_list)] = ()
 
 
 class ServiceCharge(Camel):

@@ -8,6 +8,7 @@ from connectors.dining.toast.money import minor, spread
 from connectors.dining.toast.payload import (
     AppliedTax,
     Check,
+    Modifier,
     Payment,
     Selection,
     ServiceCharge,
@@ -24,11 +25,12 @@ from hub.connector import (
     Tax,
     Tender,
     Totals,
+    read_as,
     rounding_line,
     trading_day,
 )
 from hub.errors import Malformed
-from hub.units import share_by_largest_remainder
+from hub.units import exponent, share_by_largest_remainder
 
 # What a cash register rounds to at most: five of the smallest coin.
 _CASH_ROUNDING = 5
@@ -104,8 +106,11 @@ def live_lines(check: Check, currency: str) -> tuple[Line, ...]:
     charged = [
         Decimal(0) if one.gratuity and not in_total else one.charge_amount for one in charges
     ]
-    nets = spread([*(one.price for one in items), *charged], currency)
-    taxes = _taxes([*(one.tax for one in items), *map(_charge_tax, charges)], check, currency)
+    prices = _adding_up(items, "price", charged, check.amount, currency)
+    nets = spread([*prices, *charged], currency)
+    charged_tax = list(map(_charge_tax, charges))
+    item_taxes = _adding_up(items, "tax", charged_tax, check.tax_amount, currency)
+    taxes = _taxes([*item_taxes, *charged_tax], check, currency)
     lines = [
         item_line(item, net, tax, currency)
         for item, net, tax in zip(items, nets, taxes, strict=False)
@@ -115,6 +120,43 @@ def live_lines(check: Check, currency: str) -> tuple[Line, ...]:
         if net or tax:
             lines.append(_charge_line(charge, i, net, tax))
     return tuple(lines)
+
+
+def _adding_up(
+    items: Sequence[Selection],
+    what: str,
+    charged: Sequence[Decimal],
+    total: Decimal,
+    currency: str,
+) -> list[Decimal]:
+    """Return the prices, or the taxes, of items as they add up to what the check says.
+
+    An item's price holds its modifiers' by Toast's own words; of its tax these say nothing. Where
+    the items alone do not add up and with their modifiers they do, that is how they are to be read.
+    """
+    alone = [getattr(item, what) for item in items]
+    if _is_near(sum(alone) + sum(charged), total, len(alone), currency):
+        return alone
+    together = [
+        amount + _of_modifiers(item.modifiers, what)
+        for amount, item in zip(alone, items, strict=True)
+    ]
+    near = _is_near(sum(together) + sum(charged), total, len(alone), currency)
+    return together if near else alone
+
+
+def _is_near(amount: Decimal | int, total: Decimal, parts: int, currency: str) -> bool:
+    return abs(Decimal(amount) - total).scaleb(exponent(currency)) <= parts
+
+
+def _of_modifiers(modifiers: Sequence[object], what: str) -> Decimal:
+    found, left = Decimal(0), list(modifiers)
+    while left:
+        modifier = read_as(Modifier, left.pop())
+        if not modifier.voided:
+            found += getattr(modifier, what)
+            left += modifier.modifiers
+    return found
 
 
 def voided_late(check: Check, currency: str) -> list[tuple[Selection, Line]]:
