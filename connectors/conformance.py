@@ -126,10 +126,19 @@ class DialectConformance:
     async def events(
         self, body: Body, posted: Mapping[FactKey, CanonicalEvent] | None = None
     ) -> list[CanonicalEvent]:
-        """Decode, hydrate and map one body the way a host does."""
+        """Decode, hydrate and map one body the way a host does: what is refused of it matters only
+        where nothing else in it is a fact.
+        """
         found: list[CanonicalEvent] = []
-        for event in self.connector.decode(body.raw, body.topic):
-            found += await self.mapped(event, posted or {})
+        refused: list[Refused] = []
+        events = self.connector.decode(body.raw, body.topic)
+        for event in events:
+            try:
+                found += await self.mapped(event, posted or {})
+            except Refused as reason:
+                refused.append(reason)
+        if refused and len(refused) == len(events):
+            raise refused[0]
         return found
 
     async def yielded(

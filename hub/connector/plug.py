@@ -95,6 +95,8 @@ class SourceEvent:
     """One event of the source's own kind. Thin events carry no snapshot and are hydrated.
 
     `version` orders snapshots of one entity (higher wins); None means the source gives no order.
+    `address` is where `hydrate` finds the entity, in the connector's own words, where its id alone
+    does not say.
     """
 
     type: str
@@ -103,6 +105,7 @@ class SourceEvent:
     version: int | None = None
     occurred_at: datetime | None = None
     snapshot: Mapping[str, Any] | None = None
+    address: str | None = None
 
     def __post_init__(self) -> None:
         require_id(self.entity_id, field=f"{self.entity}.id")

@@ -1,4 +1,4 @@
-"""The web application: GraphQL, the hooks, the probes. `hub serve` runs `app`."""
+"""The web application: GraphQL, the hooks, the calls, the probes. `hub serve` runs `app`."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,14 +33,25 @@ async def landing(_: Request) -> Response:
 
 async def hook(request: Request) -> Response:
     """Receive a delivery, signed over its raw bytes and the address its sender was given."""
-    state = state_of(request)
+    return await state_of(request).door.receive(
+        request.path_params["connection"], await _inbound(request)
+    )
+
+
+async def call(request: Request) -> Response:
+    """Answer a system that asks while a guest waits."""
+    return await state_of(request).desk.answer(
+        request.path_params["connection"], await _inbound(request)
+    )
+
+
+async def _inbound(request: Request) -> Inbound:
     query = f"?{request.url.query}" if request.url.query else ""
-    inbound = Inbound(
+    return Inbound(
         body=await request.body(),
         headers={name.lower(): value for name, value in request.headers.items()},
-        url=f"{state.settings.base_url}{request.url.path}{query}",
+        url=f"{state_of(request).settings.base_url}{request.url.path}{query}",
     )
-    return await state.door.receive(request.path_params["connection"], inbound)
 
 
 def create_app(settings: config.Settings | None = None) -> Observed:
@@ -64,6 +75,7 @@ def create_app(settings: config.Settings | None = None) -> Observed:
             Route("/graphql", web_graphql.post, methods=["POST"]),
             Route("/graphql", web_graphql.explorer),
             Route("/hooks/{connection}", hook, methods=["POST"]),
+            Route("/serve/{connection}", call, methods=["POST"]),
             Route("/healthz", web_health.healthz),
             Route("/readyz", web_health.readyz),
             Route("/metrics", web_health.metrics),

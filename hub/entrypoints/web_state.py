@@ -12,6 +12,7 @@ from graphql_schema.schema import HubSchema, build_schema
 from hub.config import Settings
 from hub.crypto.keyring import Keyring, load
 from hub.db.engine import make_engine
+from hub.entrypoints.calls import Desk
 from hub.entrypoints.hooks import Door
 
 
@@ -25,6 +26,7 @@ class State:
     keyring: Keyring
     schema: HubSchema
     door: Door
+    desk: Desk
 
 
 @asynccontextmanager
@@ -45,6 +47,7 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
             keyring=keyring,
             schema=build_schema(debug=settings.log_level == "debug"),
             door=Door(engine, redis, keyring),
+            desk=Desk(engine, keyring),
         )
     finally:
         await redis.aclose()

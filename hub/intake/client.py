@@ -69,7 +69,11 @@ class Upstream:
                 retry_after_seconds=_retry_after(response.headers.get("retry-after")),
             )
         if not response.is_success:
-            raise Malformed(f"{method} {path} answered {response.status_code}", field=path)
+            raise Malformed(
+                f"{method} {path} answered {response.status_code}",
+                field=path,
+                status=response.status_code,
+            )
         body, _ = scrub(response.content)
         return Answered(body=body, headers=dict(response.headers))
 

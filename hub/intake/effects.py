@@ -13,6 +13,7 @@ from hub.intake import facts
 from hub.intake.fact import EARNS, SHOWS_A_PERSON, UNDOES, Fact, idempotency_key
 from hub.intake.facts import PostedFact, SourceKey
 from hub.intake.points_paid import keep_bills, paid_in_points, who_redeemed
+from hub.intake.served import is_served, own_numbers
 from hub.intake.undoing import undo
 from hub.ledger.post import lock_balances
 from hub.members.resolve import Resolved, Sighting, resolve
@@ -57,17 +58,29 @@ async def post(
 async def _resolve(
     db: AsyncConnection, new: Sequence[Fact], now: datetime, keyring: Keyring
 ) -> dict[SourceKey, Resolved]:
+    shown = [
+        (fact, party)
+        for fact in new
+        if fact.event.type in SHOWS_A_PERSON
+        and (party := fact.event.party(Role.PURCHASER, Role.GUEST)) is not None
+    ]
+    numbers = await own_numbers(
+        db,
+        seen=[(fact.wired.code, hint) for fact, party in shown for hint in party.hints],
+        now=now,
+        keyring=keyring,
+    )
     seen: list[tuple[SourceKey, Sighting]] = []
-    for fact in new:
-        party = fact.event.party(Role.PURCHASER, Role.GUEST)
-        if fact.event.type in SHOWS_A_PERSON and party is not None:
-            sighting = Sighting(
-                business_id=fact.wired.business_id,
-                external_id=party.external_id,
-                hints=party.hints,
-                seen_at=fact.event.occurred_at,
-            )
-            seen.append((fact.key, sighting))
+    for fact, party in shown:
+        own = (numbers.get((fact.wired.code, hint.value)) for hint in party.hints)
+        sighting = Sighting(
+            business_id=fact.wired.business_id,
+            external_id=party.external_id,
+            hints=tuple(hint for hint in party.hints if not is_served(hint)),
+            identifiers=tuple(one for one in own if one is not None),
+            seen_at=fact.event.occurred_at,
+        )
+        seen.append((fact.key, sighting))
     if not seen:
         return {}
     resolved = await resolve(db, people=[one for _, one in seen], now=now, keyring=keyring)

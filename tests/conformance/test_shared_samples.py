@@ -35,7 +35,7 @@ from hub.connector import (
     SourceEvent,
 )
 from hub.errors import Malformed
-from tests.conformance import outcomes_woocommerce, outcomes_youzan
+from tests.conformance import outcomes_toast, outcomes_woocommerce, outcomes_youzan
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples"
 pytestmark = pytest.mark.skipif(
@@ -48,9 +48,11 @@ CONNECTIONS = {
     "mews": (mews, MewsConfig(), "EUR"),
     "woocommerce": (woocommerce, WooCommerceConfig(), "USD"),
     "youzan": (youzan, YouzanConfig(client_id="cid"), "CNY"),
+    "toast": outcomes_toast.CONNECTION,
 }
 
 OUTCOMES: dict[str, str] = {
+    **outcomes_toast.OUTCOMES,
     "shopify/pyapi_customer.json": "profile.changed 207119551@1432764684000",
     "shopify/pyapi_gift_card.json": "refused: gift_card is no order, refund or customer",
     "shopify/pyapi_gift_card_adjustment.json": "refused: adjustment is no order, refund or customer",
@@ -222,7 +224,7 @@ VECTORS = SAMPLES / "signature_vectors.json"
 _SECRETS = ("secret", "key", "client_secret")
 
 
-@pytest.mark.parametrize("dialect", ["shopify", "square", "woocommerce", "youzan"])
+@pytest.mark.parametrize("dialect", ["shopify", "square", "toast", "woocommerce", "youzan"])
 def test_signature_vectors(dialect: str) -> None:
     (vector,) = [
         one for one in json.loads(VECTORS.read_bytes())["vectors"] if one["dialect"] == dialect

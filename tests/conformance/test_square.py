@@ -1,11 +1,15 @@
 """Square through the kit, and what only Square does: thin orders, external tenders, tips."""
 
 import json
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from connectors.conformance import NOW, Body, CannedUpstream, DialectConformance
+from connectors.conformance import NOW, SINCE, Body, CannedUpstream, DialectConformance
 from connectors.dining.square import connector
 from connectors.dining.square.config import SquareConfig
 from hub.connector import (
@@ -19,6 +23,8 @@ from hub.connector import (
     TenderKind,
     hmac_sha256_base64,
 )
+from hub.errors import Malformed
+from tests.support.mutate import FUZZ, mutant_bodies, read_calmly
 
 URL = "https://hub.example/hooks/table"
 
@@ -149,6 +155,26 @@ def bill(**changes: Any) -> Body:
     return body({"order": {**plain, **changes}})
 
 
+def listed(stream: str, *, days: int, **more: str) -> str:
+    """What is asked of a list: payments and refunds by when they were made, and some days more."""
+    asked = {
+        "begin_time": f"{SINCE - timedelta(days=days):%Y-%m-%dT%H:%M:%S}.000Z",
+        "end_time": f"{NOW:%Y-%m-%dT%H:%M:%S}.000Z",
+        "sort_order": "ASC",
+        "limit": "100",
+    }
+    return f"/v2/{stream}?{urlencode(asked | more)}"
+
+
+def searched(query: dict[str, Any]) -> bytes:
+    """Answer a search in two pages, the first of which is empty, as Square's may be."""
+    if "cursor" not in query:
+        return body({"orders": [], "cursor": "second page"}).raw
+    assert query["cursor"] == "second page"
+    assert query["location_ids"] == ["LOC1"]
+    return body({"orders": [order()]}).raw
+
+
 class TestSquare(DialectConformance):
     connector = connector
     connection = Connection(
@@ -226,9 +252,72 @@ class TestSquare(DialectConformance):
                 ("GET", "/v2/orders/ORDER1"): body({"order": order()}).raw,
                 ("GET", "/v2/customers/CUST1"): body({"customer": CUSTOMER}).raw,
                 ("GET", "/v2/payments/PAY2"): body({"payment": POINTS}).raw,
-                ("GET", "/v2/locations"): b'{"locations": [{"name": "Jing Noodle House"}]}',
+                ("GET", "/v2/locations"): body(
+                    {"locations": [{"id": "LOC1", "name": "Jing Noodle House"}]}
+                ).raw,
+                ("POST", "/v2/orders/search"): searched,
+                ("POST", "/v2/customers/search"): body({"customers": [CUSTOMER]}).raw,
+                ("GET", listed("payments", days=7)): body(
+                    {"payments": [payment(1)], "cursor": "next"}
+                ).raw,
+                ("GET", listed("payments", days=7, cursor="next")): body(
+                    {"payments": [POINTS]}
+                ).raw,
+                ("GET", listed("refunds", days=14)): body({"refunds": [refund()]}).raw,
             }
         )
+
+    @FUZZ
+    @given(data=st.data())
+    async def test_whatever_comes_is_malformed_or_refused(self, data: st.DataObject) -> None:
+        stories = (*self.pushed, *self.pulled, bill())
+        await read_calmly(self, data.draw(mutant_bodies(stories)))
+
+    async def test_all_locations_are_searched_ten_at_a_time_with_one_query(self) -> None:
+        upstream = self.upstream()
+        many = [{"id": f"L{i}"} for i in range(23)]
+        asked: list[dict[str, Any]] = []
+
+        def search(query: dict[str, Any]) -> bytes:
+            asked.append(query)
+            first_page = len(query["location_ids"]) == 10 and "cursor" not in query
+            return b'{"cursor": "more"}' if first_page else b"{}"
+
+        upstream.answers = {
+            ("GET", "/v2/locations"): body({"locations": many}).raw,
+            ("POST", "/v2/orders/search"): search,
+        }
+        cursor, done = None, False
+        while not done:
+            page = await connector.pull(
+                upstream, "orders", cursor, self.connection, since=SINCE, until=NOW
+            )
+            cursor, done = page.cursor, page.done
+            assert page.body is None
+        assert [(len(one["location_ids"]), one.get("cursor")) for one in asked] == [
+            (10, None),
+            (10, "more"),
+            (10, None),
+            (10, "more"),
+            (3, None),
+        ]
+        assert {json.dumps(one["query"]) for one in asked} == {json.dumps(asked[0]["query"])}
+        await connector.pull(
+            upstream, "orders", cursor, self.connection, since=SINCE, until=NOW + timedelta(days=1)
+        )
+        again = asked[-1]["query"]["filter"]["date_time_filter"]["updated_at"]
+        assert again == {
+            "start_at": "2026-03-31T11:55:00.000Z",
+            "end_at": "2026-04-01T12:00:00.000Z",
+        }
+
+    async def test_a_cursor_that_is_not_ours_is_refused(self) -> None:
+        for cursor in ("opaque", "{}", "[]", "1"):
+            with pytest.raises(Malformed) as caught:
+                await connector.pull(
+                    self.upstream(), "refunds", cursor, self.connection, since=SINCE, until=NOW
+                )
+            assert caught.value.field == "cursor"
 
     def test_the_delivery_is_known_by_its_event_id(self) -> None:
         delivery = connector.verify(self.sign(self.pushed[2], "sq_new"), self.connection, NOW)

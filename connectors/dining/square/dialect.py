@@ -3,13 +3,15 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from connectors.dining.square.config import SquareConfig
 from connectors.dining.square.payload import Customer, OrderSnapshot, OrderState, PaymentRefund
 from connectors.dining.square.payload import Payment as PaymentDocument
 from connectors.dining.square.payment import map_payment, refund_recorded
 from connectors.dining.square.people import profile_changed
-from connectors.dining.square.reading import decode_body
+from connectors.dining.square.pulling import STREAMS, pull_page
+from connectors.dining.square.reading import decode_body, tenders_of
 from connectors.dining.square.sale import sale_completed
 from hub.connector import (
     CanonicalEvent,
@@ -18,6 +20,7 @@ from hub.connector import (
     FactKey,
     Inbound,
     Outcome,
+    Page,
     Refused,
     ReplayProtection,
     Reply,
@@ -25,6 +28,7 @@ from hub.connector import (
     Spec,
     UpstreamClient,
     hmac_sha256_base64,
+    is_text,
     parse_object,
     read_as,
     require_match,
@@ -48,6 +52,7 @@ class Square:
         acknowledge_within_seconds=10,
         thin=True,
     )
+    streams = STREAMS
 
     def verify(self, inbound: Inbound, connection: Connection, now: datetime) -> Delivery:
         """Check the signature over URL and raw body; see Connector.verify."""
@@ -101,9 +106,9 @@ class Square:
     ) -> Mapping[str, Any]:
         """Fetch an order, who its customer is, and what its external payments are."""
         headers = _headers(connection.config)
-        answer = await client.request("GET", f"/v2/orders/{event.entity_id}", headers=headers)
+        answer = await client.request("GET", _path("orders", event.entity_id), headers=headers)
         order = require_object(answer, "order")
-        tenders = [one for one in order.get("tenders") or () if isinstance(one, dict)]
+        tenders = tenders_of(order)
         customer_id = order.get("customer_id") or next(
             (one["customer_id"] for one in tenders if one.get("customer_id")), None
         )
@@ -111,7 +116,7 @@ class Square:
         if customer_id:
             try:
                 answer = await client.request(
-                    "GET", f"/v2/customers/{customer_id}", headers=headers
+                    "GET", _path("customers", customer_id), headers=headers
                 )
                 customer = require_object(answer, "customer")
             except Malformed:
@@ -120,10 +125,24 @@ class Square:
         payments = []
         for tender in tenders:
             if tender.get("type") == "OTHER" and tender.get("payment_id"):
-                path = f"/v2/payments/{tender['payment_id']}"
+                path = _path("payments", tender["payment_id"])
                 answer = await client.request("GET", path, headers=headers)
                 payments.append(require_object(answer, "payment"))
         return {"order": order, "customer": customer, "payments": payments}
+
+    async def pull(
+        self,
+        client: UpstreamClient,
+        stream: str,
+        cursor: str | None,
+        connection: Connection,
+        *,
+        since: datetime,
+        until: datetime,
+    ) -> Page:
+        """Fetch one page of completed orders, payments, refunds or customers; see Pulling.pull."""
+        headers = _headers(connection.config)
+        return await pull_page(client, stream, cursor, headers, since=since, until=until)
 
     async def check(self, client: UpstreamClient, connection: Connection) -> str:
         """Say which locations the access token opens."""
@@ -137,6 +156,13 @@ def _headers(config: SquareConfig) -> dict[str, str]:
     if config.access_token:
         headers["Authorization"] = f"Bearer {config.access_token.get_secret_value()}"
     return headers
+
+
+def _path(kind: str, asked: object) -> str:
+    """Return where an object is; raises Malformed for an id that could be nowhere."""
+    if not isinstance(asked, str) or not is_text(asked):
+        raise Malformed("text was expected", field=f"{kind}.id")
+    return f"/v2/{kind}/{quote(asked, safe='')}"
 
 
 def _text(envelope: Mapping[str, Any], key: str) -> str | None:

@@ -88,11 +88,16 @@ def _object(kind: str, event_type: str, value: object, field: str) -> SourceEven
 
 
 def _points_elsewhere(order: Mapping[str, Any]) -> bool:
-    tenders = [one for one in order.get("tenders") or () if isinstance(one, dict)]
     return bool(
         order.get("customer_id")
-        or any(one.get("customer_id") or one.get("type") == "OTHER" for one in tenders)
+        or any(one.get("customer_id") or one.get("type") == "OTHER" for one in tenders_of(order))
     )
+
+
+def tenders_of(order: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the tenders of an order that nobody has validated yet; what is none is left out."""
+    tenders = order.get("tenders")
+    return [one for one in (tenders if isinstance(tenders, list) else ()) if isinstance(one, dict)]
 
 
 def _version(document: Mapping[str, Any]) -> int | None:
