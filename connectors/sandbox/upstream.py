@@ -1,8 +1,7 @@
 """The three systems' APIs, as far as a hub asks them: credentials checked, pages, 429 on demand."""
 
-import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +11,7 @@ from starlette.routing import Route
 
 from connectors.sandbox import accounts
 from connectors.sandbox.hotel import ENTERPRISE_ID, to_json
+from connectors.sandbox.pages import Cut, Dated, changed, cut, opened
 from connectors.sandbox.restaurant import LOCATIONS
 from connectors.sandbox.world import World
 
@@ -31,6 +31,10 @@ class Upstream:
         """Return the routes of all three systems; their paths do not collide."""
         return [
             Route("/v2/locations", self.locations),
+            Route("/v2/orders/search", self.square_orders, methods=["POST"]),
+            Route("/v2/customers/search", self.square_customers, methods=["POST"]),
+            Route("/v2/payments", self.square_payments),
+            Route("/v2/refunds", self.square_refunds),
             Route("/v2/orders/{id}", self.square_order),
             Route("/v2/customers/{id}", self.square_customer),
             Route("/v2/payments/{id}", self.square_payment),
@@ -78,6 +82,51 @@ class Upstream:
         found = self.world.diners.get(request.path_params["id"])
         return self._square(request, "customer", found)
 
+    async def square_orders(self, request: Request) -> Response:
+        """Search orders by location and by when they changed."""
+        asked = json.loads(await request.body())
+        places = asked["location_ids"]
+        orders = [b.order for b in self.world.bills.values() if b.order["location_id"] in places]
+        window = asked["query"]["filter"]["date_time_filter"]["updated_at"]
+        return self._square_found(request, "orders", _by(orders, "updated_at"), window, asked)
+
+    async def square_customers(self, request: Request) -> Response:
+        """Search customers by when they changed."""
+        asked = json.loads(await request.body())
+        window = asked["query"]["filter"]["updated_at"]
+        dated = _by(self.world.diners.values(), "updated_at")
+        return self._square_found(request, "customers", dated, window, asked)
+
+    async def square_payments(self, request: Request) -> Response:
+        """List payments by when they were made."""
+        payments = [bill.payment for bill in self.world.bills.values()]
+        return self._square_listed(request, "payments", payments)
+
+    async def square_refunds(self, request: Request) -> Response:
+        """List refunds by when they were made."""
+        refunds = [one for bill in self.world.bills.values() for one in bill.refunds]
+        return self._square_listed(request, "refunds", refunds)
+
+    def _square_listed(self, request: Request, key: str, found: Iterable[Any]) -> Response:
+        asked = request.query_params
+        window = {"start_at": asked.get("begin_time"), "end_at": asked.get("end_time")}
+        return self._square_found(request, key, _by(found, "created_at"), window, asked)
+
+    def _square_found(
+        self,
+        request: Request,
+        key: str,
+        dated: Dated,
+        window: Mapping[str, Any],
+        asked: Mapping[str, Any],
+    ) -> Response:
+        found = changed(dated, window.get("start_at"), window.get("end_at"))
+        page = cut(found, limit=int(asked.get("limit", 100)), cursor=asked.get("cursor"))
+        refusal = self._square(request, key, page.found)
+        if refusal.status_code != 200:
+            return refusal
+        return JSONResponse(_with_cursor(key, page))
+
     # Shopify: a token header.
 
     def _shopify(self, request: Request, document: Mapping[str, Any] | None) -> Response:
@@ -94,44 +143,35 @@ class Upstream:
         return self._shopify(request, {"shop": {"name": "Bund Outfitters", "currency": "CNY"}})
 
     async def shop_orders(self, request: Request) -> Response:
-        """Return a page of the orders that changed in a window of time, oldest change first."""
-        changed = sorted((one.changed_at, one.number) for one in self.world.orders.values())
+        """Return a page of the orders that changed in a window of time."""
+        orders = self.world.orders.values()
         return self._shop_page(
-            request, "orders", [(at, self._order(number)) for at, number in changed]
+            request, "orders", [(one.changed_at, self._order(one.number)) for one in orders]
         )
 
     async def shop_customers(self, request: Request) -> Response:
         """Return a page of the customers that changed in a window of time."""
-        known = {}
-        for order in self.world.orders.values():
-            if order.customer is not None:
-                known[order.customer["id"]] = order.customer
-        dated = [(datetime.fromisoformat(one["updated_at"]), one) for one in known.values()]
-        return self._shop_page(request, "customers", sorted(dated, key=lambda one: one[0]))
+        customers = (one.customer for one in self.world.orders.values() if one.customer)
+        known = {one["id"]: one for one in customers}.values()
+        return self._shop_page(request, "customers", _by(known, "updated_at"))
 
-    def _shop_page(
-        self, request: Request, key: str, dated: Sequence[tuple[datetime, Any]]
-    ) -> Response:
+    def _shop_page(self, request: Request, key: str, dated: Dated) -> Response:
         """Cut a page; the next one's address, in a Link header, holds all that is asked of it."""
         query = dict(request.query_params)
-        if "page_info" in query:
-            query |= json.loads(base64.urlsafe_b64decode(query["page_info"]))
-        start, end = (
-            datetime.fromisoformat(query[name]) if name in query else None
-            for name in ("updated_at_min", "updated_at_max")
+        cursor = query.get("page_info")
+        query |= opened(cursor) if cursor else {}
+        start, end = (query.get(f"updated_at_{side}", "") for side in ("min", "max"))
+        limit = min(int(query.get("limit", "50")), 250)
+        page = cut(
+            changed(dated, start, end),
+            limit=limit,
+            cursor=cursor,
+            updated_at_min=start,
+            updated_at_max=end,
         )
-        found = [
-            one
-            for at, one in dated
-            if (start is None or at >= start) and (end is None or at <= end)
-        ]
-        limit, offset = min(int(query.get("limit", "50")), 250), int(query.get("offset", "0"))
-        answer = self._shopify(request, {key: found[offset : offset + limit]})
-        if len(found) > offset + limit:
-            kept = {k: v for k, v in query.items() if k not in ("page_info", "limit")}
-            following = json.dumps({**kept, "offset": str(offset + limit)}).encode()
-            page_info = base64.urlsafe_b64encode(following).decode()
-            here = f"{request.url.replace(query='')}?limit={limit}&page_info={page_info}"
+        answer = self._shopify(request, {key: page.found})
+        if page.following:
+            here = f"{request.url.replace(query='')}?limit={limit}&page_info={page.following}"
             answer.headers["link"] = f'<{here}>; rel="next"'
         return answer
 
@@ -170,12 +210,18 @@ class Upstream:
 
 
 def _reservations(world: World, asked: Mapping[str, Any]) -> list[Any]:
-    wanted = asked.get("ReservationIds", ())
+    wanted = asked.get("ReservationIds")
+    if wanted is None:
+        ended = [one.reservation for one in world.stays.values()]
+        states = asked.get("States", ())
+        return _updated([one for one in ended if one["State"] in states], asked)
     return [world.stays[one].reservation for one in wanted if one in world.stays]
 
 
 def _items(world: World, asked: Mapping[str, Any]) -> list[Any]:
-    wanted = asked.get("ServiceOrderIds", ())
+    wanted = asked.get("ServiceOrderIds")
+    if wanted is None:
+        return _updated([item for one in world.stays.values() for item in one.items], asked)
     return [item for one in wanted if one in world.stays for item in world.stays[one].items]
 
 
@@ -185,7 +231,20 @@ def _payments(world: World, asked: Mapping[str, Any]) -> list[Any]:
 
 
 def _customers(world: World, asked: Mapping[str, Any]) -> list[Any]:
-    return [world.guests[one] for one in asked.get("CustomerIds", ()) if one in world.guests]
+    wanted = asked.get("CustomerIds")
+    if wanted is None:
+        return _updated(list(world.guests.values()), asked)
+    return [world.guests[one] for one in wanted if one in world.guests]
+
+
+def _updated(found: list[Any], asked: Mapping[str, Any]) -> list[Any]:
+    """Return what changed in the window asked for; Mews goes from the newest to the oldest."""
+    window = asked.get("UpdatedUtc", {})
+    dated = [
+        (datetime.fromisoformat(str(one.get("UpdatedUtc") or one["CreatedUtc"])), one)
+        for one in found
+    ]
+    return changed(dated, window.get("StartUtc"), window.get("EndUtc"))[::-1]
 
 
 _Find = Callable[[World, Mapping[str, Any]], list[Any]]
@@ -204,6 +263,14 @@ def _page(key: str, found: list[Any], limitation: Mapping[str, Any]) -> dict[str
     start = ids.index(cursor) + 1 if cursor in ids else 0
     page = found[start : start + int(limitation.get("Count", 1000))]
     return {key: page, "Cursor": page[-1]["Id"] if page else None}
+
+
+def _by(found: Iterable[Any], field: str) -> Dated:
+    return [(datetime.fromisoformat(one[field]), one) for one in found]
+
+
+def _with_cursor(key: str, page: Cut) -> dict[str, Any]:
+    return {key: page.found, **({"cursor": page.following} if page.following else {})}
 
 
 def _json(document: object) -> Response:

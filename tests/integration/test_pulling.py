@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from connectors.sandbox.delivery import Delivery
 from connectors.sandbox.world import World
 from hub.clock import now
+from hub.entrypoints.sample import CONNECTIONS
 from hub.intake.forget import forget
 from hub.intake.found import found_facts
 from hub.intake.pull_actors import Puller
@@ -83,12 +84,14 @@ async def lots(hub: Hub) -> list[tuple[object, ...]]:
     return await hub.rows("SELECT issuer_id, earned, remaining FROM lot ORDER BY 1, 2, 3")
 
 
+@pytest.mark.parametrize("system", ["shopify", "square"])
 async def test_pulled_alone_the_past_is_what_was_pushed(
-    hub: Hub, puller: Puller, world: World
+    hub: Hub, puller: Puller, world: World, system: str
 ) -> None:
-    assert await pull_all(hub, puller, await streams(hub)) >= 2
+    code, _ = CONNECTIONS[system]
+    assert await pull_all(hub, puller, await streams(hub, code=code)) >= 2
     pulled = await facts(hub), await lots(hub)
-    for delivery in of_the_shop(world):
+    for delivery in (one for one in world.deliveries if one.system == system):
         await hub.accept(delivery)
     await hub.work()
     assert (await facts(hub), await lots(hub)) == pulled
