@@ -21,7 +21,7 @@ class TestAsking:
     """How the open API answers, and what is made of it."""
 
     connection = story.TestYouzan.connection
-    event = connector.decode(story.TestYouzan.pushed[5].raw, None)[0]
+    event = connector.decode(story.TestYouzan.pushed[6].raw, None)[0]
 
     @pytest.mark.parametrize(
         "told",
@@ -57,6 +57,18 @@ class TestAsking:
         client = CannedUpstream({TRADE: answer(trade(refund_state=state))})
         with pytest.raises(NotYet):
             await connector.hydrate(client, self.event, self.connection)
+
+    async def test_a_detail_older_than_its_message_is_waited_for(self) -> None:
+        client = CannedUpstream({TRADE: answer(trade(node_kdt_id=56232))})
+        with pytest.raises(NotYet):
+            await connector.hydrate(client, self.event, self.connection)
+
+    async def test_a_refund_that_its_order_does_not_know_yet_is_waited_for(self) -> None:
+        refunded = connector.decode(story.TestYouzan.pushed[4].raw, None)[0]
+        assert refunded.version is None
+        client = CannedUpstream({TRADE: answer(trade())})
+        with pytest.raises(NotYet):
+            await connector.hydrate(client, refunded, self.connection)
 
     async def test_no_error_tells_the_token(self) -> None:
         with pytest.raises(Malformed) as caught:

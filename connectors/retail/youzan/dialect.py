@@ -114,7 +114,7 @@ class Youzan:
         self, client: UpstreamClient, event: SourceEvent, connection: Connection
     ) -> Mapping[str, Any]:
         """Fetch an order's detail, with those of its refunds."""
-        return await fetch_trade(client, connection, event.entity_id)
+        return await fetch_trade(client, connection, event)
 
     async def pull(
         self,
