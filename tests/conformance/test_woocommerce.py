@@ -443,6 +443,12 @@ class TestWooCommerce(DialectConformance):
             LineKind.STORED_VALUE_LOAD,
         ]
 
+    @pytest.mark.parametrize("meta", [[], {}, [[], {}], {"21": {"key": "x", "value": ["y"]}}, None])
+    async def test_meta_data_in_all_its_forms(self, meta: object) -> None:
+        odd = item(31, "70.00", meta_data=meta)
+        sale = await self.sale(line_items=[odd], shipping_lines=[], total="70.00", total_tax="0")
+        assert sale.lines[0].kind is LineKind.ITEM
+
     async def test_a_card_number_among_the_meta_data_goes_nowhere(self) -> None:
         assert "4111111111111111" not in repr(await self.sale())
 

@@ -7,7 +7,7 @@ why; and a bill that it does accept adds up.
 import copy
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -162,3 +162,11 @@ async def read_calmly(kit: DialectConformance, body: Body) -> list[CanonicalEven
     for event in found:
         require_balance(event, settled=False)
     return found
+
+
+async def ask_calmly(answer: Awaitable[object]) -> None:
+    """Await what an upstream's strange answers make of a question: an answer, or a clear no."""
+    try:
+        await answer
+    except (Malformed, NotYet, Refused) as why:
+        assert why.message, "nothing says what is wrong"  # noqa: PT017

@@ -37,7 +37,13 @@ class Meta(_Resource):
     value: Any = None
 
 
-Metas = Annotated[tuple[Meta, ...], BeforeValidator(_listed)]
+def _told(value: Any) -> Any:
+    """Leave out meta data that says nothing: some versions list empty arrays in its place."""
+    listed = _listed(value)
+    return [one for one in listed if one != []] if isinstance(listed, list) else listed
+
+
+Metas = Annotated[tuple[Meta, ...], BeforeValidator(_told)]
 
 
 class LineTax(_Resource):
