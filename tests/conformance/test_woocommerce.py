@@ -299,6 +299,10 @@ class TestWooCommerce(DialectConformance):
         assert str(sale.business_date) == "2026-03-06"
         assert sale.occurred_at.isoformat() == "2026-03-05T17:00:00+00:00"
 
+    async def test_a_zone_that_was_added_on_the_way(self) -> None:
+        sale = await self.sale(date_paid_gmt="2026-03-05T12:15:00Z")
+        assert sale == await self.sale()
+
     async def test_several_rates_share_a_lines_tax(self) -> None:
         taxes = [{"id": 5, "total": "1.0049"}, {"id": 6, "total": "0.5024"}]
         shirt = item(31, "10.00", total_tax="1.51", taxes=taxes)

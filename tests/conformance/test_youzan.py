@@ -271,7 +271,8 @@ class TestYouzan(DialectConformance):
         (message("trade_TradePaid", trade(), test=True), "a test message"),
         (message("trade_TradePaid", trade(status="WAIT_CONFIRM")), "the order is WAIT_CONFIRM"),
         (message("trade_TradePaid", trade(status="TRADE_PAID", type=10)), "once it is to be sent"),
-        (message("trade_TradePaid", trade(pay_type=9)), "once it is delivered"),
+        (message("trade_TradePaid", trade(pay_type=9)), "once it is over"),
+        (message("trade_TradePaid", trade(pay_type=49)), "once it is over"),
         (message("trade_TradePaid", trade(type=7)), "several supply orders paid as one"),
         (
             message("trade_TradePaid", trade(order_extra={"is_parent_order": "1"})),

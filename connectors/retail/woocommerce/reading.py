@@ -1,9 +1,10 @@
 """What a body is about: webhooks name it in a header, pages of the API by what they hold."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from connectors.retail.woocommerce.payload import utc
 from hub.connector import Refused, SourceEvent, parse_json, version_at
 from hub.errors import Malformed
 
@@ -60,7 +61,7 @@ def _entity(document: Mapping[str, Any], topic: str | None) -> str:
 def _instant(stated: Any) -> datetime | None:
     """Read the time that orders snapshots; what is wrong with it is said when it is mapped."""
     try:
-        return datetime.fromisoformat(stated).replace(tzinfo=UTC)
+        return utc(datetime.fromisoformat(stated))
     except (TypeError, ValueError):
         return None
 

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from connectors.retail.woocommerce.config import WooCommerceConfig
+from connectors.retail.woocommerce.payload import utc
 from hub.connector import Page, UpstreamClient, parse_json
 from hub.errors import Malformed
 
@@ -118,8 +119,8 @@ def _list(body: bytes, path: str) -> list[Any]:
 def _changed(order: Any, path: str) -> datetime:
     stated = order.get("date_modified_gmt") if isinstance(order, Mapping) else None
     try:
-        return datetime.fromisoformat(stated or "").replace(tzinfo=UTC)
-    except (TypeError, ValueError) as bad:
+        return utc(datetime.fromisoformat(stated or "")).astimezone(UTC)
+    except (OverflowError, TypeError, ValueError) as bad:
         raise Malformed("a time was expected", field=f"{path}.date_modified_gmt") from bad
 
 
