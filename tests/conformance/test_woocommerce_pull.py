@@ -101,7 +101,8 @@ class TestPulling:
             assert caught.value.field == "cursor"
 
     async def test_what_is_no_page_is_malformed(self) -> None:
-        for answer in (b'{"code": "rest_forbidden"}', b"[1]", b'[{"id": 1}]'):
+        ancient = json.dumps(self.changed(1, "0001-01-01T00:00:00")).encode()
+        for answer in (b'{"code": "rest_forbidden"}', b"[1]", b'[{"id": 1}]', ancient):
             path = next(iter(self.answering({("2025-12-31T23:59:59", 1): []}).answers))
             with pytest.raises(Malformed):
                 await self.orders(CannedUpstream({path: answer}), None)
