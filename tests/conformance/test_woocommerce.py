@@ -188,6 +188,8 @@ class TestWooCommerce(DialectConformance):
     broken = (
         (body(without(order(), "id"), "order.updated"), "id"),
         (body([order(), {"id": None}], "orders"), "[1].id"),
+        (body(order(id="727/../../users"), "order.updated"), "id"),
+        (body(order(id=0), "order.updated"), "id"),
         (body(["order"], "orders"), "[0]"),
         (body(without(order(), "total"), "order.updated"), "total"),
         (body(order(total="213.401"), "order.updated"), "total"),

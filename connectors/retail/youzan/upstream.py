@@ -6,6 +6,7 @@ therefore cut out of whatever is raised about such a URL.
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from connectors.retail.youzan.config import YouzanConfig
 from connectors.retail.youzan.reading import REFUNDS, instant
@@ -110,14 +111,14 @@ async def call(
     client: UpstreamClient, token: str, operation: str, body: Mapping[str, Any]
 ) -> Answered:
     """Call one operation and return its answer as it came; see `opened` for what it says."""
-    path = f"/api/{operation}?access_token={token}"
+    query = urlencode({"access_token": token})
     try:
-        return await client.fetch("POST", path, json=body)
+        return await client.fetch("POST", f"/api/{operation}?{query}", json=body)
     except NotYet as wait:
-        said = wait.message.replace(token, "…")
+        said = wait.message.replace(query, "…")
         raise NotYet(said, retry_after_seconds=wait.retry_after_seconds) from None
     except Malformed as bad:
-        raise Malformed(bad.message.replace(token, "…"), field=operation) from None
+        raise Malformed(bad.message.replace(query, "…"), field=operation) from None
 
 
 def opened(body: bytes, operation: str) -> Mapping[str, Any]:
