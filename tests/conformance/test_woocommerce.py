@@ -355,18 +355,21 @@ class TestWooCommerce(DialectConformance):
         assert sale.tenders == ()
         assert (sale.lines[0].discount_minor, sale.lines[0].net_minor) == (5000, 0)
 
-    async def test_a_negative_fee_is_a_discount_of_all_lines(self) -> None:
+    @pytest.mark.parametrize(
+        ("less", "left"), [("10.00", [7200, 1800, 500]), ("102.00", [229, 57, 14])]
+    )
+    async def test_a_negative_fee_is_a_discount_of_the_goods(
+        self, less: str, left: list[int]
+    ) -> None:
         sale = await self.sale(
             line_items=[item(31, "80.00"), item(32, "20.00")],
-            shipping_lines=[],
-            fee_lines=[line(61, "-10.00", name="Friends")],
-            total="90.00",
+            shipping_lines=[line(41, "5.00")],
+            fee_lines=[line(61, f"-{less}", name="Friends")],
+            total=f"{sum(left) / 100:.2f}",
             total_tax="0.00",
         )
-        assert [(one.net_minor, one.discount_minor) for one in sale.lines] == [
-            (7200, 800),
-            (1800, 200),
-        ]
+        assert [one.net_minor for one in sale.lines] == left
+        assert sale.lines[0].discount_minor == 8000 - left[0]
 
     async def test_a_negative_fee_takes_its_tax_with_it(self) -> None:
         sale = await self.sale(
