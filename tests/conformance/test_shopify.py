@@ -288,6 +288,14 @@ class TestShopify(DialectConformance):
         ]
         assert [one.reference for one in sale.tenders] == ["till-5", None]
 
+    async def test_an_id_does_not_lead_elsewhere(self) -> None:
+        document = order(id="1/../../shop", payment_gateway_names=["group_points", "cash"])
+        (thin,) = connector.decode(body(document, "orders/paid").raw, "orders/paid")
+        upstream = CannedUpstream({})
+        with pytest.raises(Malformed):
+            await connector.hydrate(upstream, thin, self.connection)
+        assert upstream.asked[0][1] == "/admin/api/2025-10/orders/1%2F..%2F..%2Fshop.json"
+
     async def test_points_paid_back_name_their_redemption(self) -> None:
         moved = {"id": 1, "kind": "refund", "status": "success", "gateway": "group_points"}
         paid_back = [moved | {"amount": "13.40", "authorization": "till-5"}]

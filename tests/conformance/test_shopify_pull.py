@@ -5,12 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from connectors.conformance import NOW, SINCE, CannedUpstream
 from connectors.retail.shopify import connector
 from hub.connector import Answered
 from hub.errors import Malformed
 from tests.conformance import test_shopify as story
+from tests.support.mutate import FUZZ, ask_calmly, mutants
 
 PATH = "/admin/api/2025-10/orders.json"
 WINDOW = f"{PATH}?status=any&limit=250&updated_at_min={{}}&updated_at_max={{}}"
@@ -107,3 +109,11 @@ async def test_another_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(Malformed) as caught:
         await pull(CannedUpstream({}), cursor)
     assert caught.value.field == "cursor"
+
+
+@FUZZ
+@given(strange=mutants([{"orders": [story.order()], "links": ["<https://x/?page_info=y>"]}]))
+async def test_strange_answers_are_taken_calmly(strange: Any) -> None:
+    links = {"link": f'{strange.get("links")}; rel="next"'}
+    answer = Answered(body=json.dumps(strange).encode(), headers=links)
+    await ask_calmly(pull(CannedUpstream({("GET", FIRST): answer})))

@@ -4,12 +4,14 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from connectors.conformance import NOW, SINCE, CannedUpstream
 from connectors.retail.woocommerce import connector
 from hub.errors import Malformed
 from tests.conformance import test_woocommerce as story
 from tests.conformance.test_woocommerce import API, CUSTOMER, GOODWILL, LATER, body, refund
+from tests.support.mutate import FUZZ, ask_calmly, mutants
 
 
 class TestPulling:
@@ -99,10 +101,22 @@ class TestPulling:
             assert caught.value.field == "cursor"
 
     async def test_what_is_no_page_is_malformed(self) -> None:
-        for answer in (b'{"code": "rest_forbidden"}', b"[1]", b'[{"id": 1}]'):
+        ancient = json.dumps(self.changed(1, "0001-01-01T00:00:00")).encode()
+        for answer in (b'{"code": "rest_forbidden"}', b"[1]", b'[{"id": 1}]', ancient):
             path = next(iter(self.answering({("2025-12-31T23:59:59", 1): []}).answers))
             with pytest.raises(Malformed):
                 await self.orders(CannedUpstream({path: answer}), None)
+
+    @FUZZ
+    @given(strange=mutants([[LATER, story.TAKEN_BACK], [GOODWILL, story.ONE_SHIRT], LATER]))
+    async def test_strange_answers_are_taken_calmly(self, strange: Any) -> None:
+        told = json.dumps(strange).encode()
+        (event,) = connector.decode(body(LATER, "order.updated").raw, "order.updated")
+        path = f"{API}/orders/727/refunds?per_page=100&page=1"
+        answers = {("GET", f"{API}/orders/727"): body(LATER).raw, ("GET", path): told}
+        await ask_calmly(connector.hydrate(CannedUpstream(answers), event, self.connection))
+        for path in self.answering({("2025-12-31T23:59:59", 1): []}).answers:
+            await ask_calmly(self.orders(CannedUpstream({path: told}), None))
 
     async def test_all_refunds_of_an_order_are_fetched(self) -> None:
         path = f"{API}/orders/727/refunds?per_page=100&page="

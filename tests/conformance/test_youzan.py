@@ -157,8 +157,16 @@ CLOSED = trade(
     node_kdt_id=56232,
     refunds=LISTED,
 )
+CLOSE = {"tid": TID, "close_type": 2, "update_time": "2026-03-07 10:00:02"}
 UNPAID = trade(status="WAIT_BUYER_PAY", pay_time="", pay={"real_payment": "0.00"})
 CUSTOMER = {"yz_open_id": "yzOpenId0001", "mobile": "13800138000", "name": "李静怡"}
+
+
+def stripped() -> dict[str, Any]:
+    """An order as most messages have it: without what stored value and gift cards paid."""
+    told = trade()
+    del told["full_order_info"]["pay_info"]["deduction_pay"]
+    return told
 
 
 def answer(data: object) -> bytes:
@@ -197,10 +205,11 @@ class TestYouzan(DialectConformance):
     pushed = (
         message("trade_TradeCreate", UNPAID),
         message("trade_TradePaid", trade(status="TRADE_PAID")),
-        message("trade_TradeBuyerPay", trade()),
+        message("trade_TradeBuyerPay", stripped()),
+        message("trade_TradeSuccess", {"tid": TID, "update_time": "2026-03-06 09:00:00"}),
         message("trade_refund_RefundSuccess", {"tid": TID, "refund_id": ONE["refund_id"]}),
         message("youzan_trade_RefundSuccess", {"tid": TID, "refund_id": REST["refund_id"]}),
-        message("trade_TradeClose", {"tid": TID, "close_type": 2}),
+        message("trade_TradeClose", CLOSE),
         message("SCRM_CUSTOMER_EVENT", CUSTOMER, version=1772712902123),
     )
     pulled = (
@@ -262,7 +271,8 @@ class TestYouzan(DialectConformance):
         (message("trade_TradePaid", trade(), test=True), "a test message"),
         (message("trade_TradePaid", trade(status="WAIT_CONFIRM")), "the order is WAIT_CONFIRM"),
         (message("trade_TradePaid", trade(status="TRADE_PAID", type=10)), "once it is to be sent"),
-        (message("trade_TradePaid", trade(pay_type=9)), "once it is delivered"),
+        (message("trade_TradePaid", trade(pay_type=9)), "once it is over"),
+        (message("trade_TradePaid", trade(pay_type=49)), "once it is over"),
         (message("trade_TradePaid", trade(type=7)), "several supply orders paid as one"),
         (
             message("trade_TradePaid", trade(order_extra={"is_parent_order": "1"})),

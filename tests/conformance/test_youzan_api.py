@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from connectors.conformance import NOW, SINCE, CannedUpstream
 from connectors.retail.youzan import connector
@@ -13,6 +14,7 @@ from hub.connector import Connection, NotYet
 from hub.errors import Malformed
 from tests.conformance import test_youzan as story
 from tests.conformance.test_youzan import CLOSED, TOKEN, TRADE, answer, trade
+from tests.support.mutate import FUZZ, ask_calmly, mutants
 
 SOLD = ("POST", f"/api/youzan.trades.sold.get/4.0.4{TOKEN}")
 
@@ -21,7 +23,7 @@ class TestAsking:
     """How the open API answers, and what is made of it."""
 
     connection = story.TestYouzan.connection
-    event = connector.decode(story.TestYouzan.pushed[5].raw, None)[0]
+    event = connector.decode(story.TestYouzan.pushed[6].raw, None)[0]
 
     @pytest.mark.parametrize(
         "told",
@@ -57,6 +59,33 @@ class TestAsking:
         client = CannedUpstream({TRADE: answer(trade(refund_state=state))})
         with pytest.raises(NotYet):
             await connector.hydrate(client, self.event, self.connection)
+
+    async def test_a_detail_older_than_its_message_is_waited_for(self) -> None:
+        client = CannedUpstream({TRADE: answer(trade(node_kdt_id=56232))})
+        with pytest.raises(NotYet):
+            await connector.hydrate(client, self.event, self.connection)
+
+    async def test_a_refund_that_its_order_does_not_know_yet_is_waited_for(self) -> None:
+        refunded = connector.decode(story.TestYouzan.pushed[4].raw, None)[0]
+        assert refunded.version is None
+        client = CannedUpstream({TRADE: answer(trade())})
+        with pytest.raises(NotYet):
+            await connector.hydrate(client, refunded, self.connection)
+
+    @FUZZ
+    @given(strange=mutants([json.loads(answer(CLOSED)), json.loads(answer(story.ONE))]))
+    async def test_strange_answers_are_taken_calmly(self, strange: Any) -> None:
+        told = json.dumps(strange).encode()
+        one = {TRADE: told, story.REFUND: answer(story.ONE)}
+        other = {TRADE: answer(CLOSED), story.REFUND: told, SOLD: told}
+        for answers in (one, other):
+            client = CannedUpstream(answers)
+            await ask_calmly(connector.hydrate(client, self.event, self.connection))
+        await ask_calmly(
+            connector.pull(
+                CannedUpstream(other), "orders", None, self.connection, since=SINCE, until=NOW
+            )
+        )
 
     async def test_no_error_tells_the_token(self) -> None:
         with pytest.raises(Malformed) as caught:

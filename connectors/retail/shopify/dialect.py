@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from connectors.retail.shopify.config import ShopifyConfig
 from connectors.retail.shopify.payload import Customer, OrderDocument, OrderHead, RefundDocument
@@ -130,7 +131,8 @@ class Shopify:
         self, client: UpstreamClient, event: SourceEvent, connection: Connection
     ) -> Mapping[str, Any]:
         """Fetch an order with its transactions: only they say how much each gateway paid."""
-        path = f"/admin/api/{connection.config.api_version}/orders/{event.entity_id}"
+        order_id = quote(event.entity_id, safe="")
+        path = f"/admin/api/{connection.config.api_version}/orders/{order_id}"
         headers = _headers(connection)
         order = await client.request("GET", f"{path}.json", headers=headers)
         paid = await client.request("GET", f"{path}/transactions.json", headers=headers)

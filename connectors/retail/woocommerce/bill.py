@@ -68,20 +68,23 @@ def drafted(line: OrderLine, kind: LineKind, currency: str, field: str, *, sign:
 
 
 def taken_off(drafts: Sequence[Draft], net: int, tax: int, field: str) -> list[Draft]:
-    """Spread a reduction over the lines, by what each costs and is taxed."""
-    nets = [draft.net for draft in drafts]
-    taxes = [draft.tax for draft in drafts]
-    if net > sum(nets) or tax > sum(taxes):
-        raise Malformed("it takes off more than there is", field=field)
-    return [
-        replace(draft, net=draft.net - less, tax=draft.tax - less_tax)
-        for draft, less, less_tax in zip(
-            drafts,
-            share_by_largest_remainder(net, nets),
-            share_by_largest_remainder(tax, taxes),
-            strict=True,
-        )
-    ]
+    """Spread a reduction over the goods, by what each costs and is taxed; over all lines where
+    the goods cost less than that.
+    """
+    for among in ([draft.kind is LineKind.ITEM for draft in drafts], [True] * len(drafts)):
+        nets = [draft.net if meant else 0 for draft, meant in zip(drafts, among, strict=True)]
+        taxes = [draft.tax if meant else 0 for draft, meant in zip(drafts, among, strict=True)]
+        if net <= sum(nets) and tax <= sum(taxes):
+            return [
+                replace(draft, net=draft.net - less, tax=draft.tax - less_tax)
+                for draft, less, less_tax in zip(
+                    drafts,
+                    share_by_largest_remainder(net, nets),
+                    share_by_largest_remainder(tax, taxes),
+                    strict=True,
+                )
+            ]
+    raise Malformed("it takes off more than there is", field=field)
 
 
 def with_tax_of(drafts: Sequence[Draft], total_tax: int, field: str) -> list[Draft]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, NaiveDatetime
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from hub.connector import Read
 from hub.errors import Malformed
@@ -37,7 +37,13 @@ class Meta(_Resource):
     value: Any = None
 
 
-Metas = Annotated[tuple[Meta, ...], BeforeValidator(_listed)]
+def _told(value: Any) -> Any:
+    """Leave out meta data that says nothing: some versions list empty arrays in its place."""
+    listed = _listed(value)
+    return [one for one in listed if one != []] if isinstance(listed, list) else listed
+
+
+Metas = Annotated[tuple[Meta, ...], BeforeValidator(_told)]
 
 
 class LineTax(_Resource):
@@ -102,7 +108,7 @@ class RefundDocument(Lines):
     """A refund; the amounts of its lines are negative, `amount` is positive."""
 
     id: str
-    date_created_gmt: NaiveDatetime
+    date_created_gmt: datetime
     amount: Decimal
 
 
@@ -122,8 +128,8 @@ class Customer(_Resource):
     email: str | None = None
     first_name: str | None = None
     last_name: str | None = None
-    date_created_gmt: NaiveDatetime | None = None
-    date_modified_gmt: NaiveDatetime | None = None
+    date_created_gmt: datetime | None = None
+    date_modified_gmt: datetime | None = None
     billing: Annotated[Billing, BeforeValidator(_object)] = Billing()
 
 
@@ -134,15 +140,15 @@ class OrderHead(_Resource):
     parent_id: str = "0"
     status: str
     date_paid: str | None = None
-    date_paid_gmt: NaiveDatetime | None = None
+    date_paid_gmt: datetime | None = None
 
 
 class OrderDocument(OrderHead, Lines):
     """A whole order. `refund_details` is what hydration adds: `refunds` has only their totals."""
 
     currency: str
-    date_modified_gmt: NaiveDatetime
-    date_paid_gmt: NaiveDatetime
+    date_modified_gmt: datetime
+    date_paid_gmt: datetime
     prices_include_tax: bool = False
     total: Decimal
     total_tax: Decimal = Decimal(0)
@@ -156,8 +162,8 @@ class OrderDocument(OrderHead, Lines):
 
 
 def utc(instant: datetime) -> datetime:
-    """Return the instant that a `_gmt` field means."""
-    return instant.replace(tzinfo=UTC)
+    """Return the instant that a `_gmt` field means; what passes it on may have added a zone."""
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant
 
 
 def exact_minor(amount: Decimal, currency: str, field: str) -> int:

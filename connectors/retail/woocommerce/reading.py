@@ -1,9 +1,10 @@
 """What a body is about: webhooks name it in a header, pages of the API by what they hold."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from connectors.retail.woocommerce.payload import utc
 from hub.connector import Refused, SourceEvent, parse_json, version_at
 from hub.errors import Malformed
 
@@ -30,13 +31,15 @@ def _event(document: Any, topic: str | None, path: str) -> SourceEvent:
     entity = _entity(document, topic)
     prefix = f"{path}." if path else ""
     entity_id = document.get("id")
-    if isinstance(entity_id, bool) or not isinstance(entity_id, int | str) or not entity_id:
-        raise Malformed("an id was expected", field=f"{prefix}id")
+    # It becomes a part of a path that is asked for.
+    number = "" if isinstance(entity_id, bool) else str(entity_id)
+    if not (number.isascii() and number.isdecimal() and number.strip("0")):
+        raise Malformed("a number was expected", field=f"{prefix}id")
     stated = document.get("date_modified_gmt") or document.get("date_created_gmt")
     return SourceEvent(
         type=topic or entity,
         entity=entity,
-        entity_id=str(entity_id),
+        entity_id=number,
         version=version_at(_instant(stated)),
         snapshot=None if entity == "order" and _needs_refunds(document) else document,
     )
@@ -60,7 +63,7 @@ def _entity(document: Mapping[str, Any], topic: str | None) -> str:
 def _instant(stated: Any) -> datetime | None:
     """Read the time that orders snapshots; what is wrong with it is said when it is mapped."""
     try:
-        return datetime.fromisoformat(stated).replace(tzinfo=UTC)
+        return utc(datetime.fromisoformat(stated))
     except (TypeError, ValueError):
         return None
 

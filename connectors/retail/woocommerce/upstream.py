@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from connectors.retail.woocommerce.config import WooCommerceConfig
+from connectors.retail.woocommerce.payload import utc
 from hub.connector import Page, UpstreamClient, parse_json
 from hub.errors import Malformed
 
@@ -60,7 +61,7 @@ async def pull_orders(
     path = f"{config.api_path}/orders"
     answer = await client.fetch("GET", f"{path}?{urlencode(query)}", headers=credentials(config))
     found = _list(answer.body, path)
-    seen = _changed(found[-1], path) - _SECOND if found else after
+    seen = _second_before(found[-1], path) if found else after
     done = len(found) < _PAGE
     following = 1 if done or seen > after else number + 1
     return Page(
@@ -115,11 +116,12 @@ def _list(body: bytes, path: str) -> list[Any]:
     return found
 
 
-def _changed(order: Any, path: str) -> datetime:
+def _second_before(order: Any, path: str) -> datetime:
+    """Return the second before an order changed; raises Malformed when it does not say when."""
     stated = order.get("date_modified_gmt") if isinstance(order, Mapping) else None
     try:
-        return datetime.fromisoformat(stated or "").replace(tzinfo=UTC)
-    except (TypeError, ValueError) as bad:
+        return utc(datetime.fromisoformat(stated or "")).astimezone(UTC) - _SECOND
+    except (OverflowError, TypeError, ValueError) as bad:
         raise Malformed("a time was expected", field=f"{path}.date_modified_gmt") from bad
 
 

@@ -25,7 +25,8 @@ _KINDS: Mapping[TenderKind, tuple[int, ...]] = {
 # `pay_type` and `pay_way`: by whom or what a payment was made. Any other is `other`: 代付,
 # 组合支付, 外部支付, 标记收款.
 PAY_TYPES = {number: kind for kind, numbers in _KINDS.items() for number in numbers}
-PAID_ON_DELIVERY = 9
+# 货到付款, 先用后付: paid after the goods have come.
+PAID_LATER = (9, 49)
 
 # `item_type` of what is sold but is no goods. 20 and 201 are memberships.
 ITEM_TYPES: Mapping[int, LineKind] = {

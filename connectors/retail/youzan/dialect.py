@@ -13,7 +13,7 @@ from typing import Any
 from connectors.retail.youzan.config import (
     GROUP_ORDER,
     NO_SALES,
-    PAID_ON_DELIVERY,
+    PAID_LATER,
     YouzanConfig,
 )
 from connectors.retail.youzan.payload import Customer, OrderInfo, RefundDetail, Trade, TradeHead
@@ -114,7 +114,7 @@ class Youzan:
         self, client: UpstreamClient, event: SourceEvent, connection: Connection
     ) -> Mapping[str, Any]:
         """Fetch an order's detail, with those of its refunds."""
-        return await fetch_trade(client, connection, event.entity_id)
+        return await fetch_trade(client, connection, event)
 
     async def pull(
         self,
@@ -184,5 +184,5 @@ def _require_sale(info: OrderInfo) -> None:
     awaited = info.type == GROUP_ORDER or (tags is not None and tags.is_down_payment_pre)
     if info.status == "TRADE_PAID" and awaited:
         raise Refused("a group's or a deposit's order is a sale once it is to be sent")
-    if info.pay_type == PAID_ON_DELIVERY and info.status != "TRADE_SUCCESS":
-        raise Refused("what is paid on delivery is a sale once it is delivered")
+    if info.pay_type in PAID_LATER and info.status != "TRADE_SUCCESS":
+        raise Refused("what is paid after delivery is a sale once it is over")

@@ -111,7 +111,7 @@ async def pull_page(
     """Fetch one page of a list; see Pulling.pull. A window of too many rows is halved."""
     listed = LISTS[stream]
     until = until.astimezone(UTC).replace(microsecond=0)
-    begin = since.astimezone(UTC).replace(microsecond=0)
+    begin = min(since.astimezone(UTC).replace(microsecond=0), until)
     place = _Place.read(cursor) if cursor else _Place(begin, min(begin + _WINDOW, until))
     if place.page is None and place.start == place.end:
         place = _Place(place.start, max(min(place.start + _WINDOW, until), place.start))

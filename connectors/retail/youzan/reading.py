@@ -4,6 +4,7 @@ A message's type is read from its body, which is signed; the `Event-Type` header
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote, unquote_plus
@@ -20,7 +21,7 @@ _TRADES = (
     "trade_TradeSuccess",
     "trade_TradeClose",
 )
-_REFUNDS = (
+REFUNDS = (
     "trade_refund_RefundSuccess",
     "trade_refund_RefundSellerAgree",
     "trade_refund_SysRefund",
@@ -54,14 +55,26 @@ def _message(message: Mapping[str, Any]) -> SourceEvent:
         raise Refused("a test message")
     if kind == _CUSTOMERS:
         return _customer(message)
-    if kind not in (*_TRADES, *_REFUNDS):
+    if kind not in (*_TRADES, *REFUNDS):
         raise Refused(f"{kind} says nothing about sales or customers")
     content = _content(message.get("msg"))
     if "full_order_info" in content and kind in _TRADES:
-        return _trade({**content, "kdt_id": message.get("kdt_id")}, kind, "msg.")
+        told = {**content, "kdt_id": message.get("kdt_id")}
+        event = _trade(told, kind, "msg.")
+        return replace(event, snapshot=None) if _is_stripped(content) else event
     if kind == "trade_TradeClose" and content.get("close_type") in (_EXPIRED, str(_EXPIRED)):
         raise Refused("the order was closed before it was paid")
-    return _thin(content.get("tid") or message.get("id"), kind, "msg.tid")
+    # A refund's time is its own: its order may not have changed by it.
+    stated = None if kind in REFUNDS else content.get("update_time")
+    return _thin(content.get("tid") or message.get("id"), kind, "msg.tid", stated)
+
+
+def _is_stripped(content: Mapping[str, Any]) -> bool:
+    """Say whether a paid order comes without what stored value and gift cards paid of it."""
+    order = content["full_order_info"]
+    pay_info = order.get("pay_info")
+    paid = order["order_info"].get("pay_time")
+    return bool(paid) and isinstance(pay_info, dict) and "deduction_pay" not in pay_info
 
 
 def _content(msg: Any) -> dict[str, Any]:
@@ -105,8 +118,7 @@ def _listed(row: Any, topic: str | None, path: str) -> SourceEvent:
     if not isinstance(row, dict):
         raise Malformed("a JSON object was expected", field=path.rstrip("."))
     event = _trade(row, topic or "orders", path)
-    paid = bool(_info(row, path).get("pay_time"))
-    return _thin(event.entity_id, event.type, path) if paid else event
+    return replace(event, snapshot=None) if _info(row, path).get("pay_time") else event
 
 
 def _refunds(rows: Sequence[Any], topic: str | None) -> Sequence[SourceEvent]:
@@ -126,18 +138,13 @@ def _trade(trade: Mapping[str, Any], kind: str, path: str) -> SourceEvent:
     """Read an order; one that was refunded is told by its detail and those of its refunds."""
     info = _info(trade, path)
     at = f"{path}full_order_info.order_info.tid"
-    thin = _thin(info.get("tid"), kind, at)
+    thin = _thin(info.get("tid"), kind, at, info.get("update_time"))
     refunded = info.get("refund_state") not in (None, 0, "0", "") or trade.get("refund_order")
     closed = info.get("status") == "TRADE_CLOSED"
-    if (refunded or closed) and info.get("pay_time"):
+    asked_for = "refund_details" in trade
+    if (refunded or closed) and info.get("pay_time") and not asked_for:
         return thin
-    return SourceEvent(
-        type=kind,
-        entity="order",
-        entity_id=thin.entity_id,
-        version=version_at(_instant(info.get("update_time"))),
-        snapshot=trade,
-    )
+    return replace(thin, snapshot=trade)
 
 
 def _info(trade: Mapping[str, Any], path: str) -> Mapping[str, Any]:
@@ -148,10 +155,12 @@ def _info(trade: Mapping[str, Any], path: str) -> Mapping[str, Any]:
     return info
 
 
-def _thin(tid: Any, kind: str, field: str) -> SourceEvent:
+def _thin(tid: Any, kind: str, field: str, update_time: Any = None) -> SourceEvent:
+    """Point at an order. Its version is when it changed, so that a stale detail is known as one."""
     if not isinstance(tid, str) or not tid:
         raise Malformed("an order's number was expected", field=field)
-    return SourceEvent(type=kind, entity="order", entity_id=tid)
+    version = version_at(instant(update_time))
+    return SourceEvent(type=kind, entity="order", entity_id=tid, version=version)
 
 
 def _customer(message: Mapping[str, Any]) -> SourceEvent:
@@ -185,7 +194,7 @@ def _person(found: Mapping[str, Any], kind: str, field: str) -> SourceEvent:
     return SourceEvent(type=kind, entity="customer", entity_id=known, snapshot=found)
 
 
-def _instant(stated: Any) -> datetime | None:
+def instant(stated: Any) -> datetime | None:
     """Read the time that orders snapshots; what is wrong with it is said when it is mapped."""
     try:
         found = datetime.fromisoformat(stated)

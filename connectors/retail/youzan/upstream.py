@@ -6,14 +6,18 @@ therefore cut out of whatever is raised about such a URL.
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from connectors.retail.youzan.config import YouzanConfig
+from connectors.retail.youzan.reading import REFUNDS, instant
 from hub.connector import (
     Answered,
     Connection,
     NotYet,
+    SourceEvent,
     UpstreamClient,
     parse_object,
+    version_at,
 )
 from hub.errors import Malformed
 
@@ -28,21 +32,30 @@ _REFUNDED = 60
 
 
 async def fetch_trade(
-    client: UpstreamClient, connection: Connection, tid: str
+    client: UpstreamClient, connection: Connection, event: SourceEvent
 ) -> Mapping[str, Any]:
     """Fetch an order with the details of its refunds.
 
-    Raises NotYet while it cannot be read or money is on its way back.
+    Raises NotYet while its detail cannot be read, is older than what the event speaks of, or says
+    that money is on its way back.
     """
+    tid = event.entity_id
     token = await token_of(client, connection)
     trade = await _data(client, token, "youzan.trade.get/4.0.2", {"tid": tid})
     order = trade.get("full_order_info")
     info = order.get("order_info") if isinstance(order, Mapping) else None
-    if isinstance(info, Mapping) and info.get("refund_state") in _ON_ITS_WAY:
+    if not isinstance(info, Mapping):
+        raise Malformed("a JSON object was expected", field="full_order_info.order_info")
+    if info.get("refund_state") in _ON_ITS_WAY:
         raise NotYet(f"order {tid} is being refunded", retry_after_seconds=_LAG_SECONDS)
+    refund_ids = _refund_ids(trade)
+    version = version_at(instant(info.get("update_time")))
+    stale = version is not None and event.version is not None and version < event.version
+    if stale or (event.type in REFUNDS and not refund_ids):
+        raise NotYet(f"the detail of order {tid} is stale", retry_after_seconds=_LAG_SECONDS)
     details = [
         await _data(client, token, "youzan.trade.refund.get/3.0.1", {"refund_id": refund_id})
-        for refund_id in _refund_ids(trade)
+        for refund_id in refund_ids
     ]
     return {**trade, "refund_details": details}
 
@@ -98,14 +111,14 @@ async def call(
     client: UpstreamClient, token: str, operation: str, body: Mapping[str, Any]
 ) -> Answered:
     """Call one operation and return its answer as it came; see `opened` for what it says."""
-    path = f"/api/{operation}?access_token={token}"
+    query = urlencode({"access_token": token})
     try:
-        return await client.fetch("POST", path, json=body)
+        return await client.fetch("POST", f"/api/{operation}?{query}", json=body)
     except NotYet as wait:
-        said = wait.message.replace(token, "…")
+        said = wait.message.replace(query, "…")
         raise NotYet(said, retry_after_seconds=wait.retry_after_seconds) from None
     except Malformed as bad:
-        raise Malformed(bad.message.replace(token, "…"), field=operation) from None
+        raise Malformed(bad.message.replace(query, "…"), field=operation) from None
 
 
 def opened(body: bytes, operation: str) -> Mapping[str, Any]:
