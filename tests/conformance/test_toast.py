@@ -373,6 +373,28 @@ class TestToast(DialectConformance):
             True,
         )
 
+    @pytest.mark.parametrize(
+        ("currency", "price", "tax", "minor"),
+        [("JPY", 1234, 99, 1234), ("KWD", 1.234, 0.099, 1234)],
+    )
+    def test_currencies_have_their_own_decimals(
+        self, currency: str, price: float, tax: float, minor: int
+    ) -> None:
+        document = order(
+            check(
+                selections=[selection("dish", price, tax=tax)],
+                appliedServiceCharges=[],
+                amount=price,
+                taxAmount=tax,
+                totalAmount=round(price + tax, 3),
+                payments=[{**CARD, "amount": round(price + tax, 3), "tipAmount": 0}],
+            )
+        )
+        [source] = connector.decode(body(document).raw, None)
+        [sale] = connector.map(source, (), replace(self.connection, currency=currency))
+        assert sale.totals is not None
+        assert (sale.lines[0].net_minor, sale.totals.total_minor) == (minor, minor + 99)
+
     async def test_fractions_of_a_cent_add_up_to_what_is_charged(self) -> None:
         thirds = [
             selection(f"third-{i}", 3.333333333333333, tax=0.2916666666, appliedTaxes=[])

@@ -212,7 +212,7 @@ def test_how_it_is_answered() -> None:
         on_check("INQUIRE", used()), Quoted(person=LI, refusals=(None, None, "too few"))
     )
     assert [(o["amount"], o["applicable"]) for o in said["checkResponse"]["offers"]] == [
-        ("5", True),
+        ("5.00", True),
         ("12.50", False),
     ]
     assert said["checkResponse"]["appliedRedemptions"][0]["quantity"] == 2.0
