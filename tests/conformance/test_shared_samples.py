@@ -20,6 +20,10 @@ from connectors.hotel.mews import connector as mews
 from connectors.hotel.mews.config import MewsConfig
 from connectors.retail.shopify import connector as shopify
 from connectors.retail.shopify.config import ShopifyConfig
+from connectors.retail.woocommerce import connector as woocommerce
+from connectors.retail.woocommerce.config import WooCommerceConfig
+from connectors.retail.youzan import connector as youzan
+from connectors.retail.youzan.config import YouzanConfig
 from hub.connector import (
     CanonicalEvent,
     Connection,
@@ -31,7 +35,7 @@ from hub.connector import (
     SourceEvent,
 )
 from hub.errors import Malformed
-from tests.conformance import outcomes_toast
+from tests.conformance import outcomes_toast, outcomes_woocommerce, outcomes_youzan
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples"
 pytestmark = pytest.mark.skipif(
@@ -43,6 +47,8 @@ CONNECTIONS = {
     "square": (square, SquareConfig(), "USD"),
     "mews": (mews, MewsConfig(), "EUR"),
     "toast": outcomes_toast.CONNECTION,
+    "woocommerce": (woocommerce, WooCommerceConfig(), "USD"),
+    "youzan": (youzan, YouzanConfig(client_id="cid"), "CNY"),
 }
 
 OUTCOMES: dict[str, str] = {
@@ -97,6 +103,8 @@ OUTCOMES: dict[str, str] = {
     "mews/reservations__get_all_reservations_ver_2023_06_06.json": "refused: reservation is Confirmed",
     "mews/webhook_general_0.json": "refused: reservation is Confirmed; profile.changed fadd5bb6-b428-45d5-94f8-fd0d89fece6d@1514851200000; profile.changed fadd5bb6-b428-45d5-94f8-fd0d89fece6d@1514851200000",
     "mews/webhook_integration_0.json": "refused: IntegrationCreated is about the integration, not about guests",
+    **outcomes_woocommerce.OUTCOMES,
+    **outcomes_youzan.OUTCOMES,
 }
 
 
@@ -213,9 +221,10 @@ async def test_a_sample_reservation_that_is_over_is_a_stay() -> None:
 
 
 VECTORS = SAMPLES / "signature_vectors.json"
+_SECRETS = ("secret", "key", "client_secret")
 
 
-@pytest.mark.parametrize("dialect", ["shopify", "square", "toast"])
+@pytest.mark.parametrize("dialect", ["shopify", "square", "toast", "woocommerce", "youzan"])
 def test_signature_vectors(dialect: str) -> None:
     (vector,) = [
         one for one in json.loads(VECTORS.read_bytes())["vectors"] if one["dialect"] == dialect
@@ -226,7 +235,7 @@ def test_signature_vectors(dialect: str) -> None:
     connection = Connection(
         connection_id=dialect,
         config=config,
-        secrets=(vector.get("secret") or vector["key"],),
+        secrets=tuple(vector[name] for name in _SECRETS if name in vector),
         time_zone="UTC",
         currency=currency,
     )

@@ -180,8 +180,17 @@ class TestShopify(DialectConformance):
         return Inbound(body=body.raw, headers=headers, url="https://hub.example/hooks/shop")
 
     def upstream(self) -> CannedUpstream:
+        window = (
+            "limit=250&updated_at_min=2026-01-01T00%3A00%3A00%2B00%3A00"
+            "&updated_at_max=2026-03-31T12%3A00%3A00%2B00%3A00"
+        )
+        api = "/admin/api/2025-10"
         return CannedUpstream(
-            {("GET", "/admin/api/2025-10/shop.json"): b'{"shop": {"name": "Orchid & Pine"}}'}
+            {
+                ("GET", f"{api}/shop.json"): b'{"shop": {"name": "Orchid & Pine"}}',
+                ("GET", f"{api}/orders.json?status=any&{window}"): self.pulled[0].raw,
+                ("GET", f"{api}/customers.json?{window}"): b'{"customers": []}',
+            }
         )
 
     def test_the_delivery_keeps_both_ids_the_topic_and_the_time(self) -> None:
