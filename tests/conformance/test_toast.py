@@ -472,10 +472,26 @@ class TestToast(DialectConformance):
         plain = await self.sold(bill(selections=[{**NOODLES, "modifiers": [cheese]}]))
         assert plain.lines[0].taxes[0].amount_minor == 480
 
-    async def test_a_payment_that_was_voided_paid_nothing(self) -> None:
-        void = {**CARD, "guid": "pay-0", "paymentStatus": "VOIDED", "voidInfo": {"voidDate": None}}
+    @pytest.mark.parametrize(
+        "nothing",
+        [
+            {"paymentStatus": "VOIDED"},
+            {"paymentStatus": "DENIED"},
+            {"paymentStatus": "OPEN"},
+            {"type": "CASH", "voidInfo": {"voidDate": AT.format(20)}},
+        ],
+    )
+    async def test_a_payment_that_came_to_nothing_paid_nothing(
+        self, nothing: dict[str, Any]
+    ) -> None:
+        void = {**CARD, "guid": "pay-0", **nothing}
         sale = await self.sold(bill(payments=[void, CARD, POINTS]))
         assert [one.id for one in sale.tenders] == ["pay-1", "pay-2"]
+
+    async def test_what_is_paid_in_cash_is_paid_whatever_its_status(self) -> None:
+        cash = {**CARD, "type": "CASH", "amount": 92.8, "paymentStatus": "OPEN", "voidInfo": {}}
+        sale = await self.sold(bill(payments=[cash]))
+        assert sale.tenders[0].kind is TenderKind.CASH
 
     async def test_all_is_discounted_and_nothing_is_paid(self) -> None:
         free = {**NOODLES, "price": 0, "tax": 0, "appliedTaxes": []}
