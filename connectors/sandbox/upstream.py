@@ -1,7 +1,7 @@
 """The three systems' APIs, as far as a hub asks them: credentials checked, pages, 429 on demand."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -11,10 +11,19 @@ from starlette.routing import Route
 from connectors.sandbox import accounts
 from connectors.sandbox.hotel import ENTERPRISE_ID, to_json
 from connectors.sandbox.restaurant import LOCATIONS
+from connectors.sandbox.restaurant_api import (
+    list_payments,
+    list_refunds,
+    search_customers,
+    search_orders,
+)
 from connectors.sandbox.world import World
 
 _MEWS = "/api/connector/v1"
 _SHOPIFY = "/admin/api/{version}"
+
+_Search = Callable[[World, Mapping[str, Any]], dict[str, Any]]
+_Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Upstream:
@@ -29,6 +38,10 @@ class Upstream:
         """Return the routes of all three systems; their paths do not collide."""
         return [
             Route("/v2/locations", self.locations),
+            Route("/v2/orders/search", self.square_search(search_orders), methods=["POST"]),
+            Route("/v2/customers/search", self.square_search(search_customers), methods=["POST"]),
+            Route("/v2/payments", self.square_list(list_payments)),
+            Route("/v2/refunds", self.square_list(list_refunds)),
             Route("/v2/orders/{id}", self.square_order),
             Route("/v2/customers/{id}", self.square_customer),
             Route("/v2/payments/{id}", self.square_payment),
@@ -48,11 +61,34 @@ class Upstream:
     # Square: a bearer token, errors in a list.
 
     def _square(self, request: Request, key: str, found: object) -> Response:
+        if no := self._not_square(request):
+            return no
+        return _square_error(404, "NOT_FOUND") if found is None else JSONResponse({key: found})
+
+    def _not_square(self, request: Request) -> Response | None:
         if busy := self._busy():
             return busy
         if request.headers.get("authorization") != f"Bearer {accounts.SQUARE_TOKEN}":
             return _square_error(401, "UNAUTHORIZED")
-        return _square_error(404, "NOT_FOUND") if found is None else JSONResponse({key: found})
+        return None
+
+    def square_search(self, find: _Search) -> _Handler:
+        """Return what answers a search, whose query is in the body."""
+
+        async def answer(request: Request) -> Response:
+            no = self._not_square(request)
+            return no or JSONResponse(find(self.world, json.loads(await request.body())))
+
+        return answer
+
+    def square_list(self, find: _Search) -> _Handler:
+        """Return what answers a list, whose query is in the address."""
+
+        async def answer(request: Request) -> Response:
+            no = self._not_square(request)
+            return no or JSONResponse(find(self.world, dict(request.query_params)))
+
+        return answer
 
     async def locations(self, request: Request) -> Response:
         """Return the restaurants."""
