@@ -1,9 +1,15 @@
 """What Square's lists and searches answer for a world: filters by time, pages behind a cursor."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+from starlette.requests import Request
+from starlette.responses import Response
 
 from connectors.sandbox.world import World
+
+Search: TypeAlias = Callable[[World, Mapping[str, Any]], dict[str, Any]]
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
 def search_orders(world: World, asked: Mapping[str, Any]) -> dict[str, Any]:

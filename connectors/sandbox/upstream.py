@@ -1,7 +1,7 @@
 """The three systems' APIs, as far as a hub asks them: credentials checked, pages, 429 on demand."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -12,6 +12,8 @@ from connectors.sandbox import accounts
 from connectors.sandbox.hotel import ENTERPRISE_ID, to_json
 from connectors.sandbox.restaurant import LOCATIONS
 from connectors.sandbox.restaurant_api import (
+    Handler,
+    Search,
     list_payments,
     list_refunds,
     search_customers,
@@ -21,9 +23,6 @@ from connectors.sandbox.world import World
 
 _MEWS = "/api/connector/v1"
 _SHOPIFY = "/admin/api/{version}"
-
-_Search = Callable[[World, Mapping[str, Any]], dict[str, Any]]
-_Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Upstream:
@@ -72,7 +71,7 @@ class Upstream:
             return _square_error(401, "UNAUTHORIZED")
         return None
 
-    def square_search(self, find: _Search) -> _Handler:
+    def square_search(self, find: Search) -> Handler:
         """Return what answers a search, whose query is in the body."""
 
         async def answer(request: Request) -> Response:
@@ -81,7 +80,7 @@ class Upstream:
 
         return answer
 
-    def square_list(self, find: _Search) -> _Handler:
+    def square_list(self, find: Search) -> Handler:
         """Return what answers a list, whose query is in the address."""
 
         async def answer(request: Request) -> Response:
