@@ -29,14 +29,13 @@ from hub.crypto import served_numbers
 from hub.crypto.keyring import Keyring
 from hub.errors import Rejected
 from hub.intake.connections import Wired
-from hub.ledger.codes import Outcome
+from hub.ledger.codes import Kind, Outcome
 from hub.ledger.post import answered, lock_balances
-from hub.ledger.queries import balances
+from hub.ledger.queries import balances, restored
 from hub.members.display import MemberView, Shown
-from hub.members.identifiers import Kind
+from hub.members.identifiers import Kind as Identified
 from hub.members.queries import current_members, find
 from hub.points.acting_account import acting_account
-from hub.points.give_back import find_redemption
 from hub.points.redeem import redeem
 from hub.points.restore import restore
 from hub.privacy.shown_to import shown_to
@@ -45,9 +44,9 @@ from hub.programme.policy_queries import policies
 from hub.programme.queries import businesses, programme
 
 _KINDS = {
-    HintType.PHONE: Kind.PHONE,
-    HintType.EMAIL: Kind.EMAIL,
-    HintType.LOYALTY_ID: Kind.LOYALTY_ID,
+    HintType.PHONE: Identified.PHONE,
+    HintType.EMAIL: Identified.EMAIL,
+    HintType.LOYALTY_ID: Identified.LOYALTY_ID,
 }
 
 
@@ -153,28 +152,25 @@ async def _spend(db: AsyncConnection, counter: _Counter, call: Spend) -> Spent:
 
 
 async def _reverse(db: AsyncConnection, counter: _Counter, call: Reverse) -> Reversed:
-    business_id, reference = counter.wired.business_id, counter.key(call.spent_key)
-    found = await find_redemption(db, business_id=business_id, reference=reference, member_id=None)
-    if found is not None:
-        await lock_balances(db, member_ids=[found.member_id])
-        found = await find_redemption(
-            db, business_id=business_id, reference=reference, member_id=found.member_id
-        )
-    if found is None:
-        if call.may_be_earn:
+    business_id, key = counter.wired.business_id, counter.key(call.key)
+    spent = await answered(db, business_id=business_id, idempotency_key=counter.key(call.spent_key))
+    if spent is None or (spent.kind, spent.outcome) != (Kind.REDEEM, Outcome.POSTED):
+        if spent is None and call.may_be_earn:
             return Reversed(points=0)
         raise NothingSpent("nothing was spent under this key", key=call.spent_key)
-    key = counter.key(call.key)
+    # From here on nobody else gives back of it.
+    await lock_balances(db, member_ids=[spent.member_id])
     before = await answered(db, business_id=business_id, idempotency_key=key)
-    left = before.points if before else found.points - found.restored
+    back = await restored(db, member_id=spent.member_id, redemption_tx=spent.tx_id)
+    left = before.points if before else spent.points - back
     points = left if call.points is None else call.points
     if points == 0:
         return Reversed(points=0)
     answer = await restore(
         db,
         business_id=business_id,
-        member_id=found.member_id,
-        redemption_tx=found.tx_id,
+        member_id=spent.member_id,
+        redemption_tx=spent.tx_id,
         points=points,
         idempotency_key=key,
         occurred_at=counter.now,
@@ -195,7 +191,7 @@ async def _member(db: AsyncConnection, counter: _Counter, loyalty_id: str) -> in
     if served_numbers.is_served(loyalty_id):
         found = served_numbers.read(keyring, loyalty_id, connection=counter.wired.code)
     else:
-        found = await find(db, kind=Kind.LOYALTY_ID, value=loyalty_id, keyring=keyring)
+        found = await find(db, kind=Identified.LOYALTY_ID, value=loyalty_id, keyring=keyring)
     now_is = await current_members(db, member_ids=[found]) if found is not None else {}
     if found not in now_is:
         raise NobodyKnown("no member has this loyalty number")

@@ -111,6 +111,18 @@ async def balances(
     return balances_of(await db.execute(_BALANCES, facts))
 
 
+async def restored(db: AsyncConnection, *, member_id: int, redemption_tx: int) -> int:
+    """Return how many points of a redemption were given back so far."""
+    found: int | None = await db.scalar(
+        text("""
+          SELECT coalesce(sum(points), 0)::bigint FROM ledger_transaction
+          WHERE member_id = :member_id AND reference_tx = :redemption_tx AND kind = 8
+            AND outcome = 0"""),
+        {"member_id": member_id, "redemption_tx": redemption_tx},
+    )
+    return found or 0
+
+
 def balances_of(rows: Iterable[Row[Any]]) -> dict[int, Balance]:
     """Read rows of a member's id and a balance's fields."""
     found = {}
