@@ -34,6 +34,7 @@ from hub.connector.dialect import (
     trading_day,
     version_at,
 )
+from hub.connector.folio import Charge, Rebate, bill, folio_facts, given_back
 from hub.connector.plug import (
     Answered,
     Checking,
@@ -62,6 +63,7 @@ from hub.connector.registry import connector
 __all__ = [
     "Answered",
     "CanonicalEvent",
+    "Charge",
     "Checking",
     "Connection",
     "Connector",
@@ -83,6 +85,7 @@ __all__ = [
     "Pulling",
     "RateBudget",
     "Read",
+    "Rebate",
     "Refund",
     "Refused",
     "ReplayProtection",
@@ -98,9 +101,12 @@ __all__ = [
     "Totals",
     "UpstreamClient",
     "as_text",
+    "bill",
     "connector",
     "field_path",
+    "folio_facts",
     "full_birthday",
+    "given_back",
     "hints",
     "hmac_sha256_base64",
     "is_text",
