@@ -311,7 +311,7 @@ class DialectConformance:
 
     async def test_bills_balance(self) -> None:
         for event in (await self.play(self.pushed)).values():
-            _require_balance(event, settled=self.bills_are_settled)
+            require_balance(event, settled=self.bills_are_settled)
 
     async def test_no_fact_is_anothers_other_name(self) -> None:
         facts = await self.play(self.pushed)
@@ -323,7 +323,8 @@ class DialectConformance:
         assert self.checked in await self.connector.check(self.upstream(), self.connection)
 
 
-def _require_balance(event: CanonicalEvent, *, settled: bool) -> None:
+def require_balance(event: CanonicalEvent, *, settled: bool) -> None:
+    """Assert that lines, taxes and totals add up, and tenders too where the bill is `settled`."""
     net = sum(line.net_minor for line in event.lines)
     tax = sum(tax.amount_minor for line in event.lines for tax in line.taxes)
     for line in event.lines:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from connectors.conformance import NOW, Body, CannedUpstream, DialectConformance
 from connectors.retail.shopify import connector
@@ -21,6 +22,7 @@ from hub.connector import (
     hmac_sha256_base64,
 )
 from hub.errors import Malformed
+from tests.support.mutate import FUZZ, mutant_bodies, read_calmly
 
 
 def line(number: int, price: str, quantity: int = 1, **more: Any) -> dict[str, Any]:
@@ -159,6 +161,11 @@ class TestShopify(DialectConformance):
         (body([order()]), "bare list"),
     )
     checked = "Orchid & Pine"
+
+    @FUZZ
+    @given(changed=mutant_bodies((*pushed, *pulled)))
+    async def test_whatever_comes_is_read_calmly(self, changed: Body) -> None:
+        await read_calmly(self, changed)
 
     def sign(self, body: Body, secret: str | None) -> Inbound:
         headers = {
