@@ -62,7 +62,8 @@ def folio_facts(
         for charge in charges
         if charge.gross_minor and (charge.cancelled_at is None or charge.cancelled_at > left_at)
     ]
-    settled, late = [], []
+    settled: list[Charge] = []
+    late: list[Charge] = []
     for one in live:
         on_time = one.charged_at <= left_at or one.line.kind in _NEVER_LATE
         (settled if on_time else late).append(one)

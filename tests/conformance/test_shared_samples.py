@@ -16,6 +16,8 @@ import pytest
 from connectors.conformance import NOW, CannedUpstream
 from connectors.dining.square import connector as square
 from connectors.dining.square.config import SquareConfig
+from connectors.hotel.apaleo import connector as apaleo
+from connectors.hotel.apaleo.config import ApaleoConfig
 from connectors.hotel.mews import connector as mews
 from connectors.hotel.mews.config import MewsConfig
 from connectors.retail.shopify import connector as shopify
@@ -31,6 +33,7 @@ from hub.connector import (
     SourceEvent,
 )
 from hub.errors import Malformed
+from tests.conformance import outcomes_apaleo
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples"
 pytestmark = pytest.mark.skipif(
@@ -41,6 +44,7 @@ CONNECTIONS = {
     "shopify": (shopify, ShopifyConfig(), "USD"),
     "square": (square, SquareConfig(), "USD"),
     "mews": (mews, MewsConfig(), "EUR"),
+    "apaleo": (apaleo, ApaleoConfig(), "EUR"),
 }
 
 OUTCOMES: dict[str, str] = {
@@ -94,6 +98,7 @@ OUTCOMES: dict[str, str] = {
     "mews/reservations__get_all_reservations_ver_2023_06_06.json": "refused: reservation is Confirmed",
     "mews/webhook_general_0.json": "refused: reservation is Confirmed; profile.changed fadd5bb6-b428-45d5-94f8-fd0d89fece6d@1514851200000; profile.changed fadd5bb6-b428-45d5-94f8-fd0d89fece6d@1514851200000",
     "mews/webhook_integration_0.json": "refused: IntegrationCreated is about the integration, not about guests",
+    **outcomes_apaleo.OUTCOMES,
 }
 
 
@@ -120,6 +125,7 @@ def upstream(name: str) -> CannedUpstream:
         ):
             answers["POST", f"{api}/{operation}"] = raw(f"mews/{sample}.json")
         answers["POST", f"{api}/payments/getAll"] = b'{"Payments": []}'
+    answers |= outcomes_apaleo.ANSWERS
     return CannedUpstream(answers)
 
 
