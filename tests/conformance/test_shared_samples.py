@@ -20,6 +20,8 @@ from connectors.hotel.apaleo import connector as apaleo
 from connectors.hotel.apaleo.config import ApaleoConfig
 from connectors.hotel.mews import connector as mews
 from connectors.hotel.mews.config import MewsConfig
+from connectors.hotel.ohip import connector as ohip
+from connectors.hotel.ohip.config import OhipConfig
 from connectors.retail.shopify import connector as shopify
 from connectors.retail.shopify.config import ShopifyConfig
 from hub.connector import (
@@ -33,7 +35,7 @@ from hub.connector import (
     SourceEvent,
 )
 from hub.errors import Malformed
-from tests.conformance import outcomes_apaleo
+from tests.conformance import outcomes_apaleo, outcomes_ohip
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples"
 pytestmark = pytest.mark.skipif(
@@ -45,6 +47,7 @@ CONNECTIONS = {
     "square": (square, SquareConfig(), "USD"),
     "mews": (mews, MewsConfig(), "EUR"),
     "apaleo": (apaleo, ApaleoConfig(), "EUR"),
+    "ohip": (ohip, OhipConfig(), "USD"),
 }
 
 OUTCOMES: dict[str, str] = {
@@ -99,6 +102,7 @@ OUTCOMES: dict[str, str] = {
     "mews/webhook_general_0.json": "refused: reservation is Confirmed; profile.changed fadd5bb6-b428-45d5-94f8-fd0d89fece6d@1514851200000; profile.changed fadd5bb6-b428-45d5-94f8-fd0d89fece6d@1514851200000",
     "mews/webhook_integration_0.json": "refused: IntegrationCreated is about the integration, not about guests",
     **outcomes_apaleo.OUTCOMES,
+    **outcomes_ohip.OUTCOMES,
 }
 
 
@@ -126,6 +130,8 @@ def upstream(name: str) -> CannedUpstream:
             answers["POST", f"{api}/{operation}"] = raw(f"mews/{sample}.json")
         answers["POST", f"{api}/payments/getAll"] = b'{"Payments": []}'
     answers |= outcomes_apaleo.ANSWERS
+    for path, sample in outcomes_ohip.ANSWERS.items():
+        answers[path] = raw(sample) if sample.endswith(".json") else sample.encode()
     return CannedUpstream(answers)
 
 

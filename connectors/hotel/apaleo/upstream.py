@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 from connectors.hotel.apaleo.config import ApaleoConfig
 from hub.connector import Page, Refused, UpstreamClient, parse_object
+from hub.connector.bounds import require_id
 from hub.errors import Malformed
 
 PAGE = 100
@@ -62,6 +63,7 @@ async def fetch_stay(
         folio_id = one.get("id") if isinstance(one, Mapping) else None
         if not isinstance(folio_id, str):
             raise Malformed("text was expected", field="folios.id")
+        require_id(folio_id, field="folios.id")
         folios.append(await fetch_folio(client, headers, folio_id))
     return {"reservation": reservation, "folios": folios}
 
@@ -83,6 +85,7 @@ def reservation_of(folio: Mapping[str, Any]) -> str:
     found = reservation.get("id") if isinstance(reservation, Mapping) else None
     if not isinstance(found, str) or not found:
         raise Refused("the folio belongs to no reservation")
+    require_id(found, field="reservation.id")
     return found
 
 
