@@ -37,6 +37,7 @@ from hub.connector.dialect import (
 from hub.connector.folio import Charge, Rebate, bill, folio_facts, given_back
 from hub.connector.plug import (
     Answered,
+    Answering,
     Checking,
     Connection,
     Connector,
@@ -62,6 +63,7 @@ from hub.connector.registry import connector
 
 __all__ = [
     "Answered",
+    "Answering",
     "CanonicalEvent",
     "Charge",
     "Checking",

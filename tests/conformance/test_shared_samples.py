@@ -22,6 +22,8 @@ from connectors.hotel.mews import connector as mews
 from connectors.hotel.mews.config import MewsConfig
 from connectors.hotel.ohip import connector as ohip
 from connectors.hotel.ohip.config import OhipConfig
+from connectors.hotel.opentravel import connector as opentravel
+from connectors.hotel.opentravel.config import OpenTravelConfig
 from connectors.retail.shopify import connector as shopify
 from connectors.retail.shopify.config import ShopifyConfig
 from hub.connector import (
@@ -35,7 +37,7 @@ from hub.connector import (
     SourceEvent,
 )
 from hub.errors import Malformed
-from tests.conformance import outcomes_apaleo, outcomes_ohip
+from tests.conformance import outcomes_apaleo, outcomes_ohip, outcomes_opentravel
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples"
 pytestmark = pytest.mark.skipif(
@@ -48,6 +50,7 @@ CONNECTIONS = {
     "mews": (mews, MewsConfig(), "EUR"),
     "apaleo": (apaleo, ApaleoConfig(), "EUR"),
     "ohip": (ohip, OhipConfig(), "USD"),
+    "ota": (opentravel, OpenTravelConfig(), "EUR"),
 }
 
 OUTCOMES: dict[str, str] = {
@@ -103,10 +106,13 @@ OUTCOMES: dict[str, str] = {
     "mews/webhook_integration_0.json": "refused: IntegrationCreated is about the integration, not about guests",
     **outcomes_apaleo.OUTCOMES,
     **outcomes_ohip.OUTCOMES,
+    **outcomes_opentravel.OUTCOMES,
 }
 
 
 def raw(name: str) -> bytes:
+    if name.endswith(".xml"):
+        return (SAMPLES / name).read_bytes()
     document = json.loads((SAMPLES / name).read_bytes())
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -193,7 +199,7 @@ def test_every_sample_has_a_row() -> None:
 
 
 def samples_of(system: str) -> list[Path]:
-    return sorted((SAMPLES / system).glob("*.json"))
+    return sorted(path for path in (SAMPLES / system).iterdir() if path.suffix in (".json", ".xml"))
 
 
 async def test_a_sample_reservation_that_is_over_is_a_stay() -> None:
