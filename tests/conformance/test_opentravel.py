@@ -13,6 +13,7 @@ from connectors.hotel.opentravel import connector
 from connectors.hotel.opentravel.config import OpenTravelConfig
 from connectors.hotel.opentravel.xml import parse_xml
 from hub.connector import (
+    Answering,
     CanonicalEvent,
     Connection,
     EventType,
@@ -281,6 +282,7 @@ class TestOpenTravel(DialectConformance):
 
     @pytest.mark.parametrize("wrap", [lambda body: body, soap])
     def test_a_message_is_answered_in_its_own_name(self, wrap: Any) -> None:
+        assert isinstance(connector, Answering)
         reply = connector.answer(Outcome.ACCEPTED, self.sign(wrap(message()), "new"))
         document = as_tree(reply.body)
         if wrap is soap:

@@ -37,6 +37,7 @@ from connectors.sandbox.world import (
     build,
 )
 from hub.connector import (
+    Answered,
     CanonicalEvent,
     Connection,
     EventType,
@@ -83,10 +84,13 @@ class InProcess:
         self.http = httpx2.AsyncClient(transport=transport, base_url=BASE)
 
     async def request(self, method: str, path: str, **more: Any) -> Any:
+        return parse_json((await self.fetch(method, path, **more)).body)
+
+    async def fetch(self, method: str, path: str, **more: Any) -> Answered:
         answer = await self.http.request(method, path, **more)
         if answer.is_error:
             raise Malformed(f"{path} answered {answer.status_code}", field=path)
-        return parse_json(answer.content)
+        return Answered(body=answer.content, headers=dict(answer.headers))
 
 
 @pytest.fixture(scope="module")
