@@ -102,7 +102,7 @@ DETAILS = {
             {"telephone": {"phoneTechType": "MOBILE", "phoneNumber": "+86 138 0013 8000"}},
         ]
     },
-    "emails": {"emailInfo": [{"email": {"emailAddress": "jingyi@example.com"}}]},
+    "emails": {"hasMore": False, "emailInfo": [{"email": {"emailAddress": "jingyi@example.com"}}]},
     "profileMemberships": {
         "profileMembership": [
             {"membershipId": 42, "membershipType": "GRP"},

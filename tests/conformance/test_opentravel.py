@@ -3,6 +3,7 @@
 import base64
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -402,6 +403,21 @@ class TestOpenTravel(DialectConformance):
         for encoding in ("utf-8", "iso-8859-1", "utf-16"):
             _, root = parse_xml(text.format(encoding).encode(encoding))
             assert root["@b"] == "Zürich"
+
+    @pytest.mark.parametrize("use", ["<a>&e9;</a>", '<a b="&e9;"/>', "<a/>"])
+    def test_nothing_expands(self, use: str) -> None:
+        ten = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
+        laughs = f'<!DOCTYPE a [<!ENTITY e0 "ha">{ten}]>{use}'
+        with pytest.raises(Malformed):
+            connector.decode(laughs.encode(), None)
+
+    def test_nothing_is_fetched(self, tmp_path: Path) -> None:
+        secret = tmp_path / "secret"
+        secret.write_text("told")
+        for entity in (f'x SYSTEM "{secret.as_uri()}"', f'% x SYSTEM "{secret.as_uri()}"'):
+            with pytest.raises(Malformed) as caught:
+                connector.decode(f"<!DOCTYPE a [<!ENTITY {entity}>]><a>&x;</a>".encode(), None)
+            assert "told" not in caught.value.message
 
     async def test_no_namespace_is_needed(self) -> None:
         bare = Body(self.pushed[1].raw.replace(NS.encode(), b""))

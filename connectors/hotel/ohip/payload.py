@@ -14,10 +14,10 @@ def _number(value: object) -> object:
 
 
 def _listed(value: object) -> object:
-    """A list that a specification wraps in an object of one key, and an answer does not always."""
-    if isinstance(value, dict) and len(value) == 1:
-        return next(iter(value.values()))
-    return value or ()
+    """A list, or the one within an object that counts it: both are published."""
+    if isinstance(value, dict):
+        return next((inner for inner in value.values() if isinstance(inner, list)), ())
+    return () if value is None else value
 
 
 Number = Annotated[str, BeforeValidator(_number)]

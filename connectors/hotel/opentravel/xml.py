@@ -2,12 +2,13 @@
 
 A document type is refused, and with it every entity but XML's own five: nothing is fetched and
 nothing expands (OWASP, "XML External Entity Prevention"). Namespaces are dropped: senders disagree
-on them. Payment cards are left out while the document is read.
+on them. Payment cards are left out.
 """
 
 from collections.abc import Mapping
 from typing import Any
-from xml.parsers import expat
+
+from lxml import etree
 
 from hub.errors import Malformed
 
@@ -23,61 +24,38 @@ _LEFT_OUT = frozenset(
 
 def parse_xml(body: bytes) -> tuple[str, Node]:
     """Return the root's name and the root; raises Malformed, naming `body`."""
-    reader = _Reader()
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.buffer_text = True
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.text
-    parser.StartDoctypeDeclHandler = _refuse_doctype
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        load_dtd=False,
+        no_network=True,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
     try:
-        parser.Parse(body, True)
-    except (expat.ExpatError, ValueError, LookupError) as bad:
+        root = etree.fromstring(body, parser)
+    except (etree.XMLSyntaxError, ValueError) as bad:
         raise Malformed(f"not XML: {bad}", field="body") from bad
-    return reader.root()
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise Malformed("a document type is not taken", field="body")
+    return _local(root.tag), _node(root, 1)
 
 
-def _refuse_doctype(*_: object) -> None:
-    raise Malformed("a document type is not taken", field="body")
-
-
-class _Reader:
-    """Builds the mappings while expat reads."""
-
-    def __init__(self) -> None:
-        self._document: dict[str, Any] = {}
-        self._open: list[dict[str, Any]] = [self._document]
-        self._skipped = 0
-
-    def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        local = _local(name)
-        if self._skipped or local in _LEFT_OUT:
-            self._skipped += 1
-            return
-        if len(self._open) > DEEPEST:
-            raise Malformed("elements are nested too deep", field="body")
-        node: dict[str, Any] = {f"@{_local(key)}": value for key, value in attributes.items()}
-        self._open[-1].setdefault(local, []).append(node)
-        self._open.append(node)
-
-    def end(self, name: str) -> None:
-        if self._skipped:
-            self._skipped -= 1
-        else:
-            self._open.pop()
-
-    def text(self, data: str) -> None:
-        if not self._skipped and data.strip():
-            node = self._open[-1]
-            node["#"] = node.get("#", "") + data
-
-    def root(self) -> tuple[str, Node]:
-        ((name, (root,)),) = self._document.items()
-        return name, root
+def _node(element: Any, depth: int) -> dict[str, Any]:
+    if depth > DEEPEST:
+        raise Malformed("elements are nested too deep", field="body")
+    node: dict[str, Any] = {f"@{_local(key)}": value for key, value in element.attrib.items()}
+    if element.text and element.text.strip():
+        node["#"] = element.text
+    for child in element:
+        name = _local(child.tag)
+        if name not in _LEFT_OUT:
+            node.setdefault(name, []).append(_node(child, depth + 1))
+    return node
 
 
 def _local(name: str) -> str:
-    return name.rpartition(" ")[2]
+    return name.rpartition("}")[2]
 
 
 def every(node: Node, *path: str) -> list[Node]:
