@@ -134,7 +134,11 @@ class RateBudget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """What a connector needs and offers. `thin`: its events must be hydrated."""
+    """What a connector needs and offers. `thin`: its events must be hydrated.
+
+    `poll_seconds` is how often its streams are pulled where the system keeps a queue instead of
+    sending; None: once a day, to find what was not sent.
+    """
 
     name: str
     title: str
@@ -143,6 +147,7 @@ class Spec:
     acknowledge_within_seconds: float
     thin: bool = False
     rate_budget: RateBudget | None = None
+    poll_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

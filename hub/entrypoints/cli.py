@@ -21,7 +21,14 @@ COMMANDS: dict[str, str | dict[str, str]] = {
     "scheduler": "scheduler:scheduler",
     "programme": {"apply": "programme:apply"},
     "sample": {"load": "sample:load"},
-    "intake": {"list": "intake:list_", "replay": "intake:replay"},
+    "intake": {
+        "list": "intake:list_",
+        "replay": "intake:replay",
+        "check": "pulling:check",
+        "backfill": "pulling:backfill",
+        "streams": "pulling:streams",
+        "found": "pulling:found",
+    },
     "ledger": {
         "verify": "ledger:verify",
         "rebuild-daily": "ledger:rebuild_daily",

@@ -37,6 +37,8 @@ JOBS = (
     Job("points.notify_expiry", "20 0 * * *"),
     Job("members.learn_shared", "40 0 * * *"),
     Job("members.forget_verifications", "*/10 * * * *"),
+    Job("intake.pull", "* * * * *"),
+    Job("intake.forget", "50 0 * * *"),
     Job("points.lapse", "* * * * *"),
     # Points become active as a trading day begins, on the full hour somewhere; nobody waits for it.
     Job("points.activate", "5 * * * *"),

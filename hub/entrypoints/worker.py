@@ -31,6 +31,7 @@ broker.add_middleware(_CloseAtTheEnd())
 import hub.audit.actors  # noqa: E402
 import hub.benefits.actors  # noqa: E402
 import hub.intake.actors  # noqa: E402
+import hub.intake.pull_actors  # noqa: E402
 import hub.ledger.actors  # noqa: E402
 import hub.members.actors  # noqa: E402
 import hub.points.actors  # noqa: E402

@@ -8,11 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.clock import now
 from hub.connector import NotYet
 from hub.errors import HubError
-from hub.intake.accept import PROCESS
+from hub.intake.client import Upstreams
 from hub.intake.connections import Switchboard
 from hub.intake.deliveries import Opened, close_as, keep_snapshots, open_all
 from hub.intake.hydrate import Hydrator, serialise
 from hub.intake.process import process
+from hub.intake.store import PROCESS
 from hub.jobs.actors import attempt_each, describe
 from hub.jobs.broker import QUEUE
 from hub.jobs.runtime import Runtime, runtime
@@ -31,11 +32,12 @@ class Intake:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._switchboard = Switchboard(runtime.keyring)
-        self._hydrator = Hydrator()
+        self._upstreams = Upstreams()
+        self._hydrator = Hydrator(self._upstreams)
 
     async def aclose(self) -> None:
         """Close the upstream clients."""
-        await self._hydrator.aclose()
+        await self._upstreams.aclose()
 
     async def run(self, message_ids: Sequence[int]) -> None:
         """Work on the deliveries that these messages ask for."""

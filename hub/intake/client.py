@@ -10,6 +10,8 @@ import httpx2
 
 from hub.connector import Answered, NotYet, RateBudget, parse_json
 from hub.errors import Malformed
+from hub.intake.connections import Wired
+from hub.intake.scrub import scrub
 
 AT_ONCE = 8
 TIMEOUT_SECONDS = 10.0
@@ -68,7 +70,8 @@ class Upstream:
             )
         if not response.is_success:
             raise Malformed(f"{method} {path} answered {response.status_code}", field=path)
-        return Answered(body=response.content, headers=dict(response.headers))
+        body, _ = scrub(response.content)
+        return Answered(body=body, headers=dict(response.headers))
 
     async def _within_budget(self) -> None:
         """Wait until the sliding window of the budget has room for one request more.
@@ -88,6 +91,33 @@ class Upstream:
             if wait > LONGEST_WAIT_SECONDS:
                 raise NotYet("the rate budget is used up", retry_after_seconds=wait)
             await asyncio.sleep(wait)
+
+
+class Upstreams:
+    """One client per connection and address, each with its rate budget. Close them at the end."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, RateBudget | None], Upstream] = {}
+
+    def of(self, wired: Wired) -> Upstream:
+        """Return a connection's client; raises Malformed when it has no address to ask."""
+        base_url = wired.plug.config.base_url
+        if not base_url:
+            raise Malformed(
+                f"connection {wired.code} is to ask its system and needs its API's address",
+                field="config.base_url",
+            )
+        budget = wired.plug.config.rate_budget or wired.connector.spec.rate_budget
+        place = (wired.code, base_url, budget)
+        if place not in self._known:
+            self._known[place] = Upstream(base_url, budget)
+        return self._known[place]
+
+    async def aclose(self) -> None:
+        """Close all clients."""
+        for upstream in self._known.values():
+            await upstream.aclose()
+        self._known.clear()
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -92,6 +92,11 @@ class Switchboard:
             raise NotFound(f"there is no connection {code!r}", connection=code)
         return _usable(self._by_code[code])
 
+    async def usable(self, db: AsyncConnection, *, now: datetime) -> list[Wired]:
+        """Return the active connections that can be used."""
+        await self._refresh(db, now, _FRESH)
+        return [found for found in self._by_code.values() if isinstance(found, Wired)]
+
     async def by_id(self, db: AsyncConnection, connection_id: int, *, now: datetime) -> Wired:
         """Return a connection, active or not: what was accepted is still worked on.
 

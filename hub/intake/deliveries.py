@@ -12,8 +12,8 @@ from hub.connector import NotYet, Refused, SourceEvent, as_text, parse_json
 from hub.crypto.delivery import open_sealed, seal
 from hub.crypto.keyring import Keyring
 from hub.errors import HubError
-from hub.intake.accept import BODY_CONTEXT
 from hub.intake.connections import Switchboard, Wired
+from hub.intake.store import BODY_CONTEXT
 
 SNAPSHOTS_CONTEXT = "delivery|snapshots"
 LONGEST_REASON = 500
@@ -28,10 +28,17 @@ class Opened:
     topic: str | None
     body: bytes
     snapshots: dict[str, Any]
+    origin: str = "push"
+    stream_id: int | None = None
     events: list[SourceEvent] = field(default_factory=list)
     verdict: HubError | None = None
     fetched: bool = False
     postponed: NotYet | None = None
+
+    @property
+    def is_page(self) -> bool:
+        """Say whether it was pulled: then its events have nothing to do with each other."""
+        return self.stream_id is not None
 
     @property
     def is_thin(self) -> bool:
@@ -57,7 +64,8 @@ async def open_all(
     """Read, decrypt and decode pending deliveries, in the order of their arrival."""
     rows = await db.execute(
         text("""
-          SELECT delivery_id, connection_id, topic, body, snapshots FROM delivery
+          SELECT delivery_id, connection_id, topic, body, snapshots, origin, stream_id
+          FROM delivery
           WHERE delivery_id = ANY(CAST(:ids AS bigint[])) AND state = 'pending'
           ORDER BY delivery_id"""),
         {"ids": list(delivery_ids)},
@@ -75,6 +83,8 @@ async def open_all(
             topic=row.topic,
             body=open_sealed(keyring, row.body, context=f"{BODY_CONTEXT}|{wired.code}"),
             snapshots=snapshots,
+            origin=row.origin,
+            stream_id=row.stream_id,
         )
         delivery.decode()
         opened.append(delivery)

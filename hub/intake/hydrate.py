@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from hub.connector import Hydrating, NotYet, RateBudget, SourceEvent
+from hub.connector import Hydrating, NotYet, SourceEvent
 from hub.errors import HubError, Malformed
-from hub.intake.client import Upstream
+from hub.intake.client import Upstreams
 from hub.intake.connections import Wired
 from hub.intake.deliveries import Opened
 
@@ -20,17 +20,11 @@ PATIENCE_SECONDS = 15.0
 
 
 class Hydrator:
-    """Fetches snapshots, keeping one client and its rate budget per connection and address."""
+    """Fetches the snapshots of deliveries, patiently but not for ever."""
 
-    def __init__(self, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, upstreams: Upstreams, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._patience_seconds = patience_seconds
-        self._upstreams: dict[tuple[str, str, RateBudget | None], Upstream] = {}
-
-    async def aclose(self) -> None:
-        """Close all clients."""
-        for upstream in self._upstreams.values():
-            await upstream.aclose()
-        self._upstreams.clear()
+        self._upstreams = upstreams
 
     async def hydrate(self, deliveries: Sequence[Opened]) -> None:
         """Complete the events of `deliveries` with their snapshots.
@@ -65,20 +59,7 @@ class Hydrator:
         dialect = wired.connector
         if not isinstance(dialect, Hydrating):
             raise Malformed(f"a {event.type} without its {event.entity}", field=event.entity)
-        return await dialect.hydrate(self._upstream(wired), event, wired.plug)
-
-    def _upstream(self, wired: Wired) -> Upstream:
-        base_url = wired.plug.config.base_url
-        if not base_url:
-            raise Malformed(
-                f"connection {wired.code} has thin events and needs its API's address",
-                field="config.base_url",
-            )
-        budget = wired.plug.config.rate_budget or wired.connector.spec.rate_budget
-        place = (wired.code, base_url, budget)
-        if place not in self._upstreams:
-            self._upstreams[place] = Upstream(base_url, budget)
-        return self._upstreams[place]
+        return await dialect.hydrate(self._upstreams.of(wired), event, wired.plug)
 
 
 def serialise(snapshots: dict[str, Any]) -> bytes:

@@ -13,8 +13,8 @@ from hub.connector.registry import connector
 from hub.crypto.delivery import open_sealed
 from hub.crypto.keyring import Keyring
 from hub.errors import HubError
-from hub.intake.accept import BODY_CONTEXT
 from hub.intake.deliveries import SNAPSHOTS_CONTEXT
+from hub.intake.store import BODY_CONTEXT
 
 CHUNK_DELIVERIES = 500
 # Shorter numbers and words are found in bodies that have nothing to do with the person.

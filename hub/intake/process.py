@@ -13,6 +13,7 @@ from hub.intake import effects, facts
 from hub.intake.deliveries import Opened, close_all
 from hub.intake.fact import Fact
 from hub.intake.facts import SourceKey
+from hub.intake.found import note_found
 from hub.intake.shred import shred_of_erased
 from hub.programme.queries import programme
 
@@ -40,6 +41,7 @@ async def process(
         posted = await facts.find(db, list(found))
         new = [fact for key, fact in found.items() if key not in posted]
         moved = await effects.post(db, new=new, now=now, keyring=keyring)
+        await note_found(db, new=new, deliveries=deliveries, now=now)
         if moved:
             group = await programme(db)
             await promote(db, member_ids=sorted(moved), now=now, time_zone=group.time_zone)
@@ -55,7 +57,9 @@ async def process(
 def _map(delivery: Opened, known: dict[SourceKey, set[FactKey]]) -> list[Fact]:
     """Return the delivery's facts. All or none: one wrong event makes it a dead letter.
 
-    An event that is refused says why, and matters only when no other of the delivery is a fact.
+    Of a page that was pulled the good events have their effect all the same: they came together by
+    chance, and its dead letter, replayed after a fix, adds the rest. An event that is refused says
+    why, and matters only when no other of the delivery is a fact.
     """
     if delivery.verdict is not None:
         return []
@@ -71,7 +75,8 @@ def _map(delivery: Opened, known: dict[SourceKey, set[FactKey]]) -> list[Fact]:
             refusals.append(refusal)
         except HubError as said:
             delivery.verdict = said
-            return []
+            if not delivery.is_page:
+                return []
     if refusals and len(refusals) == len(delivery.events):
         delivery.verdict = refusals[0]
     return mapped

@@ -7,9 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.crypto.delivery import open_sealed, seal
 from hub.crypto.keyring import Keyring
-from hub.intake.accept import BODY_CONTEXT
 from hub.intake.connections import settings_place
 from hub.intake.deliveries import SNAPSHOTS_CONTEXT
+from hub.intake.store import BODY_CONTEXT
 
 CHUNK_DELIVERIES = 500
 

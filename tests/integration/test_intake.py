@@ -18,6 +18,7 @@ from hub.clock import now
 from hub.connector import Inbound, SignatureInvalid
 from hub.errors import Unavailable
 from hub.intake.accept import accept
+from hub.intake.queries import Search
 from hub.intake.replay import replay
 from hub.ledger.verify import verify
 from tests.support import sandbox
@@ -124,8 +125,8 @@ async def test_a_dead_letter_has_its_effect_once_its_cause_is_mended(hub: Hub) -
             "INSERT INTO expiry_policy (effective_from) VALUES ('1990-01-01Z')",
         ):
             await db.execute(text(statement))
-        assert await replay(db, now=now(), dead=True) == 1
-        assert await replay(db, now=now(), dead=True) == 0
+        assert await replay(db, now=now(), search=Search(state="dead")) == 1
+        assert await replay(db, now=now(), search=Search(state="dead")) == 0
     await hub.work()
     assert await hub.rows("SELECT state FROM delivery") == [("done",)]
     assert len(await lots(hub)) == 1

@@ -14,6 +14,7 @@ from hub.benefits.queries import tiers_at
 from hub.clock import now
 from hub.entrypoints.commands.programme import apply_group
 from hub.entrypoints.sample import connected_group
+from hub.intake.queries import Search
 from hub.intake.replay import replay
 from hub.programme.apply import EarningRuleConfig
 from hub.programme.rate_config import ExchangeRateConfig
@@ -61,7 +62,7 @@ async def test_a_bill_in_another_currency_earns_once_there_is_a_rate(hub: Hub) -
     assert "exchange_rates" in str(reason)
     await add(hub, exchange_rates=[yen("0.05")])
     async with hub.engine.begin() as db:
-        assert await replay(db, now=now(), dead=True) == 1
+        assert await replay(db, now=now(), search=Search(state="dead")) == 1
     await hub.work()
     assert await states(hub) == [("done", None)]
     assert await lots(hub) == [(50, 50)]

@@ -17,8 +17,8 @@ from hub.crypto.delivery import open_sealed, seal
 from hub.crypto.errors import KeyUnknown
 from hub.crypto.keyring import Keyring, Purpose, change, ensure, load
 from hub.errors import Rejected
-from hub.intake.accept import BODY_CONTEXT
 from hub.intake.reseal import reseal, sealed_under
+from hub.intake.store import BODY_CONTEXT
 from hub.members.display import display
 from hub.members.identifiers import Kind
 from hub.members.queries import find

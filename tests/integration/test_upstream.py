@@ -10,7 +10,7 @@ from connectors.hotel.mews import connector
 from connectors.hotel.mews.config import MewsConfig
 from hub.connector import Connection, NotYet, RateBudget
 from hub.errors import Malformed
-from hub.intake.client import Upstream
+from hub.intake.client import Upstream, Upstreams
 from hub.intake.connections import Wired
 from hub.intake.deliveries import Opened
 from hub.intake.hydrate import Hydrator
@@ -119,20 +119,22 @@ def thin(url: str, *, number: int = 1) -> Opened:
 
 async def test_a_batch_does_not_wait_for_an_upstream_that_never_answers() -> None:
     """It would be sent to a second worker meanwhile, who would wait too."""
-    hydrator = Hydrator(patience_seconds=0.2)
+    upstreams = Upstreams()
+    hydrator = Hydrator(upstreams, patience_seconds=0.2)
     async with answering(never) as url:
         deliveries = [thin(url, number=n) for n in range(20)]
         await asyncio.wait_for(hydrator.hydrate(deliveries), 5)
-        await hydrator.aclose()
+        await upstreams.aclose()
     assert {type(one.postponed) for one in deliveries} == {NotYet}
 
 
 async def test_a_connection_that_moved_is_asked_at_its_new_address() -> None:
-    hydrator = Hydrator()
+    upstreams = Upstreams()
+    hydrator = Hydrator(upstreams)
     async with answering(saying("404 Not Found")) as old, answering(saying("500 Oh")) as new:
         before, after = thin(old), thin(new)
         await hydrator.hydrate([before])
         await hydrator.hydrate([after])
-        await hydrator.aclose()
+        await upstreams.aclose()
     assert isinstance(before.verdict, Malformed)
     assert after.postponed is not None

@@ -19,7 +19,7 @@ def is_edge(path: Path) -> bool:
     return (
         path.is_relative_to("hub/entrypoints")
         or path.is_relative_to("graphql_schema")
-        or path.name == "actors.py"
+        or path.name.endswith("actors.py")
         or path == Path("migrations/env.py")
     )
 
