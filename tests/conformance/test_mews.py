@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -399,7 +400,9 @@ class TestMews(DialectConformance):
             return json.dumps({"Customers": full, "Cursor": "older"}).encode()
 
         upstream = CannedUpstream({("POST", "/api/connector/v1/customers/getAll"): customers})
+        # The present moves on while pages are read, and is finer than Mews's seconds.
         since, until = SINCE.replace(year=2025, month=11), NOW.replace(month=2, day=20)
+        tick = timedelta(milliseconds=1100)
         cursor, pages = None, []
         for _ in range(4):
             page = await connector.pull(
@@ -407,13 +410,15 @@ class TestMews(DialectConformance):
             )
             cursor = page.cursor
             pages.append((page.body is not None, page.done))
-            until = until if not page.done else until.replace(hour=15)
+            until = (
+                until + tick if not page.done else until.replace(hour=15, second=0, microsecond=0)
+            )
         first, second = "2025-11-01T00:00:00Z", "2026-01-25T00:00:00Z"
         assert asked == [
             (first, second, None),
             (first, second, "older"),
-            (second, "2026-02-20T12:00:00Z", None),
-            ("2026-02-20T11:50:00Z", "2026-02-20T15:00:00Z", None),
+            (second, "2026-02-20T12:00:02Z", None),
+            ("2026-02-20T11:50:02Z", "2026-02-20T15:00:00Z", None),
         ]
         assert pages == [(True, False), (False, False), (False, True), (False, True)]
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -521,6 +522,29 @@ class TestOhip(DialectConformance):
                 break
             cursor = page.cursor
         assert pages == [(full, "0", False), (None, "1", False), (None, None, True)]
+
+    async def test_reservations_are_searched_a_few_times_a_day(self) -> None:
+        upstream = stays()
+        search = f"{RESERVATIONS}?lastModifyStartDate=2026-03-30&limit=200&offset=0"
+        upstream.answers = {**upstream.answers, ("GET", search): b""}
+        cursor, found = None, []
+        for hours in (0, 1, 5, 7):
+            page = await connector.pull(
+                upstream,
+                "reservations",
+                cursor,
+                self.connection,
+                since=SINCE,
+                until=NOW + timedelta(hours=hours),
+            )
+            cursor = page.cursor
+            assert page.done
+            found.append(page.body is not None)
+        assert found == [True, False, False, False]
+        assert [path for method, path, _, _ in upstream.asked if method == "GET"] == [
+            f"{RESERVATIONS}?lastModifyStartDate=2025-12-31&limit=200&offset=0",
+            search,
+        ]
 
     @FUZZ
     @given(changed=mutant_bodies((*pushed, *pulled)))

@@ -55,6 +55,7 @@ class Ohip:
         replay_protection=ReplayProtection.DEDUP_ID,
         acknowledge_within_seconds=5,
         thin=True,
+        poll_seconds=60,
         rate_budget=RateBudget(requests=5, per_seconds=1),
     )
     streams = STREAMS

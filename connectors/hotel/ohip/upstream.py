@@ -16,6 +16,7 @@ from hub.errors import Malformed
 QUEUE_PAGE = 20
 SEARCH_PAGE = 200
 POSTINGS_PAGE = 300
+SEARCH_EVERY = timedelta(hours=6)
 STREAMS = ("events", "reservations")
 
 
@@ -164,15 +165,12 @@ async def fetch_page(
     """Fetch a page of a stream, hotel by hotel."""
     if not config.hotels:
         raise Malformed("no hotel is configured", field="hotels")
-    headers = await authorize(client, config)
     if stream == "events":
-        return await _queue_page(client, headers, config, cursor)
-    return await _search_page(client, headers, config, cursor, since=since, until=until)
+        return await _queue_page(client, config, cursor)
+    return await _search_page(client, config, cursor, since=since, until=until)
 
 
-async def _queue_page(
-    client: UpstreamClient, headers: Mapping[str, str], config: OhipConfig, cursor: str | None
-) -> Page:
+async def _queue_page(client: UpstreamClient, config: OhipConfig, cursor: str | None) -> Page:
     """Take up to 20 events off a hotel's queue, which forgets them: the page is kept as it came."""
     which = int(cursor) if cursor else 0
     hotel = config.hotels[which % len(config.hotels)]
@@ -180,7 +178,8 @@ async def _queue_page(
         f"/int/v1/externalSystem/{quote(config.external_system, safe='')}"
         f"/hotels/{quote(hotel, safe='')}/businessEvents?limit={QUEUE_PAGE}"
     )
-    answer = await client.fetch("GET", path, headers={**headers, "x-hotelid": hotel})
+    headers = {**await authorize(client, config), "x-hotelid": hotel}
+    answer = await client.fetch("GET", path, headers=headers)
     found = parse_object(answer.body).get("businessEventData") if answer.body else []
     full = isinstance(found, list) and len(found) >= QUEUE_PAGE
     following = which if full else which + 1
@@ -195,7 +194,6 @@ async def _queue_page(
 
 async def _search_page(
     client: UpstreamClient,
-    headers: Mapping[str, str],
     config: OhipConfig,
     cursor: str | None,
     *,
@@ -203,24 +201,31 @@ async def _search_page(
     until: datetime,
 ) -> Page:
     """Search a hotel's reservations by the day of their last change, one day early: a day is the
-    hotel's own.
+    hotel's own. The queue is polled by the minute; this is asked a few times a day.
     """
-    start, after, which, offset = json.loads(cursor) if cursor else (_day(since), _day(until), 0, 0)
+    start, after, which, offset, not_before = (
+        json.loads(cursor) if cursor else (_day(since), None, 0, 0, None)
+    )
+    if not_before is not None and until < datetime.fromisoformat(not_before):
+        return Page(body=None, topic="reservations", cursor=cursor, done=True)
     after = after or _day(until)
     hotel = config.hotels[which % len(config.hotels)]
     asked = {"lastModifyStartDate": start, "limit": SEARCH_PAGE, "offset": offset}
     path = f"/rsv/v1/hotels/{quote(hotel, safe='')}/reservations?{urlencode(asked)}"
-    answer = await client.fetch("GET", path, headers={**headers, "x-hotelid": hotel})
+    headers = {**await authorize(client, config), "x-hotelid": hotel}
+    answer = await client.fetch("GET", path, headers=headers)
     inner = parse_object(answer.body).get("reservations") if answer.body else None
     inner = inner if isinstance(inner, Mapping) else {}
     found = inner.get("reservationInfo") or []
     full = isinstance(found, list) and len(found) >= SEARCH_PAGE
     which, offset = (which, offset + SEARCH_PAGE) if full else (which + 1, 0)
     done = which >= len(config.hotels)
+    again = (until + SEARCH_EVERY).isoformat()
+    where = (after, None, 0, 0, again) if done else (start, after, which, offset, None)
     return Page(
         body=answer.body if found else None,
         topic="reservations",
-        cursor=json.dumps((after, None, 0, 0) if done else (start, after, which, offset)),
+        cursor=json.dumps(where),
         done=done,
     )
 
