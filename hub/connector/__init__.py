@@ -60,6 +60,8 @@ from hub.connector.plug import (
     read_as,
 )
 from hub.connector.registry import connector
+from hub.connector.times import local_instant
+from hub.connector.tokens import token_given, token_in_url
 
 __all__ = [
     "Answered",
@@ -112,6 +114,7 @@ __all__ = [
     "hints",
     "hmac_sha256_base64",
     "is_text",
+    "local_instant",
     "parse_json",
     "parse_object",
     "person_name",
@@ -119,6 +122,8 @@ __all__ = [
     "require_match",
     "require_object",
     "rounding_line",
+    "token_given",
+    "token_in_url",
     "trading_day",
     "version_at",
 ]

@@ -23,6 +23,7 @@ from hub.connector import (
     Refused,
     Role,
     TenderKind,
+    read_as,
 )
 from hub.errors import Malformed
 from tests.support.mutate import FUZZ, mutant_bodies, mutants, read_calmly
@@ -318,6 +319,21 @@ class TestOhip(DialectConformance):
             assert kind_of(kinds, code, group) == kind
         for code in ("2000", "15A", ""):
             assert kind_of(kinds, code, None) is None
+
+    def test_it_is_configured_in_json(self) -> None:
+        config = read_as(
+            OhipConfig, {"line_kinds": {"1000-1999": "room"}, "payment_kinds": {"9500": "points"}}
+        )
+        assert kind_of(config.line_kinds, "1500", None) is LineKind.ROOM
+        with pytest.raises(Malformed) as caught:
+            read_as(OhipConfig, {"line_kinds": {"1000": "bedroom"}})
+        assert caught.value.field == "line_kinds.1000"
+
+    async def test_yen_have_no_decimals(self) -> None:
+        night = posting(11, "1000", 1000)
+        night["debitAmount"] = {"amount": "12000", "currencyCode": "JPY"}
+        stay = (await self.tell(stays(folio=folios([night]))))[FactKey("stay", "LKS/919074")]
+        assert (stay.currency, stay.lines[0].net_minor) == ("JPY", 12000)
 
     async def test_credentials_go_with_every_call(self) -> None:
         upstream = stays()

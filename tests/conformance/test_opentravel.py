@@ -328,6 +328,8 @@ class TestOpenTravel(DialectConformance):
             ('<Total AmountBeforeTax="100"/>', 10000),
             ('<Total AmountBeforeTax="10000" AmountAfterTax="10700" DecimalPlaces="2"/>', 10000),
             ('<Total AmountBeforeTax="0" AmountAfterTax="0"/>', 0),
+            ('<Total AmountBeforeTax="12000" AmountAfterTax="13200" CurrencyCode="JPY"/>', 12000),
+            ('<Total AmountBeforeTax="1.234" AmountAfterTax="1.3" CurrencyCode="KWD"/>', 1234),
         ],
     )
     async def test_prices_in_every_half(self, total: str, net: int) -> None:

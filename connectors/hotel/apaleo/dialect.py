@@ -1,11 +1,8 @@
 """How Apaleo delivers and what it answers. Facts: apaleo.dev, "Webhooks", and the API reference."""
 
-import base64
-import binascii
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from connectors.hotel.apaleo.config import ApaleoConfig
 from connectors.hotel.apaleo.payload import ReservationState, StaySnapshot
@@ -38,6 +35,7 @@ from hub.connector import (
     parse_object,
     read_as,
     require_match,
+    token_given,
 )
 from hub.errors import Malformed
 
@@ -62,7 +60,7 @@ class Apaleo:
     def verify(self, inbound: Inbound, connection: Connection, now: datetime) -> Delivery:
         """Check the token in the URL, or the password of basic auth; see Connector.verify."""
         require_match(
-            _token(inbound, connection.config.token_parameter),
+            token_given(inbound, connection.config.token_parameter),
             connection.secrets,
             what="the token in the URL or the password",
         )
@@ -126,15 +124,3 @@ class Apaleo:
         found = parse_object(answer.body).get("properties") if answer.body else []
         names = [str(one.get("name") or one.get("id")) for one in found or ()]
         return f"The credentials open {', '.join(names) or 'no property'}."
-
-
-def _token(inbound: Inbound, parameter: str) -> str | None:
-    scheme, _, given = inbound.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "basic":
-        try:
-            return base64.b64decode(given, validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
-            return None
-    url = urlsplit(inbound.url)
-    in_query = parse_qs(url.query).get(parameter)
-    return in_query[0] if in_query else url.path.rsplit("/", 1)[-1]

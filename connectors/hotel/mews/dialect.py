@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from connectors.hotel.mews.config import MewsConfig
 from connectors.hotel.mews.payload import Customer, ReservationState, StaySnapshot
@@ -31,6 +30,7 @@ from hub.connector import (
     read_as,
     require_match,
     require_object,
+    token_in_url,
 )
 
 
@@ -53,9 +53,7 @@ class Mews:
 
     def verify(self, inbound: Inbound, connection: Connection, now: datetime) -> Delivery:
         """Check the token in the URL's query or at the end of its path; see Connector.verify."""
-        url = urlsplit(inbound.url)
-        in_query = parse_qs(url.query).get(connection.config.token_parameter)
-        token = in_query[0] if in_query else url.path.rsplit("/", 1)[-1]
+        token = token_in_url(inbound, connection.config.token_parameter)
         require_match(token, connection.secrets, what="the token in the URL")
         return Delivery(dedup_id=None)
 

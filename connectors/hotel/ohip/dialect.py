@@ -5,7 +5,7 @@ Platform", and the specifications that Oracle publishes (UPL).
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
 from connectors.hotel.ohip.config import OhipConfig
 from connectors.hotel.ohip.payload import ProfileSnapshot, ReservationState, StaySnapshot
@@ -38,6 +38,7 @@ from hub.connector import (
     parse_object,
     read_as,
     require_match,
+    token_given,
 )
 from hub.errors import Malformed
 
@@ -63,7 +64,7 @@ class Ohip:
     def verify(self, inbound: Inbound, connection: Connection, now: datetime) -> Delivery:
         """Check the bearer token, or the token in the URL; see Connector.verify."""
         require_match(
-            _token(inbound, connection.config.token_parameter),
+            token_given(inbound, connection.config.token_parameter),
             connection.secrets,
             what="the token",
         )
@@ -131,15 +132,6 @@ class Ohip:
             path = f"/rsv/v1/hotels/{quote(hotel, safe='')}/reservations?limit=1"
             await ask(client, headers, hotel, path)
         return f"The credentials open {', '.join(config.hotels)}."
-
-
-def _token(inbound: Inbound, parameter: str) -> str | None:
-    scheme, _, given = inbound.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return given
-    url = urlsplit(inbound.url)
-    in_query = parse_qs(url.query).get(parameter)
-    return in_query[0] if in_query else url.path.rsplit("/", 1)[-1]
 
 
 def _unique_id(message: Mapping[str, Any]) -> str | None:

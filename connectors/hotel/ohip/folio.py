@@ -12,8 +12,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.hotel.ohip.config import OhipConfig, kind_of
 from connectors.hotel.ohip.payload import Posting, StaySnapshot, Value
-from connectors.hotel.ohip.reading import instant
-from hub.connector import Line, LineKind, Tax, Tender, TenderKind
+from hub.connector import Line, LineKind, Tax, Tender, TenderKind, local_instant
 from hub.errors import Malformed
 from hub.units import Money
 
@@ -205,7 +204,9 @@ def _when(posting: Posting, zone: ZoneInfo, at: str) -> tuple[datetime, date]:
         "revenueDate": posting.revenue_date,
         "postingDate": posting.posting_date,
     }
-    found = {name: instant(text, zone, f"{at}.{name}") for name, text in stated.items() if text}
+    found = {
+        name: local_instant(text, zone, f"{at}.{name}") for name, text in stated.items() if text
+    }
     if not found:
         raise Malformed("nothing says when it was posted", field=f"{at}.transactionDate")
     day = next(iter(found.values()))

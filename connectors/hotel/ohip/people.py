@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 from connectors.hotel.ohip.config import OhipConfig
 from connectors.hotel.ohip.payload import Id, Profile, ProfileSnapshot, StaySnapshot
-from connectors.hotel.ohip.reading import instant
 from hub.connector import (
     CanonicalEvent,
     Connection,
@@ -19,6 +18,7 @@ from hub.connector import (
     SourceEvent,
     full_birthday,
     hints,
+    local_instant,
     person_name,
     trading_day,
     version_at,
@@ -144,4 +144,4 @@ def _changed_at(profile: Profile, connection: Connection) -> datetime:
     if not profile.last_modify_date_time:
         raise Malformed("nothing says when", field="profile.lastModifyDateTime")
     zone = ZoneInfo(connection.time_zone)
-    return instant(profile.last_modify_date_time, zone, "profile.lastModifyDateTime")
+    return local_instant(profile.last_modify_date_time, zone, "profile.lastModifyDateTime")

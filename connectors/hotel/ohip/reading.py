@@ -1,12 +1,9 @@
 """From OHIP's bodies to source events: polled queues, streamed messages, pages of reservations."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from hub.connector import Refused, SourceEvent
-from hub.connector.bounds import require_instant
 from hub.errors import Malformed
 
 ENDED = ("CheckedOut", "Cancelled", "NoShow")
@@ -112,21 +109,6 @@ def reservation_number(reservation: Mapping[str, Any], at: str) -> str:
         if isinstance(one, Mapping) and str(one.get("type")).lower() == "reservation":
             return _text(one, "id", f"{at}.reservationIdList.")
     raise Malformed("a reservation has a number", field=f"{at}.reservationIdList")
-
-
-def instant(text: str, zone: ZoneInfo, field: str) -> datetime:
-    """Read OPERA's time, which states no zone but is the hotel's; a bare day is its noon."""
-    try:
-        if len(text) == 10:
-            found = datetime.combine(date.fromisoformat(text), time(12))
-        else:
-            found = datetime.fromisoformat(text)
-    except ValueError as bad:
-        raise Malformed(f"{text[:30]!r} is no time", field=field) from bad
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=zone)
-    require_instant(found, field=field)
-    return found
 
 
 def _object(document: Mapping[str, Any], key: str, at: str) -> Mapping[str, Any]:

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 from connectors.hotel.ohip.folio import Entry, Folio, read_folio
 from connectors.hotel.ohip.payload import Reservation, StaySnapshot
 from connectors.hotel.ohip.people import stay_parties
-from connectors.hotel.ohip.reading import instant
 from hub.connector import (
     CanonicalEvent,
     Connection,
@@ -24,6 +23,7 @@ from hub.connector import (
     Stay,
     bill,
     given_back,
+    local_instant,
 )
 
 _OUTCOMES = {
@@ -95,14 +95,14 @@ def _stay(
     reservation = snapshot.reservation
     room = reservation.room_stay
     kind, fact = _OUTCOMES[reservation.reservation_status]
-    arrival = instant(room.arrival_date, zone, "reservation.roomStay.arrivalDate")
-    departure = instant(room.departure_date, zone, "reservation.roomStay.departureDate")
+    arrival = local_instant(room.arrival_date, zone, "reservation.roomStay.arrivalDate")
+    departure = local_instant(room.departure_date, zone, "reservation.roomStay.departureDate")
     ended_at = departure
     if kind is EventType.STAY_NO_SHOW:
         ended_at = arrival
     elif kind is EventType.STAY_CANCELLED:
         said = reservation.cancellation.date if reservation.cancellation else None
-        ended_at = instant(said, zone, "reservation.cancellation.date") if said else arrival
+        ended_at = local_instant(said, zone, "reservation.cancellation.date") if said else arrival
     confirmation = next(
         (one.id for one in reservation.reservation_id_list if one.type == "Confirmation"), None
     )

@@ -2,11 +2,8 @@
 (OTA 2003/05 namespace), as HTNG, AlpineBits and the large switches use them.
 """
 
-import base64
-import binascii
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import quoteattr
 
 from connectors.hotel.opentravel.config import OpenTravelConfig
@@ -27,6 +24,7 @@ from hub.connector import (
     Spec,
     UpstreamClient,
     require_match,
+    token_given,
 )
 from hub.errors import Malformed
 
@@ -50,7 +48,7 @@ class OpenTravel:
     def verify(self, inbound: Inbound, connection: Connection, now: datetime) -> Delivery:
         """Check the password of basic auth, or the token in the URL; see Connector.verify."""
         require_match(
-            _token(inbound, connection.config.token_parameter),
+            token_given(inbound, connection.config.token_parameter),
             connection.secrets,
             what="the password or the token in the URL",
         )
@@ -93,18 +91,6 @@ class OpenTravel:
     async def check(self, client: UpstreamClient, connection: Connection) -> str:
         """Say that there is nobody to ask."""
         return "OpenTravel messages are only received: send one to prove the password."
-
-
-def _token(inbound: Inbound, parameter: str) -> str | None:
-    scheme, _, given = inbound.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "basic":
-        try:
-            return base64.b64decode(given, validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
-            return None
-    url = urlsplit(inbound.url)
-    in_query = parse_qs(url.query).get(parameter)
-    return in_query[0] if in_query else url.path.rsplit("/", 1)[-1]
 
 
 def _xml(status: int, name: str, inner: str, *, said: str = "", soap: bool = False) -> Reply:

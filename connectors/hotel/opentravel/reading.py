@@ -1,12 +1,10 @@
 """From OpenTravel's messages to source events, one for each reservation in them."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, time
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 from connectors.hotel.opentravel.xml import Node, attribute, every, first, parse_xml
 from hub.connector import Refused, SourceEvent, version_at
-from hub.connector.bounds import require_instant
 from hub.errors import Malformed
 
 # The messages that carry reservations, and where.
@@ -134,18 +132,3 @@ def _hotel(reservation: Node) -> str | None:
 def _channelled(node: Node) -> bool:
     """Say whether a channel brought the booking: its addresses may be made up."""
     return bool(every(node, "POS", "Source", "BookingChannel"))
-
-
-def instant(text: str, zone: ZoneInfo, field: str) -> datetime:
-    """Read a time; where it states no zone it is the hotel's, and a bare day is its noon."""
-    try:
-        if len(text) == 10:
-            found = datetime.combine(date.fromisoformat(text), time(12))
-        else:
-            found = datetime.fromisoformat(text)
-    except ValueError as bad:
-        raise Malformed(f"{text[:30]!r} is no time", field=field) from bad
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=zone)
-    require_instant(found, field=field)
-    return found

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.hotel.opentravel.folio import Folio, currency_of, read_revenue, read_rooms
 from connectors.hotel.opentravel.people import stay_parties
-from connectors.hotel.opentravel.reading import CANCELLATION, RESERVATION, instant
+from connectors.hotel.opentravel.reading import CANCELLATION, RESERVATION
 from connectors.hotel.opentravel.xml import Node, attribute, every
 from hub.connector import (
     CanonicalEvent,
@@ -24,6 +24,7 @@ from hub.connector import (
     Stay,
     bill,
     given_back,
+    local_instant,
 )
 from hub.errors import Malformed
 
@@ -107,9 +108,9 @@ def _span(reservation: Node, zone: ZoneInfo) -> tuple[datetime | None, datetime 
         start, end = attribute(span, "Start"), attribute(span, "End")
         nights = _NIGHTS.fullmatch(attribute(span, "Duration") or "")
         if start:
-            arrivals.append(instant(start, zone, f"TimeSpan[{i}].Start"))
+            arrivals.append(local_instant(start, zone, f"TimeSpan[{i}].Start"))
         if end:
-            departures.append(instant(end, zone, f"TimeSpan[{i}].End"))
+            departures.append(local_instant(end, zone, f"TimeSpan[{i}].End"))
         elif start and nights:
             departures.append(arrivals[-1] + timedelta(days=int(nights[1])))
     return min(arrivals, default=None), max(departures, default=None)
@@ -127,9 +128,9 @@ def _ended_at(
         reservation = snapshot["reservation"]
         for name in ("LastModifyDateTime", "CreateDateTime"):
             if said := attribute(reservation, name):
-                return instant(said, zone, name)
+                return local_instant(said, zone, name)
         if said := snapshot["sent_at"]:
-            return instant(said, zone, "TimeStamp")
+            return local_instant(said, zone, "TimeStamp")
         raise Malformed("nothing says when", field="LastModifyDateTime")
     ended_at = departure if kind is EventType.STAY_COMPLETED else arrival
     if ended_at is None:
