@@ -241,6 +241,7 @@ class TestApaleo(DialectConformance):
         (body({"reservations": {}}), "reservations"),
         (body({"reservations": [{}]}), "reservations[0].id"),
         (body({"folios": ["XPG-1-1"]}), "folios[0]"),
+        (body({"folios": [{"id": "F", "reservation": {}}]}), "folios[0].reservation.id"),
     )
     refused = (
         (event("system", "healthcheck", ""), "system/healthcheck"),
@@ -296,6 +297,14 @@ class TestApaleo(DialectConformance):
         }
         assert len(calls) == 4
         assert {headers["Authorization"] for _, _, headers, _ in calls} == {"Bearer token-1"}
+
+    def test_a_page_of_folios_names_each_reservation_once(self) -> None:
+        known = [{"id": f"XPG-1-{n}", "reservation": {"id": "XPG-1"}} for n in (1, 2)]
+        events = connector.decode(body({"folios": [*known, {"id": "F"}]}).raw, None)
+        assert [(one.entity, one.entity_id) for one in events] == [
+            ("reservation", "XPG-1"),
+            ("folio", "F"),
+        ]
 
     async def test_an_open_reservation_costs_no_folio(self) -> None:
         upstream = stays({**RESERVATION, "status": "InHouse"})

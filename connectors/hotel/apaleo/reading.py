@@ -56,17 +56,25 @@ def _instant(millis: object) -> datetime | None:
 
 
 def _page(page: Any, key: str, entity: str) -> list[SourceEvent]:
-    """Read a page of a list: neither a reservation nor a folio is all of a stay."""
+    """Read a page of a list: neither a reservation nor a folio is all of a stay. A folio that names
+    its reservation saves asking for it.
+    """
     if not isinstance(page, list):
         raise Malformed("a list was expected", field=key)
-    ids = []
+    places = []
     for i, one in enumerate(page):
         if not isinstance(one, Mapping):
             raise Malformed("a JSON object was expected", field=f"{key}[{i}]")
-        ids.append(text(one, "id", f"{key}[{i}]."))
-    if not ids:
+        whose = one.get("reservation") if entity == "folio" else None
+        if isinstance(whose, Mapping):
+            places.append(("reservation", text(whose, "id", f"{key}[{i}].reservation.")))
+        else:
+            places.append((entity, text(one, "id", f"{key}[{i}].")))
+    if not places:
         raise Refused("the page is empty")
-    return [SourceEvent(type=key, entity=entity, entity_id=one) for one in dict.fromkeys(ids)]
+    return [
+        SourceEvent(type=key, entity=what, entity_id=which) for what, which in dict.fromkeys(places)
+    ]
 
 
 def text(document: Mapping[str, Any], key: str, at: str = "") -> str:
