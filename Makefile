@@ -18,8 +18,9 @@ test: $(VENV)/installed-dev
 
 # The same, for hours: what takes long histories and much chance to find.
 nightly: $(VENV)/installed-dev
-	HUB_MACHINE_EXAMPLES=10000 HUB_BANK_OPERATIONS=200 \
-	  $(BIN)/pytest -n 2 tests/property/test_ledger_machine.py tests/integration/test_bank.py
+	HUB_MACHINE_EXAMPLES=10000 HUB_BANK_OPERATIONS=200 HUB_FUZZ_EXAMPLES=20000 \
+	  $(BIN)/pytest -n 2 tests/property/test_ledger_machine.py tests/integration/test_bank.py \
+	  tests/conformance
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check

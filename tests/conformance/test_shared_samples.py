@@ -26,6 +26,10 @@ from connectors.hotel.opentravel import connector as opentravel
 from connectors.hotel.opentravel.config import OpenTravelConfig
 from connectors.retail.shopify import connector as shopify
 from connectors.retail.shopify.config import ShopifyConfig
+from connectors.retail.woocommerce import connector as woocommerce
+from connectors.retail.woocommerce.config import WooCommerceConfig
+from connectors.retail.youzan import connector as youzan
+from connectors.retail.youzan.config import YouzanConfig
 from hub.connector import (
     CanonicalEvent,
     Connection,
@@ -37,7 +41,13 @@ from hub.connector import (
     SourceEvent,
 )
 from hub.errors import Malformed
-from tests.conformance import outcomes_apaleo, outcomes_ohip, outcomes_opentravel
+from tests.conformance import (
+    outcomes_apaleo,
+    outcomes_ohip,
+    outcomes_opentravel,
+    outcomes_woocommerce,
+    outcomes_youzan,
+)
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples"
 pytestmark = pytest.mark.skipif(
@@ -49,8 +59,10 @@ CONNECTIONS = {
     "square": (square, SquareConfig(), "USD"),
     "mews": (mews, MewsConfig(), "EUR"),
     "apaleo": (apaleo, ApaleoConfig(), "EUR"),
-    "ohip": (ohip, OhipConfig(), "USD"),
+    "ohip": (ohip, OhipConfig(hotels=["HOTEL1", "SAND01"]), "USD"),
     "ota": (opentravel, OpenTravelConfig(), "EUR"),
+    "woocommerce": (woocommerce, WooCommerceConfig(), "USD"),
+    "youzan": (youzan, YouzanConfig(client_id="cid"), "CNY"),
 }
 
 OUTCOMES: dict[str, str] = {
@@ -107,6 +119,8 @@ OUTCOMES: dict[str, str] = {
     **outcomes_apaleo.OUTCOMES,
     **outcomes_ohip.OUTCOMES,
     **outcomes_opentravel.OUTCOMES,
+    **outcomes_woocommerce.OUTCOMES,
+    **outcomes_youzan.OUTCOMES,
 }
 
 
@@ -228,9 +242,10 @@ async def test_a_sample_reservation_that_is_over_is_a_stay() -> None:
 
 
 VECTORS = SAMPLES / "signature_vectors.json"
+_SECRETS = ("secret", "key", "client_secret")
 
 
-@pytest.mark.parametrize("dialect", ["shopify", "square"])
+@pytest.mark.parametrize("dialect", ["shopify", "square", "woocommerce", "youzan"])
 def test_signature_vectors(dialect: str) -> None:
     (vector,) = [
         one for one in json.loads(VECTORS.read_bytes())["vectors"] if one["dialect"] == dialect
@@ -241,7 +256,7 @@ def test_signature_vectors(dialect: str) -> None:
     connection = Connection(
         connection_id=dialect,
         config=config,
-        secrets=(vector.get("secret") or vector["key"],),
+        secrets=tuple(vector[name] for name in _SECRETS if name in vector),
         time_zone="UTC",
         currency=currency,
     )

@@ -180,8 +180,17 @@ class TestShopify(DialectConformance):
         return Inbound(body=body.raw, headers=headers, url="https://hub.example/hooks/shop")
 
     def upstream(self) -> CannedUpstream:
+        window = (
+            "limit=250&updated_at_min=2026-01-01T00%3A00%3A00%2B00%3A00"
+            "&updated_at_max=2026-03-31T12%3A00%3A00%2B00%3A00"
+        )
+        api = "/admin/api/2025-10"
         return CannedUpstream(
-            {("GET", "/admin/api/2025-10/shop.json"): b'{"shop": {"name": "Orchid & Pine"}}'}
+            {
+                ("GET", f"{api}/shop.json"): b'{"shop": {"name": "Orchid & Pine"}}',
+                ("GET", f"{api}/orders.json?status=any&{window}"): self.pulled[0].raw,
+                ("GET", f"{api}/customers.json?{window}"): b'{"customers": []}',
+            }
         )
 
     def test_the_delivery_keeps_both_ids_the_topic_and_the_time(self) -> None:
@@ -278,6 +287,14 @@ class TestShopify(DialectConformance):
             (TenderKind.CARD, 20000),
         ]
         assert [one.reference for one in sale.tenders] == ["till-5", None]
+
+    async def test_an_id_does_not_lead_elsewhere(self) -> None:
+        document = order(id="1/../../shop", payment_gateway_names=["group_points", "cash"])
+        (thin,) = connector.decode(body(document, "orders/paid").raw, "orders/paid")
+        upstream = CannedUpstream({})
+        with pytest.raises(Malformed):
+            await connector.hydrate(upstream, thin, self.connection)
+        assert upstream.asked[0][1] == "/admin/api/2025-10/orders/1%2F..%2F..%2Fshop.json"
 
     async def test_points_paid_back_name_their_redemption(self) -> None:
         moved = {"id": 1, "kind": "refund", "status": "success", "gateway": "group_points"}

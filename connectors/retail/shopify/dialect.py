@@ -3,10 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from connectors.retail.shopify.config import ShopifyConfig
 from connectors.retail.shopify.payload import Customer, OrderDocument, OrderHead, RefundDocument
 from connectors.retail.shopify.people import profile_changed
+from connectors.retail.shopify.pull import STREAMS, pull_page
 from connectors.retail.shopify.refund import paid_back, refund_recorded
 from connectors.retail.shopify.sale import sale_completed
 from hub.connector import (
@@ -16,6 +18,7 @@ from hub.connector import (
     FactKey,
     Inbound,
     Outcome,
+    Page,
     RateBudget,
     Refused,
     ReplayProtection,
@@ -61,6 +64,7 @@ class Shopify:
         acknowledge_within_seconds=5,
         rate_budget=RateBudget(requests=40, per_seconds=20),
     )
+    streams = STREAMS
 
     def verify(self, inbound: Inbound, connection: Connection, now: datetime) -> Delivery:
         """Check the signature over the raw body; see Connector.verify."""
@@ -87,7 +91,7 @@ class Shopify:
     def decode(self, body: bytes, topic: str | None) -> Sequence[SourceEvent]:
         """Read a webhook body, a REST resource or a page of them; see Connector.decode."""
         parsed = parse_json(body)
-        if topic is not None and topic not in _TOPICS:
+        if topic is not None and topic not in (*_TOPICS, *STREAMS):
             raise Refused(f"topic {topic} says nothing about sales or customers")
         if not isinstance(parsed, dict):
             raise Refused("a bare list is no order, refund or customer")
@@ -100,7 +104,7 @@ class Shopify:
                 return [
                     _event(resource, resource, item, f"{path}[{i}]") for i, item in enumerate(page)
                 ]
-        if topic is not None:
+        if topic in _TOPICS:
             return [_event(_TOPICS[topic], topic, parsed, "")]
         for resource, mark in _MARKS.items():
             if mark in parsed:
@@ -127,11 +131,33 @@ class Shopify:
         self, client: UpstreamClient, event: SourceEvent, connection: Connection
     ) -> Mapping[str, Any]:
         """Fetch an order with its transactions: only they say how much each gateway paid."""
-        path = f"/admin/api/{connection.config.api_version}/orders/{event.entity_id}"
+        order_id = quote(event.entity_id, safe="")
+        path = f"/admin/api/{connection.config.api_version}/orders/{order_id}"
         headers = _headers(connection)
         order = await client.request("GET", f"{path}.json", headers=headers)
         paid = await client.request("GET", f"{path}/transactions.json", headers=headers)
         return {**require_object(order, "order"), "transactions": paid.get("transactions")}
+
+    async def pull(
+        self,
+        client: UpstreamClient,
+        stream: str,
+        cursor: str | None,
+        connection: Connection,
+        *,
+        since: datetime,
+        until: datetime,
+    ) -> Page:
+        """Fetch one page of orders or customers that changed; see Pulling.pull."""
+        return await pull_page(
+            client,
+            stream,
+            cursor,
+            api_version=connection.config.api_version,
+            headers=_headers(connection),
+            since=since,
+            until=until,
+        )
 
     async def check(self, client: UpstreamClient, connection: Connection) -> str:
         """Say whose shop the access token opens."""
