@@ -31,6 +31,7 @@ from hub.connector import (
     SourceEvent,
     parse_json,
 )
+from hub.connector.requests import require_sendable
 from hub.errors import Malformed
 
 NOW = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
@@ -78,7 +79,8 @@ class CannedUpstream:
         json: object | None = None,
         form: Mapping[str, str] | None = None,
     ) -> Answered:
-        """Answer one request; what the table lacks is refused, naming the path."""
+        """Answer one request; what the table lacks, or no client can send, is refused."""
+        require_sendable(path, headers)
         sent = form if json is None else json
         self.asked.append((method, path, headers or {}, sent))
         answer = self.answers.get((method, path))

@@ -162,7 +162,8 @@ class UpstreamClient(Protocol):
     """The HTTP client that the host lends: it keeps the rate budget and honours Retry-After.
 
     Paths are below the connection's `config.base_url`. Both calls raise NotYet for 429, 5xx and
-    network failures (retry later) and Malformed, naming the path, for any other refusal. `form`
+    network failures (retry later) and Malformed, naming the path, for any other refusal and for
+    what cannot be sent: a path with parts of dots, a path or header beyond printable ASCII. `form`
     is sent URL-encoded, as OAuth's token endpoints want it (RFC 6749, 4.4.2).
     """
 

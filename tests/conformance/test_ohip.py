@@ -279,6 +279,7 @@ class TestOhip(DialectConformance):
         ),
         (queue(happened("Cashiering", "NEW POSTING", "16")), "NEW POSTING"),
         (queue(happened("Reservation", "CHECK OUT", "1")), "reservation 1 is gone"),
+        (streamed("PROFILE", "NEW PROFILE", "77", hotelId="Ö/1"), "no hotel of this business"),
         (body({"reservations": {"reservationInfo": []}}), "empty"),
         (
             body(

@@ -102,8 +102,10 @@ class Ohip:
         self, client: UpstreamClient, event: SourceEvent, connection: Connection
     ) -> Mapping[str, Any]:
         """Ask OPERA for what an event only points at."""
-        headers = await authorize(client, connection.config)
         hotel, _, number = event.entity_id.partition("/")
+        if hotel not in connection.config.hotels:
+            raise Refused(f"{hotel} is no hotel of this business")
+        headers = await authorize(client, connection.config)
         if event.entity == "profile":
             return {"profile": await fetch_profile(client, headers, hotel, number)}
         return await fetch_stay(client, headers, hotel, number)
