@@ -37,7 +37,6 @@ from hub.connector.dialect import (
 from hub.connector.folio import Charge, Rebate, bill, folio_facts, given_back
 from hub.connector.plug import (
     Answered,
-    Answering,
     Checking,
     Connection,
     Connector,
@@ -52,6 +51,7 @@ from hub.connector.plug import (
     Refused,
     ReplayProtection,
     Reply,
+    Replying,
     SignatureInvalid,
     SourceEvent,
     Spec,
@@ -65,7 +65,6 @@ from hub.connector.tokens import token_given, token_in_url
 
 __all__ = [
     "Answered",
-    "Answering",
     "CanonicalEvent",
     "Charge",
     "Checking",
@@ -94,6 +93,7 @@ __all__ = [
     "Refused",
     "ReplayProtection",
     "Reply",
+    "Replying",
     "Role",
     "SignatureInvalid",
     "SourceEvent",

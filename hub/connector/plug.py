@@ -278,10 +278,10 @@ class Checking(Protocol):
 
 
 @runtime_checkable
-class Answering(Protocol):
+class Replying(Protocol):
     """A connector whose answer must name what it answers: a message's own name, or its token."""
 
-    def answer(self, outcome: Outcome, inbound: Inbound) -> Reply:
+    def reply_to(self, outcome: Outcome, inbound: Inbound) -> Reply:
         """Word the answer to `inbound`. Without ACCEPTED nobody has proven it: do not read it."""
 
 

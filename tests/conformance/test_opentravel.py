@@ -15,7 +15,6 @@ from connectors.hotel.opentravel import connector
 from connectors.hotel.opentravel.config import OpenTravelConfig
 from connectors.hotel.opentravel.xml import parse_xml
 from hub.connector import (
-    Answering,
     CanonicalEvent,
     Connection,
     EventType,
@@ -26,6 +25,7 @@ from hub.connector import (
     Outcome,
     Outlet,
     Refused,
+    Replying,
     Role,
     SignatureInvalid,
 )
@@ -283,8 +283,8 @@ class TestOpenTravel(DialectConformance):
 
     @pytest.mark.parametrize("wrap", [lambda body: body, soap])
     def test_a_message_is_answered_in_its_own_name(self, wrap: Any) -> None:
-        assert isinstance(connector, Answering)
-        reply = connector.answer(Outcome.ACCEPTED, self.sign(wrap(message()), "new"))
+        assert isinstance(connector, Replying)
+        reply = connector.reply_to(Outcome.ACCEPTED, self.sign(wrap(message()), "new"))
         document = as_tree(reply.body)
         if wrap is soap:
             document = document[3][0][3][0]
@@ -295,9 +295,9 @@ class TestOpenTravel(DialectConformance):
 
     def test_what_is_not_understood_or_not_proven_is_answered_all_the_same(self) -> None:
         garbage = Inbound(body=b"{", headers={}, url="")
-        assert connector.answer(Outcome.ACCEPTED, garbage).status == 200
-        assert connector.answer(Outcome.SIGNATURE_INVALID, garbage).status == 401
-        assert connector.answer(Outcome.UNAVAILABLE, garbage).status == 503
+        assert connector.reply_to(Outcome.ACCEPTED, garbage).status == 200
+        assert connector.reply_to(Outcome.SIGNATURE_INVALID, garbage).status == 401
+        assert connector.reply_to(Outcome.UNAVAILABLE, garbage).status == 503
 
     async def test_no_card_number_gets_in(self) -> None:
         assert PAN.encode() in self.pushed[1].raw

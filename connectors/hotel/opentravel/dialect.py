@@ -64,8 +64,8 @@ class OpenTravel:
         error = '<Errors><Error Type="1" Code="187">Try again later</Error></Errors>'
         return _xml(503, "OTA_HotelResNotifRS", error)
 
-    def answer(self, outcome: Outcome, inbound: Inbound) -> Reply:
-        """Answer a stored message in its own name, with its token; see Answering.answer."""
+    def reply_to(self, outcome: Outcome, inbound: Inbound) -> Reply:
+        """Answer a stored message in its own name, with its token; see Replying.reply_to."""
         if outcome is not Outcome.ACCEPTED:
             return self.acknowledge(outcome)
         try:
