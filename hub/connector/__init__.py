@@ -34,6 +34,7 @@ from hub.connector.dialect import (
     trading_day,
     version_at,
 )
+from hub.connector.folio import Charge, Rebate, bill, folio_facts, given_back
 from hub.connector.plug import (
     Answered,
     Checking,
@@ -52,6 +53,7 @@ from hub.connector.plug import (
     Refused,
     ReplayProtection,
     Reply,
+    Replying,
     SignatureInvalid,
     SourceEvent,
     Spec,
@@ -78,12 +80,15 @@ from hub.connector.serving import (
     Spend,
     Spent,
 )
+from hub.connector.times import local_instant
+from hub.connector.tokens import token_given, token_in_url
 
 __all__ = [
     "Accrue",
     "Answered",
     "Call",
     "CanonicalEvent",
+    "Charge",
     "Checking",
     "Connection",
     "Connector",
@@ -115,10 +120,12 @@ __all__ = [
     "Quoted",
     "RateBudget",
     "Read",
+    "Rebate",
     "Refund",
     "Refused",
     "ReplayProtection",
     "Reply",
+    "Replying",
     "Result",
     "Reverse",
     "Reversed",
@@ -136,12 +143,16 @@ __all__ = [
     "Totals",
     "UpstreamClient",
     "as_text",
+    "bill",
     "connector",
     "field_path",
+    "folio_facts",
     "full_birthday",
+    "given_back",
     "hints",
     "hmac_sha256_base64",
     "is_text",
+    "local_instant",
     "parse_json",
     "parse_object",
     "person_name",
@@ -149,6 +160,8 @@ __all__ = [
     "require_match",
     "require_object",
     "rounding_line",
+    "token_given",
+    "token_in_url",
     "trading_day",
     "version_at",
 ]

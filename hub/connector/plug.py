@@ -165,7 +165,8 @@ class UpstreamClient(Protocol):
     """The HTTP client that the host lends: it keeps the rate budget and honours Retry-After.
 
     Paths are below the connection's `config.base_url`. Both calls raise NotYet for 429, 5xx and
-    network failures (retry later) and Malformed, naming the path, for any other refusal. `form`
+    network failures (retry later) and Malformed, naming the path, for any other refusal and for
+    what cannot be sent: a path with parts of dots, a path or header beyond printable ASCII. `form`
     is sent URL-encoded, as OAuth's token endpoints want it (RFC 6749, 4.4.2).
     """
 
@@ -303,6 +304,14 @@ class Checking(Protocol):
 
     async def check(self, client: UpstreamClient, connection: Connection) -> str:
         """Return one plain sentence on whom the credentials speak for; raises NotYet, Malformed."""
+
+
+@runtime_checkable
+class Replying(Protocol):
+    """A connector whose answer must name what it answers: a message's own name, or its token."""
+
+    def reply_to(self, outcome: Outcome, inbound: Inbound) -> Reply:
+        """Word the answer to `inbound`. Without ACCEPTED nobody has proven it: do not read it."""
 
 
 def field_path(location: Sequence[int | str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 
 from hub.connector import Answered, NotYet, RateBudget, parse_json
+from hub.connector.requests import require_sendable
 from hub.errors import Malformed
 from hub.intake.connections import Wired
 from hub.intake.scrub import scrub
@@ -55,6 +56,7 @@ class Upstream:
         form: Mapping[str, str] | None = None,
     ) -> Answered:
         """Send one request; see hub.connector.UpstreamClient for what it returns and raises."""
+        require_sendable(path, headers)
         await self._within_budget()
         try:
             async with self._gate:

@@ -84,7 +84,7 @@ async def lots(hub: Hub) -> list[tuple[object, ...]]:
     return await hub.rows("SELECT issuer_id, earned, remaining FROM lot ORDER BY 1, 2, 3")
 
 
-@pytest.mark.parametrize("system", ["shopify", "square"])
+@pytest.mark.parametrize("system", ["shopify", "square", "mews"])
 async def test_pulled_alone_the_past_is_what_was_pushed(
     hub: Hub, puller: Puller, world: World, system: str
 ) -> None:

@@ -88,6 +88,27 @@ async def test_a_refusal_and_a_redirect_are_answers_that_name_the_path(status: s
     assert status[:3] in said.value.message
 
 
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/things/..", {}),
+        ("/things/./1?all=1", {}),
+        ("/things/\n", {}),
+        ("/dinge/größer", {}),
+        ("/" + "9" * 9000, {}),
+        ("/things", {"x-hotel": "größer"}),
+        ("/things", {"x-hotel": "1\r\nx-other: 2"}),
+    ],
+)
+async def test_what_leads_elsewhere_or_cannot_be_sent_is_not_asked(
+    path: str, headers: dict[str, str]
+) -> None:
+    upstream = Upstream("http://nobody.invalid", None)
+    with pytest.raises(Malformed):
+        await upstream.request("GET", path, headers=headers)
+    await upstream.aclose()
+
+
 async def test_a_used_up_budget_says_when_to_come_back() -> None:
     with pytest.raises(NotYet) as said:
         await ask(saying("200 OK"), budget=RateBudget(requests=2, per_seconds=60), times=3)

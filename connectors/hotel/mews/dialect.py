@@ -3,11 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from connectors.hotel.mews.config import MewsConfig
 from connectors.hotel.mews.payload import Customer, ReservationState, StaySnapshot
 from connectors.hotel.mews.people import profile_changed
+from connectors.hotel.mews.pulling import STREAMS, fetch_page
 from connectors.hotel.mews.reading import decode_body
 from connectors.hotel.mews.stay import stay_facts
 from connectors.hotel.mews.upstream import ENDED, ask, fetch_customer, fetch_stay
@@ -18,6 +18,7 @@ from hub.connector import (
     FactKey,
     Inbound,
     Outcome,
+    Page,
     RateBudget,
     Refused,
     ReplayProtection,
@@ -29,6 +30,7 @@ from hub.connector import (
     read_as,
     require_match,
     require_object,
+    token_in_url,
 )
 
 
@@ -47,12 +49,11 @@ class Mews:
         thin=True,
         rate_budget=RateBudget(requests=200, per_seconds=30),
     )
+    streams = tuple(STREAMS)
 
     def verify(self, inbound: Inbound, connection: Connection, now: datetime) -> Delivery:
         """Check the token in the URL's query or at the end of its path; see Connector.verify."""
-        url = urlsplit(inbound.url)
-        in_query = parse_qs(url.query).get(connection.config.token_parameter)
-        token = in_query[0] if in_query else url.path.rsplit("/", 1)[-1]
+        token = token_in_url(inbound, connection.config.token_parameter)
         require_match(token, connection.secrets, what="the token in the URL")
         return Delivery(dedup_id=None)
 
@@ -88,6 +89,20 @@ class Mews:
         if event.entity == "customer":
             return await fetch_customer(client, connection.config, event.entity_id)
         return await fetch_stay(client, connection.config, event.entity_id)
+
+    async def pull(
+        self,
+        client: UpstreamClient,
+        stream: str,
+        cursor: str | None,
+        connection: Connection,
+        *,
+        since: datetime,
+        until: datetime,
+    ) -> Page:
+        """Ask for the reservations, order items and customers that changed; see Pulling.pull."""
+        config = connection.config
+        return await fetch_page(client, config, stream, cursor, since=since, until=until)
 
     async def check(self, client: UpstreamClient, connection: Connection) -> str:
         """Say which enterprise the tokens open."""
