@@ -694,3 +694,23 @@ BEGIN
     PERFORM ledger_settle(side, p_unit, p_tx, p_now, p_date);
   END LOOP;
 END $$;
+
+-- Tiers: what a merge brought, and what a split gave back. A row that only the merge had led to is
+-- undone by the split; it stays as what was shown at the time.
+ALTER TABLE member_tier
+  ADD COLUMN undone boolean NOT NULL DEFAULT false,
+  DROP CONSTRAINT member_tier_reason_check,
+  ADD CONSTRAINT member_tier_reason_check
+    CHECK (reason IN ('reached', 'taken_back', 'merged', 'split'));
+COMMENT ON COLUMN member_tier.undone IS 'a merge had led to it that was taken back';
+
+CREATE OR REPLACE FUNCTION member_tier_only_ends() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF OLD.until <> NEW.until OR (OLD.until IS NOT NULL AND NEW.until IS NULL) OR OLD.undone
+      OR (OLD.until IS NOT NULL AND NOT NEW.undone)
+      OR to_jsonb(NEW) - '{until,undone}'::text[] <> to_jsonb(OLD) - '{until,undone}'::text[] THEN
+    RAISE EXCEPTION 'member_tier is history: a row may only be ended, once, and undone'
+      USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  RETURN NEW;
+END $$;
