@@ -61,8 +61,9 @@ async def use(
     row = (
         await db.execute(
             text("""
-              SELECT t.*, b.code, CASE WHEN t.member_id = ANY (ledger_kin(ARRAY[
-                  CAST(:member_id AS bigint)])) THEN :member_id ELSE t.member_id END AS whose
+              SELECT t.*, b.code, CASE WHEN t.member_id <> :member_id AND t.member_id = ANY (
+                  ledger_kin(ARRAY[CAST(:member_id AS bigint)])) THEN :member_id
+                  ELSE t.member_id END AS whose
               FROM entitlement_take(CAST(:business_id AS smallint), :key,
                 :member_id, CAST(:benefit_id AS smallint), :today, :now) t
               JOIN benefit b USING (benefit_id)"""),

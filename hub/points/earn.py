@@ -172,8 +172,8 @@ async def _posted_before(
         text("""
           SELECT t.business_id, t.idempotency_key, t.kind, t.occurred_at, b.currency,
             b.total_minor, t.points, t.qualifying,
-            CASE WHEN t.member_id = ANY (ledger_kin(ARRAY[k.member_id])) THEN k.member_id
-              ELSE t.member_id END AS member_id
+            CASE WHEN t.member_id <> k.member_id AND t.member_id = ANY (
+                ledger_kin(ARRAY[k.member_id])) THEN k.member_id ELSE t.member_id END AS member_id
           FROM unnest(CAST(:businesses AS smallint[]), CAST(:keys AS text[]),
               CAST(:members AS bigint[])) AS k (business_id, idempotency_key, member_id)
           JOIN ledger_transaction t USING (business_id, idempotency_key)

@@ -23,7 +23,7 @@ COMMENT ON COLUMN balance.moved_to IS 'whom the member is merged into: the point
 CREATE TABLE hold_moved (
   member_id bigint NOT NULL,
   hold_id bigint NOT NULL,
-  moved_at timestamptz NOT NULL,
+  moved_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (member_id, hold_id, moved_at)
 );
 CREATE TRIGGER hold_moved_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON hold_moved
@@ -561,7 +561,7 @@ BEGIN
     SELECT p_to, hold_id, account_id, points, captured, voided, expires_at, placed_on, business_id,
       open, unit FROM holds
   ), holds_were AS (
-    INSERT INTO hold_moved (member_id, hold_id, moved_at) SELECT p_from, hold_id, p_now FROM holds
+    INSERT INTO hold_moved (member_id, hold_id) SELECT p_from, hold_id FROM holds
     ON CONFLICT DO NOTHING
   ), parts AS (
     SELECT lot_id, account_id, remaining AS n, issuer_id, cost_rate, 1 AS gone, 100 AS came
