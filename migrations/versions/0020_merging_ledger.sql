@@ -641,6 +641,7 @@ CREATE FUNCTION ledger_redress(
 DECLARE
   r record;
   number bigint;
+  later boolean;
 BEGIN
   FOR r IN SELECT * FROM unnest(p_lots, p_accounts, p_points, p_debits, p_credits, p_issuers,
       p_cost_rates, p_origins, p_dates) WITH ORDINALITY
@@ -654,9 +655,11 @@ BEGIN
     ELSIF 1 IN (r.debit, r.credit) THEN
       UPDATE lot SET remaining = remaining + CASE r.credit WHEN 1 THEN r.points ELSE -r.points END,
           open = (remaining + CASE r.credit WHEN 1 THEN r.points ELSE -r.points END > 0)
-        WHERE member_id = p_member AND lot_id = r.lot;
+        WHERE member_id = p_member AND lot_id = r.lot
+        RETURNING pending INTO later;
       UPDATE balance SET version = version + 1,
-          posted = posted + CASE r.credit WHEN 1 THEN r.points ELSE -r.points END
+          posted = posted + CASE r.credit WHEN 1 THEN r.points ELSE -r.points END,
+          pending = pending + CASE WHEN later AND r.credit = 1 THEN r.points ELSE 0 END
         WHERE member_id = p_member AND unit = p_unit;
     END IF;
     INSERT INTO entry (member_id, tx_id, seq, lot_id, account_id, points, occurred_at,
@@ -691,6 +694,9 @@ BEGIN
         WHERE e.member_id = ANY (ledger_kin(ARRAY[side])) AND e.unit = p_unit
           AND e.account_id = ANY (mine) AND (e.debit IN (10, 30, 70) OR 20 IN (e.debit, e.credit)))
       WHERE member_id = side AND unit = p_unit;
+  END LOOP;
+  -- Each with its own, when all have theirs.
+  FOR side IN SELECT DISTINCT u.s FROM unnest(p_sides) AS u (s) ORDER BY u.s LOOP
     PERFORM ledger_settle(side, p_unit, p_tx, p_now, p_date);
   END LOOP;
 END $$;

@@ -14,10 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.intake.merge_members import merge_members
 from hub.intake.split_members import split_members
-from hub.ledger.codes import Kind, Outcome
-from hub.ledger.post import Answer, HeldAcross, post_clawback, post_earns
+from hub.ledger.codes import Kind, Outcome, ShortfallMode
+from hub.ledger.post import Answer, HeldAcross, post_clawback, post_earns, post_move
 from hub.members.queries import current_members
 from hub.points.capture import capture
+from hub.points.expire import expire
 from hub.points.hold import hold
 from hub.points.lapse import lapse
 from hub.points.redeem import redeem
@@ -30,7 +31,7 @@ BUSINESSES = (1, 2, 3)
 LARGEST = 6
 WEIGHTS = {
     "earn": 6, "spend": 6, "set_aside": 2, "end": 3, "refund": 3, "give_back": 2, "next_day": 1,
-    "merge": 4, "split": 4,
+    "transfer": 2, "merge": 4, "split": 4,
 }  # fmt: skip
 SETTLED = text("""
 SELECT 'balance' AS what, member_id, unit, 0::bigint AS number, posted, held, pending, owed
@@ -62,7 +63,8 @@ class Turmoil:
     """A small town, of which up to six people may be one.
 
     `means`: nobody spends more than the twin has, and no point ends, so that it is no matter which
-    lot gives it; else they spend whatever the merged have.
+    lot gives it; else they spend whatever the merged have, give each other points, wait for some,
+    lose some, and owe some.
     """
 
     seed: int
@@ -152,8 +154,9 @@ class Turmoil:
 
     async def _earn(self, db: AsyncConnection) -> bool:
         person = self.dice.randint(1, self.people)
-        now_is = (await current_members(db, member_ids=[person]))[person]
+        now_is = await self._now(db, person)
         business = self.dice.choice(BUSINESSES)
+        later = not self.means and self.dice.random() < 0.2
         account = person * 10 + self.dice.randint(1, 2)
         points = self.dice.randint(10, 200)
         asked = replace(
@@ -161,6 +164,7 @@ class Turmoil:
             expires_on=self.today + timedelta(days=self.dice.randint(0, 9)),
             occurred_at=self.now,
             business_date=self.today,
+            activates_at=self.now + timedelta(days=1) if later else None,
         )
         keys = f"earn-{self.turn}", f"earn-{self.turn}-twin"
         posted = await post_earns(
@@ -177,6 +181,9 @@ class Turmoil:
         self.earned.append(Earned(person, account, business, lots, points))
         self._acts(person, points)
         return True
+
+    async def _now(self, db: AsyncConnection, person: int) -> int:
+        return (await current_members(db, member_ids=[person]))[person]
 
     def _acts(self, person: int, points: int) -> None:
         self.acted[person] = self.acted.get(person, 0) + points
@@ -253,9 +260,10 @@ class Turmoil:
             )  # fmt: skip
             if theirs.shortfall:
                 raise _Declined
-        now_is = (await current_members(db, member_ids=[sale.person]))[sale.person]
-        await post_clawback(db, **self.facts(), **facts, member_id=now_is,
-            account_id=sale.account, earn_tx=sale.lots[0])  # fmt: skip
+        modes = [ShortfallMode.FORGIVEN] if self.means else list(ShortfallMode)
+        await post_clawback(db, **self.facts(), **facts, member_id=await self._now(db, sale.person),
+            account_id=sale.account, earn_tx=sale.lots[0], mode=self.dice.choice(modes),
+            limit=self.dice.choice([0, 100, 1000]))  # fmt: skip
         sale.left -= points
         self._acts(sale.person, -points)
         return True
@@ -276,10 +284,27 @@ class Turmoil:
         self._acts(person, points)
         return True
 
+    async def _transfer(self, db: AsyncConnection) -> bool:
+        giver, taker = self.dice.sample(range(1, self.people + 1), 2)
+        from_id, to_id = await self._now(db, giver), await self._now(db, taker)
+        if self.means or from_id == to_id:
+            return False
+        answer = await post_move(
+            db, **self.facts(), kind=Kind.TRANSFER, business_id=1, from_id=from_id, to_id=to_id,
+            account_id=giver * 10 + 1, to_account_id=taker * 10 + 1,
+            points=self.dice.randint(1, 100), year=self.today.year, today=self.today,
+        )  # fmt: skip
+        if answer.outcome is not Outcome.POSTED:
+            raise _Declined
+        self._acts(giver, -answer.points)
+        self._acts(taker, answer.points)
+        return True
+
     async def _next_day(self, db: AsyncConnection) -> bool:
         if self.means:
             return False
         self.today += timedelta(days=1)
+        await expire(db, today=self.today, now=self.now)
         return True
 
     async def _merge(self, db: AsyncConnection) -> bool:
@@ -345,9 +370,17 @@ class Turmoil:
     async def sums(self, db: AsyncConnection) -> list[tuple[int, int, int]]:
         """Return people who are alone and whose points are not what their accounts did.
 
-        As `(person, points less what is owed or forgiven, what the accounts did)`.
+        As `(person, points and what expired, less what is owed or forgiven, what the accounts
+        did)`.
         """
         whom = self.partition()
+        expired = await db.execute(
+            text("""
+              SELECT l.account_id / 10 AS person, sum(CASE WHEN e.credit = 30 THEN e.points
+                ELSE -e.points END)::bigint AS points
+              FROM entry e JOIN lot l USING (lot_id) WHERE 30 IN (e.debit, e.credit) GROUP BY 1""")
+        )
+        lost: dict[int, int] = {row.person: row.points for row in expired}
         rows = await db.execute(
             text("""
               SELECT member_id, posted - coalesce((SELECT sum(points - settled) FROM shortfall s
@@ -355,7 +388,7 @@ class Turmoil:
               FROM balance b WHERE unit = 1 AND member_id < :twin ORDER BY member_id"""),
             {"twin": TWIN},
         )
-        has: dict[int, int] = {row.member_id: int(row.points) for row in rows}
+        has = {row.member_id: int(row.points) + lost.get(row.member_id, 0) for row in rows}
         return [
             (p, has.get(p, 0), self.acted.get(p, 0))
             for p in whom
