@@ -18,7 +18,7 @@ A member's notices are for the member and for staff; a business is shown none.
 Of a member's name, phone and email a business sees what its own legal entity was told, and what
 others were told if the member agreed that it is shared with that entity (hub.privacy.shown_to).
 What a member said of consents a business sees as far as it was said to its own legal entity.
-Only staff erase a member.
+Only staff erase a member, merge and split members, and see what joins a member's births.
 A pool's code is for its members alone.
 
 Codes that prove a phone are for the member and for the business that serves them; a join code is

@@ -30,7 +30,8 @@ class Entry:
     """One movement of points, seen from the member: `points` is negative when they left.
 
     `kind` is what its sides say: EARN, REDEEM (a capture too), CLAWBACK, EXPIRE, RESTORE,
-    REINSTATE, ADJUST, OPENING, or TRANSFER (what moves between members, pools and what is owed).
+    REINSTATE, ADJUST, OPENING, TRANSFER (what moves between members, pools and what is owed), MERGE
+    (what went along with a merge or a split) or SPLIT (what a split put right).
     """
 
     member_id: int
@@ -175,6 +176,10 @@ _KINDS = {
     (Side.MEMBER, Side.ADJUSTED): Kind.ADJUST,
     (Side.ADJUSTED, Side.MEMBER): Kind.ADJUST,
     (Side.OPENING, Side.MEMBER): Kind.OPENING,
+    (Side.MEMBER, Side.JOINED): Kind.MERGE,
+    (Side.JOINED, Side.MEMBER): Kind.MERGE,
+    (Side.MEMBER, Side.REDRESSED): Kind.SPLIT,
+    (Side.REDRESSED, Side.MEMBER): Kind.SPLIT,
 }
 ENTRY_COLUMNS = """member_id, tx_id, seq, lot_id, account_id, points, issuer_id, business_id,
   business_date, occurred_at, posted_at, debit, credit, unit"""
@@ -290,14 +295,24 @@ async def open_holds(db: AsyncConnection, *, member_ids: Sequence[int]) -> dict[
 async def holds_by_key(
     db: AsyncConnection, *, keys: Sequence[tuple[int, int]]
 ) -> dict[tuple[int, int], Hold]:
-    """Return holds by `(member_id, hold_id)`; what does not exist is left out."""
+    """Return holds by `(member_id, hold_id)`; what does not exist is left out.
+
+    One that went along when its member was merged or split is found by whoever had it.
+    """
     rows = await db.execute(
         text(f"""
-          SELECT {_HOLD} FROM hold h JOIN unnest(CAST(:members AS bigint[]),
-            CAST(:holds AS bigint[])) AS k (member_id, hold_id) USING (member_id, hold_id)"""),  # noqa: S608
+          SELECT k.member_id AS asked_id, {_HOLD} FROM unnest(CAST(:members AS bigint[]),
+            CAST(:holds AS bigint[])) AS k (member_id, hold_id)
+          JOIN hold h ON h.hold_id = k.hold_id
+            AND h.member_id = ANY (ledger_kin(ARRAY[k.member_id]))"""),  # noqa: S608
         dict(zip(("members", "holds"), _columns(keys, 2), strict=True)),
     )
-    return {(row.member_id, row.hold_id): Hold(**row._asdict()) for row in rows}
+    found = {}
+    for row in rows:
+        values = row._asdict()
+        asked_id = values.pop("asked_id")
+        found[asked_id, row.hold_id] = Hold(**values)
+    return found
 
 
 def _columns(keys: Iterable[Sequence[int]], width: int) -> list[list[int]]:

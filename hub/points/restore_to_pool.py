@@ -28,7 +28,9 @@ async def find_pool_redemption(
     Of each table by its own key: pools and members need not be in the same place.
     """
     pools = await db.scalars(
-        text("SELECT DISTINCT pool_id FROM pool_member WHERE member_id = :member_id"),
+        text("""
+          SELECT DISTINCT pool_id FROM pool_member
+          WHERE member_id = ANY (ledger_kin(ARRAY[CAST(:member_id AS bigint)]))"""),
         {"member_id": member_id},
     )
     row = (
