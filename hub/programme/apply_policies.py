@@ -16,11 +16,8 @@ from hub.programme.policy_config import (
     UnitConfig,
 )
 from hub.programme.policy_queries import policies
-from hub.programme.rank_sources import rank_sources
 from hub.programme.versions import add_version
 
-RANKED_BY_FILE = "file"
-"""Who ranks the sources that a group's file ranks."""
 _DATED = {"effective_from"}
 
 
@@ -42,8 +39,6 @@ async def apply_policies(
     for limits in config.points_policies:
         key = limits.model_dump(include=_DATED)
         await add_version(db, "points_policy", key, limits.model_dump(exclude=_DATED))
-    for rank in config.source_ranks:
-        await rank_sources(db, **rank.model_dump(), ranked_by=RANKED_BY_FILE)
 
 
 async def _apply_unit(db: AsyncConnection, unit: UnitConfig) -> None:

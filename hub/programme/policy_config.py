@@ -160,16 +160,8 @@ class PointsPolicyConfig(_Config):
     extension_months: int = Field(default=_DEFAULTS.extension_months, ge=0, le=_MOST_MONTHS)
 
 
-class SourceRankConfig(_Config):
-    """Whose word on an attribute of members is believed more: codes of businesses, best first."""
-
-    attribute: Literal["name", "phone", "email", "birthday"]
-    effective_from: AwareDatetime
-    businesses: list[str]
-
-
 class PoliciesConfig(_Config):
-    """The units and policies of a group's points, and how its sources are ranked."""
+    """The units and policies of a group's points."""
 
     units: tuple[UnitConfig, ...] = ()
     expiry_policies: tuple[ExpiryPolicyConfig, ...] = ()
@@ -177,4 +169,3 @@ class PoliciesConfig(_Config):
     clawback_policies: tuple[ClawbackPolicyConfig, ...] = ()
     acceptance_rules: tuple[AcceptanceRuleConfig, ...] = ()
     points_policies: tuple[PointsPolicyConfig, ...] = ()
-    source_ranks: tuple[SourceRankConfig, ...] = ()

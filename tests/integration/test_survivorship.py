@@ -15,6 +15,7 @@ from hub.members.display import MemberView, Shown, display
 from hub.members.pin_attribute import NothingToPin, pin_attribute
 from hub.members.resolve import Sighting, resolve
 from hub.members.unpin_attribute import unpin_attribute
+from hub.programme.apply import GroupConfig, ProgrammeConfig, SourceRankConfig, apply
 from hub.programme.rank_sources import rank_sources
 from tests.support.businesses import open_businesses
 
@@ -139,6 +140,22 @@ async def test_ranks_are_of_an_attribute_and_dated(group: Group) -> None:
     view = await group.view()
     assert view.birthday is not None
     assert view.birthday.because == "recency"
+
+
+async def test_a_groups_file_ranks_sources(group: Group) -> None:
+    await group.see(RETAIL, 1, name="李雷")
+    await group.see(HOTEL, 2, name="李磊")
+    rank = SourceRankConfig(
+        attribute="name", effective_from=NOW - timedelta(days=1), businesses=["shop-1"]
+    )
+    config = ProgrammeConfig(
+        group=GroupConfig(name="G", time_zone="Asia/Shanghai", currency="CNY"),
+        businesses=[],
+        source_ranks=(rank,),
+    )
+    await apply(group.db, config=config)
+    await apply(group.db, config=config)
+    assert (await group.name())[:2] == ("李雷", "rank")
 
 
 async def test_a_rank_that_makes_no_sense_is_refused(group: Group) -> None:
