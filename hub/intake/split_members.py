@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.intake.merge_members import InPool
+from hub.members.review.settle_reviews import settle_reviews
 from hub.members.unlink_members import Side, unlink_members
 from hub.points.pool_queries import pools_of
 
@@ -27,10 +28,12 @@ async def split_members(
     actor: str,
     now: datetime,
     reason: str,
+    review_id: int | None = None,
 ) -> Split:
     """Let the births behind these accounts leave a member, as if they had never been merged.
 
-    It is remembered that they are two people: the batch does not merge them again. Raises
+    It is remembered that they are two people: the batch does not merge them again. Reviews that it
+    answers are settled, but for the one that it carries out (`review_id`). Raises
     NotFound, Unavailable when the member changes at this moment, and the rejections MemberErased,
     CannotSplit and InPool.
     """
@@ -39,4 +42,12 @@ async def split_members(
     )
     if await pools_of(db, member_ids=[unlinked.member_id]):
         raise InPool(f"member {unlinked.member_id} is in a pool: leave it first")
+    await settle_reviews(
+        db,
+        member_ids=[born for side in unlinked.sides for born in side.member_ids],
+        actor=actor,
+        now=now,
+        reason="split",
+        review_id=review_id,
+    )
     return Split(member_id=unlinked.member_id, sides=unlinked.sides)
