@@ -1,6 +1,7 @@
 """Reopen: a decision was taken back, so that the review is open again, and what it had settled."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -45,7 +46,7 @@ WHERE r.state = 'dismissed' AND r.decision = 'settled'
     AND o.reason = r.reason AND o.state = 'open')
 ORDER BY r.review_id FOR NO KEY UPDATE
 """)
-_ALONE = {"more": [], "evidence": None, "score": None}
+_ALONE: dict[str, Any] = {"more": [], "evidence": None, "score": None}
 
 
 async def reopen_review(
