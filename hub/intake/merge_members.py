@@ -7,10 +7,13 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.clock import business_date
 from hub.errors import Rejected
+from hub.ledger.post import lock_balances, post_merge
 from hub.members.link_members import link_members
 from hub.members.review.settle_reviews import settle_reviews
 from hub.points.pool_queries import pools_of
+from hub.programme.queries import programme
 
 
 class InPool(Rejected):
@@ -67,14 +70,26 @@ async def merge_members(
     pooled = await pools_of(db, member_ids=list(linked.families))
     if pooled:
         raise InPool(f"member {min(pooled)} is in a pool: leave it first", member_id=min(pooled))
+    births = [born for one in linked.families.values() for born in one.member_ids]
     await settle_reviews(
         db,
-        member_ids=[born for one in linked.families.values() for born in one.member_ids],
+        member_ids=births,
         actor=actor,
         now=now,
         reason="merged",
         review_id=review_id,
     )
+    await lock_balances(db, member_ids=births)
+    group = await programme(db)
+    for absorbed, edge_id in linked.absorbed.items():
+        await post_merge(
+            db,
+            idempotency_key=f"merge:{edge_id}",
+            from_id=absorbed,
+            to_id=linked.member_id,
+            business_date=business_date(now, group.time_zone),
+            now=now,
+        )
     return Merged(
         member_id=linked.member_id,
         absorbed=tuple(linked.absorbed),
