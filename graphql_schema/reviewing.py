@@ -85,6 +85,9 @@ class ReviewRefusal(Enum):
     CANNOT_SPLIT = strawberry.enum_value(
         "cannot_split", description="The account is all that the member is."
     )
+    HELD_ACROSS = strawberry.enum_value(
+        "held_across", description="Holds keep points of the other side: end them first."
+    )
     NOTHING_TO_UNDO = strawberry.enum_value("nothing_to_undo", description="Nobody has decided it.")
     OTHER = strawberry.enum_value("other", description="What the message says.")
 
