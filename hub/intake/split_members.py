@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.merging import split_benefits
 from hub.clock import business_date
 from hub.intake.merge_members import InPool
 from hub.ledger.apart import Line
@@ -15,6 +16,7 @@ from hub.ledger.post import post_part
 from hub.members.review.settle_reviews import settle_reviews
 from hub.members.unlink_members import Side, unlink_members
 from hub.points.pool_queries import pools_of
+from hub.privacy.carry_retentions import carry_retentions
 from hub.programme.queries import programme
 
 
@@ -84,6 +86,21 @@ async def split_members(
         reason=reason,
         today=business_date(now, group.time_zone),
         now=now,
+    )
+    await split_benefits(
+        db,
+        member_id=unlinked.member_id,
+        births=unlinked.births,
+        accounts=accounts,
+        since=unlinked.since,
+        now=now,
+        time_zone=group.time_zone,
+    )
+    await carry_retentions(
+        db,
+        from_id=unlinked.member_id,
+        to_ids=[side.member_id for side in unlinked.sides[1:]],
+        since=unlinked.since,
     )
     return Split(member_id=unlinked.member_id, sides=unlinked.sides, righted=tuple(_righted(lines)))
 
