@@ -86,19 +86,17 @@ class Member(relay.Node):
         """Return the email address, masked as access demands."""
         return await self._shown(info, "email", masked)
 
-<<<<<<< HEAD
     @resolved("What is shown of the member, attribute by attribute, with its source and why. A "
               "business is shown no birthday.")  # fmt: skip
     async def attributes(self, info: Info, masked: Masked = None) -> list[Attribute]:
         """Return the attributes that the caller may see."""
         return await visible_attributes(info, self.member_id, masked)
-=======
+
     @resolved("The births that are this member, and what joins them. For staff.")
     async def lineage(self, info: Info) -> Lineage:
         """Return where the member comes from."""
         access.require(info.context.principal, *access.CORRECTORS)
         return await Lineage.of(info.context, self.member_id)
->>>>>>> merging
 
     @resolved("Where the member stands on the ladder.")
     async def tier(self, info: Info) -> Tier:
