@@ -36,18 +36,18 @@ async def accept_review(
     if item.state == "accepted" and now_is in (None, whom.get(item.chosen or 0)):
         return item
     chosen = _chosen(undecided(item), now_is)
+    named = min(one for one in item.candidates if whom.get(one) == chosen)
     if chosen == item.member_id:
         return await decide(
             db,
             item=item,
             state="accepted",
             decision="link_kept",
-            chosen=chosen,
+            chosen=named,
             actor=actor,
             now=now,
             note=note,
         )
-    named = min(one for one in item.candidates if whom.get(one) == chosen)
     merged = await _merge(db, item, named, actor=actor, now=now)
     return await decide(
         db,

@@ -89,7 +89,9 @@ COMMENT ON COLUMN review_item.evidence IS
   'by candidate: fields, levels, weights, vetoes; no personal data in clear';
 CREATE INDEX review_item_queue ON review_item (state, review_id);
 CREATE INDEX review_item_account ON review_item (account_id);
-CREATE INDEX review_item_candidates ON review_item USING gin (candidates);
+CREATE INDEX review_item_candidates ON review_item USING gin (candidates)
+  WITH (fastupdate = off);
+COMMENT ON COLUMN review_item.chosen IS 'of an accepted one: the candidate, as it was named';
 
 -- What was done with a doubt, one row each time. `effects` are numbers that undoing needs.
 CREATE TABLE review_step (

@@ -144,6 +144,22 @@ async def test_a_new_candidate_of_a_decided_doubt_is_asked_about(desk: Desk) -> 
     assert (later.candidates, later.doubted) == ([han.member_id], [han.member_id])
 
 
+async def test_a_kept_link_is_not_asked_about_again_whatever_its_member_is_now(
+    desk: Desk,
+) -> None:
+    older = await desk.see(SHOP, "c-0", phone=OTHER_PHONE)
+    item, li, guest = await led_by_a_shared_phone(desk)
+    await desk.merge(older.member_id, li.member_id)
+    item = await desk.item(item.review_id)
+    assert item.doubted == [older.member_id]
+    done = await desk.accept(item)
+    assert (done.decision, done.chosen) == ("link_kept", li.member_id)
+    assert await desk.accept(item, candidate_id=older.member_id) == done
+    await put(desk, item, li)
+    assert item.review_id not in {one.review_id for one in await desk.open()}
+    assert await desk.are_one(older, guest)
+
+
 async def test_of_several_the_one_meant_is_named(desk: Desk) -> None:
     li = await desk.see(SHOP, "c-1", phone=PHONE)
     han = await desk.see(SHOP, "c-2", email="han@example.com")
