@@ -30,11 +30,14 @@ from graphql_schema.limits import SizeLimit
 from graphql_schema.mending import MendingMutation
 from graphql_schema.merging import MergingMutation
 from graphql_schema.nodes import NodeQuery
+from graphql_schema.pinning import PinningMutation
 from graphql_schema.points import Hold, Lot
 from graphql_schema.pooling import PoolingMutation
 from graphql_schema.privacy import PrivacyMutation
 from graphql_schema.programme import ProgrammeQuery
 from graphql_schema.restoring import RestoringMutation
+from graphql_schema.reviewing import ReviewingMutation
+from graphql_schema.reviews import ReviewQuery
 from graphql_schema.scalars import SCALARS
 from graphql_schema.settlement import SettlementQuery
 from graphql_schema.spending import SpendingMutation
@@ -53,6 +56,7 @@ class Query(
     ProgrammeQuery,
     HistoryQuery,
     AdjustmentQuery,
+    ReviewQuery,
     NodeQuery,
 ):
     """All reads."""
@@ -71,6 +75,8 @@ class Mutation(
     AdjustingMutation,
     MendingMutation,
     PrivacyMutation,
+    PinningMutation,
+    ReviewingMutation,
     VerifyingMutation,
     JoiningMutation,
     CorrectingMutation,

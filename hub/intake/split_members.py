@@ -13,6 +13,7 @@ from hub.intake.merge_members import InPool
 from hub.ledger.apart import Line
 from hub.ledger.codes import Side as LedgerSide
 from hub.ledger.post import post_part
+from hub.members.review.settle_reviews import settle_reviews
 from hub.members.unlink_members import Side, unlink_members
 from hub.points.pool_queries import pools_of
 from hub.privacy.carry_retentions import carry_retentions
@@ -50,13 +51,15 @@ async def split_members(
     actor: str,
     now: datetime,
     reason: str,
+    review_id: int | None = None,
 ) -> Split:
     """Let the births behind these accounts leave a member, as if they had never been merged.
 
     Each side comes away with what its accounts have: points that others spent of them come back,
     from those who spent them; what these cannot give they owe. Whoever took points for a purchase
     keeps what it was paid. It is remembered that they are two people: the batch does not merge
-    them again. Raises NotFound, Unavailable when the member changes at this moment, and the
+    them again. Reviews that it answers are settled, but for the one that it carries out
+    (`review_id`). Raises NotFound, Unavailable when the member changes at this moment, and the
     rejections MemberErased, CannotSplit, InPool and HeldAcross.
     """
     unlinked = await unlink_members(
@@ -64,6 +67,14 @@ async def split_members(
     )
     if await pools_of(db, member_ids=[unlinked.member_id]):
         raise InPool(f"member {unlinked.member_id} is in a pool: leave it first")
+    await settle_reviews(
+        db,
+        member_ids=[born for side in unlinked.sides for born in side.member_ids],
+        actor=actor,
+        now=now,
+        reason="split",
+        review_id=review_id,
+    )
     group = await programme(db)
     accounts = {a: side.member_id for side in unlinked.sides for a in side.account_ids}
     lines = await post_part(

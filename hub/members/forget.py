@@ -14,6 +14,7 @@ _FORGET = tuple(
         (
             "DELETE FROM account_key WHERE account_id = ANY (CAST(:accounts AS bigint[]))",
             "DELETE FROM account_profile WHERE account_id = ANY (CAST(:accounts AS bigint[]))",
+            "DELETE FROM pin WHERE account_id = ANY (CAST(:accounts AS bigint[]))",
             """DELETE FROM identifier_claim WHERE account_id = ANY (CAST(:accounts AS bigint[]))
                  OR member_id = ANY (CAST(:members AS bigint[]))""",
             "DELETE FROM verification WHERE member_id = ANY (CAST(:members AS bigint[]))",
@@ -21,9 +22,12 @@ _FORGET = tuple(
                WHERE a.account_id = ANY (CAST(:accounts AS bigint[]))
                  AND v.business_id = a.business_id AND v.external_id = a.external_id""",
             """DELETE FROM review_item WHERE account_id = ANY (CAST(:accounts AS bigint[]))
-                 OR candidates <@ CAST(:members AS bigint[])""",
+                 OR (candidates && CAST(:members AS bigint[])
+                   AND (candidates <@ CAST(:members AS bigint[])
+                     OR chosen = ANY (CAST(:members AS bigint[]))))""",
             """UPDATE review_item SET candidates = array(SELECT c FROM unnest(candidates) AS c
-                 WHERE c <> ALL (CAST(:members AS bigint[])))
+                   WHERE c <> ALL (CAST(:members AS bigint[]))),
+                 evidence = evidence - CAST(CAST(:members AS bigint[]) AS text[])
                WHERE candidates && CAST(:members AS bigint[])""",
             """UPDATE member SET erased_at = :now
                WHERE member_id = ANY (CAST(:members AS bigint[]))""",
@@ -35,7 +39,7 @@ _FORGET = tuple(
 async def forget(
     db: AsyncConnection, *, member_ids: Sequence[int], account_ids: Sequence[int], now: datetime
 ) -> None:
-    """Destroy keys, profiles, claims and doubts of these members and accounts; lock them first.
+    """Destroy keys, profiles, pins, claims and doubts of members and accounts; lock them first.
 
     What the keys sealed is unreadable from then on, in backups of the database too. An account
     without a key is known to be erased: resolution records nothing on it.

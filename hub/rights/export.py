@@ -21,7 +21,7 @@ from hub.members.identifiers import Kind as IdentifierKind
 from hub.members.lineage import lineage
 from hub.privacy.consent import consents
 from hub.privacy.queries import retentions
-from hub.rights.words import profiles, words_of
+from hub.rights.words import pins, profiles, words_of
 
 FORMAT = "group-membership-hub/member/1"
 
@@ -40,8 +40,17 @@ _PARTS = {
       SELECT account_id, kind AS identifier, verified, opened_at, closed_at, last_seen_at
       FROM identifier_claim WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY claim_id""",
     "reviews": """
-      SELECT account_id, reason, state, opened_at FROM review_item
-      WHERE account_id = ANY (CAST(:accounts AS bigint[])) ORDER BY review_id""",
+      SELECT account_id, reason, state, opened_at, decided_at, decision, note, score, (
+          SELECT jsonb_agg(e.value) FROM jsonb_each(evidence) e) AS evidence
+      FROM review_item WHERE account_id = ANY (CAST(:accounts AS bigint[]))
+      UNION ALL
+      SELECT NULL, reason, state, opened_at, decided_at, decision, NULL, NULL, NULL
+      FROM review_item WHERE candidates && CAST(:members AS bigint[])
+        AND account_id <> ALL (CAST(:accounts AS bigint[])) ORDER BY opened_at""",
+    "review_steps": """
+      SELECT r.account_id, s.done, s.done_at, s.note
+      FROM review_step s JOIN review_item r USING (review_id)
+      WHERE r.account_id = ANY (CAST(:accounts AS bigint[])) ORDER BY s.step_id""",
     "balances": """
       SELECT u.code AS unit, sum(posted)::bigint AS posted, sum(held)::bigint AS held,
         sum(pending)::bigint AS pending, sum(owed)::bigint AS owed
@@ -133,6 +142,7 @@ async def export(
         "merged_members": list(found.member_ids[1:]),
         "lineage": asdict(await lineage(db, member_id=found.member_id)),
         "accounts": await _accounts(db, found, keyring),
+        "pins": await pins(db, family=found, keyring=keyring),
         "consents": [asdict(one) for one in said[found.member_id]],
         "consent_history": await _consent_history(db, found.member_ids),
         "retentions": [asdict(one) for one in await retentions(db, member_ids=found.member_ids)],
