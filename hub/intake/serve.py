@@ -204,7 +204,9 @@ async def _known(db: AsyncConnection, counter: _Counter, member_ids: Sequence[in
         return []
     wired, keyring = counter.wired, counter.keyring
     code = next(b.code for b in await businesses(db) if b.business_id == wired.business_id)
-    views = await shown_to(db, member_ids=member_ids, business=code, keyring=keyring)
+    views = await shown_to(
+        db, member_ids=member_ids, business=code, now=counter.now, keyring=keyring
+    )
     have = await balances(db, member_ids=member_ids, today=counter.today, now=counter.now)
     return [
         Known(
