@@ -53,7 +53,9 @@ class Resolved:
 async def resolve(
     db: AsyncConnection, *, people: Sequence[Sighting], now: datetime, keyring: Keyring
 ) -> list[Resolved]:
-    """Resolve sightings to members, one answer each, in their order, in two round trips.
+    """Resolve sightings to members, one answer each, in their order.
+
+    A batch costs two round trips, and more only where something is rare about it.
 
     The rules are `hub.members.ruling`'s. An account that is known keeps its member; its profile
     and identifiers are brought up to date. Someone with a verified identifier but no external id
