@@ -48,8 +48,8 @@ async def database_url(postgres_url: str, template: str) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    """An engine on `database_url`; each connection is real, none is pooled."""
-    made = make_engine(database_url, poolclass=NullPool)
+    """An engine on `database_url`, with a connection for each of many clients at once."""
+    made = make_engine(database_url, pool_size=50)
     try:
         yield made
     finally:
