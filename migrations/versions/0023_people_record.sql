@@ -1,6 +1,9 @@
 -- Write what a batch of sightings changes, and find who else gives what it doubts, in one round
 -- trip: until now it was one for each table, and most of the time of a sighting was spent in them.
 -- Between people_standing and this the program decides, with keys that the database must not hold.
+--
+-- Plans are generic, as there, and may be made while the tables are still empty: they are kept to
+-- what stays right when these have grown, an index and a loop.
 
 -- Who gives these identifiers: the accounts of those that more than p_most_people give, and what
 -- tells their people apart, still sealed. Of one that very many give, the first p_looked_at met.
@@ -11,7 +14,8 @@ CREATE FUNCTION people_givers(
 ) RETURNS TABLE (
   kind smallint, digest bytea, account_id bigint, business_id smallint, walk_in boolean,
   wrapped bytea, name bytea, birthday bytea
-) LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
+) LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan
+  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY
@@ -55,7 +59,8 @@ CREATE FUNCTION people_record(
 ) RETURNS TABLE (
   kind smallint, digest bytea, account_id bigint, business_id smallint, walk_in boolean,
   wrapped bytea, name bytea, birthday bytea
-) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan
+  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 BEGIN
   IF p_members <> '{}' THEN
