@@ -40,9 +40,15 @@ async def empty_database_url(postgres_url: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def database_url(postgres_url: str, template: str) -> AsyncIterator[str]:
+def copied(template: str) -> str:
+    """The name of the database that `database_url` is a copy of."""
+    return template
+
+
+@pytest.fixture
+async def database_url(postgres_url: str, copied: str) -> AsyncIterator[str]:
     """A migrated database of the test's own."""
-    async with stack.fresh_database(postgres_url, template) as url:
+    async with stack.fresh_database(postgres_url, copied) as url:
         yield url
 
 

@@ -56,7 +56,7 @@ def accepted(postgres_url: str, template: str) -> Iterator[Accepted]:
             return found
 
     with stack.lasting_database(postgres_url, template) as url:
-        waiting, keyring = url.rsplit("/", 1)[-1], asyncio.run(accept(url))
+        waiting, keyring = stack.name_of(url), asyncio.run(accept(url))
         yield Accepted(waiting, keyring, asyncio.run(work(waiting, keyring)))
 
 

@@ -92,7 +92,7 @@ def played(postgres_url: str, template: str, sandbox_url: str) -> Iterator[Playe
             on_the_day=[one for one in deliveries if one.sent_at.date() == day],
             later=[one for one in deliveries if one.sent_at.date() > day],
             keyring=asyncio.run(play(url)),
-            template=url.rsplit("/", 1)[-1],
+            template=stack.name_of(url),
         )
 
 

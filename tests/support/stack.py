@@ -59,6 +59,11 @@ def database(url: str, name: str) -> str:
     return f"{url.rsplit('/', 1)[0]}/{name}"
 
 
+def name_of(url: str) -> str:
+    """Return the name of the database that a URL leads to."""
+    return url.rsplit("/", 1)[1]
+
+
 def migrated_template(url: str) -> str:
     """Create and migrate the session's template database; returns its name."""
     asyncio.run(_create(url, TEMPLATE, "template0"))
