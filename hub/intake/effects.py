@@ -12,13 +12,13 @@ from hub.errors import Malformed
 from hub.intake import facts
 from hub.intake.fact import EARNS, SHOWS_A_PERSON, UNDOES, Fact, idempotency_key
 from hub.intake.facts import PostedFact, SourceKey
-from hub.intake.points_paid import keep_bills, paid_in_points, who_redeemed
+from hub.intake.points_paid import keep_bills, paid_in_points, receipts_of
 from hub.intake.served import is_served, own_numbers
 from hub.intake.undoing import undo
-from hub.ledger.post import lock_balances
 from hub.members.resolve import Resolved, Sighting, resolve
 from hub.points.check_out import check_out
 from hub.points.earn import earn
+from hub.points.lock_payers import lock_payers
 from hub.points.sale import Sale
 from hub.programme.bill import BillLine, BillTender
 
@@ -93,17 +93,28 @@ async def _lock_balances(
     """Lock the balances of all whom this batch concerns, where it does more than earn.
 
     Earns take theirs in order of members by themselves; refunds come in the order of their sales,
-    whoever checks out may have earned nothing, and a refund may have waited for a bill that was
-    paid with somebody else's points.
+    whoever checks out may have earned nothing, and a bill may be paid with the points of somebody
+    else, or of a pool, which come back with its refund.
     """
-    undone = [key for f in new if f.event.type in UNDOES and (key := f.undoes) is not None]
-    paid = {f.key for f in new if f.event.type in EARNS and paid_in_points(f.event)}
-    if undone or paid or any(fact.event.type is EventType.STAY_COMPLETED for fact in new):
-        found = await facts.find(db, undone) if undone else {}
-        concerned = {fact.member_id for fact in found.values()}
-        concerned |= {who.member_id for who in people.values()}
-        concerned |= await who_redeemed(db, paid | {fact.key for fact in found.values()})
-        await lock_balances(db, member_ids={one for one in concerned if one is not None})
+    undoing = [fact for fact in new if fact.event.type in UNDOES]
+    bills = {
+        fact.key: who.member_id if (who := people.get(fact.key)) else None
+        for fact in new
+        if fact.event.type in EARNS and paid_in_points(fact.event)
+    }
+    if not (undoing or bills or any(f.event.type is EventType.STAY_COMPLETED for f in new)):
+        return
+    undone = [key for fact in undoing if (key := fact.undoes) is not None]
+    found = await facts.find(db, undone) if undone else {}
+    # A refund may know its bill by another name.
+    bills |= {key: fact.member_id for key, fact in found.items()}
+    bills |= {fact.key: fact.member_id for fact in found.values()}
+    receipts = await receipts_of(db, bills=bills, refunds=undoing) if bills else []
+    concerned = {fact.member_id for fact in found.values()}
+    concerned |= {who.member_id for who in people.values()}
+    await lock_payers(
+        db, receipts=receipts, member_ids=[one for one in concerned if one is not None]
+    )
 
 
 async def _earn(

@@ -1,6 +1,6 @@
 """Bills paid in points: what their refunds give back to the lots it came from."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from hub.intake.fact import Fact, idempotency_key
 from hub.intake.facts import PostedFact, SourceKey
 from hub.points.due_back import PaidBack, due_back
 from hub.points.give_back import give_back
+from hub.points.lock_payers import Receipt
 from hub.programme.policy_queries import policies
 from hub.programme.queries import programme
 
@@ -126,9 +127,9 @@ async def give_points_back(
             continue
         known = await give_back(
             db,
-            business_id=business_id,
-            reference=reference,
-            member_id=original.member_id,
+            receipt=Receipt(
+                business_id=business_id, reference=reference, member_id=original.member_id
+            ),
             paid_minor=paid,
             refunded_minor=part,
             idempotency_key=f"{idempotency_key(fact.key)}:points:{number}",
@@ -142,26 +143,52 @@ async def give_points_back(
     await _note(db, original.key, fact.key, unresolved)
 
 
-async def who_redeemed(db: AsyncConnection, bills: Collection[SourceKey]) -> set[int | None]:
-    """Return whose points paid these bills: their balances are locked with the others."""
+async def receipts_of(
+    db: AsyncConnection, *, bills: Mapping[SourceKey, int | None], refunds: Sequence[Fact]
+) -> list[Receipt]:
+    """Return what names the redemptions that paid bills, of these members or of nobody we know.
+
+    A bill's own receipt names them, or those of its refunds: earlier ones, ones that waited for it,
+    and `refunds`.
+    """
     rows = await db.execute(
         text("""
-          SELECT DISTINCT t.member_id
+          SELECT c.business_id, r.reference, x.member_id
           FROM unnest(CAST(:connections AS smallint[]), CAST(:kinds AS text[]),
-              CAST(:ids AS text[])) AS x (connection_id, kind, source_id)
+              CAST(:ids AS text[]), CAST(:members AS bigint[]))
+            AS x (connection_id, kind, source_id, member_id)
           JOIN points_paid_bill p USING (connection_id, kind, source_id)
           JOIN connection c USING (connection_id)
-          CROSS JOIN LATERAL jsonb_array_elements(p.tenders) AS tender
-          JOIN ledger_transaction t ON t.business_id = c.business_id
-            AND t.idempotency_key
-              IN (tender ->> 'reference', 'api:' || (tender ->> 'reference'))"""),
+          CROSS JOIN LATERAL (
+            SELECT tender ->> 'reference' AS reference
+            FROM jsonb_array_elements(p.tenders) AS tender
+            UNION
+            SELECT f.reference FROM points_paid_refund f
+            WHERE f.connection_id = x.connection_id AND f.kind = x.kind
+              AND f.source_id = x.source_id
+            UNION
+            SELECT w.undo -> 'back' ->> 'reference' FROM business_fact w
+            WHERE w.connection_id = x.connection_id AND w.waits_for_kind = x.kind
+              AND w.waits_for_id = x.source_id) AS r
+          WHERE r.reference IS NOT NULL"""),
         {
             "connections": [bill.connection_id for bill in bills],
             "kinds": [bill.kind for bill in bills],
             "ids": [bill.id for bill in bills],
+            "members": list(bills.values()),
         },
     )
-    return set(rows.scalars())
+    found = [Receipt(**row._asdict()) for row in rows]
+    for fact in refunds:
+        member_id = None if fact.undoes is None else bills.get(fact.undoes)
+        found += [
+            Receipt(
+                business_id=fact.wired.business_id, reference=said.reference, member_id=member_id
+            )
+            for said in paid_in_points(fact.event)
+            if said.reference
+        ]
+    return found
 
 
 async def _bill(db: AsyncConnection, sale: SourceKey) -> Any:

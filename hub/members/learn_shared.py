@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.crypto import fields
@@ -22,25 +22,7 @@ MOST_PEOPLE = 2
 _LOOKED_AT = 40
 _LEARNED = {Kind.PHONE, Kind.EMAIL}
 
-# Each half of the condition on claims has an index of its own; without it neither would be used.
-_GIVERS = text("""
-SELECT u.kind, u.digest, a.account_id, a.business_id, a.walk_in, k.wrapped,
-  n.ciphertext AS name, b.ciphertext AS birthday
-FROM unnest(CAST(:kinds AS smallint[]), CAST(:digests AS bytea[])) AS u (kind, digest)
-CROSS JOIN LATERAL (
-  SELECT array_agg(account_id) AS accounts FROM (
-    SELECT c.account_id FROM identifier_claim c
-    WHERE c.kind = u.kind AND c.blind_index = u.digest AND c.closed_at IS NULL
-      AND (c.verified OR NOT c.verified)
-    LIMIT CAST(:looked_at AS integer)) AS some_claims
-) AS givers
-JOIN account a ON a.account_id = ANY (givers.accounts)
-LEFT JOIN account_key k ON k.account_id = a.account_id
-LEFT JOIN account_profile n ON n.account_id = a.account_id AND n.attribute = 'name'
-LEFT JOIN account_profile b ON b.account_id = a.account_id AND b.attribute = 'birthday'
-WHERE cardinality(givers.accounts) > CAST(:most_people AS integer)
-ORDER BY a.account_id
-""")
+_GIVERS = text("SELECT * FROM people_givers(:kinds, :digests, :looked_at, :most_people)")
 
 _SHARE = text("""
 SELECT share_identifier(CAST(:locks AS bigint[]), CAST(:kind AS smallint),
@@ -60,40 +42,51 @@ class _Giver:
 
 
 async def learn_shared(
-    db: AsyncConnection, *, identifiers: Iterable[Identifier], now: datetime, keyring: Keyring
+    db: AsyncConnection,
+    *,
+    identifiers: Iterable[Identifier],
+    now: datetime,
+    keyring: Keyring,
+    givers: Iterable[Row[Any]] | None = None,
 ) -> int:
     """Mark those of the identifiers that turn out to be shared; returns how many.
 
     Shared is a phone or email that more than MOST_ACCOUNTS accounts of one business give, or more
     than MOST_PEOPLE people who cannot be each other by name or birthday. From then on it links
     nobody and is kept as evidence; what it had linked is put to review. Two callers at once may
-    each see too few: whoever gives it next, or the nightly look, sees all.
+    each see too few: whoever gives it next, or the nightly look, sees all. `givers`: the answer to
+    `asking` about them, where the caller has it already.
     """
-    by_digest = {
-        (int(one.kind), digest): one
+    some = [one for one in identifiers if one.kind in _LEARNED]
+    if not some:
+        return 0
+    if givers is None:
+        givers = await db.execute(_GIVERS, asking(some))
+    by_digest = {(int(one.kind), digest): one for one in some for digest in one.digests}
+    people: dict[Identifier, list[_Giver]] = defaultdict(list)
+    for row in givers:
+        people[by_digest[row.kind, row.digest]].append(_giver(row, keyring))
+    marked = 0
+    for identifier, who in sorted(people.items(), key=lambda item: item[0].digest):
+        if (why := _why_shared(who)) is not None:
+            marked += await _share(db, identifier, why, len(who), now)
+    return marked
+
+
+def asking(identifiers: Iterable[Identifier]) -> dict[str, Any]:
+    """Return what is asked of `people_givers` to learn whether identifiers are shared."""
+    asked = [
+        (int(one.kind), digest)
         for one in identifiers
         if one.kind in _LEARNED
         for digest in one.digests
+    ]
+    return {
+        "kinds": [kind for kind, _ in asked],
+        "digests": [digest for _, digest in asked],
+        "looked_at": _LOOKED_AT,
+        "most_people": MOST_PEOPLE,
     }
-    if not by_digest:
-        return 0
-    found = await db.execute(
-        _GIVERS,
-        {
-            "kinds": [kind for kind, _ in by_digest],
-            "digests": [digest for _, digest in by_digest],
-            "looked_at": _LOOKED_AT,
-            "most_people": MOST_PEOPLE,
-        },
-    )
-    givers: dict[Identifier, list[_Giver]] = defaultdict(list)
-    for row in found:
-        givers[by_digest[row.kind, row.digest]].append(_giver(row, keyring))
-    marked = 0
-    for identifier, some in sorted(givers.items(), key=lambda item: item[0].digest):
-        if (why := _why_shared(some)) is not None:
-            marked += await _share(db, identifier, why, len(some), now)
-    return marked
 
 
 async def _share(

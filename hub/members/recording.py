@@ -4,139 +4,116 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.crypto import fields
 from hub.crypto.keyring import Keyring
+from hub.members.identifiers import Identifier
+from hub.members.learn_shared import asking
 from hub.members.people import Account, Changes, Claim
 
 AS_GIVEN = "_as_given"
 """Ends the name under which a profile keeps what could not be read as that attribute."""
 
-_CLOSE = text("""
-UPDATE identifier_claim SET closed_at = greatest(opened_at, CAST(:now AS timestamptz))
-WHERE claim_id = ANY (CAST(:claims AS bigint[]))
+# The function (migration 0023_people_record) says in what order it writes.
+_RECORD = text("""
+SELECT * FROM people_record(:now, :members,
+  :account, :account_business, :account_external, :account_walk_in, :account_member,
+  :account_method, :account_wrapped, :account_kek_version,
+  :closed,
+  :seen, :seen_digest, :seen_key_version, :seen_at,
+  :claim_kind, :claim_digest, :claim_key_version, :claim_member, :claim_account, :claim_at,
+  :claim_verified,
+  :profile, :profile_attribute, :profile_verified, :profile_at, :profile_ciphertext,
+  :review, :review_reason, :review_candidates,
+  :kinds, :digests, :looked_at, :most_people)
 """)
 
-_BIRTH = text("""
-WITH members AS (
-  INSERT INTO member (member_id, created_at)
-  SELECT unnest(CAST(:members AS bigint[])), CAST(:now AS timestamptz)
-), accounts AS (
-  INSERT INTO account (account_id, business_id, external_id, walk_in, created_at)
-  SELECT a.*, CAST(:now AS timestamptz)
-  FROM unnest(CAST(:account AS bigint[]), CAST(:business AS smallint[]),
-    CAST(:external AS text[]), CAST(:walk_in AS boolean[])) a
-), keys AS (
-  INSERT INTO account_key (account_id, wrapped, kek_version)
-  SELECT * FROM unnest(CAST(:account AS bigint[]), CAST(:wrapped AS bytea[]),
-    CAST(:kek_version AS integer[]))
+_ACCOUNTS = (
+    "account",
+    "account_business",
+    "account_external",
+    "account_walk_in",
+    "account_member",
+    "account_method",
+    "account_wrapped",
+    "account_kek_version",
 )
-INSERT INTO account_link (account_id, member_id, method, valid)
-SELECT l.*, tstzrange(CAST(:now AS timestamptz), NULL)
-FROM unnest(CAST(:account AS bigint[]), CAST(:member AS bigint[]), CAST(:method AS text[])) l
-""")
-
-_CLAIM = text("""
-INSERT INTO identifier_claim (kind, blind_index, index_key_version, member_id, account_id,
-  last_seen_at, verified, opened_at)
-SELECT c.*, CAST(:now AS timestamptz)
-FROM unnest(CAST(:kind AS smallint[]), CAST(:digest AS bytea[]), CAST(:key_version AS integer[]),
-  CAST(:member AS bigint[]), CAST(:account AS bigint[]), CAST(:seen_at AS timestamptz[]),
-  CAST(:verified AS boolean[])) c
-ON CONFLICT (kind, blind_index, account_id) WHERE closed_at IS NULL AND NOT verified
-  DO UPDATE SET last_seen_at = greatest(identifier_claim.last_seen_at, excluded.last_seen_at)
-""")
-
-# A claim found under an older version of the index key moves to the active one.
-_SEE = text("""
-UPDATE identifier_claim c SET blind_index = s.digest, index_key_version = s.key_version,
-  last_seen_at = greatest(c.last_seen_at, s.seen_at)
-FROM unnest(CAST(:claim AS bigint[]), CAST(:digest AS bytea[]), CAST(:key_version AS integer[]),
-  CAST(:seen_at AS timestamptz[])) AS s (claim_id, digest, key_version, seen_at)
-WHERE c.claim_id = s.claim_id
-""")
-
-_NOTE = text("""
-INSERT INTO account_profile (account_id, attribute, verified, observed_at, ciphertext)
-SELECT * FROM unnest(CAST(:account AS bigint[]), CAST(:attribute AS text[]),
-  CAST(:verified AS boolean[]), CAST(:observed_at AS timestamptz[]), CAST(:ciphertext AS bytea[]))
-ON CONFLICT (account_id, attribute) DO UPDATE SET ciphertext = excluded.ciphertext,
-  verified = excluded.verified, observed_at = excluded.observed_at
-WHERE (account_profile.verified, account_profile.observed_at)
-  < (excluded.verified, excluded.observed_at)
-""")
-
-_DOUBT = text("""
-INSERT INTO review_item (account_id, reason, candidates, opened_at)
-SELECT r.account_id, r.reason, CAST(r.candidates AS bigint[]), CAST(:now AS timestamptz)
-FROM unnest(CAST(:account AS bigint[]), CAST(:reason AS text[]), CAST(:candidates AS text[]))
-  AS r (account_id, reason, candidates)
-ON CONFLICT (account_id, reason) WHERE state = 'open' DO UPDATE SET candidates = array(
-  SELECT DISTINCT unnest(review_item.candidates || excluded.candidates) ORDER BY 1)
-WHERE NOT review_item.candidates @> excluded.candidates
-""")
+_SEEN = ("seen", "seen_digest", "seen_key_version", "seen_at")
+_CLAIMS = (
+    "claim_kind",
+    "claim_digest",
+    "claim_key_version",
+    "claim_member",
+    "claim_account",
+    "claim_at",
+    "claim_verified",
+)
+_PROFILE = (
+    "profile",
+    "profile_attribute",
+    "profile_verified",
+    "profile_at",
+    "profile_ciphertext",
+)
+_REVIEWS = ("review", "review_reason", "review_candidates")
 
 
-async def record(db: AsyncConnection, *, changes: Changes, now: datetime, keyring: Keyring) -> None:
-    """Store the changes of a batch. Its locks must still be held.
-
-    One statement per table, and none for what does not change. Rows go in the order of their keys,
-    so that two batches never wait for each other.
-    """
-    if changes.accounts:
-        await _give_birth(db, changes, now, keyring)
-    if changes.closed:
-        await db.execute(_CLOSE, {"claims": [c.claim_id for c in changes.closed], "now": now})
-    await _store(db, _SEE, ["claim", "digest", "key_version", "seen_at"], _seen(changes))
-    await _store(
-        db,
-        _CLAIM,
-        ["kind", "digest", "key_version", "member", "account", "seen_at", "verified"],
-        _claims(changes),
-        now=now,
-    )
-    columns = ["account", "attribute", "verified", "observed_at", "ciphertext"]
-    await _store(db, _NOTE, columns, _profile(changes))
-    await _store(db, _DOUBT, ["account", "reason", "candidates"], _reviews(changes), now=now)
-
-
-async def _store(
+async def record(
     db: AsyncConnection,
-    statement: TextClause,
-    columns: Sequence[str],
-    rows: Iterable[tuple[Any, ...]],
-    **once: datetime,
-) -> None:
-    """Run a statement on rows, if any, handing it a list per column as `unnest` takes them."""
-    if lists := list(zip(*sorted(rows), strict=True)):
-        await db.execute(statement, {**dict(zip(columns, lists, strict=True)), **once})
+    *,
+    changes: Changes,
+    doubted: Iterable[Identifier],
+    now: datetime,
+    keyring: Keyring,
+) -> Sequence[Row[Any]]:
+    """Store the changes of a batch, whose locks must still be held, in one round trip.
 
-
-async def _give_birth(
-    db: AsyncConnection, changes: Changes, now: datetime, keyring: Keyring
-) -> None:
-    """Give each new account its key; store the new members and accounts and link them."""
-    wrapped = []
-    for account in changes.accounts:
-        account.key, stored = fields.mint(keyring, account_id=account.account_id)
-        wrapped.append(stored)
-    await db.execute(
-        _BIRTH,
+    Returns who gives the doubted identifiers now, for `hub.members.learn_shared`.
+    """
+    if changes == Changes():
+        return []
+    found = await db.execute(
+        _RECORD,
         {
-            "members": [p.member_id for p in changes.persons],
-            "account": [a.account_id for a in changes.accounts],
-            "business": [a.business_id for a in changes.accounts],
-            "external": [a.external_id for a in changes.accounts],
-            "walk_in": [a.walk_in for a in changes.accounts],
-            "member": [a.born_id for a in changes.accounts],
-            "method": [a.method for a in changes.accounts],
-            "wrapped": [w.envelope for w in wrapped],
-            "kek_version": [w.kek_version for w in wrapped],
             "now": now,
+            "members": [person.member_id for person in changes.persons],
+            "closed": [claim.claim_id for claim in changes.closed],
+            **_columns(_ACCOUNTS, _births(changes, keyring)),
+            **_columns(_SEEN, _seen(changes)),
+            **_columns(_CLAIMS, _claims(changes)),
+            **_columns(_PROFILE, _profile(changes)),
+            **_columns(_REVIEWS, _reviews(changes)),
+            **asking(doubted),
         },
     )
+    return found.all()
+
+
+def _columns(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> dict[str, Sequence[Any]]:
+    """Return a list per column as `unnest` takes them, the rows in the order of their keys.
+
+    So two batches never wait for each other.
+    """
+    columns = list(zip(*sorted(rows), strict=True)) or [()] * len(names)
+    return dict(zip(names, columns, strict=True))
+
+
+def _births(changes: Changes, keyring: Keyring) -> Iterable[tuple[Any, ...]]:
+    """Give each new account its key."""
+    for account in changes.accounts:
+        account.key, wrapped = fields.mint(keyring, account_id=account.account_id)
+        yield (
+            account.account_id,
+            account.business_id,
+            account.external_id,
+            account.walk_in,
+            account.born_id,
+            account.method,
+            wrapped.envelope,
+            wrapped.kek_version,
+        )
 
 
 def _seen(changes: Changes) -> Iterable[tuple[Any, ...]]:

@@ -12,7 +12,7 @@ from hub.crypto.keyring import Keyring
 from hub.errors import Malformed
 from hub.members.identifiers import Identifier, Manner, read
 from hub.members.learn_shared import learn_shared
-from hub.members.people import HUB_PREFIX, Changes, Outcome, Seen
+from hub.members.people import HUB_PREFIX, Changes, Outcome, Seen, Standing
 from hub.members.recording import record
 from hub.members.ruling import Ruling, rule
 from hub.members.standing import lock_and_read
@@ -53,7 +53,9 @@ class Resolved:
 async def resolve(
     db: AsyncConnection, *, people: Sequence[Sighting], now: datetime, keyring: Keyring
 ) -> list[Resolved]:
-    """Resolve sightings to members, one answer each, in their order; a batch costs few statements.
+    """Resolve sightings to members, one answer each, in their order.
+
+    A batch costs two round trips, and more only where something is rare about it.
 
     The rules are `hub.members.ruling`'s. An account that is known keeps its member; its profile
     and identifiers are brought up to date. Someone with a verified identifier but no external id
@@ -75,12 +77,17 @@ async def resolve(
     seen = [replace(one, reading=one.reading.setting_apart(standing.shared)) for one in seen]
     changes = Changes()
     rulings = [rule(standing, changes, one) for one in seen]
-    await record(db, changes=changes, now=now, keyring=keyring)
-    doubtful = {identifier for _, identifier in changes.evidence}
-    known = standing.shared | standing.released
-    unknown = [one for one in doubtful if not any((one.kind, d) in known for d in one.digests)]
-    await learn_shared(db, identifiers=unknown, now=now, keyring=keyring)
+    doubted = _doubted(standing, changes)
+    givers = await record(db, changes=changes, doubted=doubted, now=now, keyring=keyring)
+    await learn_shared(db, identifiers=doubted, givers=givers, now=now, keyring=keyring)
     return [_answer(ruling) for ruling in rulings]
+
+
+def _doubted(standing: Standing, changes: Changes) -> list[Identifier]:
+    """Return what was given without being owned, unless it is known whether many share it."""
+    known = standing.shared | standing.released
+    given = dict.fromkeys(identifier for _, identifier in changes.evidence)
+    return [one for one in given if not any((one.kind, d) in known for d in one.digests)]
 
 
 def _read(one: Sighting, manners: dict[int, Manner], keyring: Keyring) -> Seen:

@@ -2,33 +2,38 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.ledger.codes import Outcome
-from hub.ledger.post import lock_balances
+from hub.points.lock_payers import Receipt, lock_payers
+from hub.points.pool_queries import pools_ever_of
 from hub.points.restore import GRACE_DAYS, restore
+from hub.points.restore_to_pool import PoolRedemption, restore_to_pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redemption:
-    """Points that were spent at a business, and how many of them came back so far."""
+    """Points that a member or a pool spent at a business, and how many of them came back so far."""
 
     member_id: int
     tx_id: int
+    account_id: int
     points: int
     restored: int
 
 
-async def find_redemption(
-    db: AsyncConnection, *, business_id: int, reference: str, member_id: int | None
-) -> Redemption | None:
+async def find_redemption(db: AsyncConnection, *, receipt: Receipt) -> Redemption | None:
     """Return the redemption or capture that a receipt names, or None when there is none.
 
-    `reference` is the key under which the till asked for it, or its transaction's number; a number
-    is looked for among the redemptions of `member_id` and of whoever it was ever merged with.
+    A number is looked for with whoever was ever merged with the member, too.
     """
+    kin, pools = list[int](), set[int]()
+    if receipt.number is not None and receipt.member_id is not None:
+        kin = [receipt.member_id]
+        pools = await pools_ever_of(db, member_ids=kin)
     row = (
         await db.execute(
             text("""
@@ -38,22 +43,25 @@ async def find_redemption(
                   AND idempotency_key = ANY(CAST(:keys AS text[]))
                 UNION ALL
                 SELECT member_id, tx_id FROM entry
-                WHERE member_id = ANY (ledger_kin(ARRAY[CAST(:member_id AS bigint)]))
-                  AND tx_id = CAST(:number AS bigint) AND credit = 20 AND business_id = :business_id
+                WHERE member_id
+                    = ANY (CAST(:pools AS bigint[]) || ledger_kin(CAST(:kin AS bigint[])))
+                  AND tx_id = CAST(:number AS bigint) AND credit = 20
+                  AND business_id = :business_id
                 LIMIT 1)
-              SELECT n.member_id, n.tx_id,
-                (SELECT sum(points) FROM entry e WHERE e.member_id = n.member_id
-                  AND e.tx_id = n.tx_id AND e.credit = 20)::bigint AS points,
+              SELECT n.member_id, n.tx_id, e.account_id, e.points,
                 coalesce((SELECT sum(points) FROM ledger_transaction t
                   WHERE t.member_id = ANY (ledger_kin(ARRAY[n.member_id]))
                     AND t.reference_tx = n.tx_id AND t.kind = 8 AND t.outcome = 0),
                   0)::bigint AS restored
-              FROM named n"""),
+              FROM named n CROSS JOIN LATERAL (
+                SELECT min(account_id) AS account_id, sum(points)::bigint AS points FROM entry e
+                WHERE e.member_id = n.member_id AND e.tx_id = n.tx_id AND e.credit = 20) AS e"""),
             {
-                "business_id": business_id,
-                "keys": [reference, f"api:{reference}"],
-                "member_id": member_id,
-                "number": _number(reference),
+                "business_id": receipt.business_id,
+                "keys": receipt.keys,
+                "pools": list(pools),
+                "kin": kin,
+                "number": receipt.number,
             },
         )
     ).first()
@@ -63,9 +71,7 @@ async def find_redemption(
 async def give_back(
     db: AsyncConnection,
     *,
-    business_id: int,
-    reference: str,
-    member_id: int | None,
+    receipt: Receipt,
     paid_minor: int,
     refunded_minor: int,
     idempotency_key: str,
@@ -78,39 +84,30 @@ async def give_back(
     """Restore the redemption that paid `paid_minor`, as far as `refunded_minor` of it is refunded.
 
     What the till has given back by itself counts: the redemption is restored up to what is due,
-    never beyond. Returns whether the redemption is known. Locks the member's balances.
+    never beyond. What a pool paid goes where `restore_to_pool` says. Returns whether the redemption
+    is known. Locks the pool and the balances, unless they are (`lock_payers`).
     """
-    found = await find_redemption(
-        db, business_id=business_id, reference=reference, member_id=member_id
-    )
-    if found is None:
+    pools = await lock_payers(db, receipts=[receipt])
+    spent = await find_redemption(db, receipt=receipt)
+    if spent is None:
         return False
-    await lock_balances(db, member_ids=[found.member_id])
-    locked = await find_redemption(
-        db, business_id=business_id, reference=reference, member_id=found.member_id
-    )
-    if locked is None:
-        return False
-    due = locked.points * refunded_minor // paid_minor - locked.restored
-    if due > 0:
-        answer = await restore(
-            db,
-            business_id=business_id,
-            member_id=locked.member_id,
-            redemption_tx=locked.tx_id,
-            points=due,
-            idempotency_key=idempotency_key,
-            occurred_at=occurred_at,
-            business_date=business_date,
-            today=today,
-            now=now,
-            grace_days=grace_days,
-        )
-        return answer.outcome is Outcome.POSTED
-    return True
-
-
-def _number(reference: str) -> int | None:
-    if reference.isascii() and reference.isdigit() and int(reference) < 2**63:
-        return int(reference)
-    return None
+    due = spent.points * refunded_minor // paid_minor - spent.restored
+    if due <= 0:
+        return True
+    facts: dict[str, Any] = {
+        "business_id": receipt.business_id,
+        "redemption_tx": spent.tx_id,
+        "points": due,
+        "idempotency_key": idempotency_key,
+        "occurred_at": occurred_at,
+        "business_date": business_date,
+        "today": today,
+        "now": now,
+        "grace_days": grace_days,
+    }
+    if spent.member_id in pools:
+        from_pool = PoolRedemption(pool_id=spent.member_id, account_id=spent.account_id)
+        answer = await restore_to_pool(db, redemption=from_pool, **facts)
+    else:
+        answer = await restore(db, member_id=spent.member_id, **facts)
+    return answer.outcome is Outcome.POSTED

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Rejected
+from hub.members.queries import current_members
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,32 @@ async def pools_of(db: AsyncConnection, *, member_ids: Sequence[int]) -> dict[in
         )
         for row in rows
     }
+
+
+async def pools_ever_of(db: AsyncConnection, *, member_ids: Sequence[int]) -> set[int]:
+    """Return the pools that these members, or whoever they were merged with, are or were in."""
+    if not member_ids:
+        return set()
+    found = await db.scalars(
+        text("""
+          SELECT DISTINCT pool_id FROM pool_member
+          WHERE member_id = ANY (ledger_kin(CAST(:member_ids AS bigint[])))"""),
+        {"member_ids": list(member_ids)},
+    )
+    return set(found)
+
+
+async def spenders(db: AsyncConnection, *, account_ids: Sequence[int]) -> dict[int, int]:
+    """Return whose accounts these are now; those of erased members are left out."""
+    rows = await db.execute(
+        text("""
+          SELECT account_id, member_id FROM account_link
+          WHERE account_id = ANY(CAST(:account_ids AS bigint[])) AND upper_inf(valid)"""),
+        {"account_ids": list(account_ids)},
+    )
+    linked = {row.account_id: row.member_id for row in rows}
+    now = await current_members(db, member_ids=list(linked.values()))
+    return {account: now[member] for account, member in linked.items() if member in now}
 
 
 async def lock_own_pool(db: AsyncConnection, *, member_id: int) -> int | None:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.ledger.codes import Kind, Outcome
 from hub.ledger.post import Answer, lock_balances, post_move
-from hub.members.queries import current_members
+from hub.points.pool_queries import pools_ever_of, spenders
 from hub.points.restore import GRACE_DAYS, restore
 
 
@@ -27,19 +27,14 @@ async def find_pool_redemption(
 
     Of each table by its own key: pools and members need not be in the same place.
     """
-    pools = await db.scalars(
-        text("""
-          SELECT DISTINCT pool_id FROM pool_member
-          WHERE member_id = ANY (ledger_kin(ARRAY[CAST(:member_id AS bigint)]))"""),
-        {"member_id": member_id},
-    )
+    pools = await pools_ever_of(db, member_ids=[member_id])
     row = (
         await db.execute(
             text("""
               SELECT member_id AS pool_id, account_id FROM entry
               WHERE member_id = ANY(CAST(:pools AS bigint[])) AND tx_id = :redemption_tx
                 AND credit = 20 AND business_id = :business_id LIMIT 1"""),
-            {"pools": pools.all(), "redemption_tx": redemption_tx, "business_id": business_id},
+            {"pools": list(pools), "redemption_tx": redemption_tx, "business_id": business_id},
         )
     ).one_or_none()
     return None if row is None else PoolRedemption(**row._asdict())
@@ -61,13 +56,17 @@ async def restore_to_pool(
 ) -> Answer:
     """Return `points` of a redemption to its pool; of a closed one, on to the member who spent.
 
+    Where that member was erased they stay in the pool, and end there.
     Answers and raises as `restore` does; asking again moves nothing, whatever became of the pool.
     """
     closed = await db.scalar(
         text("SELECT closed_at IS NOT NULL FROM pool WHERE pool_id = :pool_id FOR UPDATE"),
         {"pool_id": redemption.pool_id},
     )
-    spender_id = await _spender(db, redemption.account_id) if closed else None
+    spender_id = None
+    if closed:
+        account_id = redemption.account_id
+        spender_id = (await spenders(db, account_ids=[account_id])).get(account_id)
     if spender_id is not None:
         await lock_balances(db, member_ids=[redemption.pool_id, spender_id])
     answer = await restore(
@@ -105,12 +104,3 @@ async def restore_to_pool(
     if moved.outcome is not Outcome.POSTED:
         raise RuntimeError("what came back to a closed pool cannot leave it")
     return answer
-
-
-async def _spender(db: AsyncConnection, account_id: int) -> int | None:
-    """Return whose account it is now."""
-    linked = await db.scalar(
-        text("SELECT member_id FROM account_link WHERE account_id = :id AND upper_inf(valid)"),
-        {"id": account_id},
-    )
-    return None if linked is None else (await current_members(db, member_ids=[linked]))[linked]

@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0024_pulls"
-down_revision = "0021_review"
+down_revision = "0023_people_record"
 
 
 def upgrade() -> None:

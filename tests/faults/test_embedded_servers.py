@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -29,8 +29,15 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts servers
 
 @pytest.fixture
 def base() -> Iterator[Path]:
+    """A directory in which no server has run."""
     with scratch_directory() as path:
         yield path
+
+
+@pytest.fixture
+def used(base: Path, begin_from: Callable[[Path], Path]) -> Path:
+    """One in which both servers have run and were stopped."""
+    return begin_from(base / "used")
 
 
 async def remember(url: str, word: str) -> None:
@@ -47,29 +54,29 @@ async def remembered(url: str) -> list[str]:
     return words
 
 
-async def test_a_stopped_server_comes_back_at_its_address_with_its_data(base: Path) -> None:
-    first = postgres.start(base / "postgres")
+async def test_a_stopped_server_comes_back_at_its_address_with_its_data(used: Path) -> None:
+    first = postgres.start(used / "postgres")
     await remember(first.url, "kept")
     first.stop()
-    again = postgres.start(base / "postgres")
+    again = postgres.start(used / "postgres")
     assert again.url == first.url
     assert await remembered(again.url) == ["kept"]
     again.stop()
 
 
-async def test_a_killed_server_recovers_what_was_committed(base: Path) -> None:
-    server = postgres.start(base / "postgres")
+async def test_a_killed_server_recovers_what_was_committed(used: Path) -> None:
+    server = postgres.start(used / "postgres")
     for word in ("a", "b", "c"):
         await remember(server.url, word)
         os.kill(server.process.pid, signal.SIGKILL)
         server.process.wait()
-        server = postgres.start(base / "postgres")
+        server = postgres.start(used / "postgres")
     assert await remembered(server.url) == ["a", "b", "c"]
     server.stop()
 
 
-async def test_killing_the_starter_ends_both_servers_and_loses_nothing(base: Path) -> None:
-    argv = [sys.executable, program("start_servers"), str(base)]
+async def test_killing_the_starter_ends_both_servers_and_loses_nothing(used: Path) -> None:
+    argv = [sys.executable, program("start_servers"), str(used)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as starter:
         assert starter.stdout is not None
         told = json.loads(starter.stdout.readline())
@@ -78,7 +85,7 @@ async def test_killing_the_starter_ends_both_servers_and_loses_nothing(base: Pat
         assert all(alive(pid) for pid in told["pids"])
         starter.kill()
     assert eventually(lambda: not any(alive(pid) for pid in told["pids"]))
-    database, broker = postgres.start(base / "postgres"), valkey.start(base / "valkey")
+    database, broker = postgres.start(used / "postgres"), valkey.start(used / "valkey")
     assert (database.url, broker.url) == (told["database_url"], told["redis_url"])
     assert await remembered(database.url) == ["kept"]
     assert redis.from_url(broker.url).get("also") == b"kept"
@@ -86,31 +93,29 @@ async def test_killing_the_starter_ends_both_servers_and_loses_nothing(base: Pat
     database.stop()
 
 
-async def test_a_pid_file_that_names_a_living_stranger_is_stale(base: Path) -> None:
-    server = postgres.start(base / "postgres")
+async def test_a_pid_file_that_names_a_living_stranger_is_stale(used: Path) -> None:
+    server = postgres.start(used / "postgres")
     os.kill(server.process.pid, signal.SIGKILL)
     server.process.wait()
-    pid_file = base / "postgres" / "data" / "postmaster.pid"
+    pid_file = used / "postgres" / "data" / "postmaster.pid"
     lines = pid_file.read_text().splitlines()
     # A process of the server's own user: PostgreSQL by itself would refuse to start.
     account = server_account()
     identity = account.identity() if account else {}
     with subprocess.Popen(["sleep", "60"], **identity) as stranger:
         pid_file.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
-        again = postgres.start(base / "postgres")
+        again = postgres.start(used / "postgres")
         assert alive(stranger.pid)
         stranger.kill()
     await remember(again.url, "fine")
     again.stop()
 
 
-async def test_a_cluster_that_was_interrupted_half_way_is_made_anew(base: Path) -> None:
-    whole = postgres.start(base / "postgres")
-    whole.stop()
-    data = base / "postgres" / "data"
+async def test_a_cluster_that_was_interrupted_half_way_is_made_anew(used: Path) -> None:
+    data = used / "postgres" / "data"
     data.rename(data.with_name("data.new"))
     shutil.rmtree(data.with_name("data.new") / "base")
-    server = postgres.start(base / "postgres")
+    server = postgres.start(used / "postgres")
     await remember(server.url, "fine")
     server.stop()
 
@@ -128,15 +133,15 @@ async def test_killing_the_first_start_at_any_moment_spoils_nothing(
     server.stop()
 
 
-async def test_a_server_left_behind_is_ended_before_another_starts(base: Path) -> None:
+async def test_a_server_left_behind_is_ended_before_another_starts(used: Path) -> None:
     # Where the kernel does not tell children of their parent's death, this is what is found.
-    orphan = postgres.start(base / "postgres")
+    orphan = postgres.start(used / "postgres")
     await remember(orphan.url, "kept")
-    again = postgres.start(base / "postgres")
+    again = postgres.start(used / "postgres")
     assert orphan.process.wait(5) == 0
     assert await remembered(again.url) == ["kept"]
     again.stop()
-    left, taken = valkey.start(base / "valkey"), valkey.start(base / "valkey")
+    left, taken = valkey.start(used / "valkey"), valkey.start(used / "valkey")
     assert left.process.wait(5) == 0
     taken.stop()
 
@@ -159,13 +164,13 @@ def test_a_port_that_was_taken_meanwhile_is_given_up(base: Path) -> None:
         again.stop()
 
 
-async def test_nobody_gets_in_without_the_password(base: Path) -> None:
-    server = postgres.start(base / "postgres", durable=False)
+async def test_nobody_gets_in_without_the_password(used: Path) -> None:
+    server = postgres.start(used / "postgres", durable=False)
     address = server.url.split("@")[1]
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(f"postgresql://postgres:guess@{address}")
     server.stop()
-    broker = valkey.start(base / "valkey", durable=False)
+    broker = valkey.start(used / "valkey", durable=False)
     with pytest.raises(redis.AuthenticationError):
         redis.from_url(f"redis://{broker.url.split('@')[1]}").ping()
     broker.stop()

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,15 @@ IDLE_AND_SERVE = ("worker=forking", "scheduler=idle", "serve=serve")
 
 
 @pytest.fixture
-def state() -> Iterator[Path]:
+def state(begin_from: Callable[[Path], Path]) -> Iterator[Path]:
+    """A state directory whose servers have run before."""
+    with scratch_directory() as path:
+        yield begin_from(path / "state")
+
+
+@pytest.fixture
+def no_state() -> Iterator[Path]:
+    """One that is not there yet."""
     with scratch_directory() as path:
         yield path / "state"
 
@@ -185,11 +193,11 @@ def test_a_taken_port_is_named(state: Path) -> None:
 
 
 async def test_servers_that_are_named_are_used_and_left_alone(
-    state: Path, empty_database_url: str, redis_url: str
+    no_state: Path, empty_database_url: str, redis_url: str
 ) -> None:
-    with serving(state, servers=(empty_database_url, redis_url)) as stack:
-        assert not (state / "postgres").exists()
-        assert not (state / "valkey").exists()
+    with serving(no_state, servers=(empty_database_url, redis_url)) as stack:
+        assert not (no_state / "postgres").exists()
+        assert not (no_state / "valkey").exists()
         stack.send_signal(signal.SIGINT)
         assert stack.wait(30) == 0
     connection = await asyncpg.connect(empty_database_url)
@@ -209,16 +217,16 @@ def interpreter_for(account: Account) -> str | None:
 @pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can become someone else"
 )
-def test_it_runs_as_an_ordinary_user(state: Path) -> None:
+def test_it_runs_as_an_ordinary_user(no_state: Path) -> None:
     nobody = Account("nobody", 65534, 65534)
     interpreter = interpreter_for(nobody)
     if interpreter is None:
         pytest.skip("no Python here that another user may run")
-    state.parent.chmod(0o777)
+    no_state.parent.chmod(0o777)
     ordinary = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env")
-    variables = (f"HOME={state.parent}", f"PYTHONPATH={os.pathsep.join(sys.path)}")
-    with serving(state, prefix=(*ordinary, *variables), interpreter=interpreter) as stack:
-        assert (state / "postgres" / "data").stat().st_uid == nobody.uid
-        assert state.stat().st_mode & 0o777 == 0o700
+    variables = (f"HOME={no_state.parent}", f"PYTHONPATH={os.pathsep.join(sys.path)}")
+    with serving(no_state, prefix=(*ordinary, *variables), interpreter=interpreter) as stack:
+        assert (no_state / "postgres" / "data").stat().st_uid == nobody.uid
+        assert no_state.stat().st_mode & 0o777 == 0o700
         stack.send_signal(signal.SIGTERM)
         assert stack.wait(30) == 0

@@ -1,15 +1,16 @@
 """Workers are killed and the broker forgets all, in mid-batch: nothing is lost or doubled."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import redis
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connectors.sandbox import load
+from hub.crypto.keyring import Keyring
 from hub.db.engine import make_engine
 from hub.ledger.verify import verify
 from tests.support import stack
@@ -24,28 +25,47 @@ SELECT t.idempotency_key, t.points, t.qualifying, l.remaining
 FROM ledger_transaction t LEFT JOIN lot l ON l.lot_id = t.tx_id ORDER BY 1"""
 
 
-async def hub_with_orders(engine: AsyncEngine, url: str) -> Hub:
-    hub = Hub(engine, url)
-    await hub.configure(NOWHERE)
-    for order in load.orders(ORDERS, at=NOON):
-        await hub.accept(order)
-    return hub
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A database to copy in which all orders wait, and the books once nothing went wrong."""
+
+    template: str
+    keyring: Keyring
+    books: list[tuple[object, ...]]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(postgres_url: str, template: str) -> list[tuple[object, ...]]:
-    """The books when nothing goes wrong."""
+def accepted(postgres_url: str, template: str) -> Iterator[Accepted]:
+    async def accept(url: str) -> Keyring:
+        engine = make_engine(url)
+        hub = Hub(engine, url)
+        await hub.configure(NOWHERE)
+        async with engine.begin() as db:
+            for order in load.orders(ORDERS, at=NOON):
+                await hub.store(db, order)
+        await engine.dispose()
+        return hub.keyring
 
-    async def work() -> list[tuple[object, ...]]:
-        async with stack.fresh_database(postgres_url, template) as url:
+    async def work(waiting: str, keyring: Keyring) -> list[tuple[object, ...]]:
+        async with stack.fresh_database(postgres_url, waiting) as url:
             engine = make_engine(url)
-            hub = await hub_with_orders(engine, url)
+            hub = Hub(engine, url, keyring)
             await hub.work()
             found = await hub.rows(BOOKS)
             await engine.dispose()
             return found
 
-    return asyncio.run(work())
+    with stack.lasting_database(postgres_url, template) as url:
+        waiting, keyring = stack.name_of(url), asyncio.run(accept(url))
+        yield Accepted(waiting, keyring, asyncio.run(work(waiting, keyring)))
+
+
+@pytest.fixture
+async def hub(postgres_url: str, accepted: Accepted) -> AsyncIterator[Hub]:
+    async with stack.fresh_database(postgres_url, accepted.template) as url:
+        engine = make_engine(url)
+        yield Hub(engine, url, accepted.keyring)
+        await engine.dispose()
 
 
 async def done(hub: Hub) -> int:
@@ -88,33 +108,23 @@ async def disturb(hub: Hub, disturbance: Callable[[], None], *, times: int) -> N
 
 
 async def test_a_killed_worker_loses_and_doubles_nothing(
-    engine: AsyncEngine,
-    database_url: str,
-    redis_url: str,
-    scratch: Path,
-    undisturbed: list[tuple[object, ...]],
+    hub: Hub, redis_url: str, scratch: Path, accepted: Accepted
 ) -> None:
-    hub = await hub_with_orders(engine, database_url)
-    with crew(scratch, database_url, redis_url, hub.keyring) as at_work:
+    with crew(scratch, hub.database_url, redis_url, hub.keyring) as at_work:
         at_work.start("scheduler")
         at_work.start("worker")
         await disturb(hub, lambda: restart(at_work, "worker"), times=3)
-        await finished(hub, undisturbed)
+        await finished(hub, accepted.books)
 
 
 async def test_a_killed_scheduler_loses_and_doubles_nothing(
-    engine: AsyncEngine,
-    database_url: str,
-    redis_url: str,
-    scratch: Path,
-    undisturbed: list[tuple[object, ...]],
+    hub: Hub, redis_url: str, scratch: Path, accepted: Accepted
 ) -> None:
-    hub = await hub_with_orders(engine, database_url)
-    with crew(scratch, database_url, redis_url, hub.keyring) as at_work:
+    with crew(scratch, hub.database_url, redis_url, hub.keyring) as at_work:
         at_work.start("scheduler")
         at_work.start("worker")
         await disturb(hub, lambda: restart(at_work, "scheduler"), times=3)
-        await finished(hub, undisturbed)
+        await finished(hub, accepted.books)
 
 
 def restart(at_work: Crew, name: str) -> None:
@@ -123,15 +133,10 @@ def restart(at_work: Crew, name: str) -> None:
 
 
 async def test_a_broker_that_forgets_everything_loses_nothing(
-    engine: AsyncEngine,
-    database_url: str,
-    redis_url: str,
-    scratch: Path,
-    undisturbed: list[tuple[object, ...]],
+    hub: Hub, redis_url: str, scratch: Path, accepted: Accepted
 ) -> None:
-    hub = await hub_with_orders(engine, database_url)
     with (
-        crew(scratch, database_url, redis_url, hub.keyring) as at_work,
+        crew(scratch, hub.database_url, redis_url, hub.keyring) as at_work,
         redis.from_url(redis_url) as broker,
     ):
         at_work.start("scheduler")
@@ -143,4 +148,4 @@ async def test_a_broker_that_forgets_everything_loses_nothing(
         broker.flushall()  # every message is in the broker now, and none is worked on
         at_work.start("worker")
         await disturb(hub, broker.flushall, times=3)
-        await finished(hub, undisturbed)
+        await finished(hub, accepted.books)

@@ -199,9 +199,18 @@ class Api:
             await promote(db, member_ids=[person.member_id], now=now(), time_zone=ZONE)
 
 
+async def open_group(database_url: str) -> None:
+    """Configure the small group on an empty database."""
+    engine = make_engine(database_url)
+    async with engine.begin() as db:
+        await apply(db, config=PROGRAMME)
+        await configure(db, tiers=TIERS, benefits=[UPGRADE])
+    await engine.dispose()
+
+
 @asynccontextmanager
 async def running_api(database_url: str, redis_url: str, place: Path) -> AsyncIterator[Api]:
-    """The application on a configured group."""
+    """The application on the group that `open_group` configured."""
     keyring = ensure(place / "keyring.json")
     settings = Settings(
         database_url=database_url,
@@ -215,9 +224,7 @@ async def running_api(database_url: str, redis_url: str, place: Path) -> AsyncIt
     async with started(app), _client(app) as client:
         engine = make_engine(database_url, pool_size=4)
         try:
-            async with engine.begin() as db:
-                await apply(db, config=PROGRAMME)
-                await configure(db, tiers=TIERS, benefits=[UPGRADE])
+            async with engine.connect() as db:
                 ids = {b.code: b.business_id for b in await businesses(db)}
             api = Api(client, engine, keyring, ids)
             event.listen(_engine_of(app), "before_cursor_execute", partial(_note, api.served))

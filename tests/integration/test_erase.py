@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -40,6 +37,7 @@ from hub.privacy.release_retention import release_retention
 from hub.privacy.retain import retain
 from hub.rights.erase import Erased, ErasureForbidden, PointsLeft, erase
 from hub.rights.export import export, write
+from tests.support.command import hub as command
 from tests.support.ledger import NOON
 from tests.support.sandbox import Hub
 
@@ -414,30 +412,25 @@ async def test_an_operator_exports_erases_and_is_on_record(hub: Hub, tmp_path: P
     ensure(ring)
     save(ring, hub.keyring)
 
-    def run(*words: str) -> tuple[int, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "hub.entrypoints.cli", *words],
-            env={**os.environ, "DATABASE_URL": hub.database_url, "HUB_KEYRING_FILE": str(ring)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    async def run(*words: str) -> tuple[int, str]:
+        done = await command(*words, DATABASE_URL=hub.database_url, HUB_KEYRING_FILE=ring)
         return done.returncode, done.stdout + done.stderr
 
-    assert run("member", "export", li, "--out", str(out))[0] == 0
+    assert (await run("member", "export", li, "--out", str(out)))[0] == 0
     assert json.loads(out.read_text())["member"] == int(li)
     assert out.stat().st_mode & 0o777 == 0o600
-    assert "cannot be made" in run("member", "export", li, "--out", str(out))[1]
-    assert run("audit", "anchor", "--out", str(anchors))[0] == 0
-    assert "retention 1" in run("member", "retain", li, "--reason", "audit", "--days", "9")[1]
+    assert "cannot be made" in (await run("member", "export", li, "--out", str(out)))[1]
+    assert (await run("audit", "anchor", "--out", str(anchors)))[0] == 0
+    retained = await run("member", "retain", li, "--reason", "audit", "--days", "9")
+    assert "retention 1" in retained[1]
     forgotten = ("member", "erase", li, "--reason", "a letter", "--forfeit-points")
-    assert "[erasure_forbidden]" in run(*forgotten)[1]
-    assert run("member", "release", "1")[0] == 0
-    assert "is erased: 1 accounts" in run(*forgotten)[1]
-    code, told = run("audit", "verify", "--anchors", str(anchors))
+    assert "[erasure_forbidden]" in (await run(*forgotten))[1]
+    assert (await run("member", "release", "1"))[0] == 0
+    assert "is erased: 1 accounts" in (await run(*forgotten))[1]
+    code, told = await run("audit", "verify", "--anchors", str(anchors))
     assert (code, told) == (0, "2 reads are as they were written\n")
     await hub_without_guards(hub, "DELETE FROM read_audit WHERE seq = 2")
-    code, told = run("audit", "verify")
+    code, told = await run("audit", "verify")
     assert (code, told) == (1, "row 2: the row is missing: there were 2\n")
 
 

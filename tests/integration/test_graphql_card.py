@@ -2,13 +2,15 @@
 
 from base64 import b64encode
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from hub.clock import now
 from hub.ledger.post import post_earns
-from tests.integration.api_kit import DINER, FINANCE, HOTEL, SHOP, STAFF, Api, Person
+from tests.integration.api_kit import DINER, FINANCE, HOTEL, SHOP, STAFF, ZONE, Api, Person
 from tests.support.ledger import NOON, lot
 
 CARD = """query ($id: ID!) { member(id: $id) {
@@ -144,7 +146,10 @@ async def test_staff_search_by_any_identifier(api: Api, li: Person) -> None:
 
 
 async def test_what_expires_soon(api: Api, li: Person) -> None:
-    await api.buy(li, "shop", 50, days_ago=360)
+    # Points live for a year, and to the end of that month: on whatever day this runs, of this one.
+    today = now().astimezone(ZoneInfo(ZONE))
+    bought = today.replace(year=today.year - 1, day=min(today.day, 28))
+    await api.buy(li, "shop", 50, days_ago=(today - bought).days)
     query = "{ me { soon: expiringSoon  ever: expiringSoon(withinDays: 1000) } }"
     assert (await api.data(query, li.principal))["me"] == {"soon": 50, "ever": 1250}
     assert await api.code("{ me { expiringSoon(withinDays: 4000) } }", li.principal) == "malformed"

@@ -1,9 +1,6 @@
 """Keys are renewed while the hub works: nothing is lost, and nobody is met as somebody new."""
 
 import asyncio
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +23,7 @@ from hub.members.reindex import indexed_under, reindex
 from hub.members.resolve import Resolved, Sighting, resolve
 from hub.members.rewrap import rewrap, wrapped_under
 from tests.support.businesses import open_businesses
+from tests.support.command import Said, hub
 from tests.support.ledger import NOON
 
 OLD = Keyring.generate()
@@ -195,16 +193,6 @@ async def test_a_service_may_wrap_the_data_keys(db: AsyncConnection) -> None:
     assert views[known.member_id].phone is not None
 
 
-def hub(database_url: str, keyring: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hub.entrypoints.cli", "keys", *words],
-        env={**os.environ, "DATABASE_URL": database_url, "HUB_KEYRING_FILE": str(keyring)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 async def test_a_key_is_rotated_from_end_to_end(
     database_url: str, engine: AsyncEngine, tmp_path: Path
 ) -> None:
@@ -212,16 +200,20 @@ async def test_a_key_is_rotated_from_end_to_end(
     async with engine.begin() as db:
         await open_businesses(db, ["CN"])
         await see(db, "c-1", ensure(path), phone=phone(1))
+
+    async def keys(*words: str) -> Said:
+        return await hub("keys", *words, DATABASE_URL=database_url, HUB_KEYRING_FILE=path)
+
     for purpose, moving in (("key_encryption", "rewrap"), ("blind_index", "reindex")):
-        assert "version 2" in hub(database_url, path, "rotate", purpose).stdout
-        assert "waits already" in hub(database_url, path, "rotate", purpose).stderr
+        assert "version 2" in (await keys("rotate", purpose)).stdout
+        assert "waits already" in (await keys("rotate", purpose)).stderr
         assert load(path).keys(Purpose(purpose)).active == 1
-        assert "not an old one" in hub(database_url, path, "retire", purpose, "2").stderr
-        assert "is active" in hub(database_url, path, "activate", purpose).stdout
-        assert "[key_in_use]" in hub(database_url, path, "retire", purpose, "1").stderr
-        assert "left: nothing" in hub(database_url, path, moving).stdout
-        assert "is gone" in hub(database_url, path, "retire", purpose, "1").stdout
-    assert "MISSING" not in hub(database_url, path, "status").stdout
+        assert "not an old one" in (await keys("retire", purpose, "2")).stderr
+        assert "is active" in (await keys("activate", purpose)).stdout
+        assert "[key_in_use]" in (await keys("retire", purpose, "1")).stderr
+        assert "left: nothing" in (await keys(moving)).stdout
+        assert "is gone" in (await keys("retire", purpose, "1")).stdout
+    assert "MISSING" not in (await keys("status")).stdout
     async with engine.connect() as db:
         assert await find(db, kind=Kind.PHONE, value=phone(1), keyring=load(path)) is not None
 

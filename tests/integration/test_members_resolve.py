@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.connector import Hint, HintType
@@ -335,3 +335,21 @@ async def test_a_hint_that_is_no_text_is_overlooked(people: People) -> None:
     answer = await people.see(RETAIL, "c-1", name="\ud800", phone=PHONE)
     assert answer.outcome is Outcome.NEW
     assert await people.count("account_profile") == 1
+
+
+async def test_a_batch_costs_two_round_trips(people: People) -> None:
+    heard: list[str] = []
+    await people.see(RETAIL, "c-1", phone=PHONE, name="李雷")
+    event.listen(
+        people.db.sync_connection, "before_cursor_execute", lambda *facts: heard.append(facts[2])
+    )
+    matched, new = await people.see_all(
+        sighting(HOTEL, "g-1", phone=PHONE, name="Li Lei", email_said=EMAIL),
+        sighting(RETAIL, "c-2", phone=OTHER_PHONE, phone_said=PHONE, name="韩梅梅"),
+    )
+    assert (matched.outcome, new.outcome) == (Outcome.MATCHED, Outcome.NEW)
+    assert len(heard) == 2, "what stands, with its locks; what changes, with who else gives it"
+    heard.clear()
+    [known] = await people.see_all(sighting(HOTEL, "g-1", phone=PHONE))
+    assert known.outcome is Outcome.KNOWN
+    assert len(heard) == 2

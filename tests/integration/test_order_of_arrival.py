@@ -1,5 +1,6 @@
-"""The same deliveries in order, shuffled, and each three times: the same books."""
+"""The same deliveries in order, shuffled, and each several times: the same books."""
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -11,6 +12,7 @@ from sqlalchemy import text
 
 from connectors.sandbox.delivery import Delivery
 from hub.clock import now
+from hub.crypto.keyring import Keyring
 from hub.db.engine import make_engine
 from hub.ledger.verify import verify
 from hub.points.redeem import redeem
@@ -58,28 +60,63 @@ def sandbox_url() -> Iterator[str]:
         yield url
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The sandbox's deliveries, and a database to copy in which those before a day have arrived.
+
+    The day is the busiest of the last ones.
+    """
+
+    before: Arrivals
+    on_the_day: Sequence[Delivery]
+    later: Sequence[Delivery]
+    template: str
+    keyring: Keyring
+
+
 @pytest.fixture(scope="module")
-def deliveries() -> Sequence[Delivery]:
-    return sandbox.world().deliveries
+def played(postgres_url: str, template: str, sandbox_url: str) -> Iterator[Played]:
+    deliveries = sandbox.world().deliveries
+    days = Counter(one.sent_at.date() for one in deliveries[-500:])
+    day, _ = days.most_common(1)[0]
+    before = [(one, 0) for one in deliveries if one.sent_at.date() < day]
+
+    async def play(url: str) -> Keyring:
+        async with at_work(url, sandbox_url) as hub:
+            await arrive(hub, before, batch=100)
+            return hub.keyring
+
+    with stack.lasting_database(postgres_url, template) as url:
+        yield Played(
+            before=before,
+            on_the_day=[one for one in deliveries if one.sent_at.date() == day],
+            later=[one for one in deliveries if one.sent_at.date() > day],
+            keyring=asyncio.run(play(url)),
+            template=stack.name_of(url),
+        )
 
 
 @asynccontextmanager
-async def fresh_hub(postgres_url: str, template: str, sandbox_url: str) -> AsyncIterator[Hub]:
-    async with stack.fresh_database(postgres_url, template) as url:
-        engine = make_engine(url)
-        hub = Hub(engine, url)
-        try:
+async def at_work(url: str, sandbox_url: str, keyring: Keyring | None = None) -> AsyncIterator[Hub]:
+    """A hub on a database; without the keyring that this was written with, a new one."""
+    engine = make_engine(url)
+    hub = Hub(engine, url, keyring)
+    try:
+        if keyring is None:
             await hub.configure(sandbox_url)
-            yield hub
-        finally:
-            await hub.intake.aclose()
-            await engine.dispose()
+        else:
+            hub.know(sandbox_url)
+        yield hub
+    finally:
+        await hub.intake.aclose()
+        await engine.dispose()
 
 
 async def arrive(hub: Hub, arriving: Arrivals, *, batch: int) -> None:
     """Accept deliveries in this order and work on them in batches of this size."""
-    for delivery, copy in arriving:
-        await hub.accept(delivery, copy)
+    async with hub.engine.begin() as db:
+        for delivery, copy in arriving:
+            await hub.store(db, delivery, copy)
     await hub.work(batch=batch)
 
 
@@ -124,32 +161,31 @@ async def books(hub: Hub) -> Books:
     )
 
 
-def three_ways(deliveries: Sequence[Delivery]) -> list[Arrivals]:
-    """In order, shuffled, and each three times (shuffled too)."""
-    in_order = [(delivery, 0) for delivery in deliveries]
-    thrice = [(delivery, copy) for delivery in deliveries for copy in range(3)]
-    return [
-        in_order,
-        random.Random(1).sample(in_order, len(in_order)),
-        random.Random(2).sample(thrice, len(thrice)),
-    ]
+def in_order(deliveries: Sequence[Delivery]) -> Arrivals:
+    return [(delivery, 0) for delivery in deliveries]
+
+
+def shuffled(deliveries: Sequence[Delivery], *, copies: int = 1) -> Arrivals:
+    """Each delivery so many times, as senders repeat them: under transport ids of their own."""
+    arriving = [(delivery, copy) for delivery in deliveries for copy in range(copies)]
+    return random.Random(copies).sample(arriving, len(arriving))
 
 
 async def test_a_days_deliveries_make_the_same_books_however_they_arrive(
-    postgres_url: str, template: str, sandbox_url: str, deliveries: Sequence[Delivery]
+    postgres_url: str, sandbox_url: str, played: Played
 ) -> None:
-    """Whole books, people included, for the busiest of the last days, after all that went before.
+    """Whole books, people included, after all that went before.
 
     What happened later is left out: the day's last delivery is the world's last.
     """
-    days = Counter(delivery.sent_at.date() for delivery in deliveries[-500:])
-    day, _ = days.most_common(1)[0]
-    before = [(one, 0) for one in deliveries if one.sent_at.date() < day]
-    on_the_day = [one for one in deliveries if one.sent_at.date() == day]
+    day = played.on_the_day
+    ways = {1: in_order(day), 7: shuffled(day), 50: shuffled(day, copies=3)}
     found = []
-    for batch, arriving in zip((1, 7, 50), three_ways(on_the_day), strict=True):
-        async with fresh_hub(postgres_url, template, sandbox_url) as hub:
-            await arrive(hub, before, batch=100)
+    for batch, arriving in ways.items():
+        async with (
+            stack.fresh_database(postgres_url, played.template) as url,
+            at_work(url, sandbox_url, played.keyring) as hub,
+        ):
             await arrive(hub, arriving, batch=batch)
             found.append(await books(hub))
     assert found[0].settled, "nothing was settled: the test would prove nothing"
@@ -158,18 +194,29 @@ async def test_a_days_deliveries_make_the_same_books_however_they_arrive(
 
 
 async def test_every_lot_is_the_same_however_six_weeks_arrive(
-    postgres_url: str, template: str, sandbox_url: str, deliveries: Sequence[Delivery]
+    postgres_url: str, template: str, sandbox_url: str, played: Played
 ) -> None:
     """Each lot belongs to its account, whoever the account is linked to by then.
 
     Who is linked to whom may depend on the order when people share a phone or show different
     identifiers at each business: then real-time resolution asks a person instead of guessing.
     """
+    rest = [*played.on_the_day, *played.later]
+    all_of_it = [one for one, _ in played.before] + rest
+    ways = [
+        (played.template, played.keyring, in_order(rest)),
+        (template, None, shuffled(all_of_it)),
+        (template, None, shuffled(all_of_it, copies=2)),
+    ]
     found = []
-    for arriving in three_ways(deliveries):
-        async with fresh_hub(postgres_url, template, sandbox_url) as hub:
+    for begins, keyring, arriving in ways:
+        async with (
+            stack.fresh_database(postgres_url, begins) as url,
+            at_work(url, sandbox_url, keyring) as hub,
+        ):
             await arrive(hub, arriving, batch=50)
             found.append(sorted(map(repr, await hub.rows(LOTS))))
+            await every_fact_is_posted_once(hub)
             async with hub.engine.connect() as db:
                 assert await verify(db) == []
     assert len(found[0]) > 300
@@ -177,15 +224,11 @@ async def test_every_lot_is_the_same_however_six_weeks_arrive(
     assert found[2] == found[0]
 
 
-async def test_every_fact_of_the_world_is_posted_once(
-    postgres_url: str, template: str, sandbox_url: str, deliveries: Sequence[Delivery]
-) -> None:
-    async with fresh_hub(postgres_url, template, sandbox_url) as hub:
-        await arrive(hub, [(one, 0) for one in deliveries], batch=100)
-        rows = await hub.rows(
-            "SELECT c.connector, f.type, count(*) FROM business_fact f "
-            "JOIN connection c USING (connection_id) GROUP BY 1, 2"
-        )
+async def every_fact_is_posted_once(hub: Hub) -> None:
+    rows = await hub.rows(
+        "SELECT c.connector, f.type, count(*) FROM business_fact f "
+        "JOIN connection c USING (connection_id) GROUP BY 1, 2"
+    )
     counted = {(connector, kind): n for connector, kind, n in rows}
     expected = sandbox.world().expected
     assert counted["shopify", "sale.completed"] == expected["shopify"]["sales"]

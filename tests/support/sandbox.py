@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from typing import Any
 
 import uvicorn
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from connectors.sandbox.accounts import connections
 from connectors.sandbox.app import create_app
@@ -59,10 +60,12 @@ def serving() -> Iterator[str]:
 class Hub:
     """A configured hub without its processes: deliveries are accepted and worked on by call."""
 
-    def __init__(self, engine: AsyncEngine, database_url: str) -> None:
+    def __init__(
+        self, engine: AsyncEngine, database_url: str, keyring: Keyring | None = None
+    ) -> None:
         self.engine = engine
         self.database_url = database_url
-        self.keyring = Keyring.generate()
+        self.keyring = keyring or Keyring.generate()
         self.runtime = Runtime(engine=engine, keyring=self.keyring)
         self.intake = Intake(self.runtime)
         self.switchboard = Switchboard(self.keyring)
@@ -70,9 +73,14 @@ class Hub:
 
     async def configure(self, sandbox_url: str) -> None:
         """Configure the sample group with connections to the sandbox."""
+        offered = self.know(sandbox_url)
+        await apply_group(self.database_url, self.keyring, connected_group(offered))
+
+    def know(self, sandbox_url: str) -> dict[str, Any]:
+        """Learn how the sandbox signs, as is enough where it is configured already."""
         offered = connections(sandbox_url)
         self.secrets = {name: offered[name]["secrets"][0] for name in CONNECTIONS}
-        await apply_group(self.database_url, self.keyring, connected_group(offered))
+        return offered
 
     def signed(self, delivery: Delivery, copy: int = 0) -> Signed:
         """Sign a delivery as its system would for this hub."""
@@ -81,11 +89,15 @@ class Hub:
 
     async def accept(self, delivery: Delivery, copy: int = 0) -> int:
         """Accept a delivery as the web process does."""
-        signed = self.signed(delivery, copy)
         async with self.engine.begin() as db:
-            wired = await self.switchboard.by_code(db, CONNECTIONS[delivery.system][0], now=now())
-            inbound = Inbound(body=signed.body, headers=signed.headers, url=signed.url)
-            return await accept(db, wired=wired, inbound=inbound, now=now(), keyring=self.keyring)
+            return await self.store(db, delivery, copy)
+
+    async def store(self, db: AsyncConnection, delivery: Delivery, copy: int = 0) -> int:
+        """Accept a delivery without committing."""
+        signed = self.signed(delivery, copy)
+        wired = await self.switchboard.by_code(db, CONNECTIONS[delivery.system][0], now=now())
+        inbound = Inbound(body=signed.body, headers=signed.headers, url=signed.url)
+        return await accept(db, wired=wired, inbound=inbound, now=now(), keyring=self.keyring)
 
     async def work(self, batch: int = 100) -> None:
         """Work on everything that is due, as workers do."""

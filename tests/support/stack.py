@@ -13,11 +13,14 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+from sqlalchemy import text
 
 from hub.db.migrate import upgrade
 from hub.entrypoints.embedded import postgres, valkey
 
 TEMPLATE = "hub_template"
+# No rollback takes a sequence back: whoever goes on in a database that others used begins there.
+NUMBERS_BEGIN_ANEW = text("SELECT setval(seqrelid, seqstart, false) FROM pg_sequence")
 
 
 @contextmanager
@@ -56,6 +59,11 @@ def database(url: str, name: str) -> str:
     return f"{url.rsplit('/', 1)[0]}/{name}"
 
 
+def name_of(url: str) -> str:
+    """Return the name of the database that a URL leads to."""
+    return url.rsplit("/", 1)[1]
+
+
 def migrated_template(url: str) -> str:
     """Create and migrate the session's template database; returns its name."""
     asyncio.run(_create(url, TEMPLATE, "template0"))
@@ -65,14 +73,24 @@ def migrated_template(url: str) -> str:
 
 @asynccontextmanager
 async def fresh_database(url: str, template: str) -> AsyncIterator[str]:
-    """A database of its own, as a copy of `template` (about 15 ms); yields its URL."""
+    """A database of its own, as a copy of `template` (about 100 ms); yields its URL."""
     name = f"test_{uuid4().hex}"
     await _create(url, name, template)
     try:
         yield database(url, name)
     finally:
-        async with _maintenance(url) as connection:
-            await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        await _drop(url, name)
+
+
+@contextmanager
+def lasting_database(url: str, template: str) -> Iterator[str]:
+    """The same, for longer than an event loop lasts."""
+    name = f"test_{uuid4().hex}"
+    asyncio.run(_create(url, name, template))
+    try:
+        yield database(url, name)
+    finally:
+        asyncio.run(_drop(url, name))
 
 
 async def _create(url: str, name: str, template: str) -> None:
@@ -80,6 +98,11 @@ async def _create(url: str, name: str, template: str) -> None:
         await connection.execute(
             f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY'
         )
+
+
+async def _drop(url: str, name: str) -> None:
+    async with _maintenance(url) as connection:
+        await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @asynccontextmanager
