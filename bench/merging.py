@@ -62,7 +62,7 @@ def main() -> None:
     """Run both towns and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--operations", type=int, default=10_000)
-    parser.add_argument("--people", type=int, default=200)
+    parser.add_argument("--people", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with bench_server() as bench:

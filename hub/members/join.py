@@ -20,7 +20,8 @@ WHERE c.kind = :kind AND c.blind_index = ANY (CAST(:digests AS bytea[])) AND c.c
   AND c.verified
 """)
 
-# An account whose key was destroyed claims nothing.
+# An account whose key was destroyed claims nothing. The birth that the number is of comes first, so
+# that it still leads there after a split.
 _GIVE_NUMBER = text("""
 INSERT INTO identifier_claim (kind, blind_index, index_key_version, member_id, account_id,
   last_seen_at, verified, opened_at)
@@ -29,7 +30,7 @@ FROM member m
 JOIN account_link l ON l.member_id = m.member_id AND upper_inf(l.valid)
 JOIN account_key k ON k.account_id = l.account_id
 WHERE m.member_id = :member_id OR m.merged_into = :member_id
-ORDER BY l.account_id LIMIT 1
+ORDER BY (l.member_id <> :member_id), l.account_id LIMIT 1
 ON CONFLICT (kind, blind_index) WHERE closed_at IS NULL AND verified DO NOTHING
 """)
 

@@ -618,9 +618,9 @@ BEGIN
   UPDATE balance SET moved_to = p_to WHERE member_id IN (
     SELECT member_id FROM member WHERE merged_into = p_to) AND moved_to IS NOT NULL;
   -- The yearly limits are a person's. What was counted here stays counted, should they be split.
+  WITH gone AS (DELETE FROM moved_in_year WHERE member_id = p_from RETURNING *)
   INSERT INTO moved_in_year AS y (member_id, unit, year, sent, received, contributed)
-    SELECT p_to, unit, year, sent, received, contributed FROM moved_in_year
-    WHERE member_id = p_from
+    SELECT p_to, unit, year, sent, received, contributed FROM gone
     ON CONFLICT (member_id, unit, year) DO UPDATE SET sent = y.sent + excluded.sent,
       received = y.received + excluded.received,
       contributed = y.contributed + excluded.contributed;

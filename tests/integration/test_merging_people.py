@@ -12,6 +12,7 @@ from hub.crypto.keyring import Keyring
 from hub.errors import Malformed, NotFound
 from hub.intake.merge_members import InPool, Merged, merge_members
 from hub.intake.split_members import Split, split_members
+from hub.members.join import own_number
 from hub.members.link_members import MemberErased, SameMember, SecondAccount, SetApart
 from hub.members.non_match import OnePerson, are_apart, set_apart
 from hub.members.people import Outcome
@@ -232,7 +233,12 @@ async def test_what_comes_while_merged_stays_with_its_birth(db: AsyncConnection)
     hints = (Hint(type=HintType.PHONE, value=next_phone, verified=True),)
     changed = Sighting(business_id=2, external_id="c", hints=hints, seen_at=later)
     await resolve(db, people=[changed], now=later, keyring=keyring)
+    for one in (li, han):
+        assert one.member_id is not None
+        await own_number(db, member_id=one.member_id, now=NOW, keyring=keyring)
     answer = await split(db, li.member_id, han.account_id or 0)
+    codes = await db.execute(text("SELECT member_id FROM identifier_claim WHERE kind = 6"))
+    assert sorted(row.member_id for row in codes) == [li.member_id, han.member_id]
     assert [len(side.account_ids) for side in answer.sides] == [3, 3]
     for business_id, member_id in ((1, li), (2, han), (3, han), (4, li)):
         seen = Sighting(business_id=business_id, external_id="c", seen_at=NOW)
