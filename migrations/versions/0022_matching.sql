@@ -88,4 +88,15 @@ CREATE TRIGGER account_profile_rewritten AFTER UPDATE ON account_profile
   REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION match_note_change();
 CREATE TRIGGER account_profile_gone AFTER DELETE ON account_profile
   REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION match_note_change();
-INSERT INTO match_change SELECT DISTINCT account_id FROM account_profile;
+-- What many people turn out to share, or one person after all, says something else of its accounts.
+CREATE FUNCTION match_note_shared() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO match_change SELECT DISTINCT c.account_id FROM changed s
+    JOIN identifier_claim c ON c.kind = s.kind AND c.blind_index = s.blind_index
+      AND c.closed_at IS NULL AND (c.verified OR NOT c.verified);
+  RETURN NULL;
+END $$;
+CREATE TRIGGER shared_identifier_found AFTER INSERT ON shared_identifier
+  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION match_note_shared();
+CREATE TRIGGER shared_identifier_changed AFTER UPDATE ON shared_identifier
+  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION match_note_shared();

@@ -105,24 +105,33 @@ class Scorer:
 
     def _worth(self, one: Field, row: int) -> Reals:
         """Return the bits that equality in each value of a field is worth."""
-        feature, prior, model = self.table.features[one], PRIORS[one], self.model
+        prior, model = PRIORS[one], self.model
         if one in IDENTIFIERS:
-            names = self._names_by(one)
+            names = self.names_by(one)
             alike = np.maximum((names - 1) / 4, 2.0 ** -IDENTIFIERS[one]) / model.size
             bits = np.clip(np.log2(model.m[row, Level.EQUAL] / alike), 0.0, prior.rarest)
             return np.where(names >= SHARED_BY, 0.0, bits)
-        counts = feature.shares()
+        alike = (np.maximum(self.rows_with(one) - 1, 0) + _BELIEVED_ROWS * prior.u[Level.EQUAL]) / (
+            self.rows + _BELIEVED_ROWS
+        )
+        return np.asarray(np.clip(np.log2(model.m[row, Level.EQUAL] / alike), 0.0, prior.rarest))
+
+    @property
+    def rows(self) -> int:
+        """How many rows values are counted in."""
+        return self.table.size
+
+    def rows_with(self, one: Field) -> npt.NDArray[np.int64]:
+        """How many rows have each value of a field."""
+        counts = self.table.features[one].shares()
         if one in (Field.GIVEN_NAME, Field.SURNAME):
             # Names that stand in each other's column are as common as they are in either.
             other = Field.SURNAME if one is Field.GIVEN_NAME else Field.GIVEN_NAME
             if other in self.table.features:
                 counts = np.maximum(counts, self.table.features[other].shares())
-        alike = (np.maximum(counts - 1, 0) + _BELIEVED_ROWS * prior.u[Level.EQUAL]) / (
-            self.table.size + _BELIEVED_ROWS
-        )
-        return np.asarray(np.clip(np.log2(model.m[row, Level.EQUAL] / alike), 0.0, prior.rarest))
+        return counts
 
-    def _names_by(self, one: Field) -> Reals:
+    def names_by(self, one: Field) -> Reals:
         """How many names go by each value of an identifier: at least one."""
         codes, values = self.table.features[one].codes, self.table.features[one].values
         given = self.table.features.get(Field.GIVEN_NAME)
