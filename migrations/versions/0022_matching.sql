@@ -58,10 +58,13 @@ CREATE TABLE match_pair (
   run_id bigint NOT NULL REFERENCES match_run,
   bits double precision NOT NULL,
   band text NOT NULL CHECK (band IN ('automatic', 'review')),
+  proposed boolean NOT NULL,
   evidence jsonb NOT NULL,
   CHECK (low_account_id < high_account_id),
   PRIMARY KEY (low_account_id, high_account_id)
 );
+COMMENT ON COLUMN match_pair.proposed IS
+  'that it was put to review: it is not put there again while it stands as it is';
 CREATE INDEX match_pair_high ON match_pair (high_account_id);
 
 -- What an account had in common with others when it was last looked at, as keyed hashes: who else

@@ -1,0 +1,200 @@
+"""From pairs and what stands to what is to be done: split, merge, review. Pure."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import combinations, groupby
+from typing import Any
+
+import numpy as np
+
+from hub.members.batch.judging import Judge, Pair, evidence
+from hub.members.batch.links import Links
+from hub.members.matching.settling import Edge, Settled, settle
+
+_WHOLE = 60
+"""In a company of up to so many accounts all pairs are asked about at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something to do. `accounts`: two; of a split those that leave, and one that stays."""
+
+    kind: str
+    accounts: tuple[int, ...]
+    score: float | None
+    evidence: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Decided:
+    """What is to be done, in this order, and which pairs are put to review (by account)."""
+
+    steps: list[Step] = field(default_factory=list)
+    proposed: set[tuple[int, int]] = field(default_factory=set)
+
+
+def decide(
+    judge: Judge, pairs: Sequence[Pair], links: Links, *, known: set[tuple[int, int]]
+) -> Decided:
+    """Decide on the accounts of a sheet. `known` are pairs that were put to review before."""
+    accounts = judge.sheet.accounts
+    decided = Decided()
+    splits: list[Step] = []
+    merges: list[Step] = []
+    whose: dict[int, int] = {}
+    """For each account a number of the person that it belongs to, when all is done."""
+    edges = _edges_by_company(judge, pairs, links)
+    contradicts = _contradictions(judge, [places for places, _ in edges])
+    for places, own in edges:
+        settled = _settle(judge, links, places, own, contradicts)
+        for group in settled.groups:
+            whose.update(dict.fromkeys(group, group[0]))
+        parts = list(_parts(judge, links, settled))
+        splits += _splits(judge, links, parts)
+        merges += _merges(judge, parts, settled, own)
+    reviews = []
+    for pair in pairs:
+        one, other = accounts[pair.left], accounts[pair.right]
+        key = min(one, other), max(one, other)
+        left, right = (whose.get(place, place) for place in (pair.left, pair.right))
+        if left == right or links.are_apart(one, other):
+            continue
+        if links.member.get(one) == links.member.get(other):
+            continue
+        decided.proposed.add(key)
+        if key not in known:
+            reviews.append(Step("review", key, pair.bits, evidence(pair, judge.scorer)))
+    decided.steps = [*splits, *merges, *reviews]
+    return decided
+
+
+Company = tuple[list[int], list[Pair]]
+Contradicts = Callable[[int, int], bool]
+
+
+def _edges_by_company(judge: Judge, pairs: Sequence[Pair], links: Links) -> list[Company]:
+    """Accounts, by place, that are or may be one person's, with the automatic pairs among them."""
+    parent = list(range(len(judge.sheet)))
+
+    def root(place: int) -> int:
+        while parent[place] != place:
+            parent[place] = parent[parent[place]]
+            place = parent[place]
+        return place
+
+    first: dict[int, int] = {}
+    for place, account in enumerate(judge.sheet.accounts):
+        member = links.member.get(account)
+        if member is not None:
+            parent[root(place)] = root(first.setdefault(member, place))
+    automatic = [pair for pair in pairs if pair.automatic]
+    for pair in automatic:
+        parent[root(pair.left)] = root(pair.right)
+    together: dict[int, Company] = {}
+    for place in range(len(parent)):
+        together.setdefault(root(place), ([], []))[0].append(place)
+    for pair in automatic:
+        together[root(pair.left)][1].append(pair)
+    return [company for company in together.values() if len(company[0]) > 1]
+
+
+def _contradictions(judge: Judge, companies: Iterable[list[int]]) -> Contradicts:
+    lefts, rights = [], []
+    for places in companies:
+        if len(places) <= _WHOLE:
+            for one, other in combinations(places, 2):
+                lefts.append(one)
+                rights.append(other)
+    left, right = np.array(lefts, np.int64), np.array(rights, np.int64)
+    two = judge.contradictions(left, right) if len(left) else np.empty(0, bool)
+    known = {
+        (min(a, b), max(a, b)) for a, b, differ in zip(lefts, rights, two, strict=True) if differ
+    }
+    whole = {place for places in companies if len(places) <= _WHOLE for place in places}
+
+    @cache
+    def asked(one: int, other: int) -> bool:
+        return bool(judge.contradictions(np.array([one]), np.array([other]))[0])
+
+    def contradicts(one: int, other: int) -> bool:
+        low, high = min(one, other), max(one, other)
+        return (low, high) in known if low in whole else asked(low, high)
+
+    return contradicts
+
+
+def _settle(
+    judge: Judge, links: Links, places: list[int], own: list[Pair], contradicts: Contradicts
+) -> Settled:
+    accounts = judge.sheet.accounts
+    by_birth = _grouped(places, lambda place: links.born.get(accounts[place], -place))
+    by_member = _grouped(places, lambda place: links.member.get(accounts[place], -place))
+    fixed = list(by_birth.values())
+    fixed += [
+        [by_birth[low][0], by_birth[high][0]]
+        for low, high in links.one_person_among(by_birth)
+    ]
+    return settle(
+        places,
+        [Edge(pair.left, pair.right, pair.bits) for pair in own],
+        rank=judge.rank,
+        fixed=fixed,
+        standing=list(by_member.values()),
+        contradicts=contradicts,
+        forbidden=lambda a, b: judge.second_account(a, b)
+        or links.are_apart(accounts[a], accounts[b]),
+    )
+
+
+def _grouped(places: Iterable[int], key: Callable[[int], int]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for place in places:
+        found.setdefault(key(place), []).append(place)
+    return found
+
+
+Part = tuple[int, list[int]]
+"""A group's number, and those of its accounts that are one member now."""
+
+
+def _parts(judge: Judge, links: Links, settled: Settled) -> Iterator[Part]:
+    accounts = judge.sheet.accounts
+    for number, group in enumerate(settled.groups):
+        member = {place: links.member.get(accounts[place], -place) for place in group}
+        for _, some in groupby(sorted(group, key=member.__getitem__), key=member.__getitem__):
+            yield number, sorted(some)
+
+
+def _splits(judge: Judge, links: Links, parts: Sequence[Part]) -> Iterator[Step]:
+    """Who leaves a member: all that are not with its oldest account."""
+    accounts = judge.sheet.accounts
+    by_member: dict[int, list[list[int]]] = {}
+    for _, places in parts:
+        member = links.member.get(accounts[places[0]])
+        if member is not None:
+            by_member.setdefault(member, []).append(places)
+    for several in by_member.values():
+        staying, *leaving = sorted(several, key=lambda places: accounts[places[0]])
+        for places in leaving:
+            named = (*(accounts[place] for place in places), accounts[staying[0]])
+            yield Step("split", named, None, {})
+
+
+def _merges(
+    judge: Judge, parts: Sequence[Part], settled: Settled, own: Sequence[Pair]
+) -> Iterator[Step]:
+    """The edges, strongest first, along which members become one."""
+    accounts = judge.sheet.accounts
+    part = {place: number for number, (_, places) in enumerate(parts) for place in places}
+    joined = {number: {number} for number in range(len(parts))}
+    pairs = {(pair.left, pair.right): pair for pair in own}
+    for edge in settled.united:
+        one, other = joined[part[edge.left]], joined[part[edge.right]]
+        if one is not other:
+            one |= other
+            for number in other:
+                joined[number] = one
+            pair = pairs[edge.left, edge.right]
+            named = accounts[edge.left], accounts[edge.right]
+            yield Step("merge", named, pair.bits, evidence(pair, judge.scorer))
