@@ -50,8 +50,15 @@ class Person:
     names: list[str] = field(default_factory=list)
     birthdays: list[str] = field(default_factory=list)
     """Read only where a claim may pass from one person to another."""
-    held: dict[Kind, "Claim"] = field(default_factory=dict)
-    """Open verified claims of the kinds that a person has one of."""
+    held: dict[tuple[Kind, int], "Claim"] = field(default_factory=dict)
+    """Open verified claims of the kinds that a person has one of, by the birth that has it.
+
+    A person who was merged may have several: each birth keeps its own.
+    """
+
+    def holding(self, kind: Kind) -> list["Claim"]:
+        """Return the open verified claims of a kind that a person has one of."""
+        return [claim for (held, _), claim in self.held.items() if held is kind]
 
 
 @dataclass(eq=False, slots=True)
@@ -62,6 +69,8 @@ class Account:
     business_id: int
     external_id: str
     person: Person
+    born_id: int
+    """The member it was born to, which a merge does not change."""
     key: DataKey | None = None
     walk_in: bool = False
     method: str = "birth"
@@ -77,6 +86,7 @@ class Claim:
     person: Person
     account: Account | None
     last_seen_at: datetime
+    born_id: int
     claim_id: int | None = None
 
     def is_stale(self, at: datetime) -> bool:

@@ -130,7 +130,7 @@ async def _give_birth(
             "business": [a.business_id for a in changes.accounts],
             "external": [a.external_id for a in changes.accounts],
             "walk_in": [a.walk_in for a in changes.accounts],
-            "member": [a.person.member_id for a in changes.accounts],
+            "member": [a.born_id for a in changes.accounts],
             "method": [a.method for a in changes.accounts],
             "wrapped": [w.envelope for w in wrapped],
             "kek_version": [w.kek_version for w in wrapped],
@@ -150,7 +150,9 @@ def _claims(changes: Changes) -> Iterable[tuple[Any, ...]]:
     for claim in changes.claims:
         yield _claim_row(claim)
     for (account, identifier), seen_at in changes.evidence.items():
-        yield _claim_row(Claim(identifier, account.person, account, seen_at), verified=False)
+        yield _claim_row(
+            Claim(identifier, account.person, account, seen_at, account.born_id), verified=False
+        )
 
 
 def _claim_row(claim: Claim, *, verified: bool = True) -> tuple[Any, ...]:
@@ -159,7 +161,7 @@ def _claim_row(claim: Claim, *, verified: bool = True) -> tuple[Any, ...]:
         int(claim.identifier.kind),
         claim.identifier.digest,
         claim.identifier.key_version,
-        claim.person.member_id,
+        claim.born_id,
         account.account_id if account else None,
         claim.last_seen_at,
         verified,

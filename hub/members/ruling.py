@@ -93,7 +93,12 @@ def _walk_in(standing: Standing, changes: Changes, seen: Seen) -> Ruling:
     if len(owners) > 1 or (owners and _conflicts(seen, owners[0])):
         return _ANONYMOUS
     person = owners[0] if owners else _new_person(standing, changes)
-    here = [a for a in person.accounts if a.business_id == seen.business_id]
+    born_id = _born(standing, seen, person)
+    here = [
+        account
+        for account in person.accounts
+        if account.business_id == seen.business_id and account.born_id == born_id
+    ]
     account = min(here, key=lambda a: (a.walk_in, a.account_id), default=None)
     if account is not None:
         outcome = Outcome.KNOWN
@@ -141,12 +146,12 @@ def _objection(seen: Seen, owners: Sequence[Person]) -> Reason | None:
 
 def _conflicts(seen: Seen, person: Person) -> bool:
     """Whether the person has another one of what one has once, and showed it not long ago."""
-    return any(
-        (held := person.held.get(identifier.kind)) is not None
-        and held.identifier.digest not in identifier.digests
-        and not held.is_stale(seen.seen_at)
-        for identifier in seen.reading.verified
-    )
+    for identifier in seen.reading.verified:
+        held = person.holding(identifier.kind)
+        others = [claim for claim in held if claim.identifier.digest not in identifier.digests]
+        if len(others) == len(held) and not all(c.is_stale(seen.seen_at) for c in others):
+            return True
+    return False
 
 
 def _name_contradicts(reading: Reading, person: Person) -> bool:
@@ -166,11 +171,13 @@ def _new_person(standing: Standing, changes: Changes) -> Person:
 
 
 def _open_account(standing: Standing, changes: Changes, seen: Seen, person: Person) -> Account:
+    born_id = _born(standing, seen, person)
     account = Account(
         account_id=standing.fresh_accounts.pop(),
         business_id=seen.business_id,
-        external_id=seen.external_id or f"{HUB_PREFIX}member:{person.member_id}",
+        external_id=seen.external_id or f"{HUB_PREFIX}member:{born_id}",
         person=person,
+        born_id=born_id,
         walk_in=seen.external_id is None,
         method="birth" if person.new and not person.accounts else "identifier",
     )
@@ -178,6 +185,16 @@ def _open_account(standing: Standing, changes: Changes, seen: Seen, person: Pers
     changes.accounts.append(account)
     standing.accounts[account.business_id, account.external_id] = account
     return account
+
+
+def _born(standing: Standing, seen: Seen, person: Person) -> int:
+    """The birth of a person that a new account of theirs is linked to: whose identifier led here.
+
+    So a split finds it where it would be if there had never been a merge.
+    """
+    claims = [standing.owner(identifier) for identifier in seen.reading.verified]
+    born = (claim.born_id for claim in claims if claim is not None and claim.person is person)
+    return next(born, person.member_id)
 
 
 def _claim(
@@ -217,7 +234,7 @@ def _makes_room(
     long or the person has proven the new one.
     """
     person = account.person
-    held = person.held.get(identifier.kind)
+    held = person.held.get((identifier.kind, account.born_id))
     if held is None:
         return True
     if any(held.identifier.digest in other.digests for other in seen.reading.verified):
@@ -248,18 +265,18 @@ def _pass_on(
 def _open_claim(
     standing: Standing, changes: Changes, seen: Seen, account: Account, identifier: Identifier
 ) -> None:
-    claim = Claim(identifier, account.person, account, seen.seen_at)
+    claim = Claim(identifier, account.person, account, seen.seen_at, account.born_id)
     standing.owners[identifier.kind, identifier.digest] = claim
     changes.claims.append(claim)
     if identifier.kind.exclusive:
-        account.person.held[identifier.kind] = claim
+        account.person.held[identifier.kind, claim.born_id] = claim
 
 
 def _close(standing: Standing, changes: Changes, claim: Claim) -> None:
     kind = claim.identifier.kind
     standing.owners.pop((kind, claim.identifier.digest), None)
-    if claim.person.held.get(kind) is claim:
-        del claim.person.held[kind]
+    if claim.person.held.get((kind, claim.born_id)) is claim:
+        del claim.person.held[kind, claim.born_id]
     if claim.claim_id is None:
         changes.claims.remove(claim)
     else:

@@ -12,14 +12,14 @@ from hub.crypto.keyring import Keyring
 from hub.members.identifiers import Identifier, Kind
 from hub.members.people import Account, Claim, Person, Seen, Standing
 
-# The function (migration 0002_members) says what it locks, in which order, and what it yields. The
+# The function (migration 0020_merging) says what it locks, in which order, and what it yields. The
 # second one is called when the first has its locks.
 _STANDING = text("""
 SELECT * FROM people_standing(CAST(:locks AS bigint[]), CAST(:walk_ins AS integer),
   CAST(:businesses AS smallint[]), CAST(:externals AS text[]), CAST(:claiming AS boolean[]),
   CAST(:kinds AS smallint[]), CAST(:digests AS bytea[]), CAST(:verified AS boolean[]))
 UNION ALL
-SELECT s.what, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.kind, s.blind_index, NULL
+SELECT s.what, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.kind, s.blind_index, NULL, NULL
 FROM people_shared(CAST(:kinds AS smallint[]), CAST(:digests AS bytea[])) s
 """)
 
@@ -164,6 +164,7 @@ def _account(standing: Standing, persons: dict[int, Person], row: Any, keyring: 
         account_id=account_id,
         key=key,
         walk_in=row.walk_in,
+        born_id=row.born_id,
         erased=key is None,
     )
     account.person.accounts.append(account)
@@ -192,7 +193,8 @@ def _claim(
         account=accounts.get(row.account_id),
         last_seen_at=row.last_seen_at,
         claim_id=row.claim_id,
+        born_id=row.born_id,
     )
     standing.owners[kind, identifier.digest] = claim
     if kind.exclusive:
-        claim.person.held[kind] = claim
+        claim.person.held[kind, claim.born_id] = claim

@@ -21,7 +21,7 @@ def are_two(seen: Seen, person: Person | None, other: Person) -> bool:
     if person is not None:
         called += person.names
         born += person.birthdays
-        shown |= {kind: claim.identifier for kind, claim in person.held.items()}
+        shown |= {kind: claim.identifier for (kind, _), claim in person.held.items()}
     return (
         names_apart(called, other.names)
         or birthdays_apart(born, other.birthdays)
@@ -46,5 +46,9 @@ def birthdays_apart(some: Iterable[str], others: Iterable[str]) -> bool:
 
 
 def _differ(shown: Identifier | None, other: Person, kind: Kind) -> bool:
-    held = other.held.get(kind)
-    return shown is not None and held is not None and held.identifier.digest not in shown.digests
+    held = other.holding(kind)
+    return (
+        shown is not None
+        and bool(held)
+        and all(claim.identifier.digest not in shown.digests for claim in held)
+    )

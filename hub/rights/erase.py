@@ -10,7 +10,8 @@ from hub.crypto.keyring import Keyring
 from hub.errors import Rejected
 from hub.intake.mentions import mentions
 from hub.intake.shred import shred
-from hub.members.forget import Family, forget, lock_family
+from hub.members.family import Family, lock_family
+from hub.members.forget import forget
 from hub.points.checks import LONGEST_REASON, named, reasoned
 from hub.points.forfeit import forfeit
 from hub.points.leave_pool import leave_pool

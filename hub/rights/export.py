@@ -16,7 +16,7 @@ from hub.crypto.keyring import Keyring
 from hub.errors import NotFound
 from hub.intake.mentions import Mention, mentions
 from hub.ledger.codes import Kind, Outcome, Side
-from hub.members.forget import Family, family
+from hub.members.family import Family, family
 from hub.members.identifiers import Kind as IdentifierKind
 from hub.privacy.consent import consents
 from hub.privacy.queries import retentions

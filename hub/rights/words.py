@@ -9,7 +9,7 @@ from hub.connector import HintType
 from hub.crypto import fields
 from hub.crypto.fields import DataKey
 from hub.crypto.keyring import Keyring
-from hub.members.forget import Family
+from hub.members.family import Family
 
 # A name or a birthday is many people's; one of these is hardly anybody else's.
 _TELLING = {

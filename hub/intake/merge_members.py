@@ -1,0 +1,71 @@
+"""Merge: several members turn out to be one person, in the whole hub."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.errors import Rejected
+from hub.members.link_members import link_members
+from hub.points.pool_queries import pools_of
+
+
+class InPool(Rejected):
+    """A member who holds points together with others must leave the pool first."""
+
+    code = "in_pool"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """Who the members now are, and who leads there."""
+
+    member_id: int
+    absorbed: tuple[int, ...]
+    edge_ids: tuple[int, ...]
+
+
+async def merge_members(
+    db: AsyncConnection,
+    *,
+    member_ids: Sequence[int],
+    method: str,
+    actor: str,
+    now: datetime,
+    reason: str | None = None,
+    score: float | None = None,
+    evidence: Mapping[str, Any] | None = None,
+    despite_non_match: bool = False,
+    second_account: bool | None = None,
+) -> Merged:
+    """Make one member of several: the oldest of them, to which the others lead from now on.
+
+    `method` is 'staff' or 'batch'. Two accounts at one business are allowed to staff; to the batch
+    if it says so (`second_account`). `despite_non_match` is for staff who know better than whoever
+    said that these are two people. It can be undone by `split_members`.
+
+    Raises NotFound, Unavailable when one of them changes at this moment, and the rejections
+    SameMember, MemberErased, SetApart, SecondAccount and InPool.
+    """
+    linked = await link_members(
+        db,
+        member_ids=member_ids,
+        method=method,
+        actor=actor,
+        now=now,
+        reason=reason,
+        score=score,
+        evidence=evidence,
+        despite_non_match=despite_non_match and method == "staff",
+        second_account=method == "staff" if second_account is None else second_account,
+    )
+    pooled = await pools_of(db, member_ids=list(linked.families))
+    if pooled:
+        raise InPool(f"member {min(pooled)} is in a pool: leave it first", member_id=min(pooled))
+    return Merged(
+        member_id=linked.member_id,
+        absorbed=tuple(linked.absorbed),
+        edge_ids=tuple(linked.absorbed.values()),
+    )

@@ -1,0 +1,16 @@
+"""Merging and splitting: links between birth members that can be revoked, and their points."""
+
+from pathlib import Path
+
+from alembic import op
+
+from hub.db.migrate import execute_script
+
+revision = "0020_merging"
+down_revision = "0019_privacy"
+
+
+def upgrade() -> None:
+    """Install tables and functions; their SQL is frozen beside this file."""
+    script = Path(__file__)
+    execute_script(op.get_bind(), script.with_suffix(".sql").read_text())
