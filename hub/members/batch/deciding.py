@@ -35,16 +35,23 @@ class Decided:
 
 
 def decide(
-    judge: Judge, pairs: Sequence[Pair], links: Links, *, known: set[tuple[int, int]]
+    judge: Judge,
+    pairs: Sequence[Pair],
+    links: Links,
+    *,
+    known: set[tuple[int, int]],
+    within: set[int] | None = None,
 ) -> Decided:
-    """Decide on the accounts of a sheet. `known` are pairs that were put to review before."""
-    accounts = judge.sheet.accounts
+    """Decide on the accounts of a sheet, or on those `within` it of which all company is known.
+
+    `known` are pairs that were put to review before.
+    """
     decided = Decided()
     splits: list[Step] = []
     merges: list[Step] = []
     whose: dict[int, int] = {}
     """For each account a number of the person that it belongs to, when all is done."""
-    edges = _edges_by_company(judge, pairs, links)
+    edges = _edges_by_company(judge, pairs, links, within)
     contradicts = _contradictions(judge, [places for places, _ in edges])
     for places, own in edges:
         settled = _settle(judge, links, places, own, contradicts)
@@ -55,8 +62,7 @@ def decide(
         merges += _merges(judge, parts, settled, own)
     reviews = []
     for pair in pairs:
-        one, other = accounts[pair.left], accounts[pair.right]
-        key = min(one, other), max(one, other)
+        one, other = key = judge.accounts_of(pair)
         left, right = (whose.get(place, place) for place in (pair.left, pair.right))
         if left == right or links.are_apart(one, other):
             continue
@@ -73,7 +79,9 @@ Company = tuple[list[int], list[Pair]]
 Contradicts = Callable[[int, int], bool]
 
 
-def _edges_by_company(judge: Judge, pairs: Sequence[Pair], links: Links) -> list[Company]:
+def _edges_by_company(
+    judge: Judge, pairs: Sequence[Pair], links: Links, within: set[int] | None
+) -> list[Company]:
     """Accounts, by place, that are or may be one person's, with the automatic pairs among them."""
     parent = list(range(len(judge.sheet)))
 
@@ -86,7 +94,7 @@ def _edges_by_company(judge: Judge, pairs: Sequence[Pair], links: Links) -> list
     first: dict[int, int] = {}
     for place, account in enumerate(judge.sheet.accounts):
         member = links.member.get(account)
-        if member is not None:
+        if member is not None and (within is None or account in within):
             parent[root(place)] = root(first.setdefault(member, place))
     automatic = [pair for pair in pairs if pair.automatic]
     for pair in automatic:
@@ -132,8 +140,7 @@ def _settle(
     by_member = _grouped(places, lambda place: links.member.get(accounts[place], -place))
     fixed = list(by_birth.values())
     fixed += [
-        [by_birth[low][0], by_birth[high][0]]
-        for low, high in links.one_person_among(by_birth)
+        [by_birth[low][0], by_birth[high][0]] for low, high in links.one_person_among(by_birth)
     ]
     return settle(
         places,
@@ -142,8 +149,9 @@ def _settle(
         fixed=fixed,
         standing=list(by_member.values()),
         contradicts=contradicts,
-        forbidden=lambda a, b: judge.second_account(a, b)
-        or links.are_apart(accounts[a], accounts[b]),
+        forbidden=lambda a, b: (
+            judge.second_account(a, b) or links.are_apart(accounts[a], accounts[b])
+        ),
     )
 
 

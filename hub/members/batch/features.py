@@ -1,6 +1,6 @@
 """What accounts have in common, stored so that a run need only look at those that changed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,8 +81,8 @@ async def replace(
 async def partners(
     db: AsyncConnection,
     *,
-    now: dict[int, Iterable[int]],
-    before: dict[int, Iterable[int]],
+    now: Mapping[int, Iterable[int]],
+    before: Mapping[int, Iterable[int]],
     limits: Sequence[int],
 ) -> set[tuple[int, int]]:
     """Return the pairs of accounts that are to be compared because some accounts changed.
@@ -105,13 +105,15 @@ async def partners(
             were = len(here) - len(came - went) + len(went - came)
             changed = set(here) if were > limit else came
             found |= {
-                (min(one, other), max(one, other)) for one in changed for other in here
+                (min(one, other), max(one, other))
+                for one in changed
+                for other in here
                 if one != other
             }
     return found
 
 
-def _by_key(keys_of_accounts: dict[int, Iterable[int]]) -> dict[int, set[int]]:
+def _by_key(keys_of_accounts: Mapping[int, Iterable[int]]) -> dict[int, set[int]]:
     found: dict[int, set[int]] = {}
     for account, own in keys_of_accounts.items():
         for key in own:
@@ -128,7 +130,7 @@ def as_lists(sheet: Sheet, found: Keys) -> dict[int, list[int]]:
 
 
 def places(sheet: Sheet, pairs: Iterable[tuple[int, int]]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return pairs of accounts as pairs of places in a sheet; those it does not have are left out."""
+    """Return pairs of accounts as pairs of places in a sheet; unknown ones are left out."""
     at = {account: place for place, account in enumerate(sheet.accounts)}
     rows = [(at[a], at[b]) for a, b in pairs if a in at and b in at]
     return np.array(sorted(rows), np.int64).reshape(-1, 2)

@@ -99,6 +99,11 @@ class Judge:
                     levels=tuple(scored.levels[k].tolist()),
                 )
 
+    def accounts_of(self, pair: Pair) -> tuple[int, int]:
+        """Return the numbers of a pair's accounts, the lower one first."""
+        one, other = self.sheet.accounts[pair.left], self.sheet.accounts[pair.right]
+        return min(one, other), max(one, other)
+
     def contradictions(self, left: Positions, right: Positions) -> Flags:
         """Say of each pair whether it is two people: by document, birthday, unionid or name."""
         rows = self.scorer.table.rows

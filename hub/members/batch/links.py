@@ -17,9 +17,8 @@ _THESE = text(_LINKS + " AND l.account_id = ANY (CAST(:accounts AS bigint[]))")
 _NEAR = text("""
 SELECT o.account_id
 FROM account_link l JOIN member m ON m.member_id = l.member_id
-JOIN member f ON coalesce(f.merged_into, f.member_id) = coalesce(m.merged_into, m.member_id)
-  AND (f.member_id = coalesce(m.merged_into, m.member_id)
-    OR f.merged_into = coalesce(m.merged_into, m.member_id))
+JOIN member f ON f.member_id = coalesce(m.merged_into, m.member_id)
+  OR f.merged_into = coalesce(m.merged_into, m.member_id)
 JOIN account_link o ON o.member_id = f.member_id AND upper_inf(o.valid)
 WHERE l.account_id = ANY (CAST(:accounts AS bigint[])) AND upper_inf(l.valid)
 UNION

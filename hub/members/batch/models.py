@@ -23,11 +23,13 @@ class Learnt:
     population: Population
     limits: list[int]
     key_version: int
+    accounts: int
+    """How many it was learnt from."""
     model_id: int | None = None
     made_at: datetime | None = None
 
 
-async def store(db: AsyncConnection, *, learnt: Learnt, accounts: int, now: datetime) -> int:
+async def store(db: AsyncConnection, *, learnt: Learnt, now: datetime) -> int:
     """Store what a full run learnt; returns its number. Older models stay until no run has them."""
     weights = {**population.dump(learnt.model), "limits": learnt.limits}
     stored = await db.scalar(
@@ -37,7 +39,7 @@ async def store(db: AsyncConnection, *, learnt: Learnt, accounts: int, now: date
           RETURNING model_id"""),
         {
             "now": now,
-            "accounts": accounts,
+            "accounts": learnt.accounts,
             "key_version": learnt.key_version,
             "weights": orjson.dumps(weights).decode(),
             "frequencies": learnt.population.pack(),
@@ -51,7 +53,7 @@ async def latest(db: AsyncConnection, *, key_version: int) -> Learnt | None:
     row = (
         await db.execute(
             text("""
-              SELECT model_id, made_at, key_version, weights, frequencies FROM match_model
+              SELECT model_id, made_at, accounts, key_version, weights, frequencies FROM match_model
               ORDER BY model_id DESC LIMIT 1""")
         )
     ).first()
@@ -62,6 +64,7 @@ async def latest(db: AsyncConnection, *, key_version: int) -> Learnt | None:
         population=Population.unpack(bytes(row.frequencies)),
         limits=[int(limit) for limit in row.weights["limits"]],
         key_version=row.key_version,
+        accounts=row.accounts,
         model_id=row.model_id,
         made_at=row.made_at,
     )

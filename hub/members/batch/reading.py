@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -57,6 +57,7 @@ _NEXT = text(_PROFILES.format(which="a.account_id > :after") + " LIMIT :limit")
 _THESE = text(_PROFILES.format(which="a.account_id = ANY (CAST(:accounts AS bigint[]))"))
 
 Shared = frozenset[tuple[int, bytes]]
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -81,6 +82,24 @@ class Sheet:
 
     def __len__(self) -> int:
         return len(self.accounts)
+
+    def of(self, places: Iterable[int]) -> "Sheet":
+        """Return a sheet of the accounts at these places."""
+        kept = list(places)
+
+        def some(column: list[T]) -> list[T]:
+            return [column[place] for place in kept]
+
+        return Sheet(
+            accounts=some(self.accounts),
+            businesses=some(self.businesses),
+            walk_ins=some(self.walk_ins),
+            externals=some(self.externals),
+            phone_days=some(self.phone_days),
+            said={hint: some(column) for hint, column in self.said.items()},
+            shown={hint: some(column) for hint, column in self.shown.items()},
+            changed_marks=some(self.changed_marks),
+        )
 
     def table(self) -> Table:
         """Return the accounts as a table of people."""
