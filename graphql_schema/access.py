@@ -17,6 +17,8 @@ What an issuer owes is part of settlement: a business sees its own.
 A member's notices are for the member and for staff; a business is shown none.
 Of a member's name, phone and email a business sees what its own legal entity was told, and what
 others were told if the member agreed that it is shared with that entity (hub.privacy.shown_to).
+It is not told which other business said so, nor the birthday; who pinned a value is for staff.
+Doubts about who somebody is are put to staff alone, masked unless they ask.
 What a member said of consents a business sees as far as it was said to its own legal entity.
 Only staff erase a member.
 A pool's code is for its members alone.
@@ -87,6 +89,16 @@ def reads_notices(principal: Principal) -> bool:
 def reads_pool_code(principal: Principal) -> bool:
     """Return whether the caller may read the code of a pool: who has it may spend from the pool."""
     return principal.role is Role.MEMBER
+
+
+def reads_birthday(principal: Principal) -> bool:
+    """Return whether the caller may read a birthday: the member itself, and staff."""
+    return principal.role in (Role.MEMBER, Role.STAFF)
+
+
+def reads_pins(principal: Principal) -> bool:
+    """Return whether the caller may read who pinned what is shown of a member, and why."""
+    return principal.role is Role.STAFF
 
 
 def masks(principal: Principal, *, asked: bool | None) -> bool:

@@ -60,7 +60,9 @@ class Loaders:
             lambda db, ids: members.current_members(db, member_ids=ids)
         )
         self.views: DataLoader[int, MemberView | None] = of(
-            lambda db, ids: shown_to(db, member_ids=ids, business=business, keyring=keyring)
+            lambda db, ids: shown_to(
+                db, member_ids=ids, business=business, now=now, keyring=keyring
+            )
         )
         self.consents: DataLoader[int, list[Consent]] = of(
             lambda db, ids: consents(db, member_ids=ids)

@@ -8,6 +8,7 @@ from strawberry import relay
 
 from graphql_schema import access
 from graphql_schema.accounts import Account, visible_accounts
+from graphql_schema.attributes import Attribute, visible_attributes
 from graphql_schema.audit import read_in_full
 from graphql_schema.benefits import Entitlement, Tier
 from graphql_schema.consents import Consent, visible_consents
@@ -83,6 +84,12 @@ class Member(relay.Node):
     async def email(self, info: Info, masked: Masked = None) -> str | None:
         """Return the email address, masked as access demands."""
         return await self._shown(info, "email", masked)
+
+    @resolved("What is shown of the member, attribute by attribute, with its source and why. A "
+              "business is shown no birthday.")  # fmt: skip
+    async def attributes(self, info: Info, masked: Masked = None) -> list[Attribute]:
+        """Return the attributes that the caller may see."""
+        return await visible_attributes(info, self.member_id, masked)
 
     @resolved("Where the member stands on the ladder.")
     async def tier(self, info: Info) -> Tier:

@@ -29,6 +29,7 @@ from graphql_schema.joining import JoiningMutation
 from graphql_schema.limits import SizeLimit
 from graphql_schema.mending import MendingMutation
 from graphql_schema.nodes import NodeQuery
+from graphql_schema.pinning import PinningMutation
 from graphql_schema.points import Hold, Lot
 from graphql_schema.pooling import PoolingMutation
 from graphql_schema.privacy import PrivacyMutation
@@ -70,6 +71,7 @@ class Mutation(
     AdjustingMutation,
     MendingMutation,
     PrivacyMutation,
+    PinningMutation,
     VerifyingMutation,
     JoiningMutation,
     CorrectingMutation,

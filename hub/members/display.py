@@ -1,10 +1,10 @@
-"""A member as shown: of each attribute the best value that any business has, decrypted on read.
+"""A member as shown: of each attribute the value that survives, decrypted on read, with its source.
 
-Survivorship is a rule, not a stored result: verified beats unverified, then the latest observation
-wins. Splitting a wrong merge therefore needs no repair of what is shown.
+Survivorship is a rule (`hub.members.survivorship`), not a stored result: splitting a wrong merge
+needs no repair of what is shown.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,38 +17,61 @@ from hub.crypto import fields
 from hub.crypto.fields import DataKey
 from hub.crypto.keyring import Keyring
 from hub.members.masking import masked
+from hub.members.survivorship import Because, Pin, Survivor, Trait, survivors
 
-# Keys are joined inside: an account whose key was destroyed has nothing to show.
+# Keys are joined inside: an account whose key was destroyed has nothing to show. Pins of accounts
+# that are not to be seen are read too: they have ended what was pinned before them.
 _PROFILES = text("""
+WITH ranked AS (
+  SELECT DISTINCT ON (attribute) attribute, businesses FROM source_rank
+  WHERE effective_from <= :now ORDER BY attribute, effective_from DESC
+)
 SELECT w.wanted, coalesce(m.merged_into, m.member_id) AS member_id, array(
-  SELECT row(a.account_id, a.business_id, k.wrapped, p.attribute, p.ciphertext, p.verified,
-    p.observed_at)
-  FROM (
+    SELECT row(a.account_id, a.business_id, k.wrapped)
+    FROM account a JOIN account_key k ON k.account_id = a.account_id
+    WHERE a.account_id = ANY (own.accounts)
+      AND (CAST(:businesses AS smallint[]) IS NULL OR a.business_id = ANY (:businesses))
+  ) AS accounts, array(
+    SELECT row(p.account_id, a.business_id, p.attribute, p.ciphertext, p.verified, p.observed_at,
+      array_position(r.businesses, a.business_id))
+    FROM account_profile p JOIN account a ON a.account_id = p.account_id
+    LEFT JOIN ranked r ON r.attribute = p.attribute
+    WHERE p.account_id = ANY (own.accounts)
+      AND p.attribute IN ('name', 'phone', 'email', 'birthday')
+  ) AS traits, array(
+    SELECT DISTINCT ON (p.attribute) row(p.account_id, a.business_id, p.attribute, p.shows,
+      p.ciphertext, p.pinned_at, p.pinned_by, p.reason)
+    FROM pin p JOIN account a ON a.account_id = p.account_id
+    WHERE p.account_id = ANY (own.accounts) ORDER BY p.attribute, p.pin_id DESC
+  ) AS pins
+FROM unnest(CAST(:wanted AS bigint[])) AS w (wanted)
+JOIN member m ON m.member_id = w.wanted
+CROSS JOIN LATERAL (
+  SELECT array_agg(l.account_id) AS accounts FROM (
     SELECT coalesce(m.merged_into, m.member_id) AS born_id
     UNION ALL
     SELECT f.member_id FROM member f WHERE f.merged_into = coalesce(m.merged_into, m.member_id)
   ) family
   JOIN account_link l ON l.member_id = family.born_id AND upper_inf(l.valid)
-  JOIN account a ON a.account_id = l.account_id
-    AND (CAST(:businesses AS smallint[]) IS NULL OR a.business_id = ANY (:businesses))
-  JOIN account_key k ON k.account_id = a.account_id
-  JOIN account_profile p ON p.account_id = a.account_id
-    AND p.attribute IN ('name', 'phone', 'email', 'birthday')
-) AS traits
-FROM unnest(CAST(:wanted AS bigint[])) AS w (wanted)
-JOIN member m ON m.member_id = w.wanted
+) own
 """)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """One attribute of a member, and which business says so since when."""
+    """One attribute of a member, who says so since when, and why this value is shown.
+
+    `account_id` is None for staff's own words, which are kept with an account of `business_id`.
+    """
 
     value: str
     masked: str
     business_id: int
+    account_id: int | None
     verified: bool
     observed_at: datetime
+    because: Because
+    pin: Pin | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,49 +93,52 @@ async def display(
     db: AsyncConnection,
     *,
     member_ids: Sequence[int],
+    now: datetime,
     keyring: Keyring,
     businesses: Sequence[int] | None = None,
 ) -> dict[int, MemberView]:
     """Return how members are shown, by the ids asked for. Unknown ids are left out.
 
-    Given `businesses`, only what these know is shown.
+    Sources are ranked as is in force at `now`. Given `businesses`, only what these know is shown.
 
     Raises Undecipherable when the keyring is not the one that the database was written with.
     """
-    wanted = list(dict.fromkeys(member_ids))
+    wanted = {"wanted": list(dict.fromkeys(member_ids)), "businesses": businesses, "now": now}
     views = {}
-    for row in await db.execute(_PROFILES, {"wanted": wanted, "businesses": businesses}):
-        best = _survivors(row.traits)
+    for row in await db.execute(_PROFILES, wanted):
+        seen = {account_id: wrapped for account_id, _, wrapped in row.accounts}
+        best = survivors(
+            (Trait(*one) for one in row.traits if one[0] in seen),
+            (Pin(*one) for one in row.pins if one[0] in seen),
+        )
         keys: dict[int, DataKey] = {}
         views[row.wanted] = MemberView(
             member_id=row.member_id,
-            **{
-                attribute.value: _shown(trait, attribute, keys, keyring)
-                for attribute, trait in best.items()
-            },
+            **{name: _shown(one, name, seen, keys, keyring) for name, one in best.items()},
         )
     return views
 
 
-def _survivors(traits: Iterable[Any]) -> dict[HintType, Any]:
-    """Of each attribute, the trait to show; the older account wins where all else is equal."""
-    best: dict[HintType, Any] = {}
-    for trait in sorted(traits, key=lambda t: (t[5], t[6], -t[0])):
-        best[HintType(trait[3])] = trait
-    return best
-
-
-def _shown(trait: Any, attribute: HintType, keys: dict[int, DataKey], keyring: Keyring) -> Shown:
-    account_id, business_id, wrapped, _, ciphertext, verified, observed_at = trait
-    if account_id not in keys:
-        keys[account_id] = fields.unwrap(keyring, wrapped, account_id=account_id)
-    value = keys[account_id].decrypt(
-        ciphertext, table="account_profile", column=attribute.value, row=str(account_id)
+def _shown(
+    one: Survivor, attribute: str, seen: dict[int, Any], keys: dict[int, DataKey], keyring: Keyring
+) -> Shown:
+    trait = one.trait
+    if trait.account_id not in keys:
+        wrapped = seen[trait.account_id]
+        keys[trait.account_id] = fields.unwrap(keyring, wrapped, account_id=trait.account_id)
+    value = keys[trait.account_id].decrypt(
+        trait.ciphertext,
+        table="pin" if one.by_staff else "account_profile",
+        column=attribute,
+        row=str(trait.account_id),
     )
     return Shown(
         value=value,
-        masked=masked(attribute, value),
-        business_id=business_id,
-        verified=verified,
-        observed_at=observed_at,
+        masked=masked(HintType(attribute), value),
+        business_id=trait.business_id,
+        account_id=None if one.by_staff else trait.account_id,
+        verified=trait.verified,
+        observed_at=trait.observed_at,
+        because=one.because,
+        pin=one.pin,
     )

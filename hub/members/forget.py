@@ -14,6 +14,7 @@ _FORGET = tuple(
         (
             "DELETE FROM account_key WHERE account_id = ANY (CAST(:accounts AS bigint[]))",
             "DELETE FROM account_profile WHERE account_id = ANY (CAST(:accounts AS bigint[]))",
+            "DELETE FROM pin WHERE account_id = ANY (CAST(:accounts AS bigint[]))",
             """DELETE FROM identifier_claim WHERE account_id = ANY (CAST(:accounts AS bigint[]))
                  OR member_id = ANY (CAST(:members AS bigint[]))""",
             "DELETE FROM verification WHERE member_id = ANY (CAST(:members AS bigint[]))",
@@ -35,7 +36,7 @@ _FORGET = tuple(
 async def forget(
     db: AsyncConnection, *, member_ids: Sequence[int], account_ids: Sequence[int], now: datetime
 ) -> None:
-    """Destroy keys, profiles, claims and doubts of these members and accounts; lock them first.
+    """Destroy keys, profiles, pins, claims and doubts of members and accounts; lock them first.
 
     What the keys sealed is unreadable from then on, in backups of the database too. An account
     without a key is known to be erased: resolution records nothing on it.

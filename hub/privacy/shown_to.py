@@ -1,6 +1,7 @@
 """Shown to whom: a member's attributes, as far as the eyes of one business may see them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,7 +18,12 @@ GROUP BY o.legal_entity_id
 
 
 async def shown_to(
-    db: AsyncConnection, *, member_ids: Sequence[int], business: str | None, keyring: Keyring
+    db: AsyncConnection,
+    *,
+    member_ids: Sequence[int],
+    business: str | None,
+    now: datetime,
+    keyring: Keyring,
 ) -> dict[int, MemberView]:
     """Return members as a business (by its code) may see them; unknown ids are left out.
 
@@ -26,7 +32,7 @@ async def shown_to(
     or for staff, who run the programme on everybody's behalf (PIPL, article 21).
     """
     if business is None:
-        return await display(db, member_ids=member_ids, keyring=keyring)
+        return await display(db, member_ids=member_ids, now=now, keyring=keyring)
     own = (await db.execute(_OWN, {"code": business})).one_or_none()
     shared = set()
     if own is not None:
@@ -39,9 +45,10 @@ async def shown_to(
     views = await display(
         db,
         member_ids=[one for one in member_ids if one not in shared],
+        now=now,
         keyring=keyring,
         businesses=own.businesses if own else [],
     )
     if shared:
-        views |= await display(db, member_ids=sorted(shared), keyring=keyring)
+        views |= await display(db, member_ids=sorted(shared), now=now, keyring=keyring)
     return views

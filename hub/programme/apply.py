@@ -13,8 +13,12 @@ from hub.programme.apply_policies import apply_policies
 from hub.programme.policy_config import PoliciesConfig
 from hub.programme.policy_queries import policies
 from hub.programme.queries import business_by_code
+from hub.programme.rank_sources import rank_sources
 from hub.programme.rate_config import ExchangeRateConfig, MultiplierConfig, RateConfig
 from hub.programme.versions import CODE, CURRENCY, add_version
+
+RANKED_BY_FILE = "file"
+"""Who ranks the sources that a group's file ranks."""
 
 
 class _Config(BaseModel):
@@ -81,6 +85,14 @@ class AgreementConfig(_Config):
     currency: str = Field(pattern=CURRENCY)
 
 
+class SourceRankConfig(_Config):
+    """Whose word on an attribute of members is believed more: codes of businesses, best first."""
+
+    attribute: Literal["name", "phone", "email", "birthday"]
+    effective_from: AwareDatetime
+    businesses: list[str]
+
+
 class ProgrammeConfig(PoliciesConfig):
     """Everything that hub.programme keeps about a group."""
 
@@ -89,6 +101,7 @@ class ProgrammeConfig(PoliciesConfig):
     earning_rules: tuple[EarningRuleConfig, ...] = ()
     exchange_rates: tuple[ExchangeRateConfig, ...] = ()
     agreements: tuple[AgreementConfig, ...] = ()
+    source_ranks: tuple[SourceRankConfig, ...] = ()
 
 
 async def apply(db: AsyncConnection, *, config: ProgrammeConfig) -> None:
@@ -122,6 +135,8 @@ async def apply(db: AsyncConnection, *, config: ProgrammeConfig) -> None:
         }
         facts = agreement.model_dump(include={"rate_per_point", "currency"})
         await add_version(db, "agreement", key, facts)
+    for rank in config.source_ranks:
+        await rank_sources(db, **rank.model_dump(), ranked_by=RANKED_BY_FILE)
 
 
 async def _apply_business(db: AsyncConnection, business: BusinessConfig) -> None:

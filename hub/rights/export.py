@@ -20,7 +20,7 @@ from hub.members.family import Family, family
 from hub.members.identifiers import Kind as IdentifierKind
 from hub.privacy.consent import consents
 from hub.privacy.queries import retentions
-from hub.rights.words import profiles, words_of
+from hub.rights.words import pins, profiles, words_of
 
 FORMAT = "group-membership-hub/member/1"
 
@@ -125,6 +125,7 @@ async def export(
         "member": found.member_id,
         "merged_members": list(found.member_ids[1:]),
         "accounts": await _accounts(db, found, keyring),
+        "pins": await pins(db, family=found, keyring=keyring),
         "consents": [asdict(one) for one in said[found.member_id]],
         "consent_history": await _consent_history(db, found.member_ids),
         "retentions": [asdict(one) for one in await retentions(db, member_ids=found.member_ids)],

@@ -27,6 +27,12 @@ FROM account_key k JOIN account_profile p USING (account_id)
 WHERE k.account_id = ANY (CAST(:accounts AS bigint[])) ORDER BY k.account_id, p.attribute
 """)
 
+_PINS = text("""
+SELECT p.account_id, p.attribute, p.shows, p.pinned_at, p.reason, p.ciphertext, k.wrapped
+FROM account_key k JOIN pin p USING (account_id)
+WHERE k.account_id = ANY (CAST(:accounts AS bigint[])) ORDER BY p.pin_id
+""")
+
 
 async def profiles(
     db: AsyncConnection, *, family: Family, keyring: Keyring
@@ -50,6 +56,20 @@ async def profiles(
             }
         )
     return found
+
+
+async def pins(db: AsyncConnection, *, family: Family, keyring: Keyring) -> list[dict[str, object]]:
+    """Return in the clear what staff chose to be shown of a member, and why."""
+    told = []
+    for row in await db.execute(_PINS, {"accounts": family.account_ids}):
+        pin = row._asdict()
+        wrapped, ciphertext = pin.pop("wrapped"), pin.pop("ciphertext")
+        if ciphertext is not None:
+            key = fields.unwrap(keyring, wrapped, account_id=row.account_id)
+            place = {"table": "pin", "column": row.attribute, "row": str(row.account_id)}
+            pin["value"] = key.decrypt(ciphertext, **place)
+        told.append(pin)
+    return told
 
 
 async def words_of(db: AsyncConnection, *, family: Family, keyring: Keyring) -> set[str]:

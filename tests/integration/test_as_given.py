@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.members.as_given import as_given
 from hub.members.display import display
 from hub.members.people import Outcome
-from tests.integration.test_members_resolve import HOTEL, KEYRING, PHONE, RETAIL, People
+from tests.integration.test_members_resolve import HOTEL, KEYRING, NOW, PHONE, RETAIL, People
 from tests.support.businesses import open_businesses
 
 SHORT = "139-1020-304"
@@ -45,7 +45,9 @@ async def test_it_is_not_shown_as_the_members_phone(people: People) -> None:
     seen = await people.see(RETAIL, "c-1", phone=PHONE)
     await people.see(RETAIL, "c-1", phone=SHORT, minute=1)
     assert seen.member_id is not None
-    view = (await display(people.db, member_ids=[seen.member_id], keyring=KEYRING))[seen.member_id]
+    view = (await display(people.db, member_ids=[seen.member_id], now=NOW, keyring=KEYRING))[
+        seen.member_id
+    ]
     assert view.phone is not None
     assert view.phone.value == PHONE
     assert len(await seen_wrong(people)) == 1

@@ -26,6 +26,7 @@ from hub.intake.replay import replay
 from hub.intake.verify import CHECKS as INTAKE_CHECKS
 from hub.intake.verify import check as check_intake
 from hub.ledger.verify import verify
+from hub.members.pin_attribute import pin_attribute
 from hub.members.resolve import Sighting, resolve
 from hub.points.forfeit import PointsHeld
 from hub.points.hold import hold
@@ -267,7 +268,9 @@ KEPT = {
     "moved_in_year", "obligation", "pool_member", "read_audit", "refund_basis", "retention",
     "shortfall",
 }  # fmt: skip
-ERASED = {"account_key", "account_profile", "identifier_claim", "review_item", "verification"}
+ERASED = {
+    "account_key", "account_profile", "identifier_claim", "pin", "review_item", "verification",
+}  # fmt: skip
 
 
 async def test_every_table_that_names_people_is_erased_or_known_to_be_kept(hub: Hub) -> None:
@@ -318,6 +321,28 @@ async def test_an_export_tells_all_of_oneself_and_nothing_of_others(hub: Hub) ->
     async with hub.engine.connect() as db:
         with pytest.raises(NotFound, match="erased"):
             await export(db, member_id=li, now=NOON, keyring=hub.keyring)
+
+
+async def test_pins_are_exported_and_erased_with_the_account_they_are_kept_with(hub: Hub) -> None:
+    await taken(hub, sent(order(1)))
+    li = await member_of(hub, LI)
+    async with hub.engine.begin() as db:
+        await pin_attribute(
+            db,
+            member_id=li,
+            attribute="name",
+            value="Li Special Lei",
+            actor="ann",
+            reason="wrote a letter",
+            now=NOON,
+            keyring=hub.keyring,
+        )
+        document = await export(db, member_id=li, now=NOON, keyring=hub.keyring)
+    [pin] = document["pins"]
+    assert (pin["shows"], pin["value"], pin["reason"]) == (
+        "value", "Li Special Lei", "wrote a letter")  # fmt: skip
+    await erased(hub, li)
+    assert await hub.rows("SELECT count(*) FROM pin") == [(0,)]
 
 
 async def test_an_operator_exports_erases_and_is_on_record(hub: Hub, tmp_path: Path) -> None:

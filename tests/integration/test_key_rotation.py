@@ -93,12 +93,12 @@ async def test_data_keys_move_in_chunks_and_the_old_key_is_not_needed_then(
         assert await wrapped_under(db) == {2: 20}
         alone = new.with_keys(new.key_encryption.without(1))
         members = list(await db.scalars(text("SELECT member_id FROM member")))
-        views = await display(db, member_ids=members, keyring=alone)
+        views = await display(db, member_ids=members, now=NOON, keyring=alone)
         assert {view.phone.value for view in views.values() if view.phone} == {
             phone(n) for n in range(20)
         }
         with pytest.raises(KeyUnknown):
-            await display(db, member_ids=members, keyring=OLD)
+            await display(db, member_ids=members, now=NOON, keyring=OLD)
 
 
 async def test_identifiers_move_and_lead_to_the_same_people(crowd: AsyncEngine) -> None:
@@ -191,7 +191,7 @@ async def test_a_service_may_wrap_the_data_keys(db: AsyncConnection) -> None:
     known = await see(db, "c-1", keyring, name="李雷", phone=phone(1))
     assert await wrapped_under(db) == {8: 1}
     assert known.member_id is not None
-    views = await display(db, member_ids=[known.member_id], keyring=keyring)
+    views = await display(db, member_ids=[known.member_id], now=NOON, keyring=keyring)
     assert views[known.member_id].phone is not None
 
 

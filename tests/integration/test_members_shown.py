@@ -51,7 +51,7 @@ async def test_the_latest_value_is_shown_with_its_source(shops: AsyncConnection)
     member_id = (await _see(shops, 1, "a", day=2, phone=PHONE, name="李雷")).member_id
     await _see(shops, 2, "b", day=1, phone=PHONE, name="Li Lei", birthday="1990-02-03")
     assert member_id is not None
-    view = (await display(shops, member_ids=[member_id], keyring=KEYRING))[member_id]
+    view = (await display(shops, member_ids=[member_id], now=NOW, keyring=KEYRING))[member_id]
     assert view.name is not None
     assert (view.name.value, view.name.masked, view.name.business_id) == ("李雷", "李*", 1)
     assert view.birthday is not None
@@ -67,7 +67,7 @@ async def test_a_verified_value_outlives_a_later_unverified_one(shops: AsyncConn
     await _see(shops, 1, "a", day=1, email_said="typo@example.com")
     await _see(shops, 2, "b", day=2, phone=PHONE, email_said="other@example.com")
     assert member_id is not None
-    view = (await display(shops, member_ids=[member_id], keyring=KEYRING))[member_id]
+    view = (await display(shops, member_ids=[member_id], now=NOW, keyring=KEYRING))[member_id]
     assert view.email is not None
     assert (view.email.value, view.email.masked) == ("Li.Lei@Example.com", "L***@Example.com")
     assert (view.email.business_id, view.email.verified) == (1, True)
@@ -77,7 +77,7 @@ async def test_a_late_delivery_does_not_bring_back_an_old_value(shops: AsyncConn
     member_id = (await _see(shops, 1, "a", day=5, name="李磊")).member_id
     await _see(shops, 1, "a", day=1, name="李雷")
     assert member_id is not None
-    view = (await display(shops, member_ids=[member_id], keyring=KEYRING))[member_id]
+    view = (await display(shops, member_ids=[member_id], now=NOW, keyring=KEYRING))[member_id]
     assert view.name is not None
     assert (view.name.value, view.name.observed_at) == ("李磊", NOW + timedelta(days=5))
 
@@ -91,7 +91,9 @@ async def test_a_merged_away_member_shows_the_survivor(shops: AsyncConnection) -
         text("UPDATE member SET status = 'merged', merged_into = :one WHERE member_id = :two"),
         {"one": one.member_id, "two": two.member_id},
     )
-    views = await display(shops, member_ids=[one.member_id, two.member_id], keyring=KEYRING)
+    views = await display(
+        shops, member_ids=[one.member_id, two.member_id], now=NOW, keyring=KEYRING
+    )
     assert views[one.member_id] == views[two.member_id]
     current = await current_members(shops, member_ids=[one.member_id, two.member_id, 999_999])
     assert current == {one.member_id: one.member_id, two.member_id: one.member_id}
@@ -109,7 +111,7 @@ async def test_unknown_members_are_left_out_and_blank_ones_are_blank(
 ) -> None:
     blank = (await _see(shops, 1, "a")).member_id
     assert blank is not None
-    views = await display(shops, member_ids=[blank, 999_999], keyring=KEYRING)
+    views = await display(shops, member_ids=[blank, 999_999], now=NOW, keyring=KEYRING)
     assert list(views) == [blank]
     assert views[blank].name is views[blank].phone is None
     assert await accounts_of(shops, member_ids=[999_999]) == {}
@@ -154,7 +156,7 @@ async def test_another_keyring_shows_nothing_and_is_told_apart(shops: AsyncConne
     member_id = (await _see(shops, 1, "a", name="李雷")).member_id
     assert member_id is not None
     with pytest.raises(Undecipherable):
-        await display(shops, member_ids=[member_id], keyring=Keyring.generate())
+        await display(shops, member_ids=[member_id], now=NOW, keyring=Keyring.generate())
     with pytest.raises(KeyringForeign, match="backup"):
         await check_keyring(shops, keyring=Keyring.generate())
     await check_keyring(shops, keyring=KEYRING.renewed(Purpose.KEY_ENCRYPTION))

@@ -25,8 +25,8 @@ GROWING = {
     "account", "account_key", "account_link", "account_profile", "balance", "business_fact",
     "delivery", "earn_basis", "earn_cap", "entitlement", "entitlement_use", "entry",
     "expiry_notice", "fact_reference", "hold", "identifier_claim", "ledger_transaction", "lot",
-    "member", "member_tier", "obligation", "refund_basis", "review_item", "shared_identifier",
-    "verification",
+    "member", "member_tier", "obligation", "pin", "refund_basis", "review_item",
+    "shared_identifier", "verification",
 }  # fmt: skip
 CARD = """query ($id: ID!) { member(id: $id) { displayName tier { code } balance { available }
   expiringSoon expiryNotices { points } accounts { id } lots { id } holds { id }
