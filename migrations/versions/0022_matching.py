@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0022_matching"
-down_revision = "0020_merging"
+down_revision = "0021_review"
 
 
 def upgrade() -> None:

@@ -68,7 +68,8 @@ def keys(table: Table, marker: Marker, also: Mapping[str, Marks]) -> Keys:
 
 def pass_of(key: int) -> int:
     """Return which of PASSES a key belongs to."""
-    return (key & (2**_PASS_BITS - 1)) - 1
+    number: int = (key & (2**_PASS_BITS - 1)) - 1
+    return number
 
 
 def limits(found: Keys) -> list[int]:
