@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.errors import NotFound, Rejected
 from hub.intake.merge_members import merge_members
 from hub.intake.split_members import split_members
+from hub.members.give_birth import give_birth
 from hub.members.non_match import lift
 
 ACTOR = "batch"
@@ -144,20 +145,24 @@ async def _merge(
 async def _split(
     db: AsyncConnection, step: _Step, known: dict[int, _Account], run_id: int, now: datetime
 ) -> str:
-    """Take a merge back that no longer holds. Nobody said that they are two: it may come again."""
+    """Take a merge, or a link of real time's, back that does not hold.
+
+    Nobody said that they are two people: it may come again.
+    """
     *leaving, staying = step.account_ids
     member_id = known[staying].member_id
     leaving = [account_id for account_id in leaving if known[account_id].member_id == member_id]
     if not leaving:
         return "moot"
-    split = await split_members(
-        db,
-        member_id=member_id,
-        account_ids=leaving,
-        actor=ACTOR,
-        now=now,
-        reason=f"match run {run_id}: it no longer holds",
-    )
+    facts: dict[str, Any] = {
+        "member_id": member_id,
+        "account_ids": leaving,
+        "actor": ACTOR,
+        "now": now,
+        "reason": f"match run {run_id}: it no longer holds",
+    }
+    await give_birth(db, **facts)
+    split = await split_members(db, **facts)
     births = {born_id: side.member_id for side in split.sides for born_id in side.member_ids}
     pairs = [
         (low, high)

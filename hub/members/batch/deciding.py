@@ -66,8 +66,6 @@ def decide(
         left, right = (whose.get(place, place) for place in (pair.left, pair.right))
         if left == right or links.are_apart(one, other):
             continue
-        if links.member.get(one) == links.member.get(other):
-            continue
         decided.proposed.add(key)
         if key not in known:
             reviews.append(Step("review", key, pair.bits, evidence(pair, judge.scorer)))
@@ -136,23 +134,47 @@ def _settle(
     judge: Judge, links: Links, places: list[int], own: list[Pair], contradicts: Contradicts
 ) -> Settled:
     accounts = judge.sheet.accounts
-    by_birth = _grouped(places, lambda place: links.born.get(accounts[place], -place))
     by_member = _grouped(places, lambda place: links.member.get(accounts[place], -place))
-    fixed = list(by_birth.values())
-    fixed += [
-        [by_birth[low][0], by_birth[high][0]] for low, high in links.one_person_among(by_birth)
-    ]
+    automatic = {(pair.left, pair.right) for pair in own}
     return settle(
         places,
         [Edge(pair.left, pair.right, pair.bits) for pair in own],
         rank=judge.rank,
-        fixed=fixed,
+        fixed=_fixed(judge, links, places),
         standing=list(by_member.values()),
         contradicts=contradicts,
+        rivals=lambda a, b: (min(a, b), max(a, b)) not in automatic and judge.differ(a, b),
         forbidden=lambda a, b: (
             judge.second_account(a, b) or links.are_apart(accounts[a], accounts[b])
         ),
     )
+
+
+def _fixed(judge: Judge, links: Links, places: list[int]) -> list[list[int]]:
+    """Accounts that are together whatever they say: by staff, or by what is not to be seen here.
+
+    Real time linked by identifiers. Where no account of a birth shows one in common with another,
+    it was one that it no longer shows, or a code that the person had scanned: that stands.
+    """
+    accounts = judge.sheet.accounts
+    by_birth = _grouped(places, lambda place: links.born.get(accounts[place], -place))
+    fixed = []
+    for born_together in by_birth.values():
+        shown = _connected(born_together, judge.both_showed)
+        fixed.append([group[0] for group in shown])
+    staff = links.one_person_among(by_birth)
+    for low, high in staff:
+        fixed.append([*by_birth[low], *by_birth[high]])
+    return fixed
+
+
+def _connected(places: list[int], tied: Callable[[int, int], bool]) -> list[list[int]]:
+    groups: list[list[int]] = []
+    for place in places:
+        near = [group for group in groups if any(tied(place, other) for other in group)]
+        groups = [group for group in groups if group not in near]
+        groups.append(sorted([place, *(other for group in near for other in group)]))
+    return sorted(groups)
 
 
 def _grouped(places: Iterable[int], key: Callable[[int], int]) -> dict[int, list[int]]:

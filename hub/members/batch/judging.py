@@ -127,6 +127,11 @@ class Judge:
             return self.sheet.businesses[place], 1, 0, "", self.sheet.changed_marks[place]
         return self.sheet.businesses[place], 0, len(external), external, 0
 
+    def differ(self, one: int, other: int) -> bool:
+        """Say whether two accounts verified different ones of what a person has one of."""
+        left, right = np.array([one]), np.array([other])
+        return any(bool(self._showed_others(hint, left, right)[0]) for hint in _EXCLUSIVE)
+
     def both_showed(self, one: int, other: int) -> bool:
         """Say whether two accounts have verified an identifier in common, whenever."""
         return any(marks[one] != 0 and marks[one] == marks[other] for marks in self._marks.values())

@@ -17,8 +17,9 @@ from hub.crypto import fields
 from hub.crypto.keyring import Keyring
 from hub.members.identifiers import Kind, identify
 from hub.members.matching.columns import Field
-from hub.members.matching.population import Marker, Marks, mark
+from hub.members.matching.population import Marker, Marks, mark, with_fields
 from hub.members.matching.table import Table, build
+from hub.members.matching.weights import PRIORS
 from hub.members.normalise import delivered
 
 CHUNK_ACCOUNTS = 5_000
@@ -31,6 +32,12 @@ COLUMNS = {
     HintType.UNIONID: Field.ACCOUNT_ID,
     HintType.LOYALTY_ID: Field.LOYALTY_ID,
 }
+FIELDS = [
+    one
+    for one in PRIORS
+    if one in {*COLUMNS.values(), Field.GIVEN_NAME, Field.SURNAME} - {Field.FULL_NAME}
+]
+"""By these accounts are compared, even if nobody has said anything of one yet."""
 IDENTIFYING = (
     HintType.PHONE,
     HintType.EMAIL,
@@ -106,7 +113,7 @@ class Sheet:
         columns: dict[Field, list[Sequence[Any]]] = {
             one: [self.said[hint]] for hint, one in COLUMNS.items()
         }
-        return build(columns, len(self))
+        return with_fields(build(columns, len(self)), FIELDS)
 
     def marks(self, hint: HintType, marker: Marker) -> Marks:
         """Return the marks of verified identifiers of a kind; 0 for none."""

@@ -110,7 +110,7 @@ class PopulationScorer(Scorer):
 
     def __init__(self, table: Table, model: Model, population: Population, marker: Marker) -> None:
         self._population, self._marker = population, marker
-        super().__init__(_with_fields(table, model.fields), model)
+        super().__init__(with_fields(table, model.fields), model)
         self.in_force = Veto.ALL
 
     @property
@@ -127,7 +127,7 @@ class PopulationScorer(Scorer):
         return self.rows_with(one).astype(np.float64)
 
 
-def _with_fields(table: Table, fields: list[Field]) -> Table:
+def with_fields(table: Table, fields: list[Field]) -> Table:
     """Return a table that has just these fields (and suffixes), empty where it had none."""
     nothing = Feature(np.full(table.size, MISSING, np.int32), np.empty(0, object))
     features = {one: table.features.get(one, nothing) for one in fields}

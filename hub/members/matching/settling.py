@@ -5,8 +5,8 @@ accounts say and on what staff decided, not on the order in which anything came:
 
 - what staff made one person is one before anything else is looked at;
 - no group grows beyond `LARGEST`, or has two accounts that must not be together;
-- where two edges of one weight lead from a group to two people who contradict each other, nobody
-  can tell whose it is: neither edge counts;
+- where two edges of one weight lead from a group to two who are rivals (they contradict each other,
+  or nothing may make them one by itself), nobody can tell whose it is: neither edge counts;
 - among edges of one weight the accounts' own rank decides which comes first.
 
 At last what stands together and is not contradicted stays together, however little speaks for it:
@@ -49,14 +49,15 @@ def settle(
     fixed: Iterable[Sequence[int]] = (),
     standing: Iterable[Sequence[int]] = (),
     contradicts: Test,
+    rivals: Test,
     forbidden: Test,
 ) -> Settled:
     """Group accounts. `fixed` are together by decision, `standing` by links that may be undone.
 
-    `contradicts` says that two accounts are two people's, `forbidden` that they are not put
-    together all the same.
+    `contradicts` says that two accounts are two people's, `rivals` that no edge to a third may make
+    them one, `forbidden` that they are not put together all the same.
     """
-    groups = _Groups(accounts, contradicts, forbidden)
+    groups = _Groups(accounts, contradicts, rivals, forbidden)
     for together in fixed:
         for other in together[1:]:
             groups.unite(together[0], other)
@@ -89,12 +90,14 @@ def _follow(
         edge
         for edge in open_edges
         for one, other in _both_ways(groups.head(edge.left), groups.head(edge.right))
-        if any(groups.apart(other, rival) for rival in near[one] - {other})
+        if any(groups.are_rivals(other, rival) for rival in near[one] - {other})
     }
     settled.contested += [edge for edge in open_edges if edge in contested]
     follow = [edge for edge in open_edges if edge not in contested]
     for edge in sorted(follow, key=lambda e: sorted([rank(e.left), rank(e.right)])):
-        if not groups.together(edge.left, edge.right) and groups.may_unite(edge.left, edge.right):
+        if groups.together(edge.left, edge.right) or groups.are_rivals(edge.left, edge.right):
+            continue
+        if groups.may_unite(edge.left, edge.right):
             settled.united.append(edge)
 
 
@@ -103,9 +106,11 @@ def _both_ways(one: int, other: int) -> Iterable[tuple[int, int]]:
 
 
 class _Groups:
-    def __init__(self, accounts: Sequence[int], contradicts: Test, forbidden: Test) -> None:
+    def __init__(
+        self, accounts: Sequence[int], contradicts: Test, rivals: Test, forbidden: Test
+    ) -> None:
         self._of = {account: [account] for account in accounts}
-        self._contradicts, self._forbidden = contradicts, forbidden
+        self._contradicts, self._rivals, self._forbidden = contradicts, rivals, forbidden
 
     def head(self, account: int) -> int:
         return min(self._of[account])
@@ -120,17 +125,20 @@ class _Groups:
             for account in joining:
                 self._of[account] = group
 
-    def apart(self, one: int, other: int) -> bool:
-        return any(self._contradicts(a, b) for a in self._of[one] for b in self._of[other])
+    def are_rivals(self, one: int, other: int) -> bool:
+        return self._any(self._contradicts, one, other) or self._any(self._rivals, one, other)
+
+    def _any(self, test: Test, one: int, other: int) -> bool:
+        return any(test(a, b) for a in self._of[one] for b in self._of[other])
 
     def may_unite(self, one: int, other: int) -> bool:
         """Unite two groups unless a rule forbids it; says whether they are one."""
         if self.together(one, other):
             return True
         a, b = self._of[one], self._of[other]
-        if len(a) + len(b) > LARGEST or self.apart(one, other):
+        if len(a) + len(b) > LARGEST or self._any(self._contradicts, one, other):
             return False
-        if any(self._forbidden(x, y) for x in a for y in b):
+        if self._any(self._forbidden, one, other):
             return False
         self.unite(one, other)
         return True
