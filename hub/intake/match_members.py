@@ -101,7 +101,12 @@ async def match_members(db: AsyncConnection, *, run_id: int, now: datetime) -> i
 async def _finish(db: AsyncConnection, run_id: int, now: datetime) -> None:
     await db.execute(
         text("""
-          UPDATE match_run SET finished_at = greatest(started_at, CAST(:now AS timestamptz))
+          UPDATE match_run r SET finished_at = greatest(started_at, CAST(:now AS timestamptz)),
+            merged = s.merged, split = s.split, asked = s.asked
+          FROM (SELECT count(*) FILTER (WHERE kind = 'merge') AS merged,
+              count(*) FILTER (WHERE kind = 'split') AS split,
+              count(*) FILTER (WHERE kind = 'review') AS asked
+            FROM match_step WHERE run_id = :run_id AND outcome = 'done') s
           WHERE run_id = :run_id AND finished_at IS NULL"""),
         {"run_id": run_id, "now": now},
     )

@@ -27,10 +27,14 @@ CREATE TABLE match_run (
   pairs bigint NOT NULL,
   automatic integer NOT NULL,
   review integer NOT NULL,
+  merged integer NOT NULL DEFAULT 0,
+  split integer NOT NULL DEFAULT 0,
+  asked integer NOT NULL DEFAULT 0,
   kind text NOT NULL CHECK (kind IN ('full', 'incremental'))
 );
 COMMENT ON COLUMN match_run.accounts IS 'that were looked at: all, or those that had changed';
 COMMENT ON COLUMN match_run.pairs IS 'of accounts that were weighed';
+COMMENT ON COLUMN match_run.asked IS 'doubts that it put to people';
 CREATE UNIQUE INDEX match_run_unfinished ON match_run ((true)) WHERE finished_at IS NULL;
 
 CREATE TABLE match_step (

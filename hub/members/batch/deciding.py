@@ -135,7 +135,7 @@ def _settle(
 ) -> Settled:
     accounts = judge.sheet.accounts
     by_member = _grouped(places, lambda place: links.member.get(accounts[place], -place))
-    automatic = {(pair.left, pair.right) for pair in own}
+    automatic = {(min(pair.left, pair.right), max(pair.left, pair.right)) for pair in own}
     return settle(
         places,
         [Edge(pair.left, pair.right, pair.bits) for pair in own],
@@ -147,6 +147,7 @@ def _settle(
         forbidden=lambda a, b: (
             judge.second_account(a, b) or links.are_apart(accounts[a], accounts[b])
         ),
+        in_view=lambda a, b: (min(a, b), max(a, b)) in automatic or judge.both_show(a, b),
     )
 
 

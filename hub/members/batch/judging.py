@@ -4,8 +4,8 @@ A pair is *automatic* in two ways, and never while a veto stands:
 
 - by weight: at least 10 bits, and a whole birthday or a verified ID document on both sides;
 - by an identifier that both have verified, as real time links: the same phone shown within 90 days
-  of each other, or the same email, document, unionid, openid or loyalty number; no verified phone,
-  document or unionid that differs, and no name that contradicts.
+  of each other, or the same email, document, unionid, openid or loyalty number; no document or
+  unionid that differs, no name that contradicts, and no other phone unless they are called alike.
 
 Two accounts of one business are never automatic. What weighs 4 bits or more and is not automatic
 is for *review*; below that the queue would drown in pairs of strangers.
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from hub.connector import HintType
 from hub.members.batch.reading import IDENTIFYING, Sheet
 from hub.members.matching.columns import Field
+from hub.members.matching.comparing import Levels
 from hub.members.matching.population import Marker, PopulationScorer
 from hub.members.matching.scoring import Flags
 from hub.members.matching.weights import Level, Veto
@@ -66,38 +67,45 @@ class Judge:
         """Yield those of the pairs that are automatic or for review."""
         for start in range(0, len(pairs), _CHUNK):
             left, right = pairs[start : start + _CHUNK].T
-            yield from self._judged(left, right)
+            yield from self._weighed(left, right, REVIEW_BITS)
 
-    def _judged(self, left: Positions, right: Positions) -> Iterator[Pair]:
+    def weigh(self, one: int, other: int) -> Pair:
+        """Weigh two accounts, whatever comes of it."""
+        [pair] = self._weighed(np.array([one]), np.array([other]), -np.inf)
+        return pair
+
+    def _weighed(self, left: Positions, right: Positions, at_least: float) -> Iterator[Pair]:
+        """Yield the pairs of so many bits, and those that are automatic with less."""
         rows = self.scorer.table.rows
         scored = self.scorer.score(rows[left].astype(np.int32), rows[right].astype(np.int32))
         bits, vetoes = scored.bits, scored.vetoes
-        apart = (self._businesses[left] != self._businesses[right]) | (
-            self._walk_ins[left] | self._walk_ins[right]
-        )
+        apart = self._businesses[left] != self._businesses[right]
+        apart |= self._walk_ins[left] | self._walk_ins[right]
         told = self._told[left] & self._told[right]
         by_weight = (bits >= AUTOMATIC_BITS) & (vetoes == 0) & told & apart
         shown = {hint: self._both_showed(hint, left, right) for hint in IDENTIFYING}
-        any_shown = np.logical_or.reduce(list(shown.values()))
-        fits = any_shown & (vetoes & ~np.uint8(Veto.HOUSEHOLD) == 0) & apart
-        for hint in _EXCLUSIVE:
-            fits &= ~self._showed_others(hint, left, right)
-        kept = np.flatnonzero(by_weight | fits | (bits >= REVIEW_BITS))
+        by_shown = np.logical_or.reduce(list(shown.values())) & (vetoes & _TWO_PEOPLE == 0) & apart
+        by_shown &= self._called_alike(scored.levels) | ~self._showed_others(
+            HintType.PHONE, left, right
+        )
+        for hint in (HintType.UNIONID, HintType.ID_DOCUMENT_HASH):
+            by_shown &= ~self._showed_others(hint, left, right)
+        for k in np.flatnonzero(by_shown).tolist():
+            by_shown[k] = not self._names_contradict(int(left[k]), int(right[k]))
+        automatic = by_weight | by_shown
+        kept = np.flatnonzero(automatic | (bits >= at_least))
         shares = self.scorer.shares(scored.left[kept], scored.right[kept], scored.levels[kept])
         for place, k in enumerate(kept.tolist()):
-            i, j = int(left[k]), int(right[k])
-            by_shown = bool(fits[k]) and not self._names_contradict(i, j)
-            if by_weight[k] or by_shown or bits[k] >= REVIEW_BITS:
-                yield Pair(
-                    left=i,
-                    right=j,
-                    bits=round(float(bits[k]), 6),
-                    vetoes=int(vetoes[k]),
-                    automatic=bool(by_weight[k]) or by_shown,
-                    shown=tuple(hint for hint, both in shown.items() if both[k]),
-                    shares=tuple(np.round(shares[place], 3).tolist()),
-                    levels=tuple(scored.levels[k].tolist()),
-                )
+            yield Pair(
+                left=int(left[k]),
+                right=int(right[k]),
+                bits=round(float(bits[k]), 6),
+                vetoes=int(vetoes[k]),
+                automatic=bool(automatic[k]),
+                shown=tuple(hint for hint, both in shown.items() if both[k]),
+                shares=tuple(np.round(shares[place], 3).tolist()),
+                levels=tuple(scored.levels[k].tolist()),
+            )
 
     def accounts_of(self, pair: Pair) -> tuple[int, int]:
         """Return the numbers of a pair's accounts, the lower one first."""
@@ -111,7 +119,8 @@ class Judge:
         two = (scored.vetoes & _TWO_PEOPLE != 0) | self._showed_others(
             HintType.UNIONID, left, right
         )
-        for k in np.flatnonzero(~two).tolist():
+        # A slip of the pen contradicts for whoever decides on the spot; here the rest is known.
+        for k in np.flatnonzero(~two & (scored.vetoes & np.uint8(Veto.NAME) != 0)).tolist():
             two[k] = self._names_contradict(int(left[k]), int(right[k]))
         return np.asarray(two)
 
@@ -135,6 +144,16 @@ class Judge:
     def both_showed(self, one: int, other: int) -> bool:
         """Say whether two accounts have verified an identifier in common, whenever."""
         return any(marks[one] != 0 and marks[one] == marks[other] for marks in self._marks.values())
+
+    def both_show(self, one: int, other: int) -> bool:
+        """Say whether two accounts have one in common that is nobody else's by now."""
+        left, right = np.array([one]), np.array([other])
+        return any(bool(self._both_showed(hint, left, right)[0]) for hint in IDENTIFYING)
+
+    def _called_alike(self, levels: Levels) -> Flags:
+        fields = self.scorer.model.fields
+        given, surname = (fields.index(one) for one in (Field.GIVEN_NAME, Field.SURNAME))
+        return np.asarray(np.minimum(levels[:, given], levels[:, surname]) >= Level.NEAR)
 
     @cached_property
     def _told(self) -> Flags:
@@ -182,8 +201,11 @@ def evidence(pair: Pair, scorer: PopulationScorer) -> dict[str, Any]:
         "bits": round(pair.bits, 3),
         "prior": round(scorer.model.prior, 3),
         "fields": fields,
-        "vetoes": [veto.name.lower() for veto in Veto if veto.name and pair.vetoes & veto]
-        if pair.vetoes
-        else [],
+        "vetoes": list(veto_names(pair.vetoes)),
         "verified_by_both": [hint.value for hint in pair.shown],
     }
+
+
+def veto_names(vetoes: int) -> tuple[str, ...]:
+    """Return the names of what forbids a pair."""
+    return tuple((veto.name or "").lower() for veto in Veto if vetoes & veto)

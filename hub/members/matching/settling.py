@@ -9,8 +9,8 @@ accounts say and on what staff decided, not on the order in which anything came:
   or nothing may make them one by itself), nobody can tell whose it is: neither edge counts;
 - among edges of one weight the accounts' own rank decides which comes first.
 
-At last what stands together and is not contradicted stays together, however little speaks for it:
-evidence may be older than what the accounts say now.
+At last what stands together and is not contradicted stays together, although nothing that the
+accounts say now speaks for it: evidence may be older. What does speak for it was decided on before.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -34,11 +34,10 @@ class Edge:
 
 @dataclass(slots=True)
 class Settled:
-    """Who is one person, along which edges they were united, and which edges nobody can follow."""
+    """Who is one person, and along which edges they were united."""
 
     groups: list[list[int]] = field(default_factory=list)
     united: list[Edge] = field(default_factory=list)
-    contested: list[Edge] = field(default_factory=list)
 
 
 def settle(
@@ -51,6 +50,7 @@ def settle(
     contradicts: Test,
     rivals: Test,
     forbidden: Test,
+    in_view: Test,
 ) -> Settled:
     """Group accounts. `fixed` are together by decision, `standing` by links that may be undone.
 
@@ -70,7 +70,7 @@ def settle(
     for together in standing:
         first = min(together)
         for other in sorted(together):
-            if not groups.contested(first, other, settled.contested):
+            if not groups.any(in_view, first, other):
                 groups.may_unite(first, other)
     settled.groups = groups.all()
     return settled
@@ -92,7 +92,6 @@ def _follow(
         for one, other in _both_ways(groups.head(edge.left), groups.head(edge.right))
         if any(groups.are_rivals(other, rival) for rival in near[one] - {other})
     }
-    settled.contested += [edge for edge in open_edges if edge in contested]
     follow = [edge for edge in open_edges if edge not in contested]
     for edge in sorted(follow, key=lambda e: sorted([rank(e.left), rank(e.right)])):
         if groups.together(edge.left, edge.right) or groups.are_rivals(edge.left, edge.right):
@@ -126,9 +125,11 @@ class _Groups:
                 self._of[account] = group
 
     def are_rivals(self, one: int, other: int) -> bool:
-        return self._any(self._contradicts, one, other) or self._any(self._rivals, one, other)
+        return self.any(self._contradicts, one, other) or self.any(self._rivals, one, other)
 
-    def _any(self, test: Test, one: int, other: int) -> bool:
+    def any(self, test: Test, one: int, other: int) -> bool:
+        if self.together(one, other):
+            return False
         return any(test(a, b) for a in self._of[one] for b in self._of[other])
 
     def may_unite(self, one: int, other: int) -> bool:
@@ -136,16 +137,12 @@ class _Groups:
         if self.together(one, other):
             return True
         a, b = self._of[one], self._of[other]
-        if len(a) + len(b) > LARGEST or self._any(self._contradicts, one, other):
+        if len(a) + len(b) > LARGEST or self.any(self._contradicts, one, other):
             return False
-        if self._any(self._forbidden, one, other):
+        if self.any(self._forbidden, one, other):
             return False
         self.unite(one, other)
         return True
-
-    def contested(self, one: int, other: int, edges: Iterable[Edge]) -> bool:
-        a, b = set(self._of[one]), set(self._of[other])
-        return any((e.left in a and e.right in b) or (e.left in b and e.right in a) for e in edges)
 
     def all(self) -> list[list[int]]:
         return sorted(sorted(group) for group in {id(g): g for g in self._of.values()}.values())
