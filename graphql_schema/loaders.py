@@ -16,6 +16,9 @@ from hub.ledger import history
 from hub.ledger import queries as ledger
 from hub.members import queries as members
 from hub.members.display import MemberView
+from hub.members.review.comparison import Comparison, comparisons
+from hub.members.review.items import ReviewItem
+from hub.members.review.queries import ReviewStep, reviews_by_id, steps_of
 from hub.points import mending_queries as mending
 from hub.points import notice_queries as notices
 from hub.points.adjustments import Adjustment
@@ -101,6 +104,15 @@ class Loaders:
         )
         self.receivables: DataLoader[int, list[mending.Receivable]] = of(
             lambda db, ids: mending.receivables_of(db, member_ids=ids)
+        )
+        self.reviews: DataLoader[int, ReviewItem | None] = of(
+            lambda db, ids: reviews_by_id(db, review_ids=ids)
+        )
+        self.review_steps: DataLoader[int, list[ReviewStep]] = of(
+            lambda db, ids: steps_of(db, review_ids=ids)
+        )
+        self.comparisons: DataLoader[int, Comparison | None] = of(
+            lambda db, ids: comparisons(db, review_ids=ids, keyring=keyring)
         )
         self.standings: DataLoader[int, benefits.Standing] = of(self._standings)
         self.entitlements: DataLoader[int, list[benefits.Entitlement]] = of(self._entitlements)

@@ -17,6 +17,7 @@ from graphql_schema.finding import node_key
 from graphql_schema.member import visible_member
 from graphql_schema.points import Hold, Lot
 from graphql_schema.programme import business_node
+from graphql_schema.reviews import review_node
 from graphql_schema.settlement import period_node
 from hub.errors import Malformed
 
@@ -71,6 +72,11 @@ async def _adjustment(info: Info, id_: relay.GlobalID) -> relay.Node | None:
     return None if row is None else Adjustment.of(row)
 
 
+async def _review(info: Info, id_: relay.GlobalID) -> relay.Node | None:
+    (review_id,) = node_key(id_, "ReviewItem", parts=1, field="id")
+    return await review_node(info.context, review_id)
+
+
 async def _business(info: Info, id_: relay.GlobalID) -> relay.Node | None:
     return await business_node(info, id_.node_id)
 
@@ -97,6 +103,7 @@ _FINDERS: dict[str, Callable[[Info, relay.GlobalID], Awaitable[relay.Node | None
     "Lot": _lot,
     "Hold": _hold,
     "Adjustment": _adjustment,
+    "ReviewItem": _review,
     "Business": _business,
     "SettlementPeriod": _period,
 }

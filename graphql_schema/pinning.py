@@ -123,7 +123,7 @@ class PinningMutation:
                 member_id = await pin_attribute(
                     db,
                     member_id=member.member_id,
-                    attribute=input.attribute.value,
+                    attribute=input.attribute.name.lower(),
                     account_id=_account(input.account),
                     value=input.value,
                     actor=caller.subject,
@@ -157,7 +157,7 @@ class PinningMutation:
                 member_id = await unpin_attribute(
                     db,
                     member_id=member.member_id,
-                    attribute=input.attribute.value,
+                    attribute=input.attribute.name.lower(),
                     actor=caller.subject,
                     reason=input.reason,
                     now=context.now,
@@ -183,7 +183,7 @@ class PinningMutation:
             async with context.writing() as db:
                 await rank_sources(
                     db,
-                    attribute=input.attribute.value,
+                    attribute=input.attribute.name.lower(),
                     businesses=input.businesses,
                     effective_from=effective_from,
                     ranked_by=caller.subject,

@@ -35,6 +35,8 @@ from graphql_schema.pooling import PoolingMutation
 from graphql_schema.privacy import PrivacyMutation
 from graphql_schema.programme import ProgrammeQuery
 from graphql_schema.restoring import RestoringMutation
+from graphql_schema.reviewing import ReviewingMutation
+from graphql_schema.reviews import ReviewQuery
 from graphql_schema.scalars import SCALARS
 from graphql_schema.settlement import SettlementQuery
 from graphql_schema.spending import SpendingMutation
@@ -53,6 +55,7 @@ class Query(
     ProgrammeQuery,
     HistoryQuery,
     AdjustmentQuery,
+    ReviewQuery,
     NodeQuery,
 ):
     """All reads."""
@@ -72,6 +75,7 @@ class Mutation(
     MendingMutation,
     PrivacyMutation,
     PinningMutation,
+    ReviewingMutation,
     VerifyingMutation,
     JoiningMutation,
     CorrectingMutation,

@@ -7,9 +7,13 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.clock import business_date
 from hub.errors import Rejected
+from hub.ledger.post import lock_balances, post_merge
 from hub.members.link_members import link_members
+from hub.members.review.settle_reviews import settle_reviews
 from hub.points.pool_queries import pools_of
+from hub.programme.queries import programme
 
 
 class InPool(Rejected):
@@ -39,12 +43,14 @@ async def merge_members(
     evidence: Mapping[str, Any] | None = None,
     despite_non_match: bool = False,
     second_account: bool | None = None,
+    review_id: int | None = None,
 ) -> Merged:
     """Make one member of several: the oldest of them, to which the others lead from now on.
 
     `method` is 'staff' or 'batch'. Two accounts at one business are allowed to staff; to the batch
     if it says so (`second_account`). `despite_non_match` is for staff who know better than whoever
-    said that these are two people. It can be undone by `split_members`.
+    said that these are two people. It can be undone by `split_members`. Reviews that it answers are
+    settled, but for the one that it carries out (`review_id`).
 
     Raises NotFound, Unavailable when one of them changes at this moment, and the rejections
     SameMember, MemberErased, SetApart, SecondAccount and InPool.
@@ -64,6 +70,26 @@ async def merge_members(
     pooled = await pools_of(db, member_ids=list(linked.families))
     if pooled:
         raise InPool(f"member {min(pooled)} is in a pool: leave it first", member_id=min(pooled))
+    births = [born for one in linked.families.values() for born in one.member_ids]
+    await settle_reviews(
+        db,
+        member_ids=births,
+        actor=actor,
+        now=now,
+        reason="merged",
+        review_id=review_id,
+    )
+    await lock_balances(db, member_ids=births)
+    group = await programme(db)
+    for absorbed, edge_id in linked.absorbed.items():
+        await post_merge(
+            db,
+            idempotency_key=f"merge:{edge_id}",
+            from_id=absorbed,
+            to_id=linked.member_id,
+            business_date=business_date(now, group.time_zone),
+            now=now,
+        )
     return Merged(
         member_id=linked.member_id,
         absorbed=tuple(linked.absorbed),

@@ -24,6 +24,8 @@ class Kind(IntEnum):
     SETTLE = 16
     OPENING = 17
     RECOVER = 18
+    MERGE = 19
+    SPLIT = 20
 
 
 class Outcome(IntEnum):
@@ -47,7 +49,9 @@ class Outcome(IntEnum):
 class Side(IntEnum):
     """The two sides of an entry. A member's balance is its credits less its debits.
 
-    MOVED nets to zero in every transaction: what leaves one member comes to another.
+    MOVED, JOINED and REDRESSED net to zero in every transaction: what leaves one comes to another.
+    JOINED goes along when members merge or split; REDRESSED is what accounts that were never one
+    had spent of each other's.
     """
 
     MEMBER = 1
@@ -60,6 +64,8 @@ class Side(IntEnum):
     OPENING = 70
     RECEIVABLE = 80
     RECOVERED = 90
+    JOINED = 100
+    REDRESSED = 110
 
 
 class ShortfallMode(IntEnum):

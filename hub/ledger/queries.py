@@ -30,7 +30,8 @@ class Entry:
     """One movement of points, seen from the member: `points` is negative when they left.
 
     `kind` is what its sides say: EARN, REDEEM (a capture too), CLAWBACK, EXPIRE, RESTORE,
-    REINSTATE, ADJUST, OPENING, or TRANSFER (what moves between members, pools and what is owed).
+    REINSTATE, ADJUST, OPENING, TRANSFER (what moves between members, pools and what is owed), MERGE
+    (what went along with a merge or a split) or SPLIT (what a split put right).
     """
 
     member_id: int
@@ -163,6 +164,10 @@ _KINDS = {
     (Side.MEMBER, Side.ADJUSTED): Kind.ADJUST,
     (Side.ADJUSTED, Side.MEMBER): Kind.ADJUST,
     (Side.OPENING, Side.MEMBER): Kind.OPENING,
+    (Side.MEMBER, Side.JOINED): Kind.MERGE,
+    (Side.JOINED, Side.MEMBER): Kind.MERGE,
+    (Side.MEMBER, Side.REDRESSED): Kind.SPLIT,
+    (Side.REDRESSED, Side.MEMBER): Kind.SPLIT,
 }
 ENTRY_COLUMNS = """member_id, tx_id, seq, lot_id, account_id, points, issuer_id, business_id,
   business_date, occurred_at, posted_at, debit, credit, unit"""

@@ -23,9 +23,10 @@ CHECKS = {
     "I1 what leaves one holder comes to another": """
         SELECT member_id, format('transaction %s, unit %s: %s points left and did not arrive',
           tx_id, unit, n)
-        FROM (SELECT tx_id, unit, min(member_id) AS member_id,
-            sum(CASE WHEN credit = 50 THEN points ELSE -points END) AS n
-          FROM entry WHERE 50 IN (debit, credit) GROUP BY tx_id, unit) moved
+        FROM (SELECT tx_id, unit, side, min(member_id) AS member_id,
+            sum(CASE WHEN credit = side THEN points ELSE -points END) AS n
+          FROM entry CROSS JOIN (VALUES (50), (100), (110)) AS nets (side)
+          WHERE side IN (debit, credit) GROUP BY tx_id, unit, side) moved
         WHERE n <> 0 ORDER BY 1 LIMIT 1""",
     "I2 entries are never changed": """
         SELECT 0, format('%s lets entries be changed: its trigger is missing or off',
@@ -109,11 +110,11 @@ CHECKS = {
         SELECT h.member_id, format('hold %s: captured %s and voided %s, requests say %s and %s',
           h.hold_id, h.captured, h.voided, t.captured, t.voided)
         FROM hold h LEFT JOIN (
-          SELECT member_id, reference_tx,
+          SELECT reference_tx,
             sum(points) FILTER (WHERE kind = 4) AS captured,
             sum(points) FILTER (WHERE kind IN (5, 9)) AS voided
-          FROM ledger_transaction WHERE kind IN (4, 5, 9) AND outcome = 0 GROUP BY 1, 2) t
-          ON t.member_id = h.member_id AND t.reference_tx = h.hold_id
+          FROM ledger_transaction WHERE kind IN (4, 5, 9) AND outcome = 0 GROUP BY 1) t
+          ON t.reference_tx = h.hold_id
         WHERE h.captured <> coalesce(t.captured, 0) OR h.voided <> coalesce(t.voided, 0)
         ORDER BY 1 LIMIT 1""",
     "the daily sums are those of the entries": """

@@ -22,9 +22,11 @@ _FORGET = tuple(
                WHERE a.account_id = ANY (CAST(:accounts AS bigint[]))
                  AND v.business_id = a.business_id AND v.external_id = a.external_id""",
             """DELETE FROM review_item WHERE account_id = ANY (CAST(:accounts AS bigint[]))
-                 OR candidates <@ CAST(:members AS bigint[])""",
+                 OR candidates <@ CAST(:members AS bigint[])
+                 OR chosen = ANY (CAST(:members AS bigint[]))""",
             """UPDATE review_item SET candidates = array(SELECT c FROM unnest(candidates) AS c
-                 WHERE c <> ALL (CAST(:members AS bigint[])))
+                   WHERE c <> ALL (CAST(:members AS bigint[]))),
+                 evidence = evidence - CAST(CAST(:members AS bigint[]) AS text[])
                WHERE candidates && CAST(:members AS bigint[])""",
             """UPDATE member SET erased_at = :now
                WHERE member_id = ANY (CAST(:members AS bigint[]))""",

@@ -38,6 +38,8 @@ class Reason(StrEnum):
     IDENTIFIER_TAKEN = "identifier_taken"
     STALE_IDENTIFIER = "stale_identifier"
     SHARED_IDENTIFIER = "shared_identifier"
+    BATCH_MATCH = "batch_match"
+    """The batch matcher finds it likely, and leaves it to a person."""
 
 
 @dataclass(eq=False, slots=True)

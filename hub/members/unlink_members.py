@@ -1,6 +1,6 @@
 """Unlink members: revoke the edges between births, so that each side is a member of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
@@ -15,7 +15,7 @@ from hub.members.non_match import keep_apart
 from hub.members.partition import partition
 
 _EDGES = text("""
-SELECT edge_id, low_member_id, high_member_id FROM member_edge
+SELECT edge_id, low_member_id, high_member_id, made_at FROM member_edge
 WHERE revoked_at IS NULL AND low_member_id = ANY (CAST(:births AS bigint[]))
 ORDER BY edge_id
 """)
@@ -46,6 +46,10 @@ class Unlinked:
     """A member taken apart. The first of `sides` keeps its id; the others are members again."""
 
     member_id: int
+    births: Mapping[int, int]
+    """Of each birth, whom it now is."""
+    since: datetime
+    """When the first of the edges that were revoked had been made."""
     sides: tuple[Side, ...]
     edge_ids: tuple[int, ...]
     """The edges that were revoked, the latest first."""
@@ -75,6 +79,8 @@ async def unlink_members(
     staying = set(found.member_ids) - leaving
     edges = (await db.execute(_EDGES, {"births": list(found.member_ids)})).all()
     revoked = [e for e in edges if (e.low_member_id in leaving) != (e.high_member_id in leaving)]
+    if not revoked:
+        raise CannotSplit("no edge joins those who leave to those who stay")
     gone = {edge.edge_id for edge in revoked}
     facts = {"edges": sorted(gone), "now": now, "actor": actor, "reason": reason}
     await db.execute(_REVOKE, facts)
@@ -87,6 +93,8 @@ async def unlink_members(
     await keep_apart(db, pairs=pairs, actor=actor, now=now, reason=reason)
     return Unlinked(
         member_id=found.member_id,
+        births=whom,
+        since=min(edge.made_at for edge in revoked),
         sides=tuple(_side(found, whom, member_id) for member_id in sorted(set(whom.values()))),
         edge_ids=tuple(sorted(gone, reverse=True)),
     )

@@ -35,8 +35,17 @@ _PARTS = {
       SELECT account_id, kind AS identifier, verified, opened_at, closed_at, last_seen_at
       FROM identifier_claim WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY claim_id""",
     "reviews": """
-      SELECT account_id, reason, state, opened_at FROM review_item
-      WHERE account_id = ANY (CAST(:accounts AS bigint[])) ORDER BY review_id""",
+      SELECT account_id, reason, state, opened_at, decided_at, decision, note, score, (
+          SELECT jsonb_agg(e.value) FROM jsonb_each(evidence) e) AS evidence
+      FROM review_item WHERE account_id = ANY (CAST(:accounts AS bigint[]))
+      UNION ALL
+      SELECT NULL, reason, state, opened_at, decided_at, decision, NULL, NULL, NULL
+      FROM review_item WHERE candidates && CAST(:members AS bigint[])
+        AND account_id <> ALL (CAST(:accounts AS bigint[])) ORDER BY opened_at""",
+    "review_steps": """
+      SELECT r.account_id, s.done, s.done_at, s.note
+      FROM review_step s JOIN review_item r USING (review_id)
+      WHERE r.account_id = ANY (CAST(:accounts AS bigint[])) ORDER BY s.step_id""",
     "balances": """
       SELECT u.code AS unit, sum(posted)::bigint AS posted, sum(held)::bigint AS held,
         sum(pending)::bigint AS pending, sum(owed)::bigint AS owed

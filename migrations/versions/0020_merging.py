@@ -12,5 +12,6 @@ down_revision = "0019_privacy"
 
 def upgrade() -> None:
     """Install tables and functions; their SQL is frozen beside this file."""
-    script = Path(__file__)
-    execute_script(op.get_bind(), script.with_suffix(".sql").read_text())
+    folder = Path(__file__).parent
+    for name in ("0020_merging", "0020_merging_ledger"):
+        execute_script(op.get_bind(), (folder / f"{name}.sql").read_text())

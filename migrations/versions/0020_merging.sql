@@ -152,3 +152,21 @@ BEGIN
       NULL::bytea, NULL::timestamptz, NULL::bigint
     FROM generate_series(1, unknown);
 END $$;
+
+-- The member whose an account is now.
+CREATE FUNCTION account_holder(p_account bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+  SELECT coalesce(m.merged_into, m.member_id) FROM account_link l JOIN member m USING (member_id)
+  WHERE l.account_id = p_account AND upper_inf(l.valid) $$;
+
+-- All births that ever shared a ledger with one of these, themselves included: a posting, a hold or
+-- a lot that is not where it was is with one of them.
+CREATE FUNCTION ledger_kin(p_members bigint[]) RETURNS bigint[] LANGUAGE sql STABLE AS $$
+  WITH RECURSIVE kin AS (
+    SELECT m AS id FROM unnest(p_members) AS u (m)
+    UNION
+    SELECT other.id FROM kin CROSS JOIN LATERAL (
+      SELECT e.high_member_id AS id FROM member_edge e WHERE e.low_member_id = kin.id
+      UNION ALL
+      SELECT e.low_member_id FROM member_edge e WHERE e.high_member_id = kin.id) other
+  )
+  SELECT array_agg(id ORDER BY id) FROM kin $$;

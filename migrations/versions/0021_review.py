@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0021_review"
-down_revision = "0019_privacy"
+down_revision = "0020_merging"
 
 
 def upgrade() -> None:

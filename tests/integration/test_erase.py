@@ -22,12 +22,15 @@ from hub.connector import Hint, HintType
 from hub.crypto.delivery import open_sealed
 from hub.crypto.keyring import ensure, save
 from hub.errors import Malformed, NotFound
+from hub.intake.reject_review import reject_review
 from hub.intake.replay import replay
 from hub.intake.verify import CHECKS as INTAKE_CHECKS
 from hub.intake.verify import check as check_intake
 from hub.ledger.verify import verify
 from hub.members.pin_attribute import pin_attribute
 from hub.members.resolve import Sighting, resolve
+from hub.members.review.propose import Proposal, propose
+from hub.members.review.queries import review_items
 from hub.points.forfeit import PointsHeld
 from hub.points.hold import hold
 from hub.privacy.release_retention import release_retention
@@ -343,6 +346,42 @@ async def test_pins_are_exported_and_erased_with_the_account_they_are_kept_with(
         "value", "Li Special Lei", "wrote a letter")  # fmt: skip
     await erased(hub, li)
     assert await hub.rows("SELECT count(*) FROM pin") == [(0,)]
+
+
+async def test_doubts_are_exported_and_name_an_erased_member_no_more(hub: Hub) -> None:
+    await taken(hub, sent(order(1)), sent(order(2, HAN)))
+    li, han = await member_of(hub, LI), await member_of(hub, HAN)
+    [(hers,)] = await hub.rows(
+        "SELECT account_id FROM account_link WHERE member_id = :han", han=han
+    )
+    account_id = int(str(hers))
+    async with hub.engine.begin() as db:
+        proposal = Proposal(
+            account_id=account_id, candidate_id=li, score=5.0, evidence={"vetoes": ["name"]}
+        )
+        await propose(db, proposals=[proposal], now=NOON)
+        [item] = await review_items(db, limit=9)
+        facts = {"review_id": item.review_id, "actor": "ann", "now": NOON}
+        await reject_review(db, note="not her voice", **facts)
+        own = await export(db, member_id=han, now=NOON, keyring=hub.keyring)
+        other = await export(db, member_id=li, now=NOON, keyring=hub.keyring)
+    [told] = own["reviews"]
+    assert (told["decision"], told["note"], told["score"]) == ("left_apart", "not her voice", 5.0)
+    assert told["evidence"] == [{"vetoes": ["name"], "score": 5.0}]
+    assert [step["done"] for step in own["review_steps"]] == ["rejected"]
+    [told] = other["reviews"]
+    assert (told["account_id"], told["decision"], told["note"]) == (None, "left_apart", None)
+    await taken(hub, sent(order(3, HAN)))
+    async with hub.engine.begin() as db:
+        await db.execute(
+            text("UPDATE review_item SET candidates = candidates || CAST(:han AS bigint)"),
+            {"han": han},
+        )
+    await erased(hub, li)
+    assert await hub.rows("SELECT candidates, evidence FROM review_item") == [([han], {})]
+    await erased(hub, han)
+    assert await hub.rows("SELECT count(*) FROM review_item") == [(0,)]
+    assert await hub.rows("SELECT count(*) FROM review_step") == [(0,)]
 
 
 async def test_an_operator_exports_erases_and_is_on_record(hub: Hub, tmp_path: Path) -> None:

@@ -37,6 +37,9 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     '{ member(id: $MEMBER) { statement(from: "2026-01-01T00:00:00Z") { closing } } }': (
         OUT, YES, NO, YES, NO),
     "{ proposedAdjustments { nodes { points } } }": (OUT, NO, NO, YES, NO),
+    "{ reviewItems { nodes { reason } } }": (OUT, NO, NO, YES, NO),
+    "{ node(id: $REVIEW) { id } }": (OUT, NO, NO, YES, NO),
+    "{ member(id: $MEMBER) { attributes { value } } }": (OUT, YES, YES, YES, NO),
     "{ member(id: $MEMBER) { adjustments { points } } }": (OUT, NO, NO, YES, NO),
     "{ member(id: $MEMBER) { receivables { remaining } } }": (OUT, YES, YES, YES, NO),
     "{ member(id: $MEMBER) { pool { members } } }": (OUT, YES, YES, YES, NO),
@@ -55,6 +58,7 @@ async def test_every_read_against_every_role(api: Api, li: Person) -> None:
     ids = {
         "$MEMBER": gid("Member", li.member_id),
         "$SHOP": gid("Business", "shop"),
+        "$REVIEW": gid("ReviewItem", 1),
         "$PERIOD": gid("SettlementPeriod", "2026-01"),
     }
     found = {}

@@ -15,6 +15,7 @@ from hub.jobs.schedule import fire_due
 from hub.outbox.messages import claim
 from tests.integration.api_kit import FINANCE, HOTEL, SHOP, STAFF, ZONE, Api
 from tests.integration.test_graphql_card import gid
+from tests.integration.test_graphql_reviews import SIDES, decide, queue, see
 from tests.integration.test_graphql_tills import CAPTURE, HOLD, REDEEM, USE, VOID
 from tests.integration.test_intake import NOWHERE, order, sent, taken
 from tests.support.ledger import NOON
@@ -26,7 +27,7 @@ GROWING = {
     "delivery", "earn_basis", "earn_cap", "entitlement", "entitlement_use", "entry",
     "expiry_notice", "fact_reference", "hold", "identifier_claim", "ledger_transaction", "lot",
     "member", "member_tier", "obligation", "pin", "refund_basis", "review_item",
-    "shared_identifier", "verification",
+    "review_step", "shared_identifier", "verification",
 }  # fmt: skip
 CARD = """query ($id: ID!) { member(id: $id) { displayName tier { code } balance { available }
   expiringSoon expiryNotices { points } accounts { id } lots { id } holds { id }
@@ -83,6 +84,11 @@ async def test_no_request_scans(api: Api) -> None:
     used = {"member": given["member"], "benefit": "room-upgrade", "idempotencyKey": "u"}
     await api.data(USE, HOTEL, input=used)
     await api.data(CARD, STAFF, id=gid("Member", li.member_id))
+    await see(api, "hotel", "g-1", phone="+8613910203040")
+    [review] = [node["id"] for node in (await queue(api))["nodes"]]
+    await api.data(SIDES, STAFF, id=review)
+    for verb in ("acceptReview", "undoReview", "markNotTheSame"):
+        await decide(api, STAFF, verb, review)
     await api.data("{ settlementPeriods { nodes { code } } }", FINANCE)
     async with api.engine.connect() as db:
         assert await scans(db, api.served) == {}

@@ -7,7 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 async def open_businesses(db: AsyncConnection, countries: Sequence[str]) -> None:
-    """Open a business in each of the countries; their ids count from 1."""
+    """Open a business in each of the countries; ids count from 1; the group's day is China's."""
+    await db.execute(text("INSERT INTO programme VALUES (true, 'Group', 'Asia/Shanghai', 'CNY')"))
     await db.execute(
         text("INSERT INTO legal_entity OVERRIDING SYSTEM VALUE VALUES (1, 'group', 'Group')")
     )

@@ -17,8 +17,10 @@ from hub.ledger.post.expire import (
 )
 from hub.ledger.post.lock import lock_balances
 from hub.ledger.post.mend import post_adjustment, post_extension, post_recovery, post_reinstatement
+from hub.ledger.post.merge import post_merge
 from hub.ledger.post.move import post_move
 from hub.ledger.post.opening import Opened, OpeningRequest, post_openings
+from hub.ledger.post.part import HeldAcross, post_part
 from hub.ledger.post.spend import (
     RedeemRequest,
     post_end_of_hold,
@@ -31,6 +33,7 @@ from hub.ledger.post.undo import post_clawback, post_restore
 __all__ = [
     "Answer",
     "EarnRequest",
+    "HeldAcross",
     "Opened",
     "OpeningRequest",
     "RedeemRequest",
@@ -47,9 +50,11 @@ __all__ = [
     "post_extension",
     "post_forfeiture",
     "post_hold",
+    "post_merge",
     "post_more_time",
     "post_move",
     "post_openings",
+    "post_part",
     "post_recovery",
     "post_redeem",
     "post_redeems",
