@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -115,7 +115,10 @@ async def test_a_run_over_what_changed_comes_to_what_a_run_over_all_does(
 async def test_people_are_the_same_whoever_came_first(
     db: AsyncConnection, data: st.DataObject
 ) -> None:
-    """Each account is shown once: what it says does not depend on when it came."""
+    """Each account is shown once: what it says does not depend on when it came.
+
+    What rests on an identifier that turns out to be many people's is put to review, and stays.
+    """
     story = data.draw(st.lists(visits, max_size=7, unique_by=lambda visit: visit.external_id))
     other = data.draw(st.permutations(story))
     orders = []
@@ -123,6 +126,7 @@ async def test_people_are_the_same_whoever_came_first(
         async with undone(db):
             await open_businesses(db, ["CN"] * 4)
             await live(db, order, 0)
+            assume(not await db.scalar(text("SELECT count(*) FROM shared_identifier")))
             await match(db)
             orders.append(await people(db))
     assert orders[0] == orders[1]
