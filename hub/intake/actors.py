@@ -1,4 +1,4 @@
-"""What workers do with accepted deliveries, and with a night's matches. It is an edge: it commits."""
+"""What workers do with deliveries, and with a night's matches. It is an edge: it commits."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

@@ -10,7 +10,7 @@ from hub.connector import HintType
 from hub.crypto.keyring import Keyring
 from hub.errors import NotFound, Unavailable
 from hub.members.batch import models
-from hub.members.batch.judging import REVIEW_BITS, Judge, veto_names
+from hub.members.batch.judging import REVIEW_BITS, Judge, base_bits, veto_names
 from hub.members.batch.reading import COLUMNS, read_some, secret
 from hub.members.masking import masked
 from hub.members.matching.columns import Field
@@ -38,7 +38,7 @@ class Weight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
-    """Two accounts, weighed: `bits` is `prior` and the weights of the fields.
+    """Two accounts, weighed: `bits` is `base` and the weights of the fields.
 
     `band` is automatic, review or reject. `vetoes` say what forbids that the hub makes them one by
     itself, `verified_by_both` what identifiers both have shown.
@@ -47,7 +47,7 @@ class Explained:
     account_id: int
     other_account_id: int
     bits: float
-    prior: float
+    base: float
     weights: tuple[Weight, ...]
     vetoes: tuple[str, ...]
     verified_by_both: tuple[str, ...]
@@ -101,7 +101,7 @@ def _explain(judge: Judge, one: int, other: int) -> Explained:
         account_id=sheet.accounts[one],
         other_account_id=sheet.accounts[other],
         bits=round(pair.bits, 3),
-        prior=round(scorer.model.prior, 3),
+        base=base_bits(pair),
         weights=tuple(sorted(weights, key=lambda weight: -weight.bits)),
         vetoes=veto_names(pair.vetoes),
         verified_by_both=tuple(hint.value for hint in pair.shown),

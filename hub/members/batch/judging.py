@@ -199,11 +199,16 @@ def evidence(pair: Pair, scorer: PopulationScorer) -> dict[str, Any]:
     }
     return {
         "bits": round(pair.bits, 3),
-        "prior": round(scorer.model.prior, 3),
+        "base": base_bits(pair),
         "fields": fields,
         "vetoes": list(veto_names(pair.vetoes)),
         "verified_by_both": [hint.value for hint in pair.shown],
     }
+
+
+def base_bits(pair: Pair) -> float:
+    """Return what a pair weighs before anything is known of it: two accounts are seldom one's."""
+    return round(pair.bits - sum(pair.shares), 3)
 
 
 def veto_names(vetoes: int) -> tuple[str, ...]:
