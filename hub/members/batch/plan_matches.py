@@ -1,7 +1,7 @@
 """Plan matches: decide for one run who is one person, and write down what is to be done."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -43,6 +43,9 @@ FROM unnest(CAST(:steps AS integer[]), CAST(:kinds AS text[]), CAST(:accounts AS
 """)
 
 
+Tell = Callable[[str], None]
+
+
 class Kind(StrEnum):
     """Whether a run learns and looks at everybody, or at those that changed."""
 
@@ -63,14 +66,20 @@ class _Findings:
 
 
 async def plan_matches(
-    db: AsyncConnection, *, kind: Kind | None, now: datetime, keyring: Keyring, learn: bool = True
+    db: AsyncConnection,
+    *,
+    kind: Kind | None,
+    now: datetime,
+    keyring: Keyring,
+    learn: bool = True,
+    tell: Tell = lambda phase: None,
 ) -> int:
     """Decide on all accounts, or on those that changed and whoever that concerns; returns the run.
 
     None leaves the kind open: all, if there is no model yet, or it is a week old, or the hub has
     grown by a fifth since, or its values are marked under a key that was renewed. A full run learns
     a new model, unless `learn` says that the latest one is to be kept. Nothing is changed for any
-    member yet: `hub.intake.match_members` takes the steps.
+    member yet: `hub.intake.match_members` takes the steps. `tell` hears of each phase that is over.
 
     Raises Unavailable while another plan is made, or a run's steps are not all taken.
     """
@@ -82,9 +91,9 @@ async def plan_matches(
         kind = Kind.FULL
     changed = await features.take_changes(db)
     if kind is Kind.FULL or learnt is None:
-        findings = await _full(db, None if learn else learnt, now, keyring)
+        findings = await _full(db, None if learn else learnt, now, keyring, tell)
     else:
-        findings = await _incremental(db, learnt, changed, keyring)
+        findings = await _incremental(db, learnt, changed, keyring, tell)
     return await _write(db, findings, now)
 
 
@@ -104,18 +113,21 @@ async def _is_old(db: AsyncConnection, learnt: Learnt, kind: Kind | None, now: d
 
 
 async def _full(
-    db: AsyncConnection, pinned: Learnt | None, now: datetime, keyring: Keyring
+    db: AsyncConnection, pinned: Learnt | None, now: datetime, keyring: Keyring, tell: Tell
 ) -> _Findings:
     sheet = await read_all(db, keyring=keyring)
+    tell("read")
     marker = Marker(secret(keyring))
     version = keyring.blind_index.active
     learnt, judge, found_keys = await asyncio.to_thread(_learn, sheet, marker, pinned, version)
+    tell("learn")
     model_id = learnt.model_id
     if model_id is None:
         model_id = await models.store(db, learnt=learnt, now=now)
     await features.replace(db, sheet=sheet, found=found_keys, gone=None)
     before = await pairs.stored(db, account_ids=None)
     links = await read_links(db, account_ids=None)
+    tell("store")
 
     def work() -> tuple[int, list[Pair], Decided]:
         # What was found before is looked at again, even if so many share its keys by now.
@@ -124,9 +136,11 @@ async def _full(
             axis=0,
         )
         found = list(judge.pairs(wanted))
+        tell("weigh")
         return len(wanted), found, decide(judge, found, links, known=_proposed(before))
 
     weighed, found, decided = await asyncio.to_thread(work)
+    tell("settle")
     return _Findings(Kind.FULL, model_id, len(sheet), weighed, judge, found, None, decided)
 
 
@@ -146,13 +160,16 @@ def _learn(
 
 
 async def _incremental(
-    db: AsyncConnection, learnt: Learnt, changed: Iterable[int], keyring: Keyring
+    db: AsyncConnection, learnt: Learnt, changed: Iterable[int], keyring: Keyring, tell: Tell
 ) -> _Findings:
     touched, wanted = await _renew(db, learnt, changed, keyring)
+    tell("find")
     before = await pairs.stored(db, account_ids=touched)
     wanted |= before.keys()
     judge = await _judge(db, learnt, _accounts(wanted) | touched, keyring)
+    tell("read")
     fresh = await _judged(judge, wanted)
+    tell("weigh")
     # Whom it concerns: everybody who is, was or would be together with one of those.
     near = _accounts(judge.accounts_of(pair) for pair in fresh if pair.automatic)
     concerned = await company(db, account_ids=touched | near | _accounts(before))
@@ -161,10 +178,13 @@ async def _incremental(
     judge = await _judge(db, learnt, concerned | beyond, keyring)
     links = await read_links(db, account_ids=judge.sheet.accounts)
     wanted |= before.keys()
+    tell("read")
     found = await _judged(judge, wanted)
+    tell("weigh")
     decided = await asyncio.to_thread(
         decide, judge, found, links, known=_proposed(before), within=concerned
     )
+    tell("settle")
     return _Findings(
         Kind.INCREMENTAL, learnt.model_id or 0, len(touched), len(wanted), judge, found, before,
         decided,
