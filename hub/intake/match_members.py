@@ -19,7 +19,7 @@ CHUNK_REVIEWS = 200
 
 _NEXT = text("""
 SELECT step, kind, account_ids, score, evidence FROM match_step
-WHERE run_id = :run_id AND done_at IS NULL ORDER BY step LIMIT :limit FOR UPDATE
+WHERE run_id = :run_id AND done_at IS NULL ORDER BY step LIMIT :limit
 """)
 _DONE = text("""
 UPDATE match_step s SET done_at = :now, outcome = d.outcome
@@ -79,12 +79,12 @@ async def match_members(db: AsyncConnection, *, run_id: int, now: datetime) -> i
     await db.execute(
         text("SELECT 1 FROM match_run WHERE run_id = :run_id FOR UPDATE"), {"run_id": run_id}
     )
-    rows = await db.execute(_NEXT, {"run_id": run_id, "limit": CHUNK_REVIEWS})
-    steps = [_Step(*row) for row in rows]
+    steps = await _next(db, run_id, limit=1)
     if not steps:
         await _finish(db, run_id, now)
         return 0
-    steps = steps[:1] if steps[0].kind != "review" else steps
+    if steps[0].kind == "review":
+        steps = await _next(db, run_id, limit=CHUNK_REVIEWS)
     outcomes = [await _take(db, step, run_id, now) for step in steps]
     await db.execute(
         _DONE,
@@ -96,6 +96,11 @@ async def match_members(db: AsyncConnection, *, run_id: int, now: datetime) -> i
         },
     )
     return len(steps)
+
+
+async def _next(db: AsyncConnection, run_id: int, *, limit: int) -> list[_Step]:
+    rows = await db.execute(_NEXT, {"run_id": run_id, "limit": limit})
+    return [_Step(*row) for row in rows]
 
 
 async def _finish(db: AsyncConnection, run_id: int, now: datetime) -> None:

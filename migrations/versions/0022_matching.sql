@@ -52,6 +52,7 @@ CREATE TABLE match_step (
 COMMENT ON COLUMN match_step.account_ids IS
   'merge, review: two accounts; split: those that leave, and last one that stays';
 COMMENT ON COLUMN match_step.outcome IS 'done, moot, or the code of the refusal';
+CREATE INDEX match_step_next ON match_step (run_id, step) WHERE done_at IS NULL;
 CREATE INDEX match_step_accounts ON match_step USING gin (account_ids);
 
 -- Pairs of accounts that are one person's (automatic) or may be (review), by the latest run that

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.pool import NullPool
 
 from hub.config import load_settings
 from hub.crypto.keyring import load
@@ -32,7 +31,7 @@ def match(
     keyring = load(settings.keyring_path)
 
     async def work() -> Run:
-        engine = make_engine(settings.require_database_url(), poolclass=NullPool)
+        engine = make_engine(settings.require_database_url(), pool_size=2)
         try:
             run_id = await match_all(engine, kind=Kind.FULL if full else None, keyring=keyring)
             async with engine.connect() as db:
