@@ -77,6 +77,7 @@ class Hold(relay.Node):
     """A hold, as it stands now."""
 
     key: strawberry.Private[str]
+    member_id: strawberry.Private[int]
     business_id: strawberry.Private[int]
     points: int = count("Points that were set aside.")
     captured: int = count("Of these, spent.")
@@ -97,6 +98,7 @@ class Hold(relay.Node):
         """Show a hold."""
         return cls(
             key=f"{row.member_id}.{row.hold_id}",
+            member_id=row.member_id,
             business_id=row.business_id,
             points=row.points,
             captured=row.captured,

@@ -264,11 +264,12 @@ class SpendingMutation:
             return refused(no)
         if answer.outcome is not Outcome.POSTED:
             return not_held(answer)
+        held = await _hold(context, member_id, hold_id)
         return Captured(
             transaction=receipt(answer),
             points=answer.points,
-            hold=await _hold(context, member_id, hold_id),
-            member=Member(member_id=member_id),
+            hold=held,
+            member=Member(member_id=held.member_id),
         )
 
     @resolved("Give points of a hold back, all or in parts.")
@@ -296,11 +297,12 @@ class SpendingMutation:
             return refused(no)
         if answer.outcome is not Outcome.POSTED:
             return not_held(answer)
+        held = await _hold(context, member_id, hold_id)
         return Voided(
             transaction=receipt(answer),
             points=answer.points,
-            hold=await _hold(context, member_id, hold_id),
-            member=Member(member_id=member_id),
+            hold=held,
+            member=Member(member_id=held.member_id),
         )
 
 

@@ -25,7 +25,8 @@ class Promotion:
 
 # A member is due the highest of three: what the year's qualifying points reach by the terms in
 # force; what they reached earlier this year and still bear by the terms of that day (dearer terms
-# take nothing from anybody); and the tier held when the year began, which is kept for the year.
+# take nothing from anybody); and the tier held when the year began, which is kept for the year, as
+# is what a merge brought and what a split gave back.
 _MOVES = text(f"""
 WITH {LADDER}, {QUALIFYING}, asked AS (
   SELECT DISTINCT member_id, coalesce(points, 0) AS points
@@ -37,8 +38,9 @@ WITH {LADDER}, {QUALIFYING}, asked AS (
     UNION ALL
     SELECT h.member_id, h.tier_id, t.rank, h.threshold
     FROM asked a JOIN member_tier h USING (member_id) JOIN tier t USING (tier_id)
-    WHERE CASE WHEN h.since >= :began_at THEN h.threshold <= a.points
-      ELSE h.until IS NULL OR h.until > :began_at END
+    WHERE NOT h.undone AND CASE
+      WHEN h.since < :began_at THEN h.until IS NULL OR h.until > :began_at
+      ELSE h.reason IN ('merged', 'split') OR h.threshold <= a.points END
   ) AS candidates ORDER BY member_id, rank DESC, threshold
 )
 SELECT a.member_id, a.points AS qualifying, due.tier_id, due.threshold, held.step,
@@ -68,15 +70,7 @@ async def promote(
     movers = [row.member_id for row in await _moves(db, member_ids, now, year)]
     if not movers:
         return []
-    # Whoever moves the same member waits here, then sees what was committed meanwhile. These locks
-    # come last in a transaction, after members and balances, so that nobody waits in a circle.
-    await db.execute(
-        text("""
-          SELECT pg_advisory_xact_lock(hashtextextended('member_tier', member_id))
-          FROM (SELECT member_id FROM unnest(CAST(:movers AS bigint[])) AS m (member_id)
-            ORDER BY member_id) AS ordered"""),
-        {"movers": movers},
-    )
+    await lock_tiers(db, member_ids=movers)
     moves = await _moves(db, movers, now, year)
     await _write(db, moves, now)
     promoted = [
@@ -90,6 +84,21 @@ async def promote(
     ]
     await grant(db, member_ids=[p.member_id for p in promoted], now=now, time_zone=time_zone)
     return promoted
+
+
+async def lock_tiers(db: AsyncConnection, *, member_ids: Sequence[int]) -> None:
+    """Wait for whoever moves these members on the ladder; what is read then is what they left.
+
+    These locks come last in a transaction, after members and balances, so that nobody waits in a
+    circle.
+    """
+    await db.execute(
+        text("""
+          SELECT pg_advisory_xact_lock(hashtextextended('member_tier', member_id))
+          FROM (SELECT member_id FROM unnest(CAST(:movers AS bigint[])) AS m (member_id)
+            ORDER BY member_id) AS ordered"""),
+        {"movers": list(member_ids)},
+    )
 
 
 async def _moves(

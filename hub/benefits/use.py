@@ -61,7 +61,10 @@ async def use(
     row = (
         await db.execute(
             text("""
-              SELECT t.*, b.code FROM entitlement_take(CAST(:business_id AS smallint), :key,
+              SELECT t.*, b.code, CASE WHEN t.member_id <> :member_id AND t.member_id = ANY (
+                  ledger_kin(ARRAY[CAST(:member_id AS bigint)])) THEN :member_id
+                  ELSE t.member_id END AS whose
+              FROM entitlement_take(CAST(:business_id AS smallint), :key,
                 :member_id, CAST(:benefit_id AS smallint), :today, :now) t
               JOIN benefit b USING (benefit_id)"""),
             {
@@ -75,7 +78,7 @@ async def use(
         )
     ).one()
     for field, asked, stored in (
-        ("member_id", member_id, row.member_id),
+        ("member_id", member_id, row.whose),
         ("benefit_code", benefit_code, row.code),
     ):
         if asked != stored:
@@ -87,7 +90,7 @@ async def use(
     return UseAnswer(
         outcome=UseOutcome(row.outcome),
         replayed=row.replayed,
-        member_id=row.member_id,
+        member_id=row.whose,
         benefit_code=row.code,
         remaining=row.remaining,
         used_at=row.used_at,

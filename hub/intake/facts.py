@@ -47,6 +47,9 @@ def _columns(keys: Iterable[SourceKey]) -> dict[str, list[object]]:
 _KEYS = """unnest(CAST(:connections AS smallint[]), CAST(:kinds AS text[]), CAST(:ids AS text[]))
   AS x(connection_id, kind, id)"""
 
+# Whose the fact is now: of an account that was merged or split since, whoever has it.
+_WHOSE = "coalesce(account_holder(f.account_id), f.member_id) AS whose"
+
 
 async def lock(db: AsyncConnection, keys: Collection[SourceKey]) -> None:
     """Wait until nobody else works on any of these facts, or on what refers to them.
@@ -88,7 +91,8 @@ async def find(db: AsyncConnection, keys: Collection[SourceKey]) -> dict[SourceK
     """Return the facts that `keys` name, by their own name or by another one (a payment's)."""
     rows = await db.execute(
         text(f"""
-          SELECT x.connection_id AS asked_connection, x.kind AS asked_kind, x.id AS asked_id, f.*
+          SELECT x.connection_id AS asked_connection, x.kind AS asked_kind, x.id AS asked_id, f.*,
+            {_WHOSE}
           FROM {_KEYS}
           LEFT JOIN fact_reference r ON r.connection_id = x.connection_id AND r.kind = x.kind
             AND r.source_id = x.id
@@ -106,7 +110,8 @@ async def waiting_for(db: AsyncConnection, keys: Collection[SourceKey]) -> list[
     """Return the facts that wait for one of `keys`, oldest first."""
     rows = await db.execute(
         text(f"""
-          SELECT f.* FROM {_KEYS} JOIN business_fact f ON f.connection_id = x.connection_id
+          SELECT f.*, {_WHOSE} FROM {_KEYS}
+          JOIN business_fact f ON f.connection_id = x.connection_id
             AND f.waits_for_kind = x.kind AND f.waits_for_id = x.id
           ORDER BY f.posted_at, f.source_id"""),  # noqa: S608
         _columns(keys),
@@ -177,7 +182,7 @@ def _posted(row: Row[Any]) -> PostedFact:
         type=EventType(row.type),
         entity=SourceKey(row.connection_id, row.entity, row.entity_id),
         delivery_id=row.delivery_id,
-        member_id=row.member_id,
+        member_id=row.whose,
         account_id=row.account_id,
         tx_id=row.tx_id,
         waits_for=waits_for,

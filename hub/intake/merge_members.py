@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.merging import merge_benefits
 from hub.clock import business_date
 from hub.errors import Rejected
 from hub.ledger.post import lock_balances, post_merge
@@ -90,6 +91,13 @@ async def merge_members(
             business_date=business_date(now, group.time_zone),
             now=now,
         )
+    await merge_benefits(
+        db,
+        member_id=linked.member_id,
+        absorbed=list(linked.absorbed),
+        now=now,
+        time_zone=group.time_zone,
+    )
     return Merged(
         member_id=linked.member_id,
         absorbed=tuple(linked.absorbed),

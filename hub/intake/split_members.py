@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.merging import split_benefits
 from hub.clock import business_date
 from hub.intake.merge_members import InPool
 from hub.ledger.apart import Line
@@ -84,6 +85,15 @@ async def split_members(
         reason=reason,
         today=business_date(now, group.time_zone),
         now=now,
+    )
+    await split_benefits(
+        db,
+        member_id=unlinked.member_id,
+        births=unlinked.births,
+        accounts=accounts,
+        since=unlinked.since,
+        now=now,
+        time_zone=group.time_zone,
     )
     return Split(member_id=unlinked.member_id, sides=unlinked.sides, righted=tuple(_righted(lines)))
 

@@ -9,7 +9,7 @@ would have been spent by then; then what came later. What it cannot give it owes
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
@@ -41,13 +41,16 @@ class Move:
     debit: int
     credit: int
     business_date: date
+    refunded: int | None
+    """Of a clawback, the lot of the sale that was refunded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """An entry that puts something right. `lot_id` None: a new receivable of the account's.
 
-    `account_id` is who acted: of what comes back, who had taken it. `owner_id` is whose it is.
+    `account_id` is who had taken what now comes back, or is given for it. `owner_id` is whose
+    points come back, else who gives.
     """
 
     lot_id: int | None
@@ -58,12 +61,15 @@ class Line:
     credit: Side
     issuer_id: int
     cost_rate: Decimal
+    origin: Move | None = None
+    """Of what is given, what it is given for."""
 
 
 @dataclass(slots=True)
 class _Take:
     move: Move
     points: int
+    lapsed: bool = False
 
 
 @dataclass(slots=True)
@@ -121,22 +127,24 @@ def short_of_holds(
 
 def _takes(ledger: _Ledger, moves: Sequence[Move], sides: Mapping[int, int]) -> list[_Take]:
     """What accounts took from lots of another side and did not bring back, in the order it was."""
-    standing: dict[tuple[int, int], list[_Take]] = defaultdict(list)
+    standing: dict[tuple[int, int, bool], list[_Take]] = defaultdict(list)
     for move in moves:
         lot = ledger.lots[move.lot_id]
         if move.credit == Side.EXPIRED:
             ledger.expired[lot.lot_id].append(_Take(move, move.points))
         elif move.debit == Side.EXPIRED:
             _undo(ledger.expired[lot.lot_id], move.points)
-        if Side.JOINED in (move.debit, move.credit):
-            continue
         of, by = sides.get(lot.account_id), sides.get(move.account_id)
-        if of is None or by is None or of == by:
+        sides_of_move = {move.debit, move.credit}
+        if of is None or by is None or of == by or Side.JOINED in sides_of_move:
             continue
-        if move.debit == Side.MEMBER:
-            standing[lot.lot_id, move.account_id].append(_Take(move, move.points))
-        elif move.credit == Side.MEMBER:
-            _undo(standing[lot.lot_id, move.account_id], move.points)
+        # What of it had expired when a side gave it is put back as it was.
+        lapsed = sides_of_move == {Side.EXPIRED, Side.REDRESSED}
+        took = standing[lot.lot_id, move.account_id, lapsed]
+        if move.debit == (Side.EXPIRED if lapsed else Side.MEMBER):
+            took.append(_Take(move, move.points, lapsed))
+        elif move.credit == (Side.EXPIRED if lapsed else Side.MEMBER):
+            _undo(took, move.points)
     takes = [take for stack in standing.values() for take in stack if take.points]
     return sorted(takes, key=lambda take: (take.move.tx_id, take.move.lot_id))
 
@@ -152,63 +160,61 @@ def _undo(stack: list[_Take], points: int) -> None:
 
 
 def _put_back(ledger: _Ledger, takes: Sequence[_Take]) -> list[Line]:
-    due: dict[tuple[int, int], int] = defaultdict(int)
+    due: dict[tuple[int, int, bool], int] = defaultdict(int)
     for take in takes:
-        due[take.move.lot_id, take.move.account_id] += take.points
+        due[take.move.lot_id, take.move.account_id, take.lapsed] += take.points
+        if take.lapsed:
+            ledger.expired[take.move.lot_id].append(_Take(take.move, take.points))
     lines = []
-    for (lot_id, account_id), points in due.items():
+    for (lot_id, account_id, lapsed), points in due.items():
         lot = ledger.lots[lot_id]
-        lot.free += points
-        lines.append(_line(lot, points, Side.REDRESSED, Side.MEMBER, account_id=account_id))
+        lot.free += 0 if lapsed else points
+        to = Side.EXPIRED if lapsed else Side.MEMBER
+        back = _line(lot, account_id, points, Side.REDRESSED, to)
+        lines.append(replace(back, owner_id=lot.account_id))
     return lines
 
 
 def _give(ledger: _Ledger, take: _Take, mine: Sequence[Lot], side: int, today: date) -> list[Line]:
     """Give for one take; what cannot be given becomes a receivable of the lot's issuer."""
-    lines = []
-    then = [
-        lot
-        for lot in mine
-        if lot.lot_id < take.move.tx_id and lot.expires_on >= take.move.business_date
-    ]
+    lines: list[Line] = []
+    then = _would_have_taken(ledger, take.move, mine)
     later = [lot for lot in mine if lot not in then and lot.expires_on >= today]
-    due = take.points
+    due, by = take.points, take.move.account_id
     for lot in [*then, *later]:
         if lot in then:
             for lapsed in ledger.expired[lot.lot_id]:
                 if lapsed.move.tx_id > take.move.tx_id and (n := min(due, lapsed.points)):
                     lapsed.points -= n
                     due -= n
-                    lines.append(_line(lot, n, Side.EXPIRED, Side.REDRESSED))
+                    lines.append(_line(lot, by, n, Side.EXPIRED, Side.REDRESSED))
         if n := min(due, lot.free, max(0, ledger.room[side])):
             lot.free -= n
             ledger.room[side] -= n
             due -= n
-            lines.append(_line(lot, n, Side.MEMBER, Side.REDRESSED))
+            lines.append(_line(lot, by, n, Side.MEMBER, Side.REDRESSED))
     if due:
-        of = ledger.lots[take.move.lot_id]
-        lines.append(
-            Line(
-                lot_id=None,
-                account_id=take.move.account_id,
-                owner_id=take.move.account_id,
-                points=due,
-                debit=Side.RECEIVABLE,
-                credit=Side.REDRESSED,
-                issuer_id=of.issuer_id,
-                cost_rate=of.cost_rate,
-            )
-        )
-    return lines
+        owes = _line(ledger.lots[take.move.lot_id], by, due, Side.RECEIVABLE, Side.REDRESSED)
+        lines.append(replace(owes, lot_id=None))
+    return [replace(line, origin=take.move) for line in lines]
 
 
-def _line(
-    lot: Lot, points: int, debit: Side, credit: Side, *, account_id: int | None = None
-) -> Line:
+def _would_have_taken(ledger: _Ledger, move: Move, mine: Sequence[Lot]) -> list[Lot]:
+    """Which lots of its own side would have been taken, and in which order."""
+    had = [lot for lot in mine if lot.lot_id < move.tx_id]
+    if move.credit not in (Side.CLAWED_BACK, Side.ADJUSTED):
+        return [lot for lot in had if lot.expires_on >= move.business_date]
+    # A refund takes from its sale's own lot, then, as a correction does, of that issuer.
+    issuer_id = ledger.lots[move.lot_id].issuer_id
+    own = [lot for lot in had if lot.lot_id == move.refunded]
+    return own + [lot for lot in had if lot.issuer_id == issuer_id and lot not in own]
+
+
+def _line(lot: Lot, account_id: int, points: int, debit: Side, credit: Side) -> Line:
     return Line(
         lot_id=lot.lot_id,
-        account_id=lot.account_id if account_id is None else account_id,
-        owner_id=lot.account_id,
+        account_id=account_id,
+        owner_id=account_id,
         points=points,
         debit=debit,
         credit=credit,

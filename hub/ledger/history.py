@@ -16,10 +16,13 @@ from hub.ledger.codes import Unit
 from hub.ledger.queries import ENTRY_COLUMNS, SIGNED_POINTS, Balance, Entry, balances_of, entry_of
 
 # What is owed lies on a lot of its own, the clawback's, below zero. Where a last day was moved
-# later, the first move after the moment says what it was then. A hold's number tells the
-# millisecond in which it was placed.
+# later, the first move after the moment says what it was then, and whose a hold was that went along
+# with a merge or a split since. A hold's number tells the millisecond in which it was placed.
 _BALANCES = text(f"""
-WITH lots AS MATERIALIZED (
+WITH kin AS MATERIALIZED (
+  SELECT m AS member_id, ledger_kin(ARRAY[m]) AS ids
+  FROM unnest(CAST(:member_ids AS bigint[])) AS u (m)
+), lots AS MATERIALIZED (
   SELECT e.member_id, e.lot_id, sum({SIGNED_POINTS})::bigint AS n
   FROM entry e
   WHERE e.member_id = ANY (CAST(:member_ids AS bigint[])) AND e.unit = CAST(:unit AS smallint)
@@ -28,9 +31,10 @@ WITH lots AS MATERIALIZED (
 ), dated AS (
   SELECT lots.*, coalesce(x.from_date, l.expires_on) AS expires_on,
     coalesce(l.activates_at > :at, false) AS pending
-  FROM lots LEFT JOIN lot l USING (member_id, lot_id)
+  FROM lots JOIN kin USING (member_id)
+  LEFT JOIN lot l ON l.member_id = ANY (kin.ids) AND l.lot_id = lots.lot_id
   LEFT JOIN LATERAL (SELECT from_date FROM lot_extension x
-    WHERE x.member_id = lots.member_id AND x.lot_id = lots.lot_id AND x.extended_at > :at
+    WHERE x.member_id = ANY (kin.ids) AND x.lot_id = lots.lot_id AND x.extended_at > :at
     ORDER BY x.extended_at LIMIT 1) x ON true
 ), had AS (
   SELECT member_id, sum(n)::bigint AS posted,
@@ -39,13 +43,17 @@ WITH lots AS MATERIALIZED (
     coalesce(sum(n) FILTER (WHERE n > 0 AND (expires_on < :today OR pending)), 0)::bigint AS unfree
   FROM dated GROUP BY member_id
 ), kept AS (
-  SELECT h.member_id, sum(h.points - coalesce(t.n, 0))::bigint AS held
-  FROM hold h LEFT JOIN LATERAL (SELECT sum(t.points) AS n FROM ledger_transaction t
-    WHERE t.member_id = h.member_id AND t.reference_tx = h.hold_id AND t.kind IN (4, 5, 9)
+  SELECT kin.member_id, sum(h.points - coalesce(t.n, 0))::bigint AS held
+  FROM kin JOIN hold h ON h.member_id = ANY (kin.ids)
+  LEFT JOIN LATERAL (SELECT m.member_id FROM hold_moved m
+    WHERE m.member_id = ANY (kin.ids) AND m.hold_id = h.hold_id AND m.moved_at > :at
+    ORDER BY m.moved_at LIMIT 1) was ON true
+  LEFT JOIN LATERAL (SELECT sum(t.points) AS n FROM ledger_transaction t
+    WHERE t.member_id = ANY (kin.ids) AND t.reference_tx = h.hold_id AND t.kind IN (4, 5, 9)
       AND t.outcome = 0 AND t.posted_at <= :at) t ON true
-  WHERE h.member_id = ANY (CAST(:member_ids AS bigint[])) AND h.unit = CAST(:unit AS smallint)
+  WHERE coalesce(was.member_id, h.member_id) = kin.member_id AND h.unit = CAST(:unit AS smallint)
     AND h.hold_id >> 22 <= ledger_tx_at(:at) >> 22
-  GROUP BY h.member_id
+  GROUP BY kin.member_id
 ), counted AS (
   SELECT member_id, sum({SIGNED_POINTS})::bigint AS qualifying FROM entry
   WHERE member_id = ANY (CAST(:member_ids AS bigint[])) AND unit = 2 AND posted_at <= :at

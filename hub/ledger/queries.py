@@ -283,14 +283,24 @@ async def open_holds(db: AsyncConnection, *, member_ids: Sequence[int]) -> dict[
 async def holds_by_key(
     db: AsyncConnection, *, keys: Sequence[tuple[int, int]]
 ) -> dict[tuple[int, int], Hold]:
-    """Return holds by `(member_id, hold_id)`; what does not exist is left out."""
+    """Return holds by `(member_id, hold_id)`; what does not exist is left out.
+
+    One that went along when its member was merged or split is found by whoever had it.
+    """
     rows = await db.execute(
         text(f"""
-          SELECT {_HOLD} FROM hold h JOIN unnest(CAST(:members AS bigint[]),
-            CAST(:holds AS bigint[])) AS k (member_id, hold_id) USING (member_id, hold_id)"""),  # noqa: S608
+          SELECT k.member_id AS asked_id, {_HOLD} FROM unnest(CAST(:members AS bigint[]),
+            CAST(:holds AS bigint[])) AS k (member_id, hold_id)
+          JOIN hold h ON h.hold_id = k.hold_id
+            AND h.member_id = ANY (ledger_kin(ARRAY[k.member_id]))"""),  # noqa: S608
         dict(zip(("members", "holds"), _columns(keys, 2), strict=True)),
     )
-    return {(row.member_id, row.hold_id): Hold(**row._asdict()) for row in rows}
+    found = {}
+    for row in rows:
+        values = row._asdict()
+        asked_id = values.pop("asked_id")
+        found[asked_id, row.hold_id] = Hold(**values)
+    return found
 
 
 def _columns(keys: Iterable[Sequence[int]], width: int) -> list[list[int]]:

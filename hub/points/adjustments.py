@@ -72,12 +72,18 @@ async def post(
     today: date,
     now: datetime,
 ) -> Adjustment:
-    """Post a proposed adjustment and return it as it then is: posted, or declined."""
+    """Post a proposed adjustment and return it as it then is: posted, or declined.
+
+    It goes to whose the account now is.
+    """
+    whose = await db.scalar(
+        text("SELECT account_holder(:account_id)"), {"account_id": adjustment.account_id}
+    )
     answer = await post_adjustment(
         db,
         business_id=adjustment.business_id,
         idempotency_key=f"adjustment:{adjustment.adjustment_id}",
-        member_id=adjustment.member_id,
+        member_id=whose or adjustment.member_id,
         account_id=adjustment.account_id,
         points=adjustment.points,
         cost_rate=adjustment.cost_rate,

@@ -116,8 +116,8 @@ async def _sale(
     found = await db.execute(
         text("""
           SELECT b.total_minor, b.currency, b.lines, coalesce(l.unit, 1) AS unit
-          FROM earn_basis b LEFT JOIN lot l ON l.member_id = b.member_id AND l.lot_id = b.tx_id
-          WHERE b.member_id = :m AND b.tx_id = :t"""),
+          FROM earn_basis b LEFT JOIN lot l ON l.member_id = :m AND l.lot_id = b.tx_id
+          WHERE b.member_id = ANY (ledger_kin(ARRAY[CAST(:m AS bigint)])) AND b.tx_id = :t"""),
         {"m": member_id, "t": earn_tx},
     )
     row = found.first()
@@ -142,7 +142,8 @@ async def _earlier(
     rows = await db.execute(
         text("""
           SELECT amount_minor, unallocated_minor, points, qualifying, nets FROM refund_basis
-          WHERE member_id = :m AND earn_tx = :t AND tx_id < coalesce((
+          WHERE member_id = ANY (ledger_kin(ARRAY[CAST(:m AS bigint)])) AND earn_tx = :t
+            AND tx_id < coalesce((
             SELECT tx_id FROM ledger_transaction
             WHERE business_id = :b AND idempotency_key = :k), 9223372036854775807)"""),
         {"m": member_id, "t": earn_tx, "b": business_id, "k": idempotency_key},

@@ -170,15 +170,18 @@ async def _posted_before(
         return {}
     rows = await db.execute(
         text("""
-          SELECT t.business_id, t.idempotency_key, t.kind, t.member_id, t.occurred_at, b.currency,
-            b.total_minor, t.points, t.qualifying
-          FROM unnest(CAST(:businesses AS smallint[]), CAST(:keys AS text[]))
-            AS k (business_id, idempotency_key)
+          SELECT t.business_id, t.idempotency_key, t.kind, t.occurred_at, b.currency,
+            b.total_minor, t.points, t.qualifying,
+            CASE WHEN t.member_id <> k.member_id AND t.member_id = ANY (
+                ledger_kin(ARRAY[k.member_id])) THEN k.member_id ELSE t.member_id END AS member_id
+          FROM unnest(CAST(:businesses AS smallint[]), CAST(:keys AS text[]),
+              CAST(:members AS bigint[])) AS k (business_id, idempotency_key, member_id)
           JOIN ledger_transaction t USING (business_id, idempotency_key)
           LEFT JOIN earn_basis b ON b.member_id = t.member_id AND b.tx_id = t.tx_id"""),
         {
             "businesses": [sale.business_id for sale in sales],
             "keys": [sale.idempotency_key for sale in sales],
+            "members": [sale.member_id for sale in sales],
         },
     )
     before = {(row.business_id, row.idempotency_key): row for row in rows}

@@ -27,7 +27,7 @@ async def find_redemption(
     """Return the redemption or capture that a receipt names, or None when there is none.
 
     `reference` is the key under which the till asked for it, or its transaction's number; a number
-    is looked for among the redemptions of `member_id`.
+    is looked for among the redemptions of `member_id` and of whoever it was ever merged with.
     """
     row = (
         await db.execute(
@@ -38,15 +38,16 @@ async def find_redemption(
                   AND idempotency_key = ANY(CAST(:keys AS text[]))
                 UNION ALL
                 SELECT member_id, tx_id FROM entry
-                WHERE member_id = CAST(:member_id AS bigint) AND tx_id = CAST(:number AS bigint)
-                  AND credit = 20 AND business_id = :business_id
+                WHERE member_id = ANY (ledger_kin(ARRAY[CAST(:member_id AS bigint)]))
+                  AND tx_id = CAST(:number AS bigint) AND credit = 20 AND business_id = :business_id
                 LIMIT 1)
               SELECT n.member_id, n.tx_id,
                 (SELECT sum(points) FROM entry e WHERE e.member_id = n.member_id
                   AND e.tx_id = n.tx_id AND e.credit = 20)::bigint AS points,
                 coalesce((SELECT sum(points) FROM ledger_transaction t
-                  WHERE t.member_id = n.member_id AND t.reference_tx = n.tx_id AND t.kind = 8
-                    AND t.outcome = 0), 0)::bigint AS restored
+                  WHERE t.member_id = ANY (ledger_kin(ARRAY[n.member_id]))
+                    AND t.reference_tx = n.tx_id AND t.kind = 8 AND t.outcome = 0),
+                  0)::bigint AS restored
               FROM named n"""),
             {
                 "business_id": business_id,

@@ -94,7 +94,8 @@ async def refund_bases(
             SELECT coalesce(sum(points), 0)::bigint AS points,
               coalesce(sum(qualifying), 0)::bigint AS qualifying
             FROM refund_basis e
-            WHERE e.member_id = r.member_id AND e.earn_tx = r.earn_tx AND e.tx_id < r.tx_id
+            WHERE e.member_id = ANY (ledger_kin(ARRAY[r.member_id]))
+              AND e.earn_tx = r.earn_tx AND e.tx_id < r.tx_id
           ) earlier"""),
         _columns(keys),
     )

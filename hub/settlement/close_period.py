@@ -96,10 +96,11 @@ WITH terms AS (
   SELECT e.*, CASE WHEN e.credit = 20 THEN e.points ELSE -e.points END AS signed,
     CASE WHEN e.credit = 20 THEN e.business_date ELSE redeemed.business_date END AS priced_on
   FROM entry e
+  LEFT JOIN LATERAL (SELECT ledger_kin(ARRAY[e.member_id]) AS ids WHERE e.debit = 20) kin ON true
   LEFT JOIN ledger_transaction given_back ON e.debit = 20
-    AND given_back.member_id = e.member_id AND given_back.tx_id = e.tx_id
+    AND given_back.member_id = ANY (kin.ids) AND given_back.tx_id = e.tx_id
     AND given_back.reference_tx IS NOT NULL
-  LEFT JOIN entry redeemed ON redeemed.member_id = e.member_id
+  LEFT JOIN entry redeemed ON redeemed.member_id = ANY (kin.ids)
     AND redeemed.tx_id = given_back.reference_tx AND redeemed.lot_id = e.lot_id
     AND redeemed.credit = 20
   WHERE 20 IN (e.debit, e.credit) AND e.issuer_id <> e.business_id

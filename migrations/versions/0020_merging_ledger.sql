@@ -23,10 +23,22 @@ COMMENT ON COLUMN balance.moved_to IS 'whom the member is merged into: the point
 CREATE TABLE hold_moved (
   member_id bigint NOT NULL,
   hold_id bigint NOT NULL,
-  moved_at timestamptz NOT NULL,
+  moved_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (member_id, hold_id, moved_at)
 );
 CREATE TRIGGER hold_moved_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON hold_moved
+  FOR EACH STATEMENT EXECUTE FUNCTION forbid_change();
+
+-- For which posting a split let a lot give: should who gave come apart as well, it counts as then.
+CREATE TABLE redress_origin (
+  member_id bigint NOT NULL,
+  tx_id bigint NOT NULL,
+  origin_tx bigint NOT NULL,
+  business_date date NOT NULL,
+  seq smallint NOT NULL,
+  PRIMARY KEY (member_id, tx_id, seq)
+);
+CREATE TRIGGER redress_origin_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON redress_origin
   FOR EACH STATEMENT EXECUTE FUNCTION forbid_change();
 
 -- As in 0008; a member merged away has no balance to lock.
@@ -314,9 +326,9 @@ BEGIN
 END $$;
 
 -- As in 0008, wherever the points now are. What was paid under one member may be another's after a
--- merge or a split: each part goes to the lot it came from, with whoever has it. But where the lot
--- was given back by the split, because its owner had never spent it, the part goes to whose account
--- spent it: first against what it still owes for that, then to the lots that it gave instead.
+-- merge or a split: each part goes to the lot it came from, with whoever has it. But what a
+-- split has put back into the lot, because its owner had never spent it, goes to whose account spent
+-- it: first against what it still owes for that, then to the lots that it gave instead.
 CREATE OR REPLACE FUNCTION ledger_restore(
   p_business smallint, p_key text, p_member bigint, p_redeem_tx bigint, p_points bigint,
   p_occurred_at timestamptz, p_business_date date, p_today date, p_grace_until date,
@@ -329,6 +341,7 @@ DECLARE
   home bigint := p_member;
   holder bigint;
   spender bigint;
+  righted bigint;
   touched bigint[] := ARRAY[]::bigint[];
   redeemed smallint;
   due bigint;
@@ -375,11 +388,19 @@ BEGIN
     spender := CASE WHEN cardinality(kin) = 1 THEN holder
       ELSE coalesce(account_holder(r.account_id), holder) END;
     touched := touched || spender;
-    IF holder <> spender THEN
-      n := ledger_restore_elsewhere(a.tx_id, n, spender, redeemed, r.lot_id, r.account_id, part,
-        r.issuer_id, p_business, r.cost_rate, p_occurred_at, p_business_date, p_today,
-        p_grace_until);
-      CONTINUE;
+    IF cardinality(kin) > 1 THEN
+      SELECT CASE WHEN holder <> spender THEN part ELSE least(part, greatest(0, coalesce(
+          sum(CASE e.debit WHEN 110 THEN e.points ELSE -e.points END), 0))) END INTO righted
+        FROM entry e WHERE e.member_id = ANY (kin) AND e.lot_id = r.lot_id
+          AND e.account_id = r.account_id
+          AND (e.debit, e.credit) IN ((110, 1), (1, 110), (20, 110));
+      IF righted > 0 THEN
+        n := ledger_restore_elsewhere(a.tx_id, n, spender, redeemed, r.lot_id, r.account_id,
+          righted, r.issuer_id, p_business, r.cost_rate, p_occurred_at, p_business_date, p_today,
+          p_grace_until);
+        part := part - righted;
+        CONTINUE WHEN part = 0;
+      END IF;
     END IF;
     UPDATE lot SET remaining = remaining + part, open = true,
         expires_on = CASE WHEN expires_on < p_today THEN p_grace_until ELSE expires_on END
@@ -423,7 +444,7 @@ BEGIN
   p_seq := p_seq + 1;
   FOR r IN SELECT s.* FROM shortfall s
       WHERE s.member_id = p_member AND s.unit = p_unit AND s.mode = 2 AND s.open
-        AND s.earn_tx = s.tx_id ORDER BY s.tx_id DESC LOOP
+        AND s.earn_tx = s.tx_id AND s.account_id = p_account ORDER BY s.tx_id DESC LOOP
     EXIT WHEN due = 0;
     part := least(due, r.points - r.settled);
     UPDATE shortfall SET settled = settled + part, open = (settled + part < points)
@@ -440,7 +461,8 @@ BEGIN
       SELECT sum(CASE WHEN e.credit = 110 THEN e.points ELSE -e.points END) AS given,
         max(e.tx_id) FILTER (WHERE e.credit = 110) AS given_by
       FROM entry e WHERE e.member_id = ANY (kin) AND e.unit = p_unit AND e.lot_id = l.lot_id
-        AND e.account_id = l.account_id AND 110 IN (e.debit, e.credit)) g ON g.given > 0
+        AND e.account_id = p_account AND 110 IN (e.debit, e.credit) AND e.debit <> 20) g
+      ON g.given > 0
     WHERE l.member_id = p_member AND l.unit = p_unit
     ORDER BY g.given_by DESC, l.expires_on DESC, l.earned_at DESC, l.lot_id DESC
   LOOP
@@ -452,7 +474,7 @@ BEGIN
       WHERE member_id = p_member AND lot_id = r.lot_id;
     INSERT INTO entry (member_id, tx_id, seq, lot_id, account_id, points, occurred_at,
         business_date, debit, credit, issuer_id, business_id, unit, cost_rate)
-      VALUES (p_member, p_tx, p_seq, r.lot_id, r.account_id, part, p_occurred_at, p_business_date,
+      VALUES (p_member, p_tx, p_seq, r.lot_id, p_account, part, p_occurred_at, p_business_date,
         110, 1, r.issuer_id, r.issuer_id, p_unit, r.cost_rate);
     p_seq := p_seq + 1;
     came := came + part;
@@ -539,7 +561,7 @@ BEGIN
     SELECT p_to, hold_id, account_id, points, captured, voided, expires_at, placed_on, business_id,
       open, unit FROM holds
   ), holds_were AS (
-    INSERT INTO hold_moved (member_id, hold_id, moved_at) SELECT p_from, hold_id, p_now FROM holds
+    INSERT INTO hold_moved (member_id, hold_id) SELECT p_from, hold_id FROM holds
     ON CONFLICT DO NOTHING
   ), parts AS (
     SELECT lot_id, account_id, remaining AS n, issuer_id, cost_rate, 1 AS gone, 100 AS came
@@ -614,14 +636,15 @@ END $$;
 CREATE FUNCTION ledger_redress(
   p_tx bigint, p_member bigint, p_unit smallint, p_lots bigint[], p_accounts bigint[],
   p_points bigint[], p_debits smallint[], p_credits smallint[], p_issuers smallint[],
-  p_cost_rates numeric[], p_date date, p_now timestamptz
+  p_cost_rates numeric[], p_origins bigint[], p_dates date[], p_date date, p_now timestamptz
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   r record;
   number bigint;
 BEGIN
   FOR r IN SELECT * FROM unnest(p_lots, p_accounts, p_points, p_debits, p_credits, p_issuers,
-      p_cost_rates) WITH ORDINALITY AS line (lot, account, points, debit, credit, issuer, rate, n)
+      p_cost_rates, p_origins, p_dates) WITH ORDINALITY
+        AS line (lot, account, points, debit, credit, issuer, rate, origin, day, n)
       ORDER BY n LOOP
     number := coalesce(r.lot, ledger_next_tx());
     IF r.debit = 80 THEN
@@ -640,6 +663,8 @@ BEGIN
         business_date, debit, credit, issuer_id, business_id, unit, cost_rate)
       VALUES (p_member, p_tx, r.n, number, r.account, r.points, p_now, p_date, r.debit, r.credit,
         r.issuer, r.issuer, p_unit, r.rate);
+    INSERT INTO redress_origin (member_id, tx_id, seq, origin_tx, business_date)
+      SELECT p_member, p_tx, r.n, r.origin, r.day WHERE r.origin IS NOT NULL;
   END LOOP;
 END $$;
 
@@ -668,4 +693,24 @@ BEGIN
       WHERE member_id = side AND unit = p_unit;
     PERFORM ledger_settle(side, p_unit, p_tx, p_now, p_date);
   END LOOP;
+END $$;
+
+-- Tiers: what a merge brought, and what a split gave back. A row that only the merge had led to is
+-- undone by the split; it stays as what was shown at the time.
+ALTER TABLE member_tier
+  ADD COLUMN undone boolean NOT NULL DEFAULT false,
+  DROP CONSTRAINT member_tier_reason_check,
+  ADD CONSTRAINT member_tier_reason_check
+    CHECK (reason IN ('reached', 'taken_back', 'merged', 'split'));
+COMMENT ON COLUMN member_tier.undone IS 'a merge had led to it that was taken back';
+
+CREATE OR REPLACE FUNCTION member_tier_only_ends() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF OLD.until <> NEW.until OR (OLD.until IS NOT NULL AND NEW.until IS NULL) OR OLD.undone
+      OR (OLD.until IS NOT NULL AND NOT NEW.undone)
+      OR to_jsonb(NEW) - '{until,undone}'::text[] <> to_jsonb(OLD) - '{until,undone}'::text[] THEN
+    RAISE EXCEPTION 'member_tier is history: a row may only be ended, once, and undone'
+      USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  RETURN NEW;
 END $$;

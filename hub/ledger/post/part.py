@@ -18,10 +18,20 @@ FROM lot WHERE member_id = :member_id AND unit = CAST(:unit AS smallint)
 ORDER BY expires_on, earned_at, lot_id
 """)
 _MOVES = text("""
-SELECT e.tx_id, e.lot_id, e.account_id, e.points, e.debit, e.credit, e.business_date
-FROM entry e JOIN lot l ON l.member_id = :member_id AND l.lot_id = e.lot_id
-WHERE e.member_id = ANY (ledger_kin(ARRAY[CAST(:member_id AS bigint)]))
-  AND e.unit = CAST(:unit AS smallint)
+WITH kin AS MATERIALIZED (
+  SELECT ledger_kin(ARRAY[CAST(:member_id AS bigint)]) AS ids
+), refunds AS (
+  SELECT t.tx_id, t.reference_tx FROM kin JOIN ledger_transaction t ON t.member_id = ANY (kin.ids)
+  WHERE t.reference_tx IS NOT NULL AND t.kind = 6
+)
+SELECT coalesce(o.origin_tx, e.tx_id) AS tx_id, e.lot_id, e.account_id, e.points, e.debit, e.credit,
+  coalesce(o.business_date, e.business_date) AS business_date, r.reference_tx AS refunded
+FROM kin JOIN entry e ON e.member_id = ANY (kin.ids)
+JOIN lot l ON l.member_id = :member_id AND l.lot_id = e.lot_id
+LEFT JOIN refunds r ON r.tx_id = e.tx_id AND e.credit = 40
+LEFT JOIN redress_origin o ON e.credit = 110 AND o.member_id = e.member_id AND o.tx_id = e.tx_id
+  AND o.seq = e.seq
+WHERE e.unit = CAST(:unit AS smallint)
 ORDER BY e.tx_id, e.seq
 """)
 _HELD = text("""
@@ -37,6 +47,7 @@ _REDRESS = text("""
 SELECT ledger_redress(:tx_id, :member_id, CAST(:unit AS smallint), CAST(:lots AS bigint[]),
   CAST(:accounts AS bigint[]), CAST(:points AS bigint[]), CAST(:debits AS smallint[]),
   CAST(:credits AS smallint[]), CAST(:issuers AS smallint[]), CAST(:cost_rates AS numeric[]),
+  CAST(:origins AS bigint[]), CAST(:dates AS date[]),
   :business_date, :now)
 """)
 _PART = text("""
@@ -144,4 +155,6 @@ def _columns(lines: Sequence[Line]) -> dict[str, object]:
         "credits": [int(line.credit) for line in lines],
         "issuers": [line.issuer_id for line in lines],
         "cost_rates": [line.cost_rate for line in lines],
+        "origins": [line.origin.tx_id if line.origin else None for line in lines],
+        "dates": [line.origin.business_date if line.origin else None for line in lines],
     }
