@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,6 +12,7 @@ from hub.intake.merge_members import merge_members
 from hub.intake.split_members import split_members
 from hub.members.give_birth import give_birth
 from hub.members.non_match import lift
+from hub.members.review.propose import Proposal, propose
 
 ACTOR = "batch"
 CHUNK_REVIEWS = 200
@@ -35,21 +35,12 @@ JOIN account_key k ON k.account_id = l.account_id
 WHERE l.account_id = ANY (CAST(:accounts AS bigint[])) AND upper_inf(l.valid)
 """)
 # What real time put to review of the same two members already waits, or was decided.
-_DOUBT = text("""
-INSERT INTO review_item (account_id, reason, candidates, opened_at, score, evidence)
-SELECT :account_id, 'batch_match', ARRAY[CAST(:candidate AS bigint)], :now, :score,
-  CAST(:evidence AS jsonb)
-WHERE NOT EXISTS (
+_DOUBTED = text("""
+SELECT EXISTS (
   SELECT 1 FROM review_item r
   WHERE (r.account_id = :account_id AND :candidate = ANY (r.candidates)
       OR r.account_id = :other_id AND :own = ANY (r.candidates))
-    AND r.state IN ('open', 'rejected', 'not_same'))
-ON CONFLICT (account_id, reason) WHERE state = 'open' DO UPDATE SET
-  candidates = array(
-    SELECT DISTINCT unnest(review_item.candidates || excluded.candidates) ORDER BY 1),
-  score = greatest(review_item.score, excluded.score),
-  evidence = coalesce(review_item.evidence, '{}') || excluded.evidence
-RETURNING 1
+    AND r.reason <> 'batch_match' AND r.state IN ('open', 'rejected', 'not_same'))
 """)
 
 
@@ -190,16 +181,14 @@ async def _review(
     """Put it to somebody whether the younger account is the older one's member."""
     older, younger = sorted(step.account_ids)
     candidate, own = known[older].member_id, known[younger].member_id
-    put = await db.scalar(
-        _DOUBT,
-        {
-            "account_id": younger,
-            "other_id": older,
-            "candidate": candidate,
-            "own": own,
-            "now": now,
-            "score": step.score,
-            "evidence": orjson.dumps({str(candidate): step.evidence}).decode(),
-        },
+    facts = {"account_id": younger, "other_id": older, "candidate": candidate, "own": own}
+    if await db.scalar(_DOUBTED, facts):
+        return "moot"
+    proposal = Proposal(
+        account_id=younger,
+        candidate_id=candidate,
+        score=step.score or 0.0,
+        evidence=step.evidence,
     )
-    return "done" if put else "moot"
+    await propose(db, proposals=[proposal], now=now)
+    return "done"

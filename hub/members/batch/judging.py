@@ -192,15 +192,15 @@ class Judge:
 
 def evidence(pair: Pair, scorer: PopulationScorer) -> dict[str, Any]:
     """Return why a pair weighs what it does: levels and bits by field, and no value of anybody."""
-    fields = {
-        one.value: {"level": Level(level).name.lower(), "bits": share}
+    weights = [
+        {"field": one.value, "level": Level(level).name.lower(), "weight": share}
         for one, level, share in zip(scorer.model.fields, pair.levels, pair.shares, strict=True)
         if level != Level.MISSING
-    }
+    ]
     return {
-        "bits": round(pair.bits, 3),
+        "score": round(pair.bits, 3),
         "base": base_bits(pair),
-        "fields": fields,
+        "weights": sorted(weights, key=lambda one: -float(one["weight"])),
         "vetoes": list(veto_names(pair.vetoes)),
         "verified_by_both": [hint.value for hint in pair.shown],
     }
