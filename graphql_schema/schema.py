@@ -27,6 +27,7 @@ from graphql_schema.giving import GivingMutation
 from graphql_schema.history import HistoryQuery
 from graphql_schema.joining import JoiningMutation
 from graphql_schema.limits import SizeLimit
+from graphql_schema.matching import MatchingQuery
 from graphql_schema.mending import MendingMutation
 from graphql_schema.nodes import NodeQuery
 from graphql_schema.pinning import PinningMutation
@@ -54,6 +55,7 @@ class Query(
     SettlementQuery,
     ProgrammeQuery,
     HistoryQuery,
+    MatchingQuery,
     AdjustmentQuery,
     ReviewQuery,
     NodeQuery,

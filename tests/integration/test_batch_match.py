@@ -198,8 +198,12 @@ async def test_a_member_in_a_pool_is_left_alone_and_the_step_says_why(
     await see(hub, HOTEL, "h-1", **LI, phone_said=PHONE)
     await hub.execute(
         text("""
-          INSERT INTO pool_member (member_id, pool_id, joined_at) VALUES (:member, :pool, :now)"""),
-        {"member": one.member_id, "pool": 10**9, "now": NOW},
+          WITH opened AS (
+            INSERT INTO pool (pool_id, opened_by, opened_at, idempotency_key, code)
+            VALUES (1000000, :member, :now, 'p', '0123456789abcdef') RETURNING pool_id)
+          INSERT INTO pool_member (member_id, pool_id, joined_at)
+          SELECT :member, pool_id, :now FROM opened"""),
+        {"member": one.member_id, "now": NOW},
     )
     await match(hub)
     assert await people(hub) == partition(["s-1"], ["h-1"])
