@@ -150,14 +150,18 @@ async def test_a_link_of_real_time_that_contradicts_itself_is_taken_back(
     assert await verify(hub) == []
 
 
-async def test_a_link_by_a_code_stands_although_nothing_speaks_for_it(hub: AsyncConnection) -> None:
+async def test_a_link_by_a_code_stands_although_all_speaks_against_it_and_somebody_is_asked(
+    hub: AsyncConnection,
+) -> None:
     owner = await see(hub, SHOP, "s-1", phone=PHONE)
     assert owner.member_id is not None
     own = await own_number(hub, member_id=owner.member_id, now=NOW, keyring=KEYRING)
     await join(hub, identifier=own, business_id=HOTEL, external_id="h-1", now=NOW, keyring=KEYRING)
+    await see(hub, SHOP, "s-1", minute=2, **LI, phone=PHONE)
     await see(hub, HOTEL, "h-1", minute=3, **HAN)
     await match(hub)
     assert await people(hub) == partition(["s-1", "h-1"])
+    assert await reviews(hub) == [("h-1", "batch_match", [owner.member_id])]
 
 
 async def test_an_erased_person_is_compared_with_nobody(hub: AsyncConnection) -> None:

@@ -47,6 +47,7 @@ def decide(
     `known` are pairs that were put to review before.
     """
     decided = Decided()
+    doubts: list[Step] = []
     splits: list[Step] = []
     merges: list[Step] = []
     whose: dict[int, int] = {}
@@ -59,8 +60,9 @@ def decide(
             whose.update(dict.fromkeys(group, group[0]))
         parts = list(_parts(judge, links, settled))
         splits += _splits(judge, links, parts)
+        doubts += _doubts(judge, links, places, contradicts)
         merges += _merges(judge, parts, settled, own)
-    reviews = []
+    reviews = [*doubts, *(_asked(judge, step.accounts[0], step.accounts[-1]) for step in splits)]
     for pair in pairs:
         one, other = key = judge.accounts_of(pair)
         left, right = (whose.get(place, place) for place in (pair.left, pair.right))
@@ -71,6 +73,25 @@ def decide(
             reviews.append(Step("review", key, pair.bits, evidence(pair, judge.scorer)))
     decided.steps = [*splits, *merges, *reviews]
     return decided
+
+
+def _asked(judge: Judge, one: int, other: int) -> Step:
+    """Put it to people whether two accounts are one person's."""
+    places = (judge.place_of(min(one, other)), judge.place_of(max(one, other)))
+    pair = judge.weigh(*places)
+    return Step("review", judge.accounts_of(pair), pair.bits, evidence(pair, judge.scorer))
+
+
+def _doubts(
+    judge: Judge, links: Links, places: list[int], contradicts: "Contradicts"
+) -> Iterator[Step]:
+    """Put links to people that contradict themselves and are not to be undone by anybody else."""
+    accounts = judge.sheet.accounts
+    births = _grouped(places, lambda place: links.born.get(accounts[place], -place))
+    for first, *others in _by_what_is_not_seen(judge, births.values()):
+        for other in others:
+            if accounts[other] not in links.kept and contradicts(first, other):
+                yield _asked(judge, accounts[first], accounts[other])
 
 
 Company = tuple[list[int], list[Pair]]
@@ -152,21 +173,25 @@ def _settle(
 
 
 def _fixed(judge: Judge, links: Links, places: list[int]) -> list[list[int]]:
-    """Accounts that are together whatever they say: by staff, or by what is not to be seen here.
-
-    Real time linked by identifiers. Where no account of a birth shows one in common with another,
-    it was one that it no longer shows, or a code that the person had scanned: that stands.
-    """
+    """Accounts that are together whatever they say: by staff, or by what is not to be seen here."""
     accounts = judge.sheet.accounts
     by_birth = _grouped(places, lambda place: links.born.get(accounts[place], -place))
-    fixed = []
+    fixed = _by_what_is_not_seen(judge, by_birth.values())
     for born_together in by_birth.values():
-        shown = _connected(born_together, judge.both_showed)
-        fixed.append([group[0] for group in shown])
-    staff = links.one_person_among(by_birth)
-    for low, high in staff:
+        kept = [place for place in born_together if accounts[place] in links.kept]
+        fixed.append([born_together[0], *kept])
+    for low, high in links.one_person_among(by_birth):
         fixed.append([*by_birth[low], *by_birth[high]])
     return fixed
+
+
+def _by_what_is_not_seen(judge: Judge, births: Iterable[list[int]]) -> list[list[int]]:
+    """Accounts of a birth that show no identifier in common, one of each such group.
+
+    Real time linked them by one. They no longer show it, or it was a code that the person had with
+    them: nothing here can say that it was wrong.
+    """
+    return [[group[0] for group in _connected(birth, judge.both_showed)] for birth in births]
 
 
 def _connected(places: list[int], tied: Callable[[int, int], bool]) -> list[list[int]]:

@@ -11,6 +11,7 @@ Two accounts of one business are never automatic. What weighs 4 bits or more and
 is for *review*; below that the queue would drown in pairs of strangers.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -106,6 +107,10 @@ class Judge:
                 shares=tuple(np.round(shares[place], 3).tolist()),
                 levels=tuple(scored.levels[k].tolist()),
             )
+
+    def place_of(self, account_id: int) -> int:
+        """Return where an account is in the sheet."""
+        return bisect_left(self.sheet.accounts, account_id)
 
     def accounts_of(self, pair: Pair) -> tuple[int, int]:
         """Return the numbers of a pair's accounts, the lower one first."""

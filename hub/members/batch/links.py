@@ -38,6 +38,8 @@ class Links:
     member: dict[int, int] = field(default_factory=dict)
     one_person: dict[int, list[int]] = field(default_factory=dict)
     """Births that staff made one person: by the lower one the higher ones."""
+    kept: set[int] = field(default_factory=set)
+    """Accounts of whose links staff said that they are right."""
     apart: set[tuple[int, int]] = field(default_factory=set)
     """Births that are two people, the lower one first."""
 
@@ -70,6 +72,12 @@ async def read_links(db: AsyncConnection, *, account_ids: Iterable[int] | None) 
     )
     for row in staff:
         links.one_person.setdefault(row.low_member_id, []).append(row.high_member_id)
+    kept = await db.scalars(
+        text("""
+          SELECT account_id FROM review_item
+          WHERE state = 'accepted' AND decision = 'link_kept'""")
+    )
+    links.kept = set(kept.all())
     said = await db.execute(
         text("SELECT low_member_id, high_member_id FROM non_match WHERE lifted_at IS NULL")
     )
