@@ -37,6 +37,19 @@ async def stored(db: AsyncConnection, *, account_ids: Iterable[int] | None) -> S
     return {(low, high): proposed for low, high, proposed in rows}
 
 
+async def those_of(db: AsyncConnection, *, wanted: Iterable[tuple[int, int]]) -> Stored:
+    """Return those of these pairs that are stored."""
+    some = sorted(wanted)
+    rows = await db.execute(
+        text("""
+          SELECT low_account_id, high_account_id, proposed FROM match_pair p
+          JOIN unnest(CAST(:lows AS bigint[]), CAST(:highs AS bigint[])) AS u (low, high)
+            ON p.low_account_id = u.low AND p.high_account_id = u.high"""),
+        {"lows": [low for low, _ in some], "highs": [high for _, high in some]},
+    )
+    return {(low, high): proposed for low, high, proposed in rows}
+
+
 async def among(db: AsyncConnection, *, account_ids: Iterable[int]) -> Stored:
     """Return the pairs that are among these accounts."""
     rows = await db.execute(

@@ -165,6 +165,7 @@ async def _incremental(
     touched, wanted = await _renew(db, learnt, changed, keyring)
     tell("find")
     before = await pairs.stored(db, account_ids=touched)
+    before |= await pairs.those_of(db, wanted=wanted)
     wanted |= before.keys()
     judge = await _judge(db, learnt, _accounts(wanted) | touched, keyring)
     tell("read")
