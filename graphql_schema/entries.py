@@ -44,6 +44,13 @@ class EntryKind(Enum):
     OPENING = strawberry.enum_value(
         Kind.OPENING.value, description="What the member had before the hub."
     )
+    MERGE = strawberry.enum_value(
+        Kind.MERGE.value, description="Went along when members were merged, or split."
+    )
+    SPLIT = strawberry.enum_value(
+        Kind.SPLIT.value,
+        description="Put right by a split: what accounts had spent of each other's.",
+    )
 
 
 @strawberry.enum(description="What is counted.")

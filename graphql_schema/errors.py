@@ -37,6 +37,8 @@ def told(error: GraphQLError) -> GraphQLError:
     if cause is not None and is_away(cause):
         log.warning("database_away", error=type(cause).__name__)
         cause = Unavailable("the hub cannot reach its database: try again")
+    if _changed_meanwhile(cause):
+        cause = Unavailable("the member was merged or split at this moment: ask again")
     if isinstance(cause, HubError):
         facts = {name: value for name, value in cause.facts.items() if isinstance(value, str | int)}
         return _reworded(error, cause.message, {"code": cause.code, **facts})
@@ -47,6 +49,12 @@ def told(error: GraphQLError) -> GraphQLError:
     log.error("graphql_failed", reference=reference, path=error.path, exc_info=cause)
     message = f"something went wrong here; say {reference} when you report it"
     return _reworded(error, message, {"code": "internal", "reference": reference})
+
+
+def _changed_meanwhile(cause: Exception | None) -> bool:
+    """Return whether what was asked about is another member's since the request began."""
+    state = getattr(cause.orig, "sqlstate", None) if isinstance(cause, DBAPIError) else None
+    return state == "40001"
 
 
 def _cause(error: GraphQLError) -> Exception | None:

@@ -18,6 +18,7 @@ from graphql_schema.entries import Entry, EntryKind, entry_page
 from graphql_schema.fields import resolved
 from graphql_schema.history import AccountStatement, AsOf, account_statement, moment
 from graphql_schema.join_code import JoinCode
+from graphql_schema.lineage import Lineage
 from graphql_schema.pages import After, Before, Connection, First, Last
 from graphql_schema.points import Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
@@ -90,6 +91,12 @@ class Member(relay.Node):
     async def attributes(self, info: Info, masked: Masked = None) -> list[Attribute]:
         """Return the attributes that the caller may see."""
         return await visible_attributes(info, self.member_id, masked)
+
+    @resolved("The births that are this member, and what joins them. For staff.")
+    async def lineage(self, info: Info) -> Lineage:
+        """Return where the member comes from."""
+        access.require(info.context.principal, *access.CORRECTORS)
+        return await Lineage.of(info.context, self.member_id)
 
     @resolved("Where the member stands on the ladder.")
     async def tier(self, info: Info) -> Tier:

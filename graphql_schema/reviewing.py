@@ -22,7 +22,7 @@ from hub.members.review import items
 from hub.members.review.assign_review import assign_review
 
 _REVIEW = "The review's node id."
-_NOTE = "Why; kept in the review's history."
+_NOTE = "Why; kept in the review's history, and it must not name a person."
 
 
 @strawberry.input(description="Yes: the account is the candidate's.")

@@ -29,6 +29,7 @@ from graphql_schema.joining import JoiningMutation
 from graphql_schema.limits import SizeLimit
 from graphql_schema.matching import MatchingQuery
 from graphql_schema.mending import MendingMutation
+from graphql_schema.merging import MergingMutation
 from graphql_schema.nodes import NodeQuery
 from graphql_schema.pinning import PinningMutation
 from graphql_schema.points import Hold, Lot
@@ -81,6 +82,7 @@ class Mutation(
     VerifyingMutation,
     JoiningMutation,
     CorrectingMutation,
+    MergingMutation,
 ):
     """All writes."""
 

@@ -48,7 +48,7 @@ async def accept_review(
             note=note,
         )
     named = min(one for one in item.candidates if whom.get(one) == chosen)
-    merged = await _merge(db, item, named, actor=actor, now=now, reason=note)
+    merged = await _merge(db, item, named, actor=actor, now=now)
     return await decide(
         db,
         item=item,
@@ -70,13 +70,7 @@ def spoken(actor: str, note: str | None) -> None:
 
 
 async def _merge(
-    db: AsyncConnection,
-    item: ReviewItem,
-    named: int,
-    *,
-    actor: str,
-    now: datetime,
-    reason: str | None,
+    db: AsyncConnection, item: ReviewItem, named: int, *, actor: str, now: datetime
 ) -> Merged:
     """Link the account's own birth with the candidate's, so that each can be taken back alone."""
     born_id = await db.scalar(
@@ -90,7 +84,7 @@ async def _merge(
             method="staff",
             actor=actor,
             now=now,
-            reason=reason or f"review {item.review_id}",
+            reason=because(item.review_id),
             score=item.score,
             evidence={"review_id": item.review_id},
             review_id=item.review_id,
@@ -98,6 +92,11 @@ async def _merge(
     except SameMember as merged:
         why = "they were merged at this moment"
         raise ReviewDecided(why, review_id=item.review_id) from merged
+
+
+def because(review_id: int) -> str:
+    """Return the reason of what a decision does: it outlives a note, which an erasure destroys."""
+    return f"review {review_id}"
 
 
 def _chosen(item: ReviewItem, asked: int | None) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.intake.accept_review import spoken
+from hub.intake.accept_review import because, spoken
 from hub.intake.splitting_off import split_off
 from hub.members.family import family, lock_families
 from hub.members.non_match import keep_apart
@@ -34,7 +34,7 @@ async def mark_not_the_same(
     # With these locked nobody merges them meanwhile.
     await lock_families(db, member_ids=[item.member_id, *others])
     undecided(item := await read_review(db, review_id=review_id))
-    reason = note or "not the same person"
+    reason = because(review_id)
     effects: dict[str, Any] = {}
     if item.doubts_own_link:
         effects = await split_off(db, item=item, actor=actor, now=now, reason=reason)

@@ -50,8 +50,8 @@ async def merge_members(
 
     `method` is 'staff' or 'batch'. Two accounts at one business are allowed to staff; to the batch
     if it says so (`second_account`). `despite_non_match` is for staff who know better than whoever
-    said that these are two people. It can be undone by `split_members`. Reviews that it answers are
-    settled, but for the one that it carries out (`review_id`).
+    said that these are two people. Reviews that it answers are settled, but for the one that it
+    carries out (`review_id`). `split_members` undoes it.
 
     Raises NotFound, Unavailable when one of them changes at this moment, and the rejections
     SameMember, MemberErased, SetApart, SecondAccount and InPool.
@@ -73,12 +73,7 @@ async def merge_members(
         raise InPool(f"member {min(pooled)} is in a pool: leave it first", member_id=min(pooled))
     births = [born for one in linked.families.values() for born in one.member_ids]
     await settle_reviews(
-        db,
-        member_ids=births,
-        actor=actor,
-        now=now,
-        reason="merged",
-        review_id=review_id,
+        db, member_ids=births, actor=actor, now=now, reason="merged", review_id=review_id
     )
     await lock_balances(db, member_ids=births)
     group = await programme(db)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.intake.accept_review import spoken
+from hub.intake.accept_review import because, spoken
 from hub.intake.splitting_off import split_off
 from hub.members.review.items import ReviewItem, decide, lock_review, undecided
 
@@ -26,7 +26,7 @@ async def reject_review(
     undecided(item)
     effects = None
     if item.doubts_own_link:
-        reason = note or f"review {review_id}"
+        reason = because(review_id)
         effects = await split_off(db, item=item, actor=actor, now=now, reason=reason)
     return await decide(
         db,

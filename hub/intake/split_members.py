@@ -16,6 +16,7 @@ from hub.ledger.post import post_part
 from hub.members.review.settle_reviews import settle_reviews
 from hub.members.unlink_members import Side, unlink_members
 from hub.points.pool_queries import pools_of
+from hub.privacy.carry_retentions import carry_retentions
 from hub.programme.queries import programme
 
 
@@ -94,6 +95,12 @@ async def split_members(
         since=unlinked.since,
         now=now,
         time_zone=group.time_zone,
+    )
+    await carry_retentions(
+        db,
+        from_id=unlinked.member_id,
+        to_ids=[side.member_id for side in unlinked.sides[1:]],
+        since=unlinked.since,
     )
     return Split(member_id=unlinked.member_id, sides=unlinked.sides, righted=tuple(_righted(lines)))
 

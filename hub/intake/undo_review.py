@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Rejected
-from hub.intake.accept_review import spoken
+from hub.intake.accept_review import because, spoken
 from hub.intake.split_members import split_members
 from hub.intake.splitting_off import join_again
 from hub.members.family import lock_family
@@ -55,7 +55,7 @@ async def undo_review(
         raise NothingToUndo("nobody has decided it", review_id=review_id)
     found = await db.scalar(_EFFECTS, {"review_id": review_id, "state": item.state})
     effects: Mapping[str, Any] = found or {}
-    reason = note or f"review {review_id} was undone"
+    reason = f"{because(review_id)} was undone"
     if "edges" in effects:
         edges = list(effects["edges"])
         await _take_apart(db, item=item, edges=edges, actor=actor, now=now, reason=reason)

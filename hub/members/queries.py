@@ -153,3 +153,20 @@ async def current_members(db: AsyncConnection, *, member_ids: Sequence[int]) -> 
         {"wanted": list(dict.fromkeys(member_ids))},
     )
     return {row.member_id: row.now for row in rows}
+
+
+async def lock_current_member(db: AsyncConnection, *, member_id: int) -> int | None:
+    """Return which member an id now is, and let nobody merge, split or erase it until the end.
+
+    None for an unknown id and an erased member. Comes before the locks of pools and balances.
+    """
+    while (now := (await current_members(db, member_ids=[member_id])).get(member_id)) is not None:
+        locked = await db.scalar(
+            text("""
+              SELECT member_id FROM member
+              WHERE member_id = :now AND merged_into IS NULL AND erased_at IS NULL FOR SHARE"""),
+            {"now": now},
+        )
+        if locked is not None:
+            return now
+    return None

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import NotFound, Rejected
-from hub.members.queries import current_members
+from hub.members.queries import lock_current_member
 from hub.points.pool_queries import Pool, pools_of
 from hub.programme.policy_queries import policies
 
@@ -17,7 +17,7 @@ async def join_pool(db: AsyncConnection, *, member_id: int, code: str, now: date
     Raises NotFound for a code that no open pool has and for who is no member, Rejected when the
     pool is full (the points policy's `pool_members`) and when the member is in another one.
     """
-    member_id = (await current_members(db, member_ids=[member_id])).get(member_id, 0)
+    member_id = await lock_current_member(db, member_id=member_id) or 0
     if member_id == 0:
         raise NotFound("there is no such member", field="member_id")
     pool_id = await db.scalar(

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import NotFound, Rejected
-from hub.members.queries import current_members
+from hub.members.queries import lock_current_member
 from hub.points.checks import key
 from hub.points.pool_queries import Pool
 
@@ -24,7 +24,7 @@ async def open_pool(
     in a pool, NotFound when there is no such member, Malformed for a key that cannot be kept.
     """
     key(idempotency_key)
-    member_id = (await current_members(db, member_ids=[member_id])).get(member_id, 0)
+    member_id = await lock_current_member(db, member_id=member_id) or 0
     if member_id == 0:
         raise NotFound("there is no such member", field="member_id")
     asked = {"member_id": member_id, "idempotency_key": idempotency_key, "now": now}

@@ -18,6 +18,7 @@ from hub.intake.mentions import Mention, mentions
 from hub.ledger.codes import Kind, Outcome, Side
 from hub.members.family import Family, family
 from hub.members.identifiers import Kind as IdentifierKind
+from hub.members.lineage import lineage
 from hub.privacy.consent import consents
 from hub.privacy.queries import retentions
 from hub.rights.words import pins, profiles, words_of
@@ -26,6 +27,10 @@ FORMAT = "group-membership-hub/member/1"
 
 # What is held of a member beside profiles and deliveries, one query for each part of the document.
 # Rows name businesses by their codes; what a number means is said by `_meaning`.
+# What was posted while members were one is whose account it says.
+_ENTRIES = """e.member_id = ANY (ledger_kin(CAST(:members AS bigint[])))
+        AND coalesce(account_holder(e.account_id), e.member_id)
+          = ANY (CAST(:members AS bigint[]))"""
 _PARTS = {
     "links": """
       SELECT l.account_id, l.member_id, l.method, lower(l.valid) AS since, upper(l.valid) AS until
@@ -58,20 +63,22 @@ _PARTS = {
       FROM lot l JOIN business i ON i.business_id = l.issuer_id
       JOIN point_unit u ON u.unit_id = l.unit
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY lot_id""",
-    "transactions": """
+    "transactions": f"""
       SELECT t.tx_id, t.account_id, b.code AS business, t.kind, t.outcome, u.code AS unit, t.points,
         t.occurred_at, t.posted_at, t.business_date, t.reason
       FROM ledger_transaction t LEFT JOIN business b USING (business_id)
       JOIN point_unit u ON u.unit_id = t.unit
-      WHERE t.tx_id IN (SELECT e.tx_id FROM entry e
-          WHERE e.member_id = ANY (CAST(:members AS bigint[])))
-        OR t.member_id = ANY (CAST(:members AS bigint[])) ORDER BY t.tx_id""",
-    "entries": """
+      WHERE t.tx_id IN (SELECT e.tx_id FROM entry e WHERE {_ENTRIES})
+        OR (t.member_id = ANY (ledger_kin(CAST(:members AS bigint[])))
+          AND coalesce(account_holder(t.account_id), t.member_id)
+            = ANY (CAST(:members AS bigint[])))
+      ORDER BY t.tx_id""",  # noqa: S608 - a constant of ours
+    "entries": f"""
       SELECT e.tx_id, e.seq, e.account_id, e.lot_id, b.code AS business, i.code AS issuer,
         u.code AS unit, e.points, e.debit, e.credit, e.occurred_at, e.posted_at
       FROM entry e LEFT JOIN business b USING (business_id)
       JOIN business i ON i.business_id = e.issuer_id JOIN point_unit u ON u.unit_id = e.unit
-      WHERE e.member_id = ANY (CAST(:members AS bigint[])) ORDER BY e.tx_id, e.seq""",
+      WHERE {_ENTRIES} ORDER BY e.tx_id, e.seq""",  # noqa: S608 - a constant of ours
     "holds": """
       SELECT hold_id, b.code AS business, points, captured, voided, expires_at, open
       FROM hold JOIN business b USING (business_id)
@@ -133,6 +140,7 @@ async def export(
         "exported_at": now,
         "member": found.member_id,
         "merged_members": list(found.member_ids[1:]),
+        "lineage": asdict(await lineage(db, member_id=found.member_id)),
         "accounts": await _accounts(db, found, keyring),
         "pins": await pins(db, family=found, keyring=keyring),
         "consents": [asdict(one) for one in said[found.member_id]],

@@ -142,39 +142,50 @@ $$;
 
 -- A doubt that was decided is not put again, whoever meets it: not of the same account, for the same
 -- reason, about the same candidate; and what a matcher asks of two members not the other way round.
-CREATE FUNCTION review_item_opening() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE own bigint := account_member(NEW.account_id);
+-- Resolution waits for this: small statements by index, and no more of them than the case needs.
+CREATE FUNCTION review_item_opening() RETURNS trigger LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+  own bigint;
+  own_births bigint[];
+  births bigint[];
+  accounts bigint[];
+  candidate bigint;
+  whom bigint;
+  kept bigint[] := '{}';
 BEGIN
-  NEW.candidates := array(
-    SELECT DISTINCT u.candidate
-    FROM unnest(NEW.candidates) AS u (candidate) JOIN member m ON m.member_id = u.candidate
-    WHERE NOT members_apart(own, coalesce(m.merged_into, m.member_id))
-      AND NOT EXISTS (
-        SELECT 1 FROM review_item r
+  SELECT coalesce(m.merged_into, m.member_id) INTO own
+    FROM account_link l JOIN member m ON m.member_id = l.member_id
+    WHERE l.account_id = NEW.account_id AND upper_inf(l.valid);
+  own_births := own || array(SELECT m.member_id FROM member m WHERE m.merged_into = own);
+  FOREACH candidate IN ARRAY NEW.candidates LOOP
+    SELECT coalesce(m.merged_into, m.member_id) INTO whom
+      FROM member m WHERE m.member_id = candidate;
+    births := whom || array(SELECT m.member_id FROM member m WHERE m.merged_into = whom);
+    CONTINUE WHEN whom IS NULL OR candidate = ANY (kept)
+      OR EXISTS (SELECT 1 FROM non_match n WHERE n.lifted_at IS NULL
+        AND n.low_member_id = ANY (own_births) AND n.high_member_id = ANY (births))
+      OR EXISTS (SELECT 1 FROM non_match n WHERE n.lifted_at IS NULL
+        AND n.low_member_id = ANY (births) AND n.high_member_id = ANY (own_births))
+      OR EXISTS (SELECT 1 FROM review_item r
         WHERE r.account_id = NEW.account_id AND r.reason = NEW.reason AND (
-          (r.state = 'rejected' AND u.candidate = ANY (r.candidates))
-          OR (r.state = 'accepted' AND r.decision = 'link_kept' AND r.chosen = u.candidate)))
-      AND NOT (NEW.reason = 'batch_match' AND EXISTS (
-        SELECT 1 FROM review_item r JOIN account_link l ON l.account_id = r.account_id
-            AND upper_inf(l.valid)
-          JOIN member theirs ON theirs.member_id = l.member_id
-          JOIN member mine ON mine.member_id = ANY (r.candidates)
-        WHERE r.reason = 'batch_match' AND r.state IN ('open', 'rejected')
-          AND r.account_id <> NEW.account_id
-          AND l.member_id IN (SELECT f.member_id FROM member f
-            WHERE coalesce(f.merged_into, f.member_id)
-              IN (own, coalesce(m.merged_into, m.member_id)))
-          AND least(coalesce(theirs.merged_into, theirs.member_id),
-              coalesce(mine.merged_into, mine.member_id))
-            = least(own, coalesce(m.merged_into, m.member_id))
-          AND greatest(coalesce(theirs.merged_into, theirs.member_id),
-              coalesce(mine.merged_into, mine.member_id))
-            = greatest(own, coalesce(m.merged_into, m.member_id))))
-    ORDER BY 1);
-  IF NEW.candidates = '{}' THEN RETURN NULL; END IF;
-  NEW.link_doubted := EXISTS (
-    SELECT 1 FROM member m
-    WHERE m.member_id = ANY (NEW.candidates) AND coalesce(m.merged_into, m.member_id) = own);
+          (r.state = 'rejected' AND candidate = ANY (r.candidates))
+          OR (r.state = 'accepted' AND r.decision = 'link_kept' AND r.chosen = candidate)));
+    IF NEW.reason = 'batch_match' THEN
+      accounts := array(SELECT l.account_id FROM account_link l
+        WHERE l.member_id = ANY (own_births || births) AND upper_inf(l.valid));
+      CONTINUE WHEN EXISTS (
+        SELECT 1 FROM review_item r
+        WHERE r.account_id = ANY (accounts) AND r.account_id <> NEW.account_id
+          AND r.reason = 'batch_match' AND r.state IN ('open', 'rejected')
+          AND r.candidates && CASE account_member(r.account_id)
+            WHEN own THEN births ELSE own_births END);
+    END IF;
+    IF whom = own THEN NEW.link_doubted := true; END IF;
+    kept := kept || candidate;
+  END LOOP;
+  IF kept = '{}' THEN RETURN NULL; END IF;
+  NEW.candidates := array(SELECT k FROM unnest(kept) AS k ORDER BY k);
   RETURN NEW;
 END $$;
 CREATE TRIGGER review_item_opening BEFORE INSERT ON review_item

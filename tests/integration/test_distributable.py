@@ -19,21 +19,22 @@ from tests.support.tidy import ROOT
 # the key that its source gave it, before anyone knows whose it is.
 SPREAD = {
     **dict.fromkeys(
-        ("balance", "check_out", "earn_basis", "earn_cap", "entry", "expiry_notice", "hold", "lot",
-         "lot_extension", "moved_in_year", "pool_member", "refund_basis",
-         "shortfall"), "member_id"),
+        ("balance", "check_out", "earn_basis", "earn_cap", "entry", "expiry_notice", "hold",
+         "hold_moved", "lot", "lot_extension", "moved_in_year", "pool_member", "redress_origin",
+         "refund_basis", "shortfall"), "member_id"),
     "ledger_transaction": "idempotency_key",
 }  # fmt: skip
 # What names members and is not spread: people and benefits, facts and what settlement reads.
 KEPT_WHOLE = {
     "account_link", "adjustment", "business_fact", "consent", "entitlement", "entitlement_use",
-    "erasure", "identifier_claim", "member", "member_tier", "obligation", "read_audit", "retention",
-    "review_item", "verification",
+    "erasure", "identifier_claim", "member", "member_edge", "member_tier", "non_match",
+    "obligation", "read_audit", "retention", "review_item", "verification",
 }  # fmt: skip
 # Statement triggers that keep history; each must be allowed by name (citus.enable_unsafe_triggers).
 ALLOWED = {
-    "earn_basis_append_only", "entry_append_only", "ledger_transaction_kept",
-    "lot_extension_append_only", "refund_basis_append_only",
+    "earn_basis_append_only", "entry_append_only", "hold_moved_append_only",
+    "ledger_transaction_kept", "lot_extension_append_only", "redress_origin_append_only",
+    "refund_basis_append_only",
 }  # fmt: skip
 OF_ROWS = 1  # the bit of pg_trigger.tgtype that says FOR EACH ROW
 
@@ -83,7 +84,7 @@ async def unsorted(db: AsyncConnection) -> set[str]:
     rows = await db.scalars(
         text("""
           SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-          WHERE a.attname = 'member_id' AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+          WHERE a.attname LIKE '%member_id' AND c.relkind IN ('r', 'p') AND NOT c.relispartition
             AND c.relnamespace = 'public'::regnamespace""")
     )
     return set(rows) - set(SPREAD) - KEPT_WHOLE

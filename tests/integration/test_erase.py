@@ -22,11 +22,14 @@ from hub.connector import Hint, HintType
 from hub.crypto.delivery import open_sealed
 from hub.crypto.keyring import ensure, save
 from hub.errors import Malformed, NotFound
+from hub.intake.merge_members import merge_members
 from hub.intake.reject_review import reject_review
 from hub.intake.replay import replay
+from hub.intake.split_members import split_members
 from hub.intake.verify import CHECKS as INTAKE_CHECKS
 from hub.intake.verify import check as check_intake
 from hub.ledger.verify import verify
+from hub.members.family import family
 from hub.members.pin_attribute import pin_attribute
 from hub.members.resolve import Sighting, resolve
 from hub.members.review.propose import Proposal, propose
@@ -267,9 +270,9 @@ async def test_a_retention_forbids_it_until_it_ends_or_is_released(hub: Hub) -> 
 KEPT = {
     "account", "account_link", "adjustment", "balance", "business_fact", "check_out", "consent",
     "earn_basis", "earn_cap", "entitlement", "entitlement_use", "entry", "erasure",
-    "expiry_notice", "hold", "ledger_transaction", "lot", "lot_extension", "member", "member_tier",
-    "moved_in_year", "obligation", "pool_member", "read_audit", "refund_basis", "retention",
-    "shortfall",
+    "expiry_notice", "hold", "hold_moved", "ledger_transaction", "lot", "lot_extension", "member",
+    "member_edge", "member_tier", "moved_in_year", "non_match", "obligation", "pool_member",
+    "read_audit", "redress_origin", "refund_basis", "retention", "shortfall",
 }  # fmt: skip
 ERASED = {
     "account_key", "account_profile", "identifier_claim", "match_change", "match_feature", "pin",
@@ -280,8 +283,9 @@ ERASED = {
 async def test_every_table_that_names_people_is_erased_or_known_to_be_kept(hub: Hub) -> None:
     found = await hub.rows(
         """SELECT DISTINCT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-           WHERE a.attname IN ('member_id', 'account_id') AND c.relkind IN ('r', 'p')
-             AND NOT c.relispartition AND c.relnamespace = 'public'::regnamespace"""
+           WHERE (a.attname LIKE '%member_id' OR a.attname = 'account_id')
+             AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+             AND c.relnamespace = 'public'::regnamespace"""
     )
     assert {str(name) for (name,) in found} == KEPT | ERASED
 
@@ -290,13 +294,12 @@ async def test_those_merged_into_a_member_are_exported_and_erased_with_it(hub: H
     await taken(hub, sent(order(1)), sent(order(2, HAN)))
     li, han = await member_of(hub, LI), await member_of(hub, HAN)
     async with hub.engine.begin() as db:
-        await db.execute(
-            text("UPDATE member SET status = 'merged', merged_into = :li WHERE member_id = :han"),
-            {"li": li, "han": han},
-        )
+        who = {"member_ids": [li, han], "method": "staff", "actor": "mei"}
+        await merge_members(db, now=NOON, reason="same passport", **who)
     async with hub.engine.connect() as db:
         document = await export(db, member_id=han, now=NOON, keyring=hub.keyring)
     assert (document["member"], document["merged_members"]) == (li, [han])
+    assert [edge["reason"] for edge in document["lineage"]["edges"]] == ["same passport"]
     told = write(document).decode()
     assert all(value in told for value in (*telling(LI), *telling(HAN)))
     done = await erased(hub, han)
@@ -305,6 +308,25 @@ async def test_those_merged_into_a_member_are_exported_and_erased_with_it(hub: H
         told = await readable(db, hub)
     assert [value for value in (*telling(LI), *telling(HAN)) if value in told] == []
     await sound(hub)
+
+
+async def test_who_was_split_is_exported_with_what_was_posted_while_merged(hub: Hub) -> None:
+    await taken(hub, sent(order(1)), sent(order(2, HAN)))
+    li, han = await member_of(hub, LI), await member_of(hub, HAN)
+    facts = {"actor": "mei", "now": NOON, "reason": "two people"}
+    async with hub.engine.begin() as db:
+        await merge_members(db, member_ids=[li, han], method="staff", **facts)
+    await taken(hub, sent(order(3, HAN)), sent(order(4)))
+    async with hub.engine.begin() as db:
+        account_ids = [one.account_id for one in (await family(db, member_id=li)).accounts]
+        await split_members(db, member_id=li, account_ids=account_ids[1:], **facts)
+    async with hub.engine.connect() as db:
+        for member_id, account_id in zip((li, han), account_ids, strict=True):
+            document = await export(db, member_id=member_id, now=NOON, keyring=hub.keyring)
+            assert {row["account_id"] for row in document["entries"]} == {account_id}
+            earns = [row for row in document["transactions"] if row["kind"] == "earn"]
+            assert len(earns) == 2
+            assert document["lots"]
 
 
 async def test_an_export_tells_all_of_oneself_and_nothing_of_others(hub: Hub) -> None:

@@ -44,6 +44,7 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     "{ member(id: $MEMBER) { attributes { value } } }": (OUT, YES, YES, YES, NO),
     "{ member(id: $MEMBER) { adjustments { points } } }": (OUT, NO, NO, YES, NO),
     "{ member(id: $MEMBER) { receivables { remaining } } }": (OUT, YES, YES, YES, NO),
+    "{ member(id: $MEMBER) { lineage { edges { method } } } }": (OUT, NO, NO, YES, NO),
     "{ member(id: $MEMBER) { pool { members } } }": (OUT, YES, YES, YES, NO),
     "{ node(id: $PERIOD) { id } }": (OUT, NO, YES, YES, YES),
 }  # fmt: skip

@@ -275,12 +275,12 @@ async def test_evidence_is_a_waterfall(api: Api) -> None:
     }
 
 
-async def test_points_go_with_the_account_that_is_split_off(api: Api) -> None:
+async def test_points_and_tiers_go_with_the_account_that_is_split_off(api: Api) -> None:
     li = await api.join("shop", "c-1", phone=PHONE, name="李雷")
     guest = await api.join("hotel", "g-1", phone=PHONE)
     assert guest.member_id == li.member_id
     await api.buy(li, "shop", 50)
-    await api.buy(guest, "hotel", 100)
+    await api.buy(guest, "hotel", 1200)
     async with api.engine.begin() as db:
         await db.execute(
             text("""
@@ -292,9 +292,9 @@ async def test_points_go_with_the_account_that_is_split_off(api: Api) -> None:
     done = await decide(api, STAFF, "rejectReview", review)
     assert done["review"]["decision"] == "split_off"
 
-    async def balances() -> dict[str, int]:
-        query = """query ($id: [ID!]!) {
-          nodes(ids: $id) { ... on Member { number balance { posted } } } }"""
+    async def standing() -> dict[str, tuple[int, str]]:
+        query = """query ($id: [ID!]!) { nodes(ids: $id) {
+          ... on Member { number balance { posted } tier { code } } } }"""
         async with api.engine.connect() as db:
             ids = await db.scalars(
                 text("SELECT DISTINCT account_member(account_id) FROM account ORDER BY 1")
@@ -302,12 +302,31 @@ async def test_points_go_with_the_account_that_is_split_off(api: Api) -> None:
             nodes = [gid("Member", one) for one in ids]
             assert await verify(db) == []
         found = (await api.data(query, STAFF, id=nodes))["nodes"]
-        return {one["number"]: one["balance"]["posted"] for one in found}
+        return {one["number"]: (one["balance"]["posted"], one["tier"]["code"]) for one in found}
 
-    after = await balances()
-    assert after[str(li.member_id)] == 50
-    assert sorted(after.values()) == [50, 100]
+    after = await standing()
+    assert after[str(li.member_id)] == (50, "iron")
+    assert sorted(after.values()) == [(50, "iron"), (1200, "silver")]
     await decide(api, STAFF, "undoReview", review)
-    assert await balances() == {str(li.member_id): 150}
+    assert await standing() == {str(li.member_id): (1250, "silver")}
     await decide(api, STAFF, "markNotTheSame", review)
-    assert await balances() == after
+    assert await standing() == after
+
+
+async def test_nobody_in_a_pool_is_merged(api: Api, pair: tuple[Person, Person]) -> None:
+    li, _ = pair
+    review = await only(api)
+    async with api.engine.begin() as db:
+        await db.execute(
+            text("""
+              INSERT INTO pool (pool_id, opened_by, opened_at, idempotency_key, code)
+              VALUES (50, :li, now(), 'k', 'abcdefghijklmnopqrst')"""),
+            {"li": li.member_id},
+        )
+        await db.execute(
+            text("INSERT INTO pool_member (member_id, pool_id, joined_at) VALUES (:li, 50, now())"),
+            {"li": li.member_id},
+        )
+    refused = await decide(api, STAFF, "acceptReview", review)
+    assert refused == {"__typename": "ReviewRefused", "reason": "IN_POOL"}
+    assert await only(api) == review

@@ -1,22 +1,30 @@
 """Who is who after merges and splits, on a real database."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.connector import Hint, HintType
+from hub.crypto.keyring import Keyring
 from hub.errors import Malformed, NotFound
 from hub.intake.merge_members import InPool, Merged, merge_members
 from hub.intake.split_members import Split, split_members
 from hub.members.link_members import MemberErased, SameMember, SecondAccount, SetApart
 from hub.members.non_match import OnePerson, are_apart, set_apart
+from hub.members.people import Outcome
 from hub.members.queries import accounts_of, current_members
+from hub.members.resolve import Resolved, Sighting, resolve
 from hub.members.unlink_members import CannotSplit
+from hub.privacy.queries import retentions
+from hub.privacy.retain import retain
+from tests.support.businesses import open_businesses
 from tests.support.people import HAN, LI, WEI, a_group
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+BEFORE = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -186,3 +194,50 @@ async def test_edges_are_history(group: AsyncConnection) -> None:
         with pytest.raises(Exception, match="history"):
             async with group.begin_nested():
                 await group.execute(text(f"UPDATE member_edge SET {rewrite}"))
+
+
+async def test_what_forbids_an_erasure_forbids_it_of_both_sides(group: AsyncConnection) -> None:
+    await retain(group, member_id=LI, reason="before", placed_by="mei", ends_at=None, now=BEFORE)
+    await merged(group, LI, HAN)
+    await retain(group, member_id=HAN, reason="a dispute", placed_by="mei", ends_at=None, now=NOW)
+    await split(group, LI, 82)
+    found = await retentions(group, member_ids=[LI, HAN], now=NOW)
+    assert [(one.member_id, one.reason) for one in found] == [
+        (LI, "before"),
+        (LI, "a dispute"),
+        (HAN, "a dispute"),
+    ]
+
+
+async def test_what_comes_while_merged_stays_with_its_birth(db: AsyncConnection) -> None:
+    await open_businesses(db, ["CN"] * 5)
+    keyring = Keyring.generate()
+    li_phone, han_phone, next_phone = "+8613910203040", "+8613910203041", "+8613910203042"
+
+    async def see(business_id: int, phone: str, external_id: str | None = "c") -> Resolved:
+        hints = (Hint(type=HintType.PHONE, value=phone, verified=True),)
+        seen = Sighting(business_id=business_id, external_id=external_id, hints=hints, seen_at=NOW)
+        [found] = await resolve(db, people=[seen], now=NOW, keyring=keyring)
+        return found
+
+    li, han = await see(1, li_phone), await see(2, han_phone)
+    assert li.member_id is not None
+    assert han.member_id is not None
+    await merged(db, li.member_id, han.member_id)
+    assert (await see(3, han_phone)).member_id == li.member_id
+    assert (await see(4, li_phone)).member_id == li.member_id
+    assert (await see(5, han_phone, None)).outcome is Outcome.MATCHED
+    assert (await see(5, li_phone, None)).outcome is Outcome.MATCHED
+    later = NOW + timedelta(days=1)
+    hints = (Hint(type=HintType.PHONE, value=next_phone, verified=True),)
+    changed = Sighting(business_id=2, external_id="c", hints=hints, seen_at=later)
+    await resolve(db, people=[changed], now=later, keyring=keyring)
+    answer = await split(db, li.member_id, han.account_id or 0)
+    assert [len(side.account_ids) for side in answer.sides] == [3, 3]
+    for business_id, member_id in ((1, li), (2, han), (3, han), (4, li)):
+        seen = Sighting(business_id=business_id, external_id="c", seen_at=NOW)
+        [found] = await resolve(db, people=[seen], now=NOW, keyring=keyring)
+        assert found.member_id == member_id.member_id
+    assert (await see(5, next_phone, None)).member_id == han.member_id
+    assert (await see(5, li_phone, None)).member_id == li.member_id
+    assert await db.scalar(text("SELECT count(*) FROM review_item")) == 0

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from hub.intake.merge_members import merge_members
+from hub.intake.merge_members import InPool, merge_members
 from hub.intake.split_members import Righted, Split, split_members
 from hub.ledger.codes import Outcome, ShortfallMode
 from hub.ledger.history import balance_as_of, liability_as_of
@@ -17,6 +17,8 @@ from hub.ledger.queries import balances
 from hub.ledger.verify import verify
 from hub.points.capture import capture
 from hub.points.hold import hold
+from hub.points.join_pool import join_pool
+from hub.points.open_pool import open_pool
 from hub.points.redeem import redeem
 from hub.points.restore import restore
 from hub.points.void import void
@@ -310,3 +312,18 @@ async def test_a_moment_before_the_merge_is_as_it_was(engine: AsyncEngine) -> No
 async def held_now(db: AsyncConnection) -> list[int]:
     found = await balances(db, member_ids=[LI, HAN], today=TODAY, now=NOW)
     return [found[member_id].held for member_id in (LI, HAN)]
+
+
+async def test_who_joins_a_pool_is_not_merged_meanwhile(engine: AsyncEngine) -> None:
+    async with engine.begin() as db:
+        await a_group(db, members=3)
+        pool = await open_pool(db, member_id=WEI, idempotency_key="p", now=NOW)
+    async with engine.connect() as joining, engine.connect() as merging, joining.begin():
+        await join_pool(joining, member_id=HAN, code=pool.code, now=NOW)
+        async with merging.begin():
+            asking = asyncio.create_task(merged(merging, LI, HAN))
+            await asyncio.sleep(0.3)
+            assert not asking.done()
+            await joining.commit()
+            with pytest.raises(InPool):
+                await asking

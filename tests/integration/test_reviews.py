@@ -1,12 +1,16 @@
 """Doubts are decided by people: what each decision does, is remembered by, and is undone by."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from itertools import pairwise, permutations
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.pool import NullPool
 
+from hub.db.engine import make_engine
+from hub.db.migrate import upgrade
 from hub.errors import Malformed, NotFound
 from hub.intake.undo_review import NothingToUndo
 from hub.members.link_members import SetApart
@@ -14,7 +18,7 @@ from hub.members.non_match import are_apart
 from hub.members.people import Outcome
 from hub.members.resolve import Resolved
 from hub.members.review.assign_review import assign_review
-from hub.members.review.items import ReviewDecided, ReviewItem
+from hub.members.review.items import ReviewDecided, ReviewItem, read_review
 from hub.members.review.propose import Proposal, propose
 from tests.support.businesses import open_businesses
 from tests.support.reviews import NOW, OTHER_PHONE, PHONE, Desk
@@ -368,3 +372,37 @@ async def test_proposals_of_an_account_are_one_review_with_evidence_by_candidate
     await desk.reject(item)
     await weigh(people[1], people[0], 9.5)
     assert await desk.open() == []
+
+
+async def test_doubts_of_before_keep_their_meaning(empty_database_url: str) -> None:
+    await asyncio.to_thread(upgrade, empty_database_url, "0020_merging")
+    engine = make_engine(empty_database_url, poolclass=NullPool)
+    try:
+        async with engine.begin() as db:
+            await open_businesses(db, ["CN"])
+            for statement in (
+                "INSERT INTO member (member_id, created_at) VALUES (1, :now), (2, :now)",
+                """INSERT INTO account (account_id, business_id, external_id, created_at)
+                   VALUES (1, 1, 'a', :now), (2, 1, 'b', :now)""",
+                """INSERT INTO account_link (account_id, member_id, method, valid)
+                   SELECT n, n, 'birth', tstzrange(:now, NULL) FROM generate_series(1, 2) n""",
+                """INSERT INTO review_item (account_id, reason, candidates, opened_at, state)
+                   VALUES (1, 'second_account', '{2}', :now, 'linked'),
+                     (1, 'name_contradicts', '{2}', :now, 'dismissed'),
+                     (1, 'shared_identifier', '{1}', :now, 'open'),
+                     (2, 'several_owners', '{1}', :now, 'open')""",
+            ):
+                await db.execute(text(statement), {"now": NOW})
+        await asyncio.to_thread(upgrade, empty_database_url)
+        async with engine.begin() as db:
+            items = [await read_review(db, review_id=n) for n in range(1, 5)]
+    finally:
+        await engine.dispose()
+    assert [(one.state, one.chosen, list(one.doubted)) for one in items] == [
+        ("accepted", 2, [2]),
+        ("dismissed", None, [2]),
+        ("open", None, [1]),
+        ("open", None, [1]),
+    ]
+    assert [one.doubts_own_link for one in items] == [False, False, True, False]
+    assert {one.decided_at for one in items[:2]} == {NOW}

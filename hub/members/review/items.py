@@ -117,15 +117,20 @@ async def decide(
     chosen: int | None = None,
     effects: Mapping[str, Any] | None = None,
 ) -> ReviewItem:
-    """Write a decision that was carried out; `effects` are the numbers that undoing it needs."""
+    """Write a decision that was carried out; `effects` are the numbers that undoing it needs.
+
+    Raises NotFound for a review that went with an erased person at this moment.
+    """
     facts = {"review_id": item.review_id, "actor": actor, "now": now, "note": note}
     row = await db.execute(
         _DECIDE, {**facts, "state": state, "decision": decision, "chosen": chosen}
     )
-    decided = ReviewItem(**row.one()._asdict())
+    decided = row.one_or_none()
+    if decided is None:
+        raise NotFound(f"there is no review {item.review_id}", field="review_id")
     await step(db, review_id=item.review_id, done=state, actor=actor, now=now, note=note,
                effects=effects)  # fmt: skip
-    return decided
+    return ReviewItem(**decided._asdict())
 
 
 async def step(
