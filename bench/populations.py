@@ -86,7 +86,8 @@ def _people(kind: Kind, count: int, draw: np.random.Generator) -> dict[str, Colu
     born = np.where(parent, born[head] - years, born)
     twin = np.flatnonzero((place >= 3) & ~parent & (draw.random(size) < 0.04))
     born[twin] = born[twin - 1]
-    same = child & (man == man[head]) & (draw.random(size) < kind.namesakes)
+    often = np.where(man, kind.namesakes, kind.namesakes / 5)
+    same = child & (man == man[head]) & (draw.random(size) < often)
     if not kind.chinese:
         given[same] = given[head[same]]
         surname[same] = surname[head[same]]
@@ -143,8 +144,18 @@ def _contacts(kind: Kind, people: dict[str, Column], homes: int, draw: np.random
             continue
         text = (f"{g}.{s}", f"{g[0]}{s}", f"{g}{s}{digits[k]:02}", f"{s}.{g}{digits[k]:02}")
         boxes.append(text[style[k]].lower())
-    people["email"] = np.array(boxes, object) + "@" + host
+    people["email"] = _unique(np.array(boxes, object), "@" + host)
     people["passport"] = _numbers(draw, size, "P", 8)
+
+
+def _unique(boxes: Column, host: Column) -> Column:
+    """A provider gives a mailbox to one person only; the next takes it with a number."""
+    taken: dict[str, int] = {}
+    found = []
+    for box, at in zip(boxes, host, strict=True):
+        times = taken[box + at] = taken.get(box + at, 0) + 1
+        found.append(box + at if times == 1 else f"{box}.{times}{at}")
+    return np.array(found, object)
 
 
 def _numbers(draw: np.random.Generator, count: int, front: str, digits: int) -> Column:
@@ -170,7 +181,8 @@ def _told(
         told[one] = np.where(later, people["later_" + one][home], people[one][home])
     lot = draw.random(size)
     phone = np.where(lot < 0.18, people["landline"][home], people["mobile"][whose])
-    phone = np.where((lot > 0.9) & (people["place"][whose] >= 1), people["mobile"][head], phone)
+    asks = (people["place"][whose] >= 1) & (lot > np.where(people["place"][whose] >= 2, 0.9, 0.96))
+    phone = np.where(asks, people["mobile"][head], phone)
     told["phone"] = np.where((lot > 0.78) & (lot < 0.86), people["new_mobile"][whose], phone)
     shares = draw.random(len(people["head"])) < 0.08
     told["email"] = np.where(shares[whose], people["email"][head], people["email"][whose])

@@ -9,12 +9,14 @@ import numpy.typing as npt
 
 from hub.errors import Malformed
 from hub.members.matching import blocking, clustering, columns, table
-from hub.members.matching.households import only_slips
-from hub.members.matching.scoring import Scorer
+from hub.members.matching.households import relatives
+from hub.members.matching.scoring import Scored, Scorer
 from hub.members.matching.training import train
 from hub.members.matching.weights import NO_FAMILIES_PLACE_BITS, Veto
 
 RELATED_BITS = -12.0
+FALSE_SHARE = 1e-3
+LEAST_BITS = 3.3
 AT_LEAST_BITS = 10.0
 """Rows are made one from a thousand to one on. A false merge costs more than ten misses."""
 
@@ -32,7 +34,8 @@ def resolve_frame(
     records: Any,
     *,
     columns: Mapping[str, str] | None = None,
-    at_least: float = AT_LEAST_BITS,
+    at_least: float | None = None,
+    false_share: float = FALSE_SHARE,
 ) -> npt.NDArray[np.int64]:
     """Return a label for each row of a table, in its order: rows of one person have one label.
 
@@ -44,14 +47,15 @@ def resolve_frame(
     `at_least` is the weight in bits from which rows are one: 10 is a thousand to one. Raises
     Malformed for what is no table, and for a column or field in `columns` that there is not.
     """
-    return find(records, chosen=columns, at_least=at_least).labels
+    return find(records, chosen=columns, at_least=at_least, false_share=false_share).labels
 
 
 def find(
     records: Any,
     *,
     chosen: Mapping[str, str] | None = None,
-    at_least: float = AT_LEAST_BITS,
+    at_least: float | None = None,
+    false_share: float = FALSE_SHARE,
     tell: Callable[[str], None] = lambda step: None,
 ) -> Findings:
     """Do what `resolve_frame` does, and say how columns were read. `tell` hears of each step."""
@@ -60,21 +64,26 @@ def find(
     used = {one.value: [str(c) for c in found] for one, found in fields.items()}
     tell("reading")
     people = table.build({f: [_cells(records, c) for c in cs] for f, cs in fields.items()}, size)
-    labels = _label(people, at_least, tell)
+    labels = _label(people, at_least, false_share, tell)
     return Findings(labels, used, [str(column) for column in unused])
 
 
-def _label(people: table.Table, at_least: float, tell: Callable[[str], None]) -> Any:
+def _label(people: table.Table, at_least: float | None, false_share: float, tell: Callable[[str], None]) -> Any:
     if not people.features:
         return np.arange(len(people.rows))
     tell("learning")
     scorer = Scorer(people, train(people))
     tell("comparing")
     edges = scorer.score(*blocking.candidates(people), above=RELATED_BITS)
-    if only_slips(scorer.model.fields, edges.levels, edges.bits >= at_least, rows=people.size):
-        scorer.in_force, at_least = Veto(0), at_least - 4
-        scorer.place_bits = NO_FAMILIES_PLACE_BITS
+    scorer.relatives = relatives(
+        scorer.model, edges.levels, scorer.home_bits(edges), edges.bits >= AT_LEAST_BITS - 5
+    )
+    if scorer.relatives is not None:
+        if scorer.relatives.none:
+            scorer.in_force = Veto(0)
+            scorer.place_bits = NO_FAMILIES_PLACE_BITS
         edges = scorer.again(edges)
+    at_least = threshold(edges, false_share) if at_least is None else at_least
     tell("grouping")
     person = clustering.cluster(people.size, edges, scorer.score, at_least=at_least)
     # Rows that say the same are one person only if what they say would tell a person.
@@ -84,6 +93,16 @@ def _label(people: table.Table, at_least: float, tell: Callable[[str], None]) ->
     rows = people.rows
     apart = np.where(enough[rows], person[rows], people.size + np.arange(len(rows)))
     return _as_met(apart)
+
+
+def threshold(edges: Scored, false_share: float) -> float:
+    """Return the least weight from which no more than a share of the pairs is expected false."""
+    bits = np.sort(edges.bits[(edges.vetoes == 0) & (edges.bits >= LEAST_BITS)])[::-1]
+    if not len(bits):
+        return AT_LEAST_BITS
+    expected = np.cumsum(1 / (1 + np.exp2(bits))) / np.arange(1, len(bits) + 1)
+    good = np.flatnonzero(expected <= false_share)
+    return float(bits[good[-1]]) if len(good) else float(bits[0]) + 1
 
 
 def _as_met(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

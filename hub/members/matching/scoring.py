@@ -13,9 +13,11 @@ import numpy.typing as npt
 
 from hub.members.matching.columns import Field
 from hub.members.matching.comparing import Levels, Pairs, compare
+from hub.members.matching.households import SHARED, Relatives
 from hub.members.matching.table import Table
-from hub.members.matching.training import Model, Reals
+from hub.members.matching.training import Model, Reals, bits
 from hub.members.matching.weights import (
+    ALIKE_BITS,
     IDENTIFIERS,
     PLACE_BITS,
     PLACES,
@@ -49,6 +51,7 @@ class Scorer:
         self.table, self.model = table, model
         self.in_force = Veto.ALL
         self.place_bits = PLACE_BITS
+        self.relatives: Relatives | None = None
         self._equal = [self._worth(one, row) for row, one in enumerate(model.fields)]
 
     def score(self, left: Pairs, right: Pairs, *, above: float = -np.inf) -> Scored:
@@ -57,7 +60,7 @@ class Scorer:
         for start in range(0, len(left), _CHUNK):
             i, j = left[start : start + _CHUNK], right[start : start + _CHUNK]
             levels = compare(self.table, i, j)
-            bits = self._total(self.shares(i, j, levels))
+            bits = self._total(self.shares(i, j, levels), levels)
             kept = np.flatnonzero(bits >= above)
             vetoes = self.forbidden(i[kept], j[kept], levels[kept])
             parts.append(Scored(i[kept], j[kept], bits[kept], vetoes, levels[kept]))
@@ -76,7 +79,7 @@ class Scorer:
         """Weigh pairs anew whose levels are known, by the rules that are now in force."""
         shares = self.shares(pairs.left, pairs.right, pairs.levels)
         vetoes = self.forbidden(pairs.left, pairs.right, pairs.levels)
-        return replace(pairs, bits=self._total(shares), vetoes=vetoes)
+        return replace(pairs, bits=self._total(shares, pairs.levels), vetoes=vetoes)
 
     def shares(self, left: Pairs, right: Pairs, levels: Levels) -> Reals:
         """Return what each field adds to the weight of each pair, before places are bounded."""
@@ -91,11 +94,31 @@ class Scorer:
             shares[:, row] = column
         return shares
 
-    def _total(self, shares: Reals) -> Reals:
-        places = [k for k, one in enumerate(self.model.fields) if one in PLACES]
+    def _total(self, shares: Reals, levels: Levels) -> Reals:
+        """Weigh one person against two strangers, and against two relatives if there are any."""
         others = [k for k, one in enumerate(self.model.fields) if one not in PLACES]
-        household = np.clip(shares[:, places].sum(1), *self.place_bits)
-        return np.asarray(self.model.prior + shares[:, others].sum(1) + household)
+        strangers = self.model.prior + shares[:, others].sum(1) + self._places(shares)
+        strangers -= ALIKE_BITS
+        if self.relatives is None:
+            return np.asarray(strangers)
+        return np.asarray(-np.logaddexp2(-strangers, -self._against_relatives(levels)))
+
+    def _places(self, shares: Reals) -> Reals:
+        places = [k for k, one in enumerate(self.model.fields) if one in PLACES]
+        return np.asarray(np.clip(shares[:, places].sum(1), *self.place_bits))
+
+    def _against_relatives(self, levels: Levels) -> Reals:
+        if self.relatives is None:
+            return np.full(len(levels), np.inf)
+        return self.relatives.prior + bits(levels, self.relatives.weights)
+
+    def home_bits(self, pairs: Scored) -> Reals:
+        """Weigh only what families share."""
+        shares = self.shares(pairs.left, pairs.right, pairs.levels)
+        shared = [
+            k for k, one in enumerate(self.model.fields) if one in SHARED and one not in PLACES
+        ]
+        return np.asarray(self.model.prior + shares[:, shared].sum(1) + self._places(shares))
 
     def _shared(self, one: Field, row: int, column: Reals, left: Pairs, right: Pairs) -> None:
         """What many go by says nothing, not even where two rows differ in it."""
