@@ -16,6 +16,8 @@ Labels = npt.NDArray[np.int64]
 LARGEST = 12
 """So many different rows, at most, are one person."""
 _MEAN_BITS = 0.0
+_TORN_BITS = 6.0
+_NOTHING = (-50.0, False)
 _WHOLE = 200
 """In a component of up to so many rows every pair is weighed; in a larger one only candidates."""
 
@@ -116,7 +118,7 @@ def _agglomerate(rows: list[int], known: Known, at_least: float, largest: int) -
     edges = sorted(
         (-bits, i, j) for (i, j), (bits, veto) in known.items() if bits >= at_least and not veto
     )
-    for _, i, j in edges:
+    for weight, i, j in edges:
         one, other = group[i], group[j]
         if one is other or len(one) + len(other) > largest:
             continue
@@ -124,9 +126,35 @@ def _agglomerate(rows: list[int], known: Known, at_least: float, largest: int) -
         between = [known.get((min(a, b), max(a, b)), (-50.0, True)) for a in one for b in other]
         if any(veto for _, veto in between):
             continue
+        if _torn(one, other, group, known, -weight):
+            continue
         if sum(bits for bits, _ in between) / len(between) < _MEAN_BITS:
             continue
         one.extend(other)
         for row in other:
             group[row] = one
     return list({id(rows): rows for rows in group.values()}.values())
+
+
+def _torn(
+    one: list[int], other: list[int], group: dict[int, list[int]], known: Known, bits: float
+) -> bool:
+    """Say whether either side might as well belong to somebody whom the other side cannot be.
+
+    A father and his son of one name are forbidden to be one; what says of neither birthday which
+    of them it is of is left alone.
+    """
+    rivals = {id(rows): rows for rows in group.values()}
+    for rows in rivals.values():
+        if rows is one or rows is other:
+            continue
+        for near, far in ((one, other), (other, one)):
+            best = max(
+                (known.get((min(a, c), max(a, c)), _NOTHING) for a in near for c in rows),
+                key=lambda found: -100.0 if found[1] else found[0],
+            )
+            if best[1] or best[0] < bits - _TORN_BITS:
+                continue
+            if any(known.get((min(b, c), max(b, c)), _NOTHING)[1] for b in far for c in rows):
+                return True
+    return False

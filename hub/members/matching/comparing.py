@@ -128,15 +128,30 @@ def _identifier(a: Texts, b: Texts) -> Levels:
 
 
 def _email(a: Texts, b: Texts) -> Levels:
-    """One edit, or the same mailbox at another provider."""
+    """One edit, or the same mailbox at another provider.
+
+    Namesakes make mailboxes of one name and tell them apart by numbers: where these differ, the
+    mailboxes are two, and where there are none, another provider's is anybody's of that name.
+    """
     levels = _identifier(a, b)
     other = np.flatnonzero(levels < Level.NEAR)
     if len(other):
-        boxes = np.frompyfunc(lambda text: text[: text.rfind("@")], 1, 1)
-        x, y = boxes(a[other]), boxes(b[other])
-        same = (x == y) & (_lengths(x, y) >= 5)
+        x, y = _mailbox(a[other]), _mailbox(b[other])
+        same = (x == y) & (_lengths(x, y) >= 5) & (_digits(x) != "")
         levels[other] = np.where(same, np.int8(Level.PARTLY), levels[other])
+    close = np.flatnonzero(levels > Level.DIFFERENT)
+    if len(close):
+        x, y = _digits(_mailbox(a[close])), _digits(_mailbox(b[close]))
+        levels[close[x != y]] = Level.DIFFERENT
     return levels
+
+
+def _mailbox(texts: Texts) -> Texts:
+    return np.array([text[: text.rfind("@")] for text in texts], object)
+
+
+def _digits(texts: Texts) -> Texts:
+    return np.array(["".join(filter(str.isdigit, text)) for text in texts], object)
 
 
 def _birthday(a: Texts, b: Texts) -> Levels:

@@ -25,8 +25,12 @@ SHARED = (Field.SURNAME, Field.PHONE, Field.EMAIL, *PLACES)
 _AT_HOME_BITS = 4.0
 _FEWEST = 60
 _BELIEVED_PAIRS = 100.0
-_NAMESAKES, _BELIEVED_NAMESAKES = 0.005, 400.0
-_LEAST_NAMESAKES, _MOST_NAMESAKES = 0.001, 0.04
+_NAMESAKES, _BELIEVED_NAMESAKES = 0.003, 300.0
+_GENERATION, _FAR_SLIPS = 15, 1.5
+"""Years between parents and children; of days that are wrong altogether, so many lie further away
+for each that lies nearer.
+"""
+_LEAST_NAMESAKES, _MOST_NAMESAKES = 0.0005, 0.04
 _ALIKE = (0.03, 0.008)
 """How many relatives have names that agree partly or nearly, before a table is seen."""
 
@@ -46,11 +50,13 @@ class Relatives:
         return self.ratio < NO_FAMILIES
 
 
-def relatives(model: Model, levels: Levels, home_bits: Reals, weighty: Flags) -> Relatives | None:
+def relatives(
+    model: Model, levels: Levels, home_bits: Reals, weighty: Flags, years: Reals
+) -> Relatives | None:
     """Count relatives among pairs that were compared; None where nobody could tell.
 
     `home_bits` is the weight of what families share, `weighty` are those that would be one person
-    if there were only strangers.
+    if there were only strangers, `years` lie between their birthdays, as far as they are known.
     """
     level = dict(zip(model.fields, levels.T, strict=True))
     given = level.get(Field.GIVEN_NAME)
@@ -65,7 +71,7 @@ def relatives(model: Model, levels: Levels, home_bits: Reals, weighty: Flags) ->
     if ratio is None:
         return None
     f = _levels(model, levels, other)
-    f[model.fields.index(Field.GIVEN_NAME)] = _names(given, born, home)
+    f[model.fields.index(Field.GIVEN_NAME)] = _names(given, born, home, years)
     with np.errstate(divide="ignore"):
         weights = np.log2(model.m / f)
     for row, field in enumerate(model.fields):
@@ -112,12 +118,22 @@ _SHARED = {
 }
 
 
-def _names(given: Levels, born: Levels, home: Flags) -> Reals:
-    """How given names of relatives agree: counted where their birthdays differ."""
-    sure = home & (born == Level.DIFFERENT)
-    counts = np.bincount(given[sure & (given >= 0)], minlength=LEVELS)[:LEVELS].astype(float)
+def _names(given: Levels, born: Levels, home: Flags, years: Reals) -> Reals:
+    """How given names of relatives agree: counted where a generation lies between their birthdays.
+
+    Somebody's wholly wrong birthday looks like that, too, but is as often of a nearer year.
+    """
+    sure = home & (born == Level.DIFFERENT) & (given >= 0)
+    far = sure & (years >= _GENERATION)
+    counts = _counts(given[far])
+    slips = _counts(given[sure & (years < _GENERATION)])
+    counts[Level.NEAR :] = np.maximum(counts[Level.NEAR :] - _FAR_SLIPS * slips[Level.NEAR :], 0)
     believed = np.array((1 - sum(_ALIKE) - _NAMESAKES, *_ALIKE, _NAMESAKES))
     found = counts + believed * _BELIEVED_NAMESAKES
     found /= found.sum()
     found[Level.EQUAL] = np.clip(found[Level.EQUAL], _LEAST_NAMESAKES, _MOST_NAMESAKES)
     return np.asarray(found)
+
+
+def _counts(levels: Levels) -> Reals:
+    return np.bincount(levels, minlength=LEVELS)[:LEVELS].astype(np.float64)

@@ -76,7 +76,11 @@ def _label(people: table.Table, at_least: float | None, false_share: float, tell
     tell("comparing")
     edges = scorer.score(*blocking.candidates(people), above=RELATED_BITS)
     scorer.relatives = relatives(
-        scorer.model, edges.levels, scorer.home_bits(edges), edges.bits >= AT_LEAST_BITS - 5
+        scorer.model,
+        edges.levels,
+        scorer.home_bits(edges),
+        edges.bits >= AT_LEAST_BITS - 5,
+        scorer.years(edges),
     )
     if scorer.relatives is not None:
         if scorer.relatives.none:

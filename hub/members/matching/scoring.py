@@ -112,6 +112,15 @@ class Scorer:
             return np.full(len(levels), np.inf)
         return self.relatives.prior + bits(levels, self.relatives.weights)
 
+    def years(self, pairs: Scored) -> Reals:
+        """Return how many years lie between two birthdays; -1 where either is unknown."""
+        feature = self.table.features.get(Field.BIRTHDAY)
+        if feature is None:
+            return np.full(len(pairs.left), -1.0)
+        year = np.array([int(value[:4]) for value in feature.values] + [0])[feature.codes]
+        a, b = year[pairs.left], year[pairs.right]
+        return np.where((a > 0) & (b > 0), np.abs(a - b), -1).astype(np.float64)
+
     def home_bits(self, pairs: Scored) -> Reals:
         """Weigh only what families share."""
         shares = self.shares(pairs.left, pairs.right, pairs.levels)
