@@ -34,6 +34,9 @@ def compare(table: Table, left: Pairs, right: Pairs) -> Levels:
             given, surname = fields.index(Field.GIVEN_NAME), fields.index(Field.SURNAME)
             crossed = _crossed(table, i, j, levels[part, given], levels[part, surname])
             levels[part, given], levels[part, surname] = crossed
+            x, y = table.features[Field.GIVEN_NAME].codes[i], table.features[Field.GIVEN_NAME].codes[j]
+            two = (levels[part, given] == Level.NEAR) & table.attested[x] & table.attested[y]
+            levels[part, given][two] = Level.PARTLY
             # 王伟 and 王玮 sound alike: near, not equal.
             a, b = table.written[i], table.written[j]
             other = (a >= 0) & (b >= 0) & (a != b) & (levels[part, given] == Level.EQUAL)

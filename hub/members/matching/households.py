@@ -25,12 +25,12 @@ SHARED = (Field.SURNAME, Field.PHONE, Field.EMAIL, *PLACES)
 _AT_HOME_BITS = 4.0
 _FEWEST = 60
 _BELIEVED_PAIRS = 100.0
-_NAMESAKES, _BELIEVED_NAMESAKES = 0.003, 300.0
-_GENERATION, _FAR_SLIPS = 15, 1.5
+_NAMESAKES, _BELIEVED_NAMESAKES = 0.006, 300.0
+_GENERATION, _FAR_SLIPS = 15, 0.5
 """Years between parents and children; of days that are wrong altogether, so many lie further away
 for each that lies nearer.
 """
-_LEAST_NAMESAKES, _MOST_NAMESAKES = 0.0005, 0.04
+_LEAST_NAMESAKES, _MOST_NAMESAKES = 0.002, 0.04
 _ALIKE = (0.03, 0.008)
 """How many relatives have names that agree partly or nearly, before a table is seen."""
 

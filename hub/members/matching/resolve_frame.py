@@ -12,11 +12,12 @@ from hub.members.matching import blocking, clustering, columns, table
 from hub.members.matching.households import relatives
 from hub.members.matching.scoring import Scored, Scorer
 from hub.members.matching.training import train
-from hub.members.matching.weights import NO_FAMILIES_PLACE_BITS, Veto
+from hub.members.matching.weights import NO_FAMILIES_ALIKE_BITS, NO_FAMILIES_PLACE_BITS, Veto
 
 RELATED_BITS = -12.0
 FALSE_SHARE = 1e-3
 LEAST_BITS = 3.3
+SURE_BITS = 6.6
 AT_LEAST_BITS = 10.0
 """Rows are made one from a thousand to one on. A false merge costs more than ten misses."""
 
@@ -86,6 +87,7 @@ def _label(people: table.Table, at_least: float | None, false_share: float, tell
         if scorer.relatives.none:
             scorer.in_force = Veto(0)
             scorer.place_bits = NO_FAMILIES_PLACE_BITS
+            scorer.alike_bits = NO_FAMILIES_ALIKE_BITS
         edges = scorer.again(edges)
     at_least = threshold(edges, false_share) if at_least is None else at_least
     tell("grouping")
@@ -106,7 +108,8 @@ def threshold(edges: Scored, false_share: float) -> float:
         return AT_LEAST_BITS
     expected = np.cumsum(1 / (1 + np.exp2(bits))) / np.arange(1, len(bits) + 1)
     good = np.flatnonzero(expected <= false_share)
-    return float(bits[good[-1]]) if len(good) else float(bits[0]) + 1
+    least = float(bits[good[-1]]) if len(good) else float(bits[0]) + 1
+    return min(least, SURE_BITS)
 
 
 def _as_met(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -23,6 +23,7 @@ from hub.members.matching.weights import (
     PLACES,
     PRIORS,
     SHARED_BY,
+    TWINS_BITS,
     Level,
     Veto,
 )
@@ -50,7 +51,7 @@ class Scorer:
     def __init__(self, table: Table, model: Model) -> None:
         self.table, self.model = table, model
         self.in_force = Veto.ALL
-        self.place_bits = PLACE_BITS
+        self.place_bits, self.alike_bits = PLACE_BITS, ALIKE_BITS
         self.relatives: Relatives | None = None
         self._equal = [self._worth(one, row) for row, one in enumerate(model.fields)]
 
@@ -98,7 +99,7 @@ class Scorer:
         """Weigh one person against two strangers, and against two relatives if there are any."""
         others = [k for k, one in enumerate(self.model.fields) if one not in PLACES]
         strangers = self.model.prior + shares[:, others].sum(1) + self._places(shares)
-        strangers -= ALIKE_BITS
+        strangers -= self.alike_bits
         if self.relatives is None:
             return np.asarray(strangers)
         return np.asarray(-np.logaddexp2(-strangers, -self._against_relatives(levels)))
@@ -110,7 +111,15 @@ class Scorer:
     def _against_relatives(self, levels: Levels) -> Reals:
         if self.relatives is None:
             return np.full(len(levels), np.inf)
-        return self.relatives.prior + bits(levels, self.relatives.weights)
+        weights, fields = self.relatives.weights, self.model.fields
+        total = self.relatives.prior + bits(levels, weights)
+        if Field.BIRTHDAY in fields:
+            born, given = fields.index(Field.BIRTHDAY), fields.index(Field.GIVEN_NAME)
+            twins = (levels[:, born] >= Level.NEAR) & (levels[:, given] < Level.EQUAL)
+            twins &= levels[:, given] != Level.MISSING
+            most = np.minimum(weights[born], TWINS_BITS) - weights[born]
+            total[twins] += most[levels[twins, born]]
+        return total
 
     def years(self, pairs: Scored) -> Reals:
         """Return how many years lie between two birthdays; -1 where either is unknown."""

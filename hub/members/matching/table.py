@@ -18,6 +18,7 @@ from hub.members.matching.columns import Field
 Codes = npt.NDArray[np.int32]
 Texts = npt.NDArray[np.object_]
 MISSING = -1
+_ATTESTED, _ATTESTED_SHARE = 8, 2e-4
 
 
 @dataclass(slots=True)
@@ -42,6 +43,14 @@ class Table:
     """The full name in Chinese characters, for those who have one; else -1."""
     rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     """For each row that came in, which distinct row says the same."""
+    attested: npt.NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, bool))
+    """Which names so many bear that they are no slip of the pen: Diana is not Diane misspelt."""
+
+    def __post_init__(self) -> None:
+        """See which names are borne by many."""
+        if self.has(Field.GIVEN_NAME):
+            borne = self.features[Field.GIVEN_NAME].shares()
+            self.attested = borne >= max(_ATTESTED, self.size * _ATTESTED_SHARE)
 
     def has(self, *fields: Field) -> bool:
         """Say whether anybody has a value for each of the fields."""

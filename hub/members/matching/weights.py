@@ -95,6 +95,9 @@ RELATIVES = {
     Field.STATE: 0.5,
 }
 """The most that agreement says against two relatives, in bits."""
+NO_FAMILIES_ALIKE_BITS = 2.5
+TWINS_BITS = 6.0
+"""One birthday says so much against two relatives of different names: one in sixty are twins."""
 NO_FAMILIES = 0.02
 """With so few pairs of relatives for one pair of one person's rows, a table has no families."""
 
