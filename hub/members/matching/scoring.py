@@ -19,6 +19,8 @@ from hub.members.matching.training import Model, Reals, bits
 from hub.members.matching.weights import (
     ALIKE_BITS,
     IDENTIFIERS,
+    NO_FAMILIES_ALIKE_BITS,
+    NO_FAMILIES_PLACE_BITS,
     PLACE_BITS,
     PLACES,
     PRIORS,
@@ -75,6 +77,14 @@ class Scorer:
             np.concatenate([p.vetoes for p in parts]),
             np.concatenate([p.levels for p in parts]),
         )
+
+    def reckon_with(self, found: Relatives) -> None:
+        """From now on weigh against relatives, too; where there are none, forbid nothing."""
+        if not found.none:
+            self.relatives = found
+        else:
+            self.in_force = Veto(0)
+            self.place_bits, self.alike_bits = NO_FAMILIES_PLACE_BITS, NO_FAMILIES_ALIKE_BITS
 
     def again(self, pairs: Scored) -> Scored:
         """Weigh pairs anew whose levels are known, by the rules that are now in force."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hub.members.matching import cells
+from hub.members.matching import cells, reading
 from hub.members.matching.columns import Field
 
 Codes = npt.NDArray[np.int32]
@@ -57,7 +57,7 @@ class Table:
         return all(one in self.features for one in fields)
 
 
-def build(columns: dict[Field, list[Sequence[Any]]], size: int) -> Table:
+def build(columns: dict[Field, list[Any]], size: int) -> Table:
     """Read columns of `size` cells into a table."""
     features: dict[Field, Feature] = {}
     written = _read_names(columns, features, size)
@@ -85,26 +85,26 @@ _READERS: dict[Field, Callable[[str], str | None]] = {
 }
 
 
-def _texts(columns: list[Sequence[Any]], size: int) -> Feature:
-    """The cells as text, of several columns the first that holds any."""
-    known: dict[object, int] = {}
+def _texts(columns: Sequence[Any], size: int) -> Feature:
+    """The cells as text, of several columns the first that holds any.
+
+    A column is a sequence of cells, or what returns one: then no more than one is held at a time.
+    """
     values: dict[str, int] = {}
     codes = np.full(size, MISSING, np.int32)
     for column in columns:
-        found = np.fromiter((_code(cell, known, values) for cell in column), np.int32, size)
-        codes = np.where(codes < 0, found, codes)
+        numbers, distinct = reading.numbered(column() if callable(column) else column, size)
+        texts = (cells.text_of(cell) for cell in distinct)
+        found = _through(_codes(texts, values), numbers)
+        codes = found if len(columns) == 1 else np.where(codes < 0, found, codes)
     return Feature(codes, _objects(values))
 
 
-def _code(cell: object, known: dict[object, int], values: dict[str, int]) -> int:
-    try:
-        return known[cell]
-    except (KeyError, TypeError):
-        text = cells.text_of(cell)
-        code = MISSING if text is None else values.setdefault(text, len(values))
-        if isinstance(cell, str):
-            known[cell] = code
-        return code
+def _codes(texts: Iterable[str | None], values: dict[str, int]) -> Codes:
+    return np.fromiter(
+        (MISSING if text is None else values.setdefault(text, len(values)) for text in texts),
+        np.int32,
+    )
 
 
 def _objects(values: Iterable[object]) -> Texts:
@@ -121,10 +121,7 @@ def _feature(raw: Feature, read: Callable[[str], str | None]) -> Feature:
 
 def _spread(codes: Codes, normal: Iterable[str | None], values: dict[str, int]) -> Feature:
     """Number normal forms, which come one for each code, and hand them to the rows."""
-    own = np.fromiter(
-        (MISSING if form is None else values.setdefault(form, len(values)) for form in normal),
-        np.int32,
-    )
+    own = _codes(normal, values)
     return Feature(_through(own, codes), _objects(values))
 
 
@@ -134,7 +131,7 @@ def _through(own: Codes, codes: Codes) -> Codes:
 
 
 def _read_names(
-    columns: dict[Field, list[Sequence[Any]]], features: dict[Field, Feature], size: int
+    columns: dict[Field, list[Any]], features: dict[Field, Feature], size: int
 ) -> Codes:
     values: dict[str, int] = {}
     given = surname = np.full(size, MISSING, np.int32)
@@ -170,7 +167,7 @@ def _read_names(
 
 
 def _read_birthdays(
-    columns: dict[Field, list[Sequence[Any]]], features: dict[Field, Feature], size: int
+    columns: dict[Field, list[Any]], features: dict[Field, Feature], size: int
 ) -> None:
     if Field.BIRTHDAY in columns:
         features[Field.BIRTHDAY] = _feature(_texts(columns[Field.BIRTHDAY], size), cells.birthday)
@@ -190,7 +187,7 @@ def _read_birthdays(
 
 
 def _read_streets(
-    columns: dict[Field, list[Sequence[Any]]], features: dict[Field, Feature], size: int
+    columns: dict[Field, list[Any]], features: dict[Field, Feature], size: int
 ) -> None:
     if Field.STREET not in columns:
         return
