@@ -77,6 +77,8 @@ def relatives(
     for row, field in enumerate(model.fields):
         most = RELATIVES.get(field, 12.0)
         weights[row] = np.clip(weights[row], -6.0, most)
+        # That somebody moved tells him from nobody.
+        weights[row] = np.minimum(weights[row], weights[row, Level.EQUAL])
     return Relatives(weights, -float(np.log2(max(ratio, 2.0**-9))), ratio)
 
 

@@ -88,6 +88,7 @@ def _label(
     alone = np.arange(people.size, dtype=np.int32)
     itself = scorer.score(alone, alone)
     enough = (itself.bits >= least) & (itself.vetoes == 0)
+    enough |= np.bincount(person, minlength=people.size)[person] > 1
     rows = people.rows
     apart = np.where(enough[rows], person[rows], people.size + np.arange(len(rows)))
     return _as_met(apart)
