@@ -27,6 +27,13 @@ class Feature:
 
     codes: Codes
     values: Texts
+    made: dict[str, Any] = field(default_factory=dict)
+
+    def once(self, name: str, make: Callable[["Feature"], Any]) -> Any:
+        """Return what is made of the values, made when it is first asked for."""
+        if name not in self.made:
+            self.made[name] = make(self)
+        return self.made[name]
 
     def shares(self) -> npt.NDArray[np.int64]:
         """How many rows have each value."""
