@@ -5,6 +5,7 @@ between them weigh enough on average, and if the result is not larger than peopl
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +48,10 @@ def cluster(
         parent[both[:, 1]] = both[:, 0]
     crowds = [rows for rows in members.values() if len(rows) > 2]
     for rows, known in _weighed(crowds, edges, weigh):
+        if known is None and len(rows) <= largest:
+            parent[rows] = rows[0]
+            continue
+        known = _known(edges, rows) if known is None else known  # noqa: PLW2901
         for group in _agglomerate(rows, known, at_least, largest):
             parent[group] = min(group)
     return parent
@@ -72,30 +77,47 @@ Known = dict[tuple[int, int], tuple[float, bool]]
 
 def _weighed(
     crowds: list[list[int]], edges: Scored, weigh: Callable[[Pairs, Pairs], Scored]
-) -> list[tuple[list[int], Known]]:
-    """Weigh all pairs within each crowd at once, and hand them to their crowds."""
+) -> list[tuple[list[int], Known | None]]:
+    """Weigh all pairs within each crowd at once, and hand them to their crowds.
+
+    A crowd in which nothing speaks against anybody gets none: it is one person.
+    """
     whole = [rows for rows in crowds if len(rows) <= _WHOLE]
     vast = [rows for rows in crowds if len(rows) > _WHOLE]
     lefts, rights, owners = [], [], []
     for number, rows in enumerate(whole):
-        i, j = np.triu_indices(len(rows), 1)
+        i, j = _corners(len(rows))
         ordered = np.array(rows, np.int32)
         lefts.append(ordered[i])
         rights.append(ordered[j])
         owners.append(np.full(len(i), number))
-    found: list[tuple[list[int], Known]] = [(rows, {}) for rows in whole]
+    found: list[tuple[list[int], Known | None]] = [(rows, None) for rows in whole]
     if lefts:
-        scored = weigh(np.concatenate(lefts), np.concatenate(rights))
-        for owner, i, j, bits, veto in zip(
-            np.concatenate(owners).tolist(),
-            scored.left.tolist(),
-            scored.right.tolist(),
-            scored.bits.tolist(),
-            (scored.vetoes != 0).tolist(),
+        scored, owner = weigh(np.concatenate(lefts), np.concatenate(rights)), np.concatenate(owners)
+        torn = np.zeros(len(whole), bool)
+        torn[owner[(scored.vetoes != 0) | (scored.bits < _MEAN_BITS)]] = True
+        for number in np.flatnonzero(torn).tolist():
+            found[number] = whole[number], {}
+        some = np.flatnonzero(torn[owner])
+        for number, i, j, bits, veto in zip(
+            owner[some].tolist(),
+            scored.left[some].tolist(),
+            scored.right[some].tolist(),
+            scored.bits[some].tolist(),
+            (scored.vetoes[some] != 0).tolist(),
             strict=True,
         ):
-            found[owner][1][i, j] = bits, veto
+            known = found[number][1]
+            if known is not None:
+                known[i, j] = bits, veto
     return found + [(rows, _known(edges, rows)) for rows in vast]
+
+
+@cache
+def _corners(size: int) -> tuple[Labels, Labels]:
+    """All pairs of so many rows."""
+    i, j = np.triu_indices(size, 1)
+    return i, j
 
 
 def _known(edges: Scored, rows: list[int]) -> Known:
