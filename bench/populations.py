@@ -87,7 +87,14 @@ def _people(kind: Kind, count: int, draw: np.random.Generator) -> dict[str, Colu
     twin = np.flatnonzero((place >= 3) & ~parent & (draw.random(size) < 0.04))
     born[twin] = born[twin - 1]
     often = np.where(man, kind.namesakes, kind.namesakes / 5)
-    same = child & (man == man[head]) & (draw.random(size) < often)
+    # Parents give their own name to one child, and no name twice.
+    same = (place == 2) & (man == man[head]) & (draw.random(size) < often)
+    for back in range(1, 6):
+        earlier = np.maximum(np.arange(size) - back, head)
+        twice = child & (earlier < np.arange(size)) & (given == given[earlier])
+        given[twice] = np.where(man, men[-back], women[-back])[twice]
+    twice = child & (given == given[head])
+    given[twice] = np.where(man, men[-7], women[-7])[twice]
     if not kind.chinese:
         given[same] = given[head[same]]
         surname[same] = surname[head[same]]

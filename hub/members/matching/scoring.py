@@ -55,6 +55,9 @@ class Scorer:
         self.in_force = Veto.ALL
         self.place_bits, self.alike_bits = PLACE_BITS, ALIKE_BITS
         self.relatives: Relatives | None = None
+        self._names: dict[Field, Reals] = {
+            one: self._names_by(one) for one in IDENTIFIERS if one in model.fields
+        }
         self._equal = [self._worth(one, row) for row, one in enumerate(model.fields)]
 
     def score(self, left: Pairs, right: Pairs, *, above: float = -np.inf) -> Scored:
@@ -63,7 +66,7 @@ class Scorer:
         for start in range(0, len(left), _CHUNK):
             i, j = left[start : start + _CHUNK], right[start : start + _CHUNK]
             levels = compare(self.table, i, j)
-            bits = self._total(self.shares(i, j, levels), levels)
+            bits = self._total(self.shares(i, j, levels), i, levels)
             kept = np.flatnonzero(bits >= above)
             vetoes = self.forbidden(i[kept], j[kept], levels[kept])
             parts.append(Scored(i[kept], j[kept], bits[kept], vetoes, levels[kept]))
@@ -90,7 +93,7 @@ class Scorer:
         """Weigh pairs anew whose levels are known, by the rules that are now in force."""
         shares = self.shares(pairs.left, pairs.right, pairs.levels)
         vetoes = self.forbidden(pairs.left, pairs.right, pairs.levels)
-        return replace(pairs, bits=self._total(shares, pairs.levels), vetoes=vetoes)
+        return replace(pairs, bits=self._total(shares, pairs.left, pairs.levels), vetoes=vetoes)
 
     def shares(self, left: Pairs, right: Pairs, levels: Levels) -> Reals:
         """Return what each field adds to the weight of each pair, before places are bounded."""
@@ -105,24 +108,31 @@ class Scorer:
             shares[:, row] = column
         return shares
 
-    def _total(self, shares: Reals, levels: Levels) -> Reals:
+    def _total(self, shares: Reals, left: Pairs, levels: Levels) -> Reals:
         """Weigh one person against two strangers, and against two relatives if there are any."""
         others = [k for k, one in enumerate(self.model.fields) if one not in PLACES]
         strangers = self.model.prior + shares[:, others].sum(1) + self._places(shares)
         strangers -= self.alike_bits
         if self.relatives is None:
             return np.asarray(strangers)
-        return np.asarray(-np.logaddexp2(-strangers, -self._against_relatives(levels)))
+        return np.asarray(-np.logaddexp2(-strangers, -self._against_relatives(left, levels)))
 
     def _places(self, shares: Reals) -> Reals:
         places = [k for k, one in enumerate(self.model.fields) if one in PLACES]
         return np.asarray(np.clip(shares[:, places].sum(1), *self.place_bits))
 
-    def _against_relatives(self, levels: Levels) -> Reals:
+    def _against_relatives(self, left: Pairs, levels: Levels) -> Reals:
         if self.relatives is None:
             return np.full(len(levels), np.inf)
         weights, fields = self.relatives.weights, self.model.fields
         total = self.relatives.prior + bits(levels, weights)
+        for one in (Field.PHONE, Field.EMAIL):
+            if one in fields:
+                # What is known to be shared tells nobody from those who share it.
+                row = fields.index(one)
+                equal = np.flatnonzero(levels[:, row] == Level.EQUAL)
+                shared = self._names[one][self.table.features[one].codes[left[equal]]] > 1
+                total[equal[shared]] -= weights[row, Level.EQUAL]
         if Field.BIRTHDAY in fields:
             born, given = fields.index(Field.BIRTHDAY), fields.index(Field.GIVEN_NAME)
             twins = (levels[:, born] >= Level.NEAR) & (levels[:, given] < Level.EQUAL)
@@ -158,7 +168,7 @@ class Scorer:
         """Return the bits that equality in each value of a field is worth."""
         feature, prior, model = self.table.features[one], PRIORS[one], self.model
         if one in IDENTIFIERS:
-            names = self._names_by(one)
+            names = self._names[one]
             alike = np.maximum((names - 1) / 4, 2.0 ** -IDENTIFIERS[one]) / model.size
             bits = np.clip(np.log2(model.m[row, Level.EQUAL] / alike), 0.0, prior.rarest)
             return np.where(names >= SHARED_BY, 0.0, bits)
