@@ -30,7 +30,7 @@ _GENERATION, _FAR_SLIPS = 15, 0.5
 """Years between parents and children; of days that are wrong altogether, so many lie further away
 for each that lies nearer.
 """
-_LEAST_NAMESAKES, _MOST_NAMESAKES = 0.002, 0.04
+_LEAST_NAMESAKES, _MOST_NAMESAKES = 0.0004, 0.04
 _ALIKE = (0.03, 0.008)
 """How many relatives have names that agree partly or nearly, before a table is seen."""
 

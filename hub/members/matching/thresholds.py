@@ -9,7 +9,7 @@ import numpy as np
 
 from hub.members.matching.scoring import Scored
 
-FALSE_SHARE, STRICT_FALSE_SHARE = 1e-3, 1e-4
+FALSE_SHARE, STRICT_FALSE_SHARE = 3e-4, 1e-4
 """The share of the pairs found that may be expected to be false."""
 LEAST_BITS = 3.2
 """Ten to one, as near as weights can say: a false merge costs ten misses."""
