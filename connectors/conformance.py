@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import pytest
 
 from hub.connector import (
+    Answered,
     CanonicalEvent,
     Checking,
     Connection,
@@ -24,6 +25,7 @@ from hub.connector import (
     Hydrating,
     Inbound,
     Outcome,
+    Pulling,
     Refused,
     SignatureInvalid,
     SourceEvent,
@@ -32,6 +34,7 @@ from hub.connector import (
 from hub.errors import Malformed
 
 NOW = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
+SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Body(NamedTuple):
@@ -41,12 +44,15 @@ class Body(NamedTuple):
     topic: str | None = None
 
 
+Answer = bytes | Answered
+
+
 class CannedUpstream:
-    """An upstream that answers from a table: `(method, path)` to JSON text, or a function of the
-    request's body to JSON text. Answers go through `parse_json`, as the host's client does.
+    """An upstream that answers from a table: `(method, path)` to JSON text, to what is answered
+    with headers, or to a function of the request's body (JSON or form) that makes either.
     """
 
-    def __init__(self, answers: Mapping[tuple[str, str], bytes | Callable[[Any], bytes]]) -> None:
+    def __init__(self, answers: Mapping[tuple[str, str], Answer | Callable[[Any], Answer]]) -> None:
         self.answers = answers
         self.asked: list[tuple[str, str, Mapping[str, str], object]] = []
 
@@ -57,13 +63,29 @@ class CannedUpstream:
         *,
         headers: Mapping[str, str] | None = None,
         json: object | None = None,
+        form: Mapping[str, str] | None = None,
     ) -> Any:
+        """Answer one request as the host's client does, read by `parse_json`."""
+        answer = await self.fetch(method, path, headers=headers, json=json, form=form)
+        return parse_json(answer.body)
+
+    async def fetch(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        json: object | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Answered:
         """Answer one request; what the table lacks is refused, naming the path."""
-        self.asked.append((method, path, headers or {}, json))
+        sent = form if json is None else json
+        self.asked.append((method, path, headers or {}, sent))
         answer = self.answers.get((method, path))
         if answer is None:
             raise Malformed(f"{method} {path} answered 404", field=path)
-        return parse_json(answer(json) if callable(answer) else answer)
+        found = answer(sent) if callable(answer) else answer
+        return Answered(body=found, headers={}) if isinstance(found, bytes) else found
 
 
 class DialectConformance:
@@ -246,6 +268,29 @@ class DialectConformance:
 
     async def test_push_and_pull_agree(self) -> None:
         assert await self.play(self.pulled) == await self.play(self.pushed)
+
+    async def test_all_streams_pulled_tell_the_story(self) -> None:
+        if not isinstance(self.connector, Pulling):
+            pytest.skip("this system cannot be asked for what happened")
+        assert await self.play(await self.pull_all()) == await self.play(self.pushed)
+
+    async def pull_all(self) -> list[Body]:
+        """Pull every stream to its end, as the host does for a backfill."""
+        connector, client, found = self.connector, self.upstream(), list[Body]()
+        assert isinstance(connector, Pulling)
+        for stream in connector.streams:
+            cursor, seen = None, set[str | None]()
+            while True:
+                page = await connector.pull(
+                    client, stream, cursor, self.connection, since=SINCE, until=NOW
+                )
+                if page.body is not None:
+                    found.append(Body(page.body, page.topic))
+                if page.done:
+                    break
+                assert page.cursor not in seen, f"{stream} goes round in circles"
+                seen.add(cursor := page.cursor)
+        return found
 
     async def test_what_webhooks_lost_a_pull_finds(self) -> None:
         told = await self.play(self.pushed)

@@ -35,6 +35,7 @@ from hub.connector.dialect import (
     version_at,
 )
 from hub.connector.plug import (
+    Answered,
     Checking,
     Connection,
     Connector,
@@ -43,6 +44,8 @@ from hub.connector.plug import (
     Inbound,
     NotYet,
     Outcome,
+    Page,
+    Pulling,
     RateBudget,
     Refused,
     ReplayProtection,
@@ -57,6 +60,7 @@ from hub.connector.plug import (
 from hub.connector.registry import connector
 
 __all__ = [
+    "Answered",
     "CanonicalEvent",
     "Checking",
     "Connection",
@@ -74,7 +78,9 @@ __all__ = [
     "NotYet",
     "Outcome",
     "Outlet",
+    "Page",
     "Party",
+    "Pulling",
     "RateBudget",
     "Read",
     "Refund",

@@ -145,12 +145,20 @@ class Spec:
     rate_budget: RateBudget | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What an upstream answered: the body as it came, header names in lower case."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
 class UpstreamClient(Protocol):
     """The HTTP client that the host lends: it keeps the rate budget and honours Retry-After.
 
-    Paths are below the connection's `config.base_url`. `request` returns the JSON body as
-    `hub.connector.parse_json` reads it (decimals exact, never floats). It raises NotYet for 429,
-    5xx and network failures (retry later) and Malformed, naming the path, for any other refusal.
+    Paths are below the connection's `config.base_url`. Both calls raise NotYet for 429, 5xx and
+    network failures (retry later) and Malformed, naming the path, for any other refusal. `form`
+    is sent URL-encoded, as OAuth's token endpoints want it (RFC 6749, 4.4.2).
     """
 
     async def request(
@@ -160,8 +168,20 @@ class UpstreamClient(Protocol):
         *,
         headers: Mapping[str, str] | None = None,
         json: object | None = None,
+        form: Mapping[str, str] | None = None,
     ) -> Any:
-        """Send one request to `path` below the connection's configured base URL."""
+        """Return the answer's JSON as `hub.connector.parse_json` reads it: exact decimals."""
+
+    async def fetch(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        json: object | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Answered:
+        """Return the answer as it came: for pages that are kept raw, or whose headers count."""
 
 
 class Connector(Protocol):
@@ -200,6 +220,47 @@ class Hydrating(Protocol):
         self, client: UpstreamClient, event: SourceEvent, connection: Connection
     ) -> Mapping[str, Any]:
         """Fetch the snapshot that `event` points at; raises NotYet, Refused or Malformed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of a stream as it came, and where the next one begins.
+
+    `body` is kept raw like a delivery and read by `decode(body, topic)`: what was pulled takes the
+    path of what was pushed. None: there was nothing. `cursor` is the connector's own text; the host
+    stores it after the page. `done`: the stream has nothing more for now; `cursor` is then where
+    the next pull goes on.
+    """
+
+    body: bytes | None
+    topic: str
+    cursor: str | None
+    done: bool
+
+
+@runtime_checkable
+class Pulling(Protocol):
+    """A connector that can ask for what happened: for backfill, and to find what webhooks lost."""
+
+    @property
+    def streams(self) -> Sequence[str]:
+        """What can be pulled, each with a cursor of its own, in the order to pull them."""
+
+    async def pull(
+        self,
+        client: UpstreamClient,
+        stream: str,
+        cursor: str | None,
+        connection: Connection,
+        *,
+        since: datetime,
+        until: datetime,
+    ) -> Page:
+        """Fetch one page of `stream` from `cursor`; None begins with what changed at `since`.
+
+        A page from a queue that forgets what it has given is committed before the next is asked
+        for. Raises NotYet, Malformed.
+        """
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from hub.connector import NotYet, RateBudget, parse_json
+from hub.connector import Answered, NotYet, RateBudget, parse_json
 from hub.errors import Malformed
 
 AT_ONCE = 8
@@ -37,13 +37,27 @@ class Upstream:
         *,
         headers: Mapping[str, str] | None = None,
         json: object | None = None,
+        form: Mapping[str, str] | None = None,
     ) -> Any:
+        """Send one request; see hub.connector.UpstreamClient for what it returns and raises."""
+        answer = await self.fetch(method, path, headers=headers, json=json, form=form)
+        return parse_json(answer.body)
+
+    async def fetch(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        json: object | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Answered:
         """Send one request; see hub.connector.UpstreamClient for what it returns and raises."""
         await self._within_budget()
         try:
             async with self._gate:
                 response = await self._http.request(
-                    method, path, headers=dict(headers or {}), json=json
+                    method, path, headers=dict(headers or {}), json=json, data=form
                 )
         except httpx2.HTTPError as failure:
             raise NotYet(f"{method} {path} got no answer: {type(failure).__name__}") from failure
@@ -54,7 +68,7 @@ class Upstream:
             )
         if not response.is_success:
             raise Malformed(f"{method} {path} answered {response.status_code}", field=path)
-        return parse_json(response.content)
+        return Answered(body=response.content, headers=dict(response.headers))
 
     async def _within_budget(self) -> None:
         """Wait until the sliding window of the budget has room for one request more.
