@@ -21,6 +21,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
     "scheduler": "scheduler:scheduler",
     "programme": {"apply": "programme:apply"},
     "sample": {"load": "sample:load"},
+    "identity": {"dedupe": "dedupe:dedupe"},
     "intake": {"list": "intake:list_", "replay": "intake:replay"},
     "ledger": {
         "verify": "ledger:verify",
@@ -49,6 +50,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
 
 _GROUPS_SAY = {
     "audit": "Who was shown personal data.",
+    "identity": "Which records are of one person.",
     "intake": "What came in from the connected systems.",
     "keys": "The master keys, in versions.",
     "ledger": "The points of all members.",
