@@ -13,7 +13,7 @@ FALSE_SHARE, STRICT_FALSE_SHARE = 3e-4, 1e-4
 """The share of the pairs found that may be expected to be false."""
 LEAST_BITS = 3.2
 """Ten to one, as near as weights can say: a false merge costs ten misses."""
-_LEAST_FOUND = 0.6
+_LEAST_FOUND = 0.7
 _FEW_PAIRS, _FEW_PAIRS_BITS = 50, 6.0
 """Of fewer pairs nothing can be expected; then it takes so much."""
 
