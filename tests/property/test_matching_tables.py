@@ -1,6 +1,7 @@
 """Whatever a table holds, and in whatever order: the same rows are grouped alike."""
 
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ _CELLS = st.one_of(
          "1984-07-19", "0000-00-00", "--07-19", "+44 20 7946 0991", "0044 2079460991", "a@b.co",
          "@", "a@", "12", "0", "m", "Jr", "é" * 300, "\x00", "٣٤", "ß", 0, 1, -1, 7.0, 1e300,
          float("nan"), float("inf"), True, pd.NaT, pd.NA, np.int64(3), np.float32(2.5), b"ab",
-         date(1984, 7, 19), datetime(1984, 7, 19), pd.Timestamp(1984, 7, 19)]
+         date(1984, 7, 19), datetime(1984, 7, 19, tzinfo=UTC), pd.Timestamp(1984, 7, 19)]
     ),
     st.text(max_size=12),
     st.integers(0, 99999999),
@@ -46,9 +47,7 @@ def _grouped(labels: Any) -> set[frozenset[int]]:
 def test_any_cells_at_all_are_read(data: st.DataObject) -> None:
     size = data.draw(st.integers(0, 6))
     names = data.draw(st.lists(st.sampled_from(_NAMES), max_size=6, unique=True))
-    table = {
-        name: data.draw(st.lists(_CELLS, min_size=size, max_size=size)) for name in names
-    }
+    table = {name: data.draw(st.lists(_CELLS, min_size=size, max_size=size)) for name in names}
     labels = resolve_frame(table)
     assert len(labels) == (size if names else 0)
     frame = pd.DataFrame({name: pd.Series(cells, dtype=object) for name, cells in table.items()})
@@ -82,8 +81,6 @@ def test_rows_told_twice_change_nothing() -> None:
      ("name-address", 0.97, 0.4)],
 )  # fmt: skip
 def test_people_are_told_apart(kind: str, precision: float, recall: float, noise: str) -> None:
-    from dataclasses import replace
-
     told, whose = population(replace(KINDS[kind], noise=noise), rows=8000, seed=404)
     judged = judge(resolve_frame(pd.DataFrame(told)), whose)
     assert judged.precision >= precision
@@ -99,8 +96,9 @@ def test_a_categorical_and_columns_of_one_name_are_read() -> None:
     doubled = pd.concat([frame, frame[["phone"]]], axis=1)
     assert len(resolve_frame(doubled)) == 3
     assert _grouped(resolve_frame(doubled)) == _grouped(resolve_frame(cells))
-    arrow = pa.table({"first_name": pa.array(cells["first_name"]).dictionary_encode(),
-                      "phone": pa.chunked_array([cells["phone"][:1], cells["phone"][1:]])})  # fmt: skip
+    names = pa.array(cells["first_name"]).dictionary_encode()
+    phones = pa.chunked_array([cells["phone"][:1], cells["phone"][1:]])
+    arrow = pa.table({"first_name": names, "phone": phones})
     assert _grouped(resolve_frame(arrow)) == _grouped(resolve_frame(cells))
 
 

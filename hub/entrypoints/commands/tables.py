@@ -18,8 +18,12 @@ from python_calamine import CalamineError, CalamineWorkbook
 
 from hub.errors import Malformed
 
-KINDS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
-         ".parquet": "parquet", ".pq": "parquet", ".xlsx": "xlsx", ".xls": "xlsx", ".ods": "xlsx"}  # fmt: skip
+KINDS = {
+    **dict.fromkeys((".csv", ".tsv", ".txt"), "csv"),
+    **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
+    **dict.fromkeys((".parquet", ".pq"), "parquet"),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "xlsx"),
+}
 Rows = Iterator[Sequence[Any]]
 
 
@@ -77,9 +81,7 @@ def rows_of(file: Path, names: Sequence[str]) -> Iterator[Rows]:
         yield rows
 
 
-def write(
-    out: Path, names: Sequence[str], source: Path, added: str, labels: Sequence[int]
-) -> None:
+def write(out: Path, names: Sequence[str], source: Path, added: str, labels: Sequence[int]) -> None:
     """Copy a file's rows, each with its label, to a file that appears only when it is whole."""
     writers: dict[str, Callable[[Path, Sequence[str], Iterable[list[Any]]], None]] = {
         "csv": _write_csv, "jsonl": _write_json, "parquet": _write_parquet,
@@ -110,7 +112,7 @@ def write(
 def _append(part: Path, source: Path, added: str, labels: Sequence[int]) -> None:
     """Keep what kinds of cells a Parquet file has."""
     import pyarrow as arrow  # noqa: PLC0415
-    import pyarrow.parquet as parquet  # noqa: PLC0415
+    from pyarrow import parquet  # noqa: PLC0415
 
     whole = _parquet(source).read().append_column(added, arrow.array(labels, arrow.int64()))
     parquet.write_table(whole, part)
@@ -118,7 +120,7 @@ def _append(part: Path, source: Path, added: str, labels: Sequence[int]) -> None
 
 def _parquet(file: Path) -> Any:
     try:
-        import pyarrow.parquet as parquet  # noqa: PLC0415  (an extra: not everybody has Parquet)
+        from pyarrow import parquet  # noqa: PLC0415  (an extra: not everybody has Parquet)
     except ImportError:
         raise Malformed(
             f"{file}: Parquet needs pyarrow, which is not installed: pip install pyarrow",
@@ -202,7 +204,7 @@ def _write_json(part: Path, names: Sequence[str], rows: Iterable[list[Any]]) -> 
 def _write_parquet(part: Path, names: Sequence[str], rows: Iterable[list[Any]]) -> None:
     try:
         import pyarrow as arrow  # noqa: PLC0415
-        import pyarrow.parquet as parquet  # noqa: PLC0415
+        from pyarrow import parquet  # noqa: PLC0415
     except ImportError:
         raise Malformed(
             "Parquet needs pyarrow, which is not installed: pip install pyarrow", field="out"

@@ -15,7 +15,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA, JaroWinkler
 
 from hub.members.matching.columns import Field
-from hub.members.matching.table import Feature, Table, Texts
+from hub.members.matching.table import Feature, Table
 from hub.members.matching.weights import PRIORS, Level
 
 Pairs = npt.NDArray[np.int32]
@@ -41,9 +41,7 @@ def compare(table: Table, left: Pairs, right: Pairs) -> Levels:
         i, j = left[part], right[part]
         for place, one in enumerate(fields):
             feature = table.features[one]
-            levels[part, place] = _levels(
-                feature, _SCORES[one], feature.codes[i], feature.codes[j]
-            )
+            levels[part, place] = _levels(feature, _SCORES[one], feature.codes[i], feature.codes[j])
         if table.has(Field.GIVEN_NAME, Field.SURNAME):
             given, surname = fields.index(Field.GIVEN_NAME), fields.index(Field.SURNAME)
             _cross(table, i, j, levels[part, given], levels[part, surname])
@@ -99,7 +97,7 @@ def _remembering(direct: Callable[[Feature, Pairs, Pairs], Levels]) -> Score:
         asked[key[known[key] == _UNSEEN]] = True
         new = np.flatnonzero(asked)
         if len(new):
-            by_rank = np.argsort(rank)
+            by_rank = np.argsort(rank).astype(np.int32)
             known[new] = direct(feature, by_rank[new // _COMMON], by_rank[new % _COMMON])
         levels[common] = known[key]
         return levels
@@ -122,9 +120,7 @@ def _shorter(feature: Feature, a: Pairs, b: Pairs) -> npt.NDArray[np.int32]:
     return np.asarray(np.minimum(lengths[a], lengths[b]))
 
 
-def _likeness(
-    feature: Feature, a: Pairs, b: Pairs, cutoff: float
-) -> npt.NDArray[np.float32]:
+def _likeness(feature: Feature, a: Pairs, b: Pairs, cutoff: float) -> npt.NDArray[np.float32]:
     return np.asarray(
         process.cpdist(
             feature.values[a], feature.values[b], scorer=JaroWinkler.similarity,
@@ -166,7 +162,7 @@ def _bigrams(feature: Feature) -> npt.NDArray[np.uint64]:
 
 
 def _edits(feature: Feature, a: Pairs, b: Pairs) -> npt.NDArray[np.int64]:
-    """How many edits lie between values; 3 for all that are more. An edit spoils 6 pairs at most."""
+    """How many edits lie between values, 3 for more. An edit spoils 6 pairs of letters at most."""
     pairs = feature.once("bigrams", _bigrams)
     edits = np.full(len(a), 3, np.int64)
     close = np.flatnonzero(np.bitwise_count(pairs[a] ^ pairs[b]) <= 2 * 6)
