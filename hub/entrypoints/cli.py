@@ -21,7 +21,12 @@ COMMANDS: dict[str, str | dict[str, str]] = {
     "scheduler": "scheduler:scheduler",
     "programme": {"apply": "programme:apply"},
     "sample": {"load": "sample:load"},
-    "identity": {"match": "match:match", "runs": "match:runs", "explain": "match:explain"},
+    "identity": {
+        "match": "match:match",
+        "runs": "match:runs",
+        "explain": "match:explain",
+        "dedupe": "dedupe:dedupe",
+    },
     "intake": {"list": "intake:list_", "replay": "intake:replay"},
     "ledger": {
         "verify": "ledger:verify",
@@ -50,7 +55,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
 
 _GROUPS_SAY = {
     "audit": "Who was shown personal data.",
-    "identity": "Who is one person.",
+    "identity": "Which records are of one person.",
     "intake": "What came in from the connected systems.",
     "keys": "The master keys, in versions.",
     "ledger": "The points of all members.",
