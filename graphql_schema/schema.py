@@ -27,6 +27,7 @@ from graphql_schema.giving import GivingMutation
 from graphql_schema.history import HistoryQuery
 from graphql_schema.joining import JoiningMutation
 from graphql_schema.limits import SizeLimit
+from graphql_schema.matching import MatchingQuery
 from graphql_schema.mending import MendingMutation
 from graphql_schema.merging import MergingMutation
 from graphql_schema.nodes import NodeQuery
@@ -55,6 +56,7 @@ class Query(
     SettlementQuery,
     ProgrammeQuery,
     HistoryQuery,
+    MatchingQuery,
     AdjustmentQuery,
     ReviewQuery,
     NodeQuery,

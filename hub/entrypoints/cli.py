@@ -37,6 +37,12 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "replay": "egress:replay",
         "ping": "egress:ping",
     },
+    "identity": {
+        "match": "match:match",
+        "runs": "match:runs",
+        "explain": "match:explain",
+        "dedupe": "dedupe:dedupe",
+    },
     "ledger": {
         "verify": "ledger:verify",
         "rebuild-daily": "ledger:rebuild_daily",
@@ -66,6 +72,7 @@ _GROUPS_SAY = {
     "audit": "Who was shown personal data.",
     "connector": "The systems that the hub speaks to.",
     "egress": "What subscribers are told.",
+    "identity": "Which records are of one person.",
     "intake": "What came in from the connected systems.",
     "keys": "The master keys, in versions.",
     "ledger": "The points of all members.",

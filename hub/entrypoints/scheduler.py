@@ -38,6 +38,8 @@ JOBS = (
     Job("points.expire", "10 0 * * *"),
     Job("points.notify_expiry", "20 0 * * *"),
     Job("members.learn_shared", "40 0 * * *"),
+    # After what many people share is known, and before the shops open.
+    Job("intake.match_members", "30 2 * * *"),
     Job("members.forget_verifications", "*/10 * * * *"),
     Job("intake.pull", "* * * * *"),
     Job("intake.forget", "50 0 * * *"),

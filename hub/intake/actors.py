@@ -1,23 +1,32 @@
-"""The actor that works on accepted deliveries. It is an edge: it commits."""
+"""What workers do with deliveries, and with a night's matches. It is an edge: it commits."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 import dramatiq
-from sqlalchemy.ext.asyncio import AsyncConnection
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.clock import now
 from hub.connector import NotYet
-from hub.errors import HubError
+from hub.crypto.keyring import Keyring
+from hub.errors import HubError, Unavailable
 from hub.intake.client import Upstreams
 from hub.intake.connections import Switchboard
 from hub.intake.deliveries import Opened, close_as, keep_snapshots, open_all
 from hub.intake.hydrate import Hydrator, serialise
+from hub.intake.match_members import match_members
 from hub.intake.process import process
 from hub.intake.store import PROCESS
-from hub.jobs.actors import attempt_each, describe
+from hub.jobs.actors import attempt_each, describe, finish
 from hub.jobs.broker import QUEUE
 from hub.jobs.runtime import Runtime, runtime
+from hub.members.batch.plan_matches import Kind, plan_matches, unfinished
 from hub.outbox.messages import fail, peek, take
+
+MATCH_PATIENCE = 20
+
+log = structlog.get_logger(__name__)
 
 
 class Undeliverable(HubError):
@@ -117,3 +126,49 @@ async def process_deliveries(message_ids: list[int]) -> None:
     if _intake is None:
         _intake = Intake(runtime())
     await _intake.run(message_ids)
+
+
+@dramatiq.actor(actor_name="intake.match_members", queue_name=QUEUE)
+async def match_people(message_ids: list[int]) -> None:
+    """Match all members, or those that changed. While another match is under way, not now."""
+    try:
+        await match_all(runtime().engine, kind=None, keyring=runtime().keyring)
+    except Unavailable as busy:
+        log.info("match_waits", why=busy.message)
+        return  # the message stays, and comes again
+    await finish(runtime(), message_ids)
+
+
+async def match_all(engine: AsyncEngine, *, kind: Kind | None, keyring: Keyring) -> int:
+    """Finish what a run that was killed left over, then run; returns the number of the run.
+
+    The plan is one transaction, and every step one more: cut off, nothing is lost or done twice.
+    Raises Unavailable while another process plans.
+    """
+    async with engine.connect() as db:
+        left_over = await unfinished(db)
+    if left_over is not None:
+        await take_all_steps(engine, run_id=left_over)
+    async with engine.begin() as db:
+        run_id = await plan_matches(db, kind=kind, now=now(), keyring=keyring)
+    await take_all_steps(engine, run_id=run_id)
+    return run_id
+
+
+async def take_all_steps(engine: AsyncEngine, *, run_id: int) -> None:
+    """Take the steps of a run, each in a transaction of its own.
+
+    Where a member changes at the very moment, the step is tried again, some times.
+    """
+    patience = MATCH_PATIENCE
+    while True:
+        try:
+            async with engine.begin() as db:
+                if not await match_members(db, run_id=run_id, now=now()):
+                    return
+            patience = MATCH_PATIENCE
+        except Unavailable:
+            patience -= 1
+            if not patience:
+                raise
+            await asyncio.sleep(0.2)

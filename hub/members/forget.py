@@ -29,6 +29,11 @@ _FORGET = tuple(
                    WHERE c <> ALL (CAST(:members AS bigint[]))),
                  evidence = evidence - CAST(CAST(:members AS bigint[]) AS text[])
                WHERE candidates && CAST(:members AS bigint[])""",
+            "DELETE FROM match_feature WHERE account_id = ANY (CAST(:accounts AS bigint[]))",
+            "DELETE FROM match_change WHERE account_id = ANY (CAST(:accounts AS bigint[]))",
+            """DELETE FROM match_pair WHERE low_account_id = ANY (CAST(:accounts AS bigint[]))
+                 OR high_account_id = ANY (CAST(:accounts AS bigint[]))""",
+            "DELETE FROM match_step WHERE account_ids && CAST(:accounts AS bigint[])",
             """UPDATE member SET erased_at = :now
                WHERE member_id = ANY (CAST(:members AS bigint[]))""",
         ),
@@ -39,7 +44,7 @@ _FORGET = tuple(
 async def forget(
     db: AsyncConnection, *, member_ids: Sequence[int], account_ids: Sequence[int], now: datetime
 ) -> None:
-    """Destroy keys, profiles, pins, claims and doubts of members and accounts; lock them first.
+    """Destroy keys, profiles, pins, claims, doubts and matches of members; lock them first.
 
     What the keys sealed is unreadable from then on, in backups of the database too. An account
     without a key is known to be erased: resolution records nothing on it.

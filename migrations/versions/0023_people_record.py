@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0023_people_record"
-down_revision = "0021_review"
+down_revision = "0022_matching"
 
 
 def upgrade() -> None:

@@ -274,7 +274,8 @@ KEPT = {
     "shortfall",
 }  # fmt: skip
 ERASED = {
-    "account_key", "account_profile", "identifier_claim", "pin", "review_item", "verification",
+    "account_key", "account_profile", "identifier_claim", "match_change", "match_feature", "pin",
+    "review_item", "verification",
 }  # fmt: skip
 
 

@@ -38,6 +38,8 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
         OUT, YES, NO, YES, NO),
     "{ proposedAdjustments { nodes { points } } }": (OUT, NO, NO, YES, NO),
     "{ reviewItems { nodes { reason } } }": (OUT, NO, NO, YES, NO),
+    "{ matchRuns { number } }": (OUT, NO, NO, YES, NO),
+    "{ explainMatch(a: $MEMBER, b: $MEMBER) { bits } }": (OUT, NO, NO, "unavailable", NO),
     "{ node(id: $REVIEW) { id } }": (OUT, NO, NO, YES, NO),
     "{ member(id: $MEMBER) { attributes { value } } }": (OUT, YES, YES, YES, NO),
     "{ member(id: $MEMBER) { adjustments { points } } }": (OUT, NO, NO, YES, NO),

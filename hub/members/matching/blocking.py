@@ -11,15 +11,28 @@ import numpy as np
 import numpy.typing as npt
 
 from hub.members.matching.columns import Field
-from hub.members.matching.comparing import Pairs
+from hub.members.matching.comparing import Pairs, mailboxes
 from hub.members.matching.table import Feature, Table
 
 Keys = npt.NDArray[np.int64]
 ALL_PAIRS = 700
 """Up to so many rows, all pairs are compared."""
-_PAIRS_PER_ROW = 2
+_PAIRS_PER_ROW, _WEAK_PAIRS_PER_ROW = 1.0, 0.3
 _AT_LEAST_PAIRS = 400_000
 _LARGEST_GROUP = 400
+
+# Passes that find few people whom no other finds.
+_WEAK = {
+    ("birthday",),
+    ("given_name", "month", "day"),
+    ("surname", "postcode"),
+    ("given_name", "postcode"),
+    ("surname", "city"),
+    ("given_name", "city"),
+    ("street", "postcode"),
+    ("postcode", "street_number"),
+    ("given_head", "surname_head"),
+}
 
 # Each pass is the parts of its key. Those that hold a whole birthday, name or identifier also
 # train the weights of the others (hub.members.matching.training).
@@ -59,7 +72,10 @@ def candidates(table: Table) -> tuple[Pairs, Pairs]:
         left, right = np.triu_indices(table.size, 1)
         return left.astype(np.int32), right.astype(np.int32)
     found = [left.astype(np.int64) * table.size + right for _, left, right in passes(table)]
-    pairs = np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
+    pairs = np.sort(np.concatenate(found)) if found else np.empty(0, np.int64)
+    del found
+    # Sorting and looking at neighbours is many times faster than np.unique here.
+    pairs = pairs[np.r_[True, pairs[1:] != pairs[:-1]]] if len(pairs) else pairs
     return (pairs // table.size).astype(np.int32), (pairs % table.size).astype(np.int32)
 
 
@@ -74,7 +90,10 @@ def passes(
                 parts[name] = _part(table, name)
         keys = [parts[name] for name in one]
         if all(key is not None for key in keys):
-            left, right = _pairs(_joined([key for key in keys if key is not None]), table.size)
+            left, right = _pairs(
+                _joined([key for key in keys if key is not None]),
+                max(_AT_LEAST_PAIRS, round(table.size * _room(one))),
+            )
             if len(left):
                 yield one, left, right
 
@@ -115,8 +134,7 @@ def _derived(feature: Feature | None, cut: slice) -> Keys | None:
 def _mailbox(feature: Feature | None) -> Keys | None:
     if feature is None:
         return None
-    boxes = (value[: value.rfind("@")] for value in feature.values)
-    return _numbered(feature, (box if len(box) >= 5 else None for box in boxes))
+    return np.append(feature.once("mailbox", mailboxes), -1)[feature.codes].astype(np.int64)
 
 
 def _numbered(feature: Feature, texts: Iterator[str | None]) -> Keys:
@@ -141,14 +159,18 @@ def _joined(parts: list[Keys]) -> Keys:
     return key
 
 
-def _pairs(key: Keys, size: int) -> tuple[Pairs, Pairs]:
+def _room(one: tuple[str, ...]) -> float:
+    return _WEAK_PAIRS_PER_ROW if one in _WEAK else _PAIRS_PER_ROW
+
+
+def _pairs(key: Keys, room: int) -> tuple[Pairs, Pairs]:
     """All pairs within the smallest groups, as many groups as there is room for."""
     order = np.argsort(key, kind="stable")
     order = order[np.searchsorted(key[order], 0) :]
     ordered = key[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else order[:0]
     lengths = np.diff(np.r_[starts, len(ordered)])
-    limit = _limit(lengths, max(_AT_LEAST_PAIRS, _PAIRS_PER_ROW * size))
+    limit = _limit(lengths, room)
     left, right = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
     for length in range(2, limit + 1):
         groups = starts[lengths == length]

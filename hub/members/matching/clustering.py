@@ -5,6 +5,7 @@ between them weigh enough on average, and if the result is not larger than peopl
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ Labels = npt.NDArray[np.int64]
 LARGEST = 12
 """So many different rows, at most, are one person."""
 _MEAN_BITS = 0.0
+_TORN_BITS = 6.0
+_NOTHING = (-50.0, False)
 _WHOLE = 200
 """In a component of up to so many rows every pair is weighed; in a larger one only candidates."""
 
@@ -45,6 +48,10 @@ def cluster(
         parent[both[:, 1]] = both[:, 0]
     crowds = [rows for rows in members.values() if len(rows) > 2]
     for rows, known in _weighed(crowds, edges, weigh):
+        if known is None and len(rows) <= largest:
+            parent[rows] = rows[0]
+            continue
+        known = _known(edges, rows) if known is None else known  # noqa: PLW2901
         for group in _agglomerate(rows, known, at_least, largest):
             parent[group] = min(group)
     return parent
@@ -70,30 +77,47 @@ Known = dict[tuple[int, int], tuple[float, bool]]
 
 def _weighed(
     crowds: list[list[int]], edges: Scored, weigh: Callable[[Pairs, Pairs], Scored]
-) -> list[tuple[list[int], Known]]:
-    """Weigh all pairs within each crowd at once, and hand them to their crowds."""
+) -> list[tuple[list[int], Known | None]]:
+    """Weigh all pairs within each crowd at once, and hand them to their crowds.
+
+    A crowd in which nothing speaks against anybody gets none: it is one person.
+    """
     whole = [rows for rows in crowds if len(rows) <= _WHOLE]
     vast = [rows for rows in crowds if len(rows) > _WHOLE]
     lefts, rights, owners = [], [], []
     for number, rows in enumerate(whole):
-        i, j = np.triu_indices(len(rows), 1)
+        i, j = _corners(len(rows))
         ordered = np.array(rows, np.int32)
         lefts.append(ordered[i])
         rights.append(ordered[j])
         owners.append(np.full(len(i), number))
-    found: list[tuple[list[int], Known]] = [(rows, {}) for rows in whole]
+    found: list[tuple[list[int], Known | None]] = [(rows, None) for rows in whole]
     if lefts:
-        scored = weigh(np.concatenate(lefts), np.concatenate(rights))
-        for owner, i, j, bits, veto in zip(
-            np.concatenate(owners).tolist(),
-            scored.left.tolist(),
-            scored.right.tolist(),
-            scored.bits.tolist(),
-            (scored.vetoes != 0).tolist(),
+        scored, owner = weigh(np.concatenate(lefts), np.concatenate(rights)), np.concatenate(owners)
+        torn = np.zeros(len(whole), bool)
+        torn[owner[(scored.vetoes != 0) | (scored.bits < _MEAN_BITS)]] = True
+        for number in np.flatnonzero(torn).tolist():
+            found[number] = whole[number], {}
+        some = np.flatnonzero(torn[owner])
+        for number, i, j, bits, veto in zip(
+            owner[some].tolist(),
+            scored.left[some].tolist(),
+            scored.right[some].tolist(),
+            scored.bits[some].tolist(),
+            (scored.vetoes[some] != 0).tolist(),
             strict=True,
         ):
-            found[owner][1][i, j] = bits, veto
+            known = found[number][1]
+            if known is not None:
+                known[i, j] = bits, veto
     return found + [(rows, _known(edges, rows)) for rows in vast]
+
+
+@cache
+def _corners(size: int) -> tuple[Labels, Labels]:
+    """All pairs of so many rows."""
+    i, j = np.triu_indices(size, 1)
+    return i, j
 
 
 def _known(edges: Scored, rows: list[int]) -> Known:
@@ -116,7 +140,7 @@ def _agglomerate(rows: list[int], known: Known, at_least: float, largest: int) -
     edges = sorted(
         (-bits, i, j) for (i, j), (bits, veto) in known.items() if bits >= at_least and not veto
     )
-    for _, i, j in edges:
+    for weight, i, j in edges:
         one, other = group[i], group[j]
         if one is other or len(one) + len(other) > largest:
             continue
@@ -124,9 +148,35 @@ def _agglomerate(rows: list[int], known: Known, at_least: float, largest: int) -
         between = [known.get((min(a, b), max(a, b)), (-50.0, True)) for a in one for b in other]
         if any(veto for _, veto in between):
             continue
+        if _torn(one, other, group, known, -weight):
+            continue
         if sum(bits for bits, _ in between) / len(between) < _MEAN_BITS:
             continue
         one.extend(other)
         for row in other:
             group[row] = one
     return list({id(rows): rows for rows in group.values()}.values())
+
+
+def _torn(
+    one: list[int], other: list[int], group: dict[int, list[int]], known: Known, bits: float
+) -> bool:
+    """Say whether either side might as well belong to somebody whom the other side cannot be.
+
+    A father and his son of one name are forbidden to be one; what says of neither birthday which
+    of them it is of is left alone.
+    """
+    rivals = {id(rows): rows for rows in group.values()}
+    for rows in rivals.values():
+        if rows is one or rows is other:
+            continue
+        for near, far in ((one, other), (other, one)):
+            best = max(
+                (known.get((min(a, c), max(a, c)), _NOTHING) for a in near for c in rows),
+                key=lambda found: -100.0 if found[1] else found[0],
+            )
+            if best[1] or best[0] < bits - _TORN_BITS:
+                continue
+            if any(known.get((min(b, c), max(b, c)), _NOTHING)[1] for b in far for c in rows):
+                return True
+    return False

@@ -75,32 +75,38 @@ _KNOWN = {name: field for field, names in _NAMES.items() for name in names.split
 
 def detect(
     columns: Iterable[object], chosen: Mapping[str, str] | None = None
-) -> tuple[dict[Field, list[object]], list[object]]:
-    """Return the columns of each field, as they stand in the table, and those that say nothing.
+) -> tuple[dict[Field, list[int]], list[int]]:
+    """Return the places of each field's columns, as they stand in the table, and of the others.
 
     `chosen` maps names of columns to names of fields and wins over what is detected; an empty
     field leaves the column out. Raises Malformed for a column or field that there is not.
     """
     present = list(columns)
     wishes = _wishes(present, chosen or {})
-    found: dict[Field, list[object]] = {}
+    found: dict[Field, list[int]] = {}
     unused = []
-    for column in present:
-        field = wishes[column] if column in wishes else _KNOWN.get(_plain(column))
+    for place, column in enumerate(present):
+        name = str(column)
+        field = wishes[name] if name in wishes else _KNOWN.get(_plain(column))
         if field is None:
-            unused.append(column)
+            unused.append(place)
         else:
-            found.setdefault(field, []).append(column)
+            found.setdefault(field, []).append(place)
     return found, unused
 
 
-def _wishes(present: list[object], chosen: Mapping[str, str]) -> dict[object, Field | None]:
-    wishes: dict[object, Field | None] = {}
+def _wishes(present: list[object], chosen: Mapping[str, str]) -> dict[str, Field | None]:
+    names = {str(column) for column in present}
+    wishes: dict[str, Field | None] = {}
     for column, wish in chosen.items():
-        if column not in present:
-            raise Malformed(f"there is no column {column!r} in the table", field=str(column))
+        if str(column) not in names:
+            there = ", ".join(repr(name) for name in sorted(names)) or "none"
+            raise Malformed(
+                f"there is no column {column!r} in the table; there are: {there}",
+                field=str(column),
+            )
         try:
-            wishes[column] = Field(wish) if wish else None
+            wishes[str(column)] = Field(wish) if wish else None
         except ValueError:
             known = ", ".join(Field)
             raise Malformed(

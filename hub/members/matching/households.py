@@ -1,49 +1,141 @@
-"""Does a table hold families, or only one person's records with slips of the pen? Pure.
+"""May two rows be two relatives? Learnt from a table itself, of which nobody has said so. Pure.
 
-Rows that share a household and a birthday but no given name may be twins, and rows that share all
-but the birthday a father and his son. Or somebody wrote the wrong name, or the wrong day. Where
-families are recorded, there are also their other members, who share the household and neither: if
-there are hardly any of these, while names and days alone differ often, it is slips. Only then, and
-only where enough rows say so, the vetoes that keep families apart are lifted.
+Relatives share a home, a surname, often a phone or a mailbox; some share the whole name: a father
+and his son. So a pair is weighed against two rivals: two strangers, and two relatives. How many
+relatives a table has is told by pairs that share what families share and differ in the given name,
+and in the birthday where it is known; what they have in common else is counted on the same pairs;
+how often relatives bear one name, where both birthdays are known. Where somebody wrote a wrong
+name and a wrong day of one person, the pair looks like relatives, too: as many as follow from how
+often either alone is wrong are taken off. A table in which hardly any are left has no families.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 
 from hub.members.matching.columns import Field
 from hub.members.matching.comparing import Levels
-from hub.members.matching.scoring import Flags
-from hub.members.matching.weights import PLACES, Level
+from hub.members.matching.training import Model, Reals
+from hub.members.matching.weights import LEVELS, NO_FAMILIES, PLACES, PRIORS, RELATIVES, Level
 
-_BELIEVED_FAMILIES, _ONE_IN = 10, 100
-"""So many pairs of relatives are thought to be in any table; in a large one, one for each so many
-rows.
+Flags = npt.NDArray[np.bool_]
+SHARED = (Field.SURNAME, Field.PHONE, Field.EMAIL, *PLACES)
+"""What families have in common."""
+_AT_HOME_BITS = 4.0
+_FEWEST = 60
+_BELIEVED_PAIRS = 100.0
+_NAMESAKES, _BELIEVED_NAMESAKES = 0.006, 300.0
+_GENERATION, _FAR_SLIPS = 15, 0.5
+"""Years between parents and children; of days that are wrong altogether, so many lie further away
+for each that lies nearer.
 """
-_AGREEING_PLACES = 2
+_LEAST_NAMESAKES, _MOST_NAMESAKES = 0.0004, 0.04
+_ALIKE = (0.03, 0.008)
+"""How many relatives have names that agree partly or nearly, before a table is seen."""
 
 
-def only_slips(fields: list[Field], levels: Levels, weighty: Flags, *, rows: int) -> bool:
-    """Say whether differing names and days are slips, from the pairs that were compared.
+@dataclass(frozen=True, slots=True)
+class Relatives:
+    """What speaks for one person and against two relatives, in bits, by field and level."""
 
-    `weighty` are those that would be one person if nothing were forbidden. Without given names or
-    birthdays nobody can tell; in a table of `rows` it takes one such pair in a hundred rows.
+    weights: Reals
+    prior: float
+    ratio: float
+    """How many pairs of relatives there are for one pair of rows of one person."""
+
+    @property
+    def none(self) -> bool:
+        """Whether the table has no families: differing names and days are slips."""
+        return self.ratio < NO_FAMILIES
+
+
+def relatives(
+    model: Model, levels: Levels, home_bits: Reals, weighty: Flags, years: Reals
+) -> Relatives | None:
+    """Count relatives among pairs that were compared; None where nobody could tell.
+
+    `home_bits` is the weight of what families share, `weighty` are those that would be one person
+    if there were only strangers, `years` lie between their birthdays, as far as they are known.
     """
-    level = dict(zip(fields, levels.T, strict=True))
-    given, born = level.get(Field.GIVEN_NAME), level.get(Field.BIRTHDAY)
-    if given is None or born is None:
-        return False
-    together = np.zeros(len(levels), np.int8)
-    for one in (set(PLACES) - {Field.STATE}) & set(level):
-        together += level[one] >= Level.NEAR
-    home = together >= _AGREEING_PLACES
-    for one in (Field.PHONE, Field.EMAIL):
-        if one in level:
-            home |= level[one] == Level.EQUAL
+    level = dict(zip(model.fields, levels.T, strict=True))
+    given = level.get(Field.GIVEN_NAME)
+    if given is None:
+        return None
+    born = level.get(Field.BIRTHDAY, np.full(len(levels), Level.MISSING, np.int8))
+    home = home_bits >= _AT_HOME_BITS
+    other = home & (given == Level.DIFFERENT) & (born < Level.NEAR)
+    one = int((home & weighty & (given >= Level.NEAR) & (born != Level.DIFFERENT)).sum())
+    kin = _kin(given, born, home, weighty, other)
+    ratio = kin / max(one, 1)
+    if ratio is None:
+        return None
+    f = _levels(model, levels, other)
+    f[model.fields.index(Field.GIVEN_NAME)] = _names(given, born, home, years)
+    with np.errstate(divide="ignore"):
+        weights = np.log2(model.m / f)
+    for row, field in enumerate(model.fields):
+        most = RELATIVES.get(field, 12.0)
+        weights[row] = np.clip(weights[row], -6.0, most)
+        # That somebody moved tells him from nobody.
+        weights[row] = np.minimum(weights[row], weights[row, Level.EQUAL])
+    return Relatives(weights, -float(np.log2(max(ratio, 2.0**-9))), ratio)
+
+
+def _kin(given: Levels, born: Levels, home: Flags, weighty: Flags, other: Flags) -> float:
+    """How many pairs are of relatives, on a table's own evidence, and some in any case."""
     named, dated = given >= Level.NEAR, born >= Level.NEAR
-    misnamed = (given == Level.DIFFERENT) & (born == Level.EQUAL) & weighty
-    misdated = (born == Level.DIFFERENT) & (given == Level.EQUAL) & weighty
-    alike, names, days = (int(x.sum()) for x in (named & dated & weighty, misnamed, misdated))
-    relatives = int(((given == Level.DIFFERENT) & (born == Level.DIFFERENT) & home).sum())
-    # Slips in both at once look like relatives, too.
-    both = names * days / max(alike, 1)
-    believed = max(_BELIEVED_FAMILIES, rows / _ONE_IN) + max(0.0, relatives - 2 * both)
-    return min(names, days) >= believed and max(names, days) <= 10 * min(names, days)
+    alike = int((home & weighty & named & dated).sum())
+    misnamed = int((home & weighty & (given == Level.DIFFERENT) & (born == Level.EQUAL)).sum())
+    misdated = int((home & weighty & (given == Level.EQUAL) & (born == Level.DIFFERENT)).sum())
+    known = int((home & (born != Level.MISSING)).sum())
+    if known >= _FEWEST:
+        both = misnamed * misdated / max(alike, 1)
+        certain = int((other & (born != Level.MISSING)).sum())
+        found = max(0.0, certain - 2 * both) * int(home.sum()) / known
+    else:
+        slips = 0.03 * int((home & weighty & named).sum())
+        found = max(0.0, int(other.sum()) - slips)
+    return found + float(np.sqrt(found)) + 1
+
+
+def _levels(model: Model, levels: Levels, other: Flags) -> Reals:
+    """How relatives agree on each field, counted; what is a person's own agrees by chance."""
+    f = np.array([PRIORS[one].u for one in model.fields]) + 1e-6
+    for row, field in enumerate(model.fields):
+        if field is Field.SEX:
+            f[row] = model.m[row]
+        elif field in SHARED:
+            column = levels[other, row]
+            counts = np.bincount(column[column >= 0], minlength=LEVELS)[:LEVELS]
+            believed = np.array(PRIORS[field].m) if field in PLACES else _SHARED[field]
+            f[row] = counts + believed * _BELIEVED_PAIRS + 0.01
+    return np.asarray(f / f.sum(1, keepdims=True))
+
+
+_SHARED = {
+    Field.SURNAME: np.array((0.2, 0.02, 0.05, 0.73)),
+    Field.PHONE: np.array((0.7, 0.02, 0.03, 0.25)),
+    Field.EMAIL: np.array((0.85, 0.03, 0.02, 0.10)),
+}
+
+
+def _names(given: Levels, born: Levels, home: Flags, years: Reals) -> Reals:
+    """How given names of relatives agree: counted where a generation lies between their birthdays.
+
+    Somebody's wholly wrong birthday looks like that, too, but is as often of a nearer year.
+    """
+    sure = home & (born == Level.DIFFERENT) & (given >= 0)
+    far = sure & (years >= _GENERATION)
+    counts = _counts(given[far])
+    slips = _counts(given[sure & (years < _GENERATION)])
+    counts[Level.NEAR :] = np.maximum(counts[Level.NEAR :] - _FAR_SLIPS * slips[Level.NEAR :], 0)
+    believed = np.array((1 - sum(_ALIKE) - _NAMESAKES, *_ALIKE, _NAMESAKES))
+    found = counts + believed * _BELIEVED_NAMESAKES
+    found /= found.sum()
+    found[Level.EQUAL] = np.clip(found[Level.EQUAL], _LEAST_NAMESAKES, _MOST_NAMESAKES)
+    return np.asarray(found)
+
+
+def _counts(levels: Levels) -> Reals:
+    return np.bincount(levels, minlength=LEVELS)[:LEVELS].astype(np.float64)

@@ -1,22 +1,21 @@
 """Resolve a table: which of its rows are one person? For whoever has a file and no hub."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hub.errors import Malformed
-from hub.members.matching import blocking, clustering, columns, table
-from hub.members.matching.households import only_slips
-from hub.members.matching.scoring import Scorer
+from hub.members.matching import blocking, clustering, columns, reading, table
+from hub.members.matching.households import relatives
+from hub.members.matching.scoring import Scored, Scorer
+from hub.members.matching.thresholds import threshold
 from hub.members.matching.training import train
-from hub.members.matching.weights import NO_FAMILIES_PLACE_BITS, Veto
 
 RELATED_BITS = -12.0
-AT_LEAST_BITS = 10.0
-"""Rows are made one from a thousand to one on. A false merge costs more than ten misses."""
+_WEIGHTY_BITS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +25,15 @@ class Findings:
     labels: npt.NDArray[np.int64]
     used: dict[str, list[str]]
     unused: list[str]
+    people: int
 
 
 def resolve_frame(
     records: Any,
     *,
     columns: Mapping[str, str] | None = None,
-    at_least: float = AT_LEAST_BITS,
+    strict: bool = False,
+    at_least: float | None = None,
 ) -> npt.NDArray[np.int64]:
     """Return a label for each row of a table, in its order: rows of one person have one label.
 
@@ -41,49 +42,75 @@ def resolve_frame(
     names of fields, '' for a column to leave out. Labels count from 0 as they are met. Nothing is
     stored, nothing else is read, and the same rows in another order are grouped alike.
 
-    `at_least` is the weight in bits from which rows are one: 10 is a thousand to one. Raises
-    Malformed for what is no table, and for a column or field in `columns` that there is not.
+    From which weight on rows are one person is told by the table itself
+    (hub.members.matching.thresholds); `strict` allows for a tenth of the false pairs. `at_least`
+    sets the weight, in bits: 10 is a thousand to one. Raises Malformed for what is no table, and
+    for a column or field in `columns` that there is not.
     """
-    return find(records, chosen=columns, at_least=at_least).labels
+    return find(records, chosen=columns, strict=strict, at_least=at_least).labels
 
 
 def find(
     records: Any,
     *,
     chosen: Mapping[str, str] | None = None,
-    at_least: float = AT_LEAST_BITS,
+    strict: bool = False,
+    at_least: float | None = None,
     tell: Callable[[str], None] = lambda step: None,
 ) -> Findings:
     """Do what `resolve_frame` does, and say how columns were read. `tell` hears of each step."""
-    names, size = _shape(records)
+    names, size = reading.shape(records)
     fields, unused = columns.detect(names, chosen)
-    used = {one.value: [str(c) for c in found] for one, found in fields.items()}
+    used = {one.value: [str(names[place]) for place in places] for one, places in fields.items()}
     tell("reading")
-    people = table.build({f: [_cells(records, c) for c in cs] for f, cs in fields.items()}, size)
-    labels = _label(people, at_least, tell)
-    return Findings(labels, used, [str(column) for column in unused])
+    cells = {
+        one: [partial(reading.column, records, place) for place in places]
+        for one, places in fields.items()
+    }
+    labels = _label(table.build(cells, size), tell, strict=strict, at_least=at_least)
+    people = int(labels.max(initial=-1)) + 1
+    return Findings(labels, used, [str(names[place]) for place in unused], people)
 
 
-def _label(people: table.Table, at_least: float, tell: Callable[[str], None]) -> Any:
+def _label(
+    people: table.Table, tell: Callable[[str], None], *, strict: bool, at_least: float | None
+) -> Any:
     if not people.features:
         return np.arange(len(people.rows))
     tell("learning")
     scorer = Scorer(people, train(people))
     tell("comparing")
-    edges = scorer.score(*blocking.candidates(people), above=RELATED_BITS)
-    if only_slips(scorer.model.fields, edges.levels, edges.bits >= at_least, rows=people.size):
-        scorer.in_force, at_least = Veto(0), at_least - 4
-        scorer.place_bits = NO_FAMILIES_PLACE_BITS
-        edges = scorer.again(edges)
+    edges = weigh(scorer)
     tell("grouping")
-    person = clustering.cluster(people.size, edges, scorer.score, at_least=at_least)
+    least = threshold(edges, strict=strict) if at_least is None else at_least
+    person = clustering.cluster(people.size, edges, scorer.score, at_least=least)
     # Rows that say the same are one person only if what they say would tell a person.
     alone = np.arange(people.size, dtype=np.int32)
     itself = scorer.score(alone, alone)
-    enough = (itself.bits >= at_least) & (itself.vetoes == 0)
+    enough = (itself.bits >= least) & (itself.vetoes == 0)
+    enough |= np.bincount(person, minlength=people.size)[person] > 1
     rows = people.rows
     apart = np.where(enough[rows], person[rows], people.size + np.arange(len(rows)))
     return _as_met(apart)
+
+
+def weigh(scorer: Scorer) -> Scored:
+    """Weigh all pairs of a table that have something in common, against strangers and relatives.
+
+    The scorer learns what relatives there are, and keeps it.
+    """
+    edges = scorer.score(*blocking.candidates(scorer.table), above=RELATED_BITS)
+    found = relatives(
+        scorer.model,
+        edges.levels,
+        scorer.home_bits(edges),
+        edges.bits >= _WEIGHTY_BITS,
+        scorer.years(edges),
+    )
+    if found is None:
+        return edges
+    scorer.reckon_with(found)
+    return scorer.again(edges)
 
 
 def _as_met(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -92,34 +119,3 @@ def _as_met(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[inverse]
-
-
-def _shape(records: Any) -> tuple[list[object], int]:
-    """Return the names of a table's columns and the number of its rows."""
-    if isinstance(records, Mapping):
-        lengths = {len(column) for column in records.values()}
-        if len(lengths) > 1:
-            raise Malformed("the columns have different lengths", field="records")
-        return list(records), next(iter(lengths), 0)
-    if hasattr(records, "column_names") and hasattr(records, "num_rows"):
-        return list(records.column_names), int(records.num_rows)
-    if hasattr(records, "columns") and hasattr(records, "iloc"):
-        return list(records.columns), len(records)
-    raise Malformed(
-        "a pandas or Arrow table, or a mapping of names to columns, was expected", field="records"
-    )
-
-
-def _cells(records: Any, column: object) -> Sequence[Any]:
-    """Return a column's cells as Python objects, whatever kind of table it is."""
-    if isinstance(records, Mapping):
-        found = records[column]
-    elif hasattr(records, "column_names"):
-        found = records.column(column)
-    else:
-        found = records.iloc[:, list(records.columns).index(column)]
-    if hasattr(found, "to_pylist"):
-        return list(found.to_pylist())
-    if hasattr(found, "astype") and hasattr(found, "to_numpy"):
-        return list(found.astype(object).to_numpy())
-    return list(found)

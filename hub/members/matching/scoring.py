@@ -13,14 +13,19 @@ import numpy.typing as npt
 
 from hub.members.matching.columns import Field
 from hub.members.matching.comparing import Levels, Pairs, compare
+from hub.members.matching.households import SHARED, Relatives
 from hub.members.matching.table import Table
-from hub.members.matching.training import Model, Reals
+from hub.members.matching.training import Model, Reals, bits
 from hub.members.matching.weights import (
+    ALIKE_BITS,
     IDENTIFIERS,
+    NO_FAMILIES_ALIKE_BITS,
+    NO_FAMILIES_PLACE_BITS,
     PLACE_BITS,
     PLACES,
     PRIORS,
     SHARED_BY,
+    TWINS_BITS,
     Level,
     Veto,
 )
@@ -48,7 +53,11 @@ class Scorer:
     def __init__(self, table: Table, model: Model) -> None:
         self.table, self.model = table, model
         self.in_force = Veto.ALL
-        self.place_bits = PLACE_BITS
+        self.place_bits, self.alike_bits = PLACE_BITS, ALIKE_BITS
+        self.relatives: Relatives | None = None
+        self._names: dict[Field, Reals] = {
+            one: self.names_by(one) for one in IDENTIFIERS if one in model.fields
+        }
         self._equal = [self._worth(one, row) for row, one in enumerate(model.fields)]
 
     def score(self, left: Pairs, right: Pairs, *, above: float = -np.inf) -> Scored:
@@ -57,7 +66,7 @@ class Scorer:
         for start in range(0, len(left), _CHUNK):
             i, j = left[start : start + _CHUNK], right[start : start + _CHUNK]
             levels = compare(self.table, i, j)
-            bits = self._total(self.shares(i, j, levels))
+            bits = self._total(self.shares(i, j, levels), i, levels)
             kept = np.flatnonzero(bits >= above)
             vetoes = self.forbidden(i[kept], j[kept], levels[kept])
             parts.append(Scored(i[kept], j[kept], bits[kept], vetoes, levels[kept]))
@@ -72,11 +81,19 @@ class Scorer:
             np.concatenate([p.levels for p in parts]),
         )
 
+    def reckon_with(self, found: Relatives) -> None:
+        """From now on weigh against relatives, too; where there are none, forbid nothing."""
+        if not found.none:
+            self.relatives = found
+        else:
+            self.in_force = Veto(0)
+            self.place_bits, self.alike_bits = NO_FAMILIES_PLACE_BITS, NO_FAMILIES_ALIKE_BITS
+
     def again(self, pairs: Scored) -> Scored:
         """Weigh pairs anew whose levels are known, by the rules that are now in force."""
         shares = self.shares(pairs.left, pairs.right, pairs.levels)
         vetoes = self.forbidden(pairs.left, pairs.right, pairs.levels)
-        return replace(pairs, bits=self._total(shares), vetoes=vetoes)
+        return replace(pairs, bits=self._total(shares, pairs.left, pairs.levels), vetoes=vetoes)
 
     def shares(self, left: Pairs, right: Pairs, levels: Levels) -> Reals:
         """Return what each field adds to the weight of each pair, before places are bounded."""
@@ -91,11 +108,55 @@ class Scorer:
             shares[:, row] = column
         return shares
 
-    def _total(self, shares: Reals) -> Reals:
-        places = [k for k, one in enumerate(self.model.fields) if one in PLACES]
+    def _total(self, shares: Reals, left: Pairs, levels: Levels) -> Reals:
+        """Weigh one person against two strangers, and against two relatives if there are any."""
         others = [k for k, one in enumerate(self.model.fields) if one not in PLACES]
-        household = np.clip(shares[:, places].sum(1), *self.place_bits)
-        return np.asarray(self.model.prior + shares[:, others].sum(1) + household)
+        strangers = self.model.prior + shares[:, others].sum(1) + self._places(shares)
+        strangers -= self.alike_bits
+        if self.relatives is None:
+            return np.asarray(strangers)
+        return np.asarray(-np.logaddexp2(-strangers, -self._against_relatives(left, levels)))
+
+    def _places(self, shares: Reals) -> Reals:
+        places = [k for k, one in enumerate(self.model.fields) if one in PLACES]
+        return np.asarray(np.clip(shares[:, places].sum(1), *self.place_bits))
+
+    def _against_relatives(self, left: Pairs, levels: Levels) -> Reals:
+        if self.relatives is None:
+            return np.full(len(levels), np.inf)
+        weights, fields = self.relatives.weights, self.model.fields
+        total = self.relatives.prior + bits(levels, weights)
+        for one in (Field.PHONE, Field.EMAIL):
+            if one in fields:
+                # What is known to be shared tells nobody from those who share it.
+                row = fields.index(one)
+                equal = np.flatnonzero(levels[:, row] == Level.EQUAL)
+                shared = self._names[one][self.table.features[one].codes[left[equal]]] > 1
+                total[equal[shared]] -= weights[row, Level.EQUAL]
+        if Field.BIRTHDAY in fields:
+            born, given = fields.index(Field.BIRTHDAY), fields.index(Field.GIVEN_NAME)
+            twins = (levels[:, born] >= Level.NEAR) & (levels[:, given] < Level.EQUAL)
+            twins &= levels[:, given] != Level.MISSING
+            most = np.minimum(weights[born], TWINS_BITS) - weights[born]
+            total[twins] += most[levels[twins, born]]
+        return total
+
+    def years(self, pairs: Scored) -> Reals:
+        """Return how many years lie between two birthdays; -1 where either is unknown."""
+        feature = self.table.features.get(Field.BIRTHDAY)
+        if feature is None:
+            return np.full(len(pairs.left), -1.0)
+        year = np.array([int(value[:4]) for value in feature.values] + [0])[feature.codes]
+        a, b = year[pairs.left], year[pairs.right]
+        return np.where((a > 0) & (b > 0), np.abs(a - b), -1).astype(np.float64)
+
+    def home_bits(self, pairs: Scored) -> Reals:
+        """Weigh only what families share."""
+        shares = self.shares(pairs.left, pairs.right, pairs.levels)
+        shared = [
+            k for k, one in enumerate(self.model.fields) if one in SHARED and one not in PLACES
+        ]
+        return np.asarray(self.model.prior + shares[:, shared].sum(1) + self._places(shares))
 
     def _shared(self, one: Field, row: int, column: Reals, left: Pairs, right: Pairs) -> None:
         """What many go by says nothing, not even where two rows differ in it."""
@@ -105,24 +166,33 @@ class Scorer:
 
     def _worth(self, one: Field, row: int) -> Reals:
         """Return the bits that equality in each value of a field is worth."""
-        feature, prior, model = self.table.features[one], PRIORS[one], self.model
+        prior, model = PRIORS[one], self.model
         if one in IDENTIFIERS:
-            names = self._names_by(one)
+            names = self._names[one]
             alike = np.maximum((names - 1) / 4, 2.0 ** -IDENTIFIERS[one]) / model.size
             bits = np.clip(np.log2(model.m[row, Level.EQUAL] / alike), 0.0, prior.rarest)
             return np.where(names >= SHARED_BY, 0.0, bits)
-        counts = feature.shares()
+        alike = (np.maximum(self.rows_with(one) - 1, 0) + _BELIEVED_ROWS * prior.u[Level.EQUAL]) / (
+            self.rows + _BELIEVED_ROWS
+        )
+        return np.asarray(np.clip(np.log2(model.m[row, Level.EQUAL] / alike), 0.0, prior.rarest))
+
+    @property
+    def rows(self) -> int:
+        """How many rows values are counted in."""
+        return self.table.size
+
+    def rows_with(self, one: Field) -> npt.NDArray[np.int64]:
+        """How many rows have each value of a field."""
+        counts = self.table.features[one].shares()
         if one in (Field.GIVEN_NAME, Field.SURNAME):
             # Names that stand in each other's column are as common as they are in either.
             other = Field.SURNAME if one is Field.GIVEN_NAME else Field.GIVEN_NAME
             if other in self.table.features:
                 counts = np.maximum(counts, self.table.features[other].shares())
-        alike = (np.maximum(counts - 1, 0) + _BELIEVED_ROWS * prior.u[Level.EQUAL]) / (
-            self.table.size + _BELIEVED_ROWS
-        )
-        return np.asarray(np.clip(np.log2(model.m[row, Level.EQUAL] / alike), 0.0, prior.rarest))
+        return counts
 
-    def _names_by(self, one: Field) -> Reals:
+    def names_by(self, one: Field) -> Reals:
         """How many names go by each value of an identifier: at least one."""
         codes, values = self.table.features[one].codes, self.table.features[one].values
         given = self.table.features.get(Field.GIVEN_NAME)

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hub.members.matching import cells
+from hub.members.matching import cells, reading
 from hub.members.matching.columns import Field
 
 Codes = npt.NDArray[np.int32]
 Texts = npt.NDArray[np.object_]
 MISSING = -1
+_ATTESTED, _ATTESTED_SHARE = 8, 2e-4
 
 
 @dataclass(slots=True)
@@ -26,6 +27,13 @@ class Feature:
 
     codes: Codes
     values: Texts
+    made: dict[str, Any] = field(default_factory=dict)
+
+    def once(self, name: str, make: Callable[["Feature"], Any]) -> Any:
+        """Return what is made of the values, made when it is first asked for."""
+        if name not in self.made:
+            self.made[name] = make(self)
+        return self.made[name]
 
     def shares(self) -> npt.NDArray[np.int64]:
         """How many rows have each value."""
@@ -42,13 +50,21 @@ class Table:
     """The full name in Chinese characters, for those who have one; else -1."""
     rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     """For each row that came in, which distinct row says the same."""
+    attested: npt.NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, bool))
+    """Which names so many bear that they are no slip of the pen: Diana is not Diane misspelt."""
+
+    def __post_init__(self) -> None:
+        """See which names are borne by many."""
+        if self.has(Field.GIVEN_NAME):
+            borne = self.features[Field.GIVEN_NAME].shares()
+            self.attested = borne >= max(_ATTESTED, self.size * _ATTESTED_SHARE)
 
     def has(self, *fields: Field) -> bool:
         """Say whether anybody has a value for each of the fields."""
         return all(one in self.features for one in fields)
 
 
-def build(columns: dict[Field, list[Sequence[Any]]], size: int) -> Table:
+def build(columns: dict[Field, list[Any]], size: int) -> Table:
     """Read columns of `size` cells into a table."""
     features: dict[Field, Feature] = {}
     written = _read_names(columns, features, size)
@@ -76,26 +92,26 @@ _READERS: dict[Field, Callable[[str], str | None]] = {
 }
 
 
-def _texts(columns: list[Sequence[Any]], size: int) -> Feature:
-    """The cells as text, of several columns the first that holds any."""
-    known: dict[object, int] = {}
+def _texts(columns: Sequence[Any], size: int) -> Feature:
+    """The cells as text, of several columns the first that holds any.
+
+    A column is a sequence of cells, or what returns one: then no more than one is held at a time.
+    """
     values: dict[str, int] = {}
     codes = np.full(size, MISSING, np.int32)
     for column in columns:
-        found = np.fromiter((_code(cell, known, values) for cell in column), np.int32, size)
-        codes = np.where(codes < 0, found, codes)
+        numbers, distinct = reading.numbered(column() if callable(column) else column, size)
+        texts = (cells.text_of(cell) for cell in distinct)
+        found = _through(_codes(texts, values), numbers)
+        codes = found if len(columns) == 1 else np.where(codes < 0, found, codes)
     return Feature(codes, _objects(values))
 
 
-def _code(cell: object, known: dict[object, int], values: dict[str, int]) -> int:
-    try:
-        return known[cell]
-    except (KeyError, TypeError):
-        text = cells.text_of(cell)
-        code = MISSING if text is None else values.setdefault(text, len(values))
-        if isinstance(cell, str):
-            known[cell] = code
-        return code
+def _codes(texts: Iterable[str | None], values: dict[str, int]) -> Codes:
+    return np.fromiter(
+        (MISSING if text is None else values.setdefault(text, len(values)) for text in texts),
+        np.int32,
+    )
 
 
 def _objects(values: Iterable[object]) -> Texts:
@@ -112,10 +128,7 @@ def _feature(raw: Feature, read: Callable[[str], str | None]) -> Feature:
 
 def _spread(codes: Codes, normal: Iterable[str | None], values: dict[str, int]) -> Feature:
     """Number normal forms, which come one for each code, and hand them to the rows."""
-    own = np.fromiter(
-        (MISSING if form is None else values.setdefault(form, len(values)) for form in normal),
-        np.int32,
-    )
+    own = _codes(normal, values)
     return Feature(_through(own, codes), _objects(values))
 
 
@@ -125,7 +138,7 @@ def _through(own: Codes, codes: Codes) -> Codes:
 
 
 def _read_names(
-    columns: dict[Field, list[Sequence[Any]]], features: dict[Field, Feature], size: int
+    columns: dict[Field, list[Any]], features: dict[Field, Feature], size: int
 ) -> Codes:
     values: dict[str, int] = {}
     given = surname = np.full(size, MISSING, np.int32)
@@ -161,7 +174,7 @@ def _read_names(
 
 
 def _read_birthdays(
-    columns: dict[Field, list[Sequence[Any]]], features: dict[Field, Feature], size: int
+    columns: dict[Field, list[Any]], features: dict[Field, Feature], size: int
 ) -> None:
     if Field.BIRTHDAY in columns:
         features[Field.BIRTHDAY] = _feature(_texts(columns[Field.BIRTHDAY], size), cells.birthday)
@@ -181,7 +194,7 @@ def _read_birthdays(
 
 
 def _read_streets(
-    columns: dict[Field, list[Sequence[Any]]], features: dict[Field, Feature], size: int
+    columns: dict[Field, list[Any]], features: dict[Field, Feature], size: int
 ) -> None:
     if Field.STREET not in columns:
         return

@@ -16,7 +16,7 @@ from hub.members.matching import blocking
 from hub.members.matching.columns import Field
 from hub.members.matching.comparing import Levels, compare, compared
 from hub.members.matching.table import Table
-from hub.members.matching.weights import LEVELS, PRIORS
+from hub.members.matching.weights import LEVELS, PRIORS, Level
 
 Reals = npt.NDArray[np.float64]
 _DRAWN = 200_000
@@ -35,6 +35,8 @@ _FIXED_BY = {
     "day": (Field.BIRTHDAY,),
     "mailbox": (Field.EMAIL,),
 }
+# Keys that families do not share.
+_OWN = {"document", "birthday", "names"}
 _TEACHERS = (
     ("document",),
     ("email",),
@@ -111,10 +113,17 @@ def _learn(table: Table, fields: list[Field], u: Reals) -> Reals:
         if len(left) > _TEACHING_PAIRS:
             chosen = np.sort(draw.choice(len(left), _TEACHING_PAIRS, replace=False))
             left, right = left[chosen], right[chosen]  # noqa: PLW2901
+        levels = compare(table, left, right)
+        if Field.GIVEN_NAME in fields and not _OWN.intersection(parts):
+            # Families share the key: only those of one name teach, and not how names agree.
+            levels = levels[levels[:, fields.index(Field.GIVEN_NAME)] >= Level.NEAR]
+            parts = (*parts, Field.GIVEN_NAME.value)  # noqa: PLW2901
+        if not len(levels):
+            continue
         fixed = {one for part in parts for one in _FIXED_BY.get(part, ())} | {*parts}
         free = [k for k, one in enumerate(fields) if one not in fixed and one.value not in fixed]
         if len(free) >= 2:
-            learnt[free] += _expected(compare(table, left, right)[:, free], believed[free], u[free])
+            learnt[free] += _expected(levels[:, free], believed[free], u[free])
     return np.asarray(learnt / learnt.sum(1, keepdims=True))
 
 

@@ -77,6 +77,30 @@ PLACE_BITS = (-4.0, 15.0)
 NO_FAMILIES_PLACE_BITS = (-6.0, 30.0)
 """Where a table turns out to hold no families, places say what they say."""
 
+ALIKE_BITS = 5.0
+"""Strangers of one name are more alike than chance has it: of one origin, one age, one town."""
+
+RELATIVES = {
+    Field.GIVEN_NAME: 10.0,
+    Field.SURNAME: 2.0,
+    Field.BIRTHDAY: 12.0,
+    Field.PHONE: 5.0,
+    Field.EMAIL: 6.0,
+    Field.LOYALTY_ID: 6.0,
+    Field.STREET_NUMBER: 1.0,
+    Field.STREET: 1.0,
+    Field.STREET_2: 1.0,
+    Field.CITY: 1.0,
+    Field.POSTCODE: 1.0,
+    Field.STATE: 0.5,
+}
+"""The most that agreement says against two relatives, in bits."""
+NO_FAMILIES_ALIKE_BITS = 2.5
+TWINS_BITS = 6.0
+"""One birthday says so much against two relatives of different names: one in sixty are twins."""
+NO_FAMILIES = 0.02
+"""With so few pairs of relatives for one pair of one person's rows, a table has no families."""
+
 SHARED_BY = 6
 """An identifier that so many names go by is a front desk's or an agency's."""
 
