@@ -8,8 +8,12 @@ import pyarrow as pa
 import pytest
 
 from hub.errors import Malformed
-from hub.members.matching import resolve_frame
+from hub.members.matching import resolve_frame, table
 from hub.members.matching.columns import Field, detect
+from hub.members.matching.comparing import compare
+from hub.members.matching.scoring import Scored
+from hub.members.matching.thresholds import LEAST_BITS, threshold
+from hub.members.matching.weights import Level
 
 Row = dict[str, Any]
 ANNA: Row = {
@@ -168,3 +172,74 @@ def test_a_wish_that_cannot_be_is_refused(chosen: dict[str, str], field: str) ->
 def test_what_is_no_table_is_refused(records: object) -> None:
     with pytest.raises(Malformed):
         resolve_frame(records)
+
+
+def test_what_may_be_of_the_father_or_of_his_son_is_of_neither() -> None:
+    home = {"address_1": "12 Linden St", "city": "Poznan", "postcode": "60101"}
+    jan: Row = {"first_name": "Jan", "last_name": "Zawadzki", "phone": "+48 602 113 549"} | home
+    father, son = jan | {"dob": "1951-02-03"}, jan | {"dob": "1979-11-23"}
+    unknown = jan | {"dob": None, "phone": None}
+    assert grouped(father, jan | {"dob": None}) == [[0, 1]]
+    assert grouped(father, son, unknown) == []
+
+
+def test_names_that_many_bear_are_no_slips_of_one_another() -> None:
+    people = [{"first_name": f"{name}", "last_name": f"Ek{k:c<{k + 1}}"}
+              for name in ("Diana", "Diane") for k in range(9)]  # fmt: skip
+    twins: Row = {"last_name": "Berg", "phone": "+46 70 112 3549", "postcode": "11122"}
+    frame = [*people, twins | {"first_name": "Diana"}, twins | {"first_name": "Diane"}]
+    assert grouped(*frame) == []
+    assert grouped(twins | {"first_name": "Diana"}, twins | {"first_name": "Dianna"}) == [[0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "level"),
+    [
+        ("anna.berg@example.com", "anna.brg@example.com", Level.NEAR),
+        ("anna.berg@example.com", "anna.berg@mail.test", Level.DIFFERENT),
+        ("annaberg84@example.com", "annaberg84@mail.test", Level.PARTLY),
+        ("annaberg84@example.com", "annaberg85@example.com", Level.DIFFERENT),
+        ("annaberg84@example.com", "zofia@example.com", Level.DIFFERENT),
+    ],
+)
+def test_mailboxes_made_of_a_name_are_told_by_their_numbers(
+    one: str, other: str, level: Level
+) -> None:
+    people = table.build({Field.EMAIL: [[one, other]]}, 2)
+    assert compare(people, np.array([0], np.int32), np.array([1], np.int32)).tolist() == [[level]]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "level"),
+    [
+        ("1984-07-19", "1984-07-18", Level.NEAR),
+        ("1984-07-19", "1984-07-91", Level.NEAR),
+        ("1984-07-09", "1984-09-07", Level.NEAR),
+        ("1984-07-19", "1984-10-19", Level.PARTLY),
+        ("1984-07-19", "1979-07-19", Level.PARTLY),
+        ("1984-07-19", "1951-02-03", Level.DIFFERENT),
+        ("--07-19", "1984-07-19", Level.NEAR),
+        ("--07-19", "1984-07-20", Level.DIFFERENT),
+        ("1984-00-00", "1984-07-19", Level.MISSING),
+    ],
+)
+def test_birthdays_agree_by_degrees(one: str, other: str, level: Level) -> None:
+    people = table.build({Field.BIRTHDAY: [[one, other]]}, 2)
+    pair = compare(people, np.array([0], np.int32), np.array([1], np.int32))
+    assert pair.tolist() == [[level]]
+
+
+def test_the_threshold_is_where_no_more_is_expected_to_be_false() -> None:
+    def pairs(*weights: tuple[float, int]) -> Scored:
+        bits = np.repeat([w for w, _ in weights], [n for _, n in weights]).astype(np.float64)
+        rows = np.zeros(len(bits), np.int32)
+        none = np.zeros(len(bits), np.uint8)
+        return Scored(rows, rows, bits, none, np.zeros((len(bits), 0), np.int8))
+
+    rich = pairs((20, 9000), (8, 500), (5, 500), (3, 100))
+    assert threshold(rich) == 8
+    assert threshold(rich, strict=True) == 20
+    thin = pairs((6, 600), (5, 300), (4, 400), (1, 10))
+    assert threshold(thin) == 4
+    assert threshold(thin, strict=True) > 6
+    assert threshold(pairs((20, 3))) > LEAST_BITS
