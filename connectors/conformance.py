@@ -153,12 +153,16 @@ class DialectConformance:
     async def mapped(
         self, event: SourceEvent, posted: Mapping[FactKey, CanonicalEvent]
     ) -> Sequence[CanonicalEvent]:
-        """Hydrate an event if it is thin, and map it."""
+        """Hydrate an event if it is thin, and map it. What a posted fact already goes by, as a
+        bill goes by its payments, is no news, as the host has it.
+        """
         if event.snapshot is None:
             assert isinstance(self.connector, Hydrating), "a thin event, and no way to hydrate it"
             snapshot = await self.connector.hydrate(self.upstream(), event, self.connection)
             event = replace(event, snapshot=snapshot)
-        return self.connector.map(event, frozenset(posted), self.connection)
+        found = self.connector.map(event, frozenset(posted), self.connection)
+        named = {name for fact in posted.values() for name in fact.references}
+        return [one for one in found if one.fact not in named]
 
     async def play(self, bodies: Sequence[Body]) -> dict[FactKey, CanonicalEvent]:
         """Post a story: one effect per fact, as the host's unique key has it.

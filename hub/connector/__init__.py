@@ -34,8 +34,10 @@ from hub.connector.dialect import (
     trading_day,
     version_at,
 )
+from hub.connector.folio import Charge, Rebate, bill, folio_facts, given_back
 from hub.connector.plug import (
     Answered,
+    Answering,
     Checking,
     Connection,
     Connector,
@@ -82,8 +84,10 @@ from hub.connector.serving import (
 __all__ = [
     "Accrue",
     "Answered",
+    "Answering",
     "Call",
     "CanonicalEvent",
+    "Charge",
     "Checking",
     "Connection",
     "Connector",
@@ -115,6 +119,7 @@ __all__ = [
     "Quoted",
     "RateBudget",
     "Read",
+    "Rebate",
     "Refund",
     "Refused",
     "ReplayProtection",
@@ -136,9 +141,12 @@ __all__ = [
     "Totals",
     "UpstreamClient",
     "as_text",
+    "bill",
     "connector",
     "field_path",
+    "folio_facts",
     "full_birthday",
+    "given_back",
     "hints",
     "hmac_sha256_base64",
     "is_text",

@@ -305,6 +305,14 @@ class Checking(Protocol):
         """Return one plain sentence on whom the credentials speak for; raises NotYet, Malformed."""
 
 
+@runtime_checkable
+class Answering(Protocol):
+    """A connector whose answer must name what it answers: a message's own name, or its token."""
+
+    def answer(self, outcome: Outcome, inbound: Inbound) -> Reply:
+        """Word the answer to `inbound`. Without ACCEPTED nobody has proven it: do not read it."""
+
+
 def field_path(location: Sequence[int | str]) -> str:
     """Write a pydantic error location the way people write paths: `lines[2].price`."""
     path = ""

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
 from hub.clock import now
-from hub.connector import Inbound, Outcome, Reply, SignatureInvalid
+from hub.connector import Answering, Inbound, Outcome, Reply, SignatureInvalid
 from hub.crypto.keyring import Keyring
 from hub.intake.accept import accept
 from hub.intake.connections import Switchboard
@@ -53,6 +53,8 @@ class Door:
         if outcome is Outcome.ACCEPTED:
             await wake_relay(self._redis)
         DELIVERIES.labels(code, outcome.value).inc()
+        if isinstance(wired.connector, Answering):
+            return _respond(wired.connector.answer(outcome, inbound))
         return _respond(wired.connector.acknowledge(outcome))
 
 

@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
 
-from connectors.conformance import Body, CannedUpstream, DialectConformance
+from connectors.conformance import NOW, SINCE, Body, CannedUpstream, DialectConformance
 from connectors.hotel.mews import connector
 from connectors.hotel.mews.config import MewsConfig
 from hub.connector import (
@@ -24,6 +26,7 @@ from hub.connector import (
     TenderKind,
 )
 from hub.errors import Malformed
+from tests.support.mutate import FUZZ, mutant_bodies, mutants, read_calmly
 
 
 def amount(gross: float, tax: float = 0, currency: str = "CNY") -> dict[str, Any]:
@@ -144,7 +147,7 @@ def stays(
         return body({key: found, "Cursor": "the-last-one"}).raw
 
     def reservations(asked: Any) -> bytes:
-        wanted = asked["ReservationIds"]
+        wanted = asked.get("ReservationIds", [reservation["Id"]])  # or all, of a window
         return page("Reservations", [reservation] if reservation["Id"] in wanted else [])
 
     api = "/api/connector/v1"
@@ -157,6 +160,12 @@ def stays(
             ("POST", f"{api}/configuration/get"): b'{"Enterprise": {"Name": "Lakeside Hotel"}}',
         }
     )
+
+
+ANSWERED = {
+    " ".join(key): json.loads(answer({"ReservationIds": ["res-1"]}) if callable(answer) else answer)
+    for key, answer in stays().answers.items()
+}
 
 
 class TestMews(DialectConformance):
@@ -379,3 +388,50 @@ class TestMews(DialectConformance):
         fine = item("night-1", "SpaceOrder", 100, 5.6604)
         stay = (await self.tell(stays(items=[fine])))[FactKey("stay", "res-1")]
         assert (stay.lines[0].net_minor, stay.lines[0].taxes[0].amount_minor) == (9434, 566)
+
+    async def test_what_changed_is_pulled_in_windows_that_mews_allows(self) -> None:
+        asked: list[tuple[str, str, object]] = []
+
+        def customers(body: Any) -> bytes:
+            span = body["UpdatedUtc"]
+            cursor = body["Limitation"].get("Cursor")
+            asked.append((span["StartUtc"], span["EndUtc"], cursor))
+            full = [GUEST] * 1000 if cursor is None and span["StartUtc"] < "2025-12" else []
+            return json.dumps({"Customers": full, "Cursor": "older"}).encode()
+
+        upstream = CannedUpstream({("POST", "/api/connector/v1/customers/getAll"): customers})
+        # The present moves on while pages are read, and is finer than Mews's seconds.
+        since, until = SINCE.replace(year=2025, month=11), NOW.replace(month=2, day=20)
+        tick = timedelta(milliseconds=1100)
+        cursor, pages = None, []
+        for _ in range(4):
+            page = await connector.pull(
+                upstream, "customers", cursor, self.connection, since=since, until=until
+            )
+            cursor = page.cursor
+            pages.append((page.body is not None, page.done))
+            until = (
+                until + tick if not page.done else until.replace(hour=15, second=0, microsecond=0)
+            )
+        first, second = "2025-11-01T00:00:00Z", "2026-01-25T00:00:00Z"
+        assert asked == [
+            (first, second, None),
+            (first, second, "older"),
+            (second, "2026-02-20T12:00:02Z", None),
+            ("2026-02-20T11:50:02Z", "2026-02-20T15:00:00Z", None),
+        ]
+        assert pages == [(True, False), (False, False), (False, True), (False, True)]
+
+    @FUZZ
+    @given(changed=mutant_bodies((*pushed, *pulled)))
+    async def test_whatever_comes_is_read_calmly(self, changed: Body) -> None:
+        await read_calmly(self, changed)
+
+    @FUZZ
+    @given(answers=mutants([ANSWERED]))
+    async def test_whatever_is_answered_is_read_calmly(self, answers: dict[str, Any]) -> None:
+        kit = TestMews()
+        kit.upstream = lambda: CannedUpstream(
+            {tuple(key.split(" ", 1)): json.dumps(one).encode() for key, one in answers.items()}
+        )
+        await read_calmly(kit, self.pushed[1])

@@ -16,8 +16,14 @@ import pytest
 from connectors.conformance import NOW, CannedUpstream
 from connectors.dining.square import connector as square
 from connectors.dining.square.config import SquareConfig
+from connectors.hotel.apaleo import connector as apaleo
+from connectors.hotel.apaleo.config import ApaleoConfig
 from connectors.hotel.mews import connector as mews
 from connectors.hotel.mews.config import MewsConfig
+from connectors.hotel.ohip import connector as ohip
+from connectors.hotel.ohip.config import OhipConfig
+from connectors.hotel.opentravel import connector as opentravel
+from connectors.hotel.opentravel.config import OpenTravelConfig
 from connectors.retail.shopify import connector as shopify
 from connectors.retail.shopify.config import ShopifyConfig
 from connectors.retail.woocommerce import connector as woocommerce
@@ -35,7 +41,14 @@ from hub.connector import (
     SourceEvent,
 )
 from hub.errors import Malformed
-from tests.conformance import outcomes_toast, outcomes_woocommerce, outcomes_youzan
+from tests.conformance import (
+    outcomes_apaleo,
+    outcomes_ohip,
+    outcomes_opentravel,
+    outcomes_toast,
+    outcomes_woocommerce,
+    outcomes_youzan,
+)
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples"
 pytestmark = pytest.mark.skipif(
@@ -49,6 +62,9 @@ CONNECTIONS = {
     "woocommerce": (woocommerce, WooCommerceConfig(), "USD"),
     "youzan": (youzan, YouzanConfig(client_id="cid"), "CNY"),
     "toast": outcomes_toast.CONNECTION,
+    "apaleo": (apaleo, ApaleoConfig(), "EUR"),
+    "ohip": (ohip, OhipConfig(), "USD"),
+    "ota": (opentravel, OpenTravelConfig(), "EUR"),
 }
 
 OUTCOMES: dict[str, str] = {
@@ -105,10 +121,15 @@ OUTCOMES: dict[str, str] = {
     "mews/webhook_integration_0.json": "refused: IntegrationCreated is about the integration, not about guests",
     **outcomes_woocommerce.OUTCOMES,
     **outcomes_youzan.OUTCOMES,
+    **outcomes_apaleo.OUTCOMES,
+    **outcomes_ohip.OUTCOMES,
+    **outcomes_opentravel.OUTCOMES,
 }
 
 
 def raw(name: str) -> bytes:
+    if name.endswith(".xml"):
+        return (SAMPLES / name).read_bytes()
     document = json.loads((SAMPLES / name).read_bytes())
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -131,6 +152,9 @@ def upstream(name: str) -> CannedUpstream:
         ):
             answers["POST", f"{api}/{operation}"] = raw(f"mews/{sample}.json")
         answers["POST", f"{api}/payments/getAll"] = b'{"Payments": []}'
+    answers |= outcomes_apaleo.ANSWERS
+    for path, sample in outcomes_ohip.ANSWERS.items():
+        answers[path] = raw(sample) if sample.endswith(".json") else sample.encode()
     return CannedUpstream(answers)
 
 
@@ -192,7 +216,7 @@ def test_every_sample_has_a_row() -> None:
 
 
 def samples_of(system: str) -> list[Path]:
-    return sorted((SAMPLES / system).glob("*.json"))
+    return sorted(path for path in (SAMPLES / system).iterdir() if path.suffix in (".json", ".xml"))
 
 
 async def test_a_sample_reservation_that_is_over_is_a_stay() -> None:

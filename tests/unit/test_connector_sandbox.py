@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -37,6 +38,7 @@ from connectors.sandbox.world import (
     build,
 )
 from hub.connector import (
+    Answered,
     CanonicalEvent,
     Connection,
     EventType,
@@ -44,6 +46,7 @@ from hub.connector import (
     HintType,
     Hydrating,
     Inbound,
+    Pulling,
     Refused,
     SignatureInvalid,
     parse_json,
@@ -83,10 +86,13 @@ class InProcess:
         self.http = httpx2.AsyncClient(transport=transport, base_url=BASE)
 
     async def request(self, method: str, path: str, **more: Any) -> Any:
+        return parse_json((await self.fetch(method, path, **more)).body)
+
+    async def fetch(self, method: str, path: str, **more: Any) -> Answered:
         answer = await self.http.request(method, path, **more)
         if answer.is_error:
             raise Malformed(f"{path} answered {answer.status_code}", field=path)
-        return parse_json(answer.content)
+        return Answered(body=answer.content, headers=dict(answer.headers))
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +150,35 @@ async def test_what_must_come_of_it_does(world: World, upstream: InProcess, shuf
     posted = await facts_of(world, upstream, shuffled=shuffled)
     for system, expected in world.expected.items():
         assert counted(posted[system], hotel=system == "mews") == expected
+
+
+async def test_a_pull_of_the_hotel_finds_all_that_was_sent(
+    world: World, upstream: InProcess
+) -> None:
+    sent = (await facts_of(world, upstream, shuffled=False))["mews"]
+    dialect, connection = DIALECTS["mews"], wired("mews")
+    assert isinstance(dialect, Pulling)
+    assert isinstance(dialect, Hydrating)
+    found: dict[FactKey, CanonicalEvent] = {}
+    for stream in dialect.streams:
+        cursor, done = None, False
+        while not done:
+            page = await dialect.pull(
+                upstream,
+                stream,
+                cursor,
+                connection,
+                since=datetime(2025, 6, 1, tzinfo=UTC),
+                until=datetime(2026, 3, 16, tzinfo=UTC),
+            )
+            cursor, done = page.cursor, page.done
+            events = dialect.decode(page.body, page.topic) if page.body is not None else ()
+            for event in events:
+                snapshot = event.snapshot or await dialect.hydrate(upstream, event, connection)
+                with suppress(Refused):
+                    for fact in dialect.map(replace(event, snapshot=snapshot), (), connection):
+                        found[fact.fact] = fact
+    assert found == sent
 
 
 def test_the_same_seed_makes_the_same_world(world: World) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from connectors.hotel.mews.config import MewsConfig
 from connectors.hotel.mews.payload import Customer, ReservationState, StaySnapshot
 from connectors.hotel.mews.people import profile_changed
+from connectors.hotel.mews.pulling import STREAMS, fetch_page
 from connectors.hotel.mews.reading import decode_body
 from connectors.hotel.mews.stay import stay_facts
 from connectors.hotel.mews.upstream import ENDED, ask, fetch_customer, fetch_stay
@@ -18,6 +19,7 @@ from hub.connector import (
     FactKey,
     Inbound,
     Outcome,
+    Page,
     RateBudget,
     Refused,
     ReplayProtection,
@@ -47,6 +49,7 @@ class Mews:
         thin=True,
         rate_budget=RateBudget(requests=200, per_seconds=30),
     )
+    streams = tuple(STREAMS)
 
     def verify(self, inbound: Inbound, connection: Connection, now: datetime) -> Delivery:
         """Check the token in the URL's query or at the end of its path; see Connector.verify."""
@@ -88,6 +91,20 @@ class Mews:
         if event.entity == "customer":
             return await fetch_customer(client, connection.config, event.entity_id)
         return await fetch_stay(client, connection.config, event.entity_id)
+
+    async def pull(
+        self,
+        client: UpstreamClient,
+        stream: str,
+        cursor: str | None,
+        connection: Connection,
+        *,
+        since: datetime,
+        until: datetime,
+    ) -> Page:
+        """Ask for the reservations, order items and customers that changed; see Pulling.pull."""
+        config = connection.config
+        return await fetch_page(client, config, stream, cursor, since=since, until=until)
 
     async def check(self, client: UpstreamClient, connection: Connection) -> str:
         """Say which enterprise the tokens open."""

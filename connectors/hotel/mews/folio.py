@@ -1,69 +1,52 @@
-"""A reservation's order items, told apart by when they came about.
-
-A folio changes after check-out: minibars are charged late, items cancelled, nights rebated. Every
-snapshot must tell the same facts, whenever it is taken, so that the line is drawn by the items'
-own times and never by what happened to be posted before.
-"""
+"""A Mews reservation's order items as charges and rebates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 from connectors.hotel.mews.config import CORRECTING_TYPES, INTERNAL_TYPES, LINE_KINDS
 from connectors.hotel.mews.payload import Amount, OrderItem
-from hub.connector import Line, LineKind, Tax
+from hub.connector import Charge, Line, LineKind, Rebate, Tax
 from hub.errors import Malformed
 from hub.units import Money, exponent
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """An item as a line, what it came to with tax, and since when it is cancelled, if it is."""
-
-    item: OrderItem
-    line: Line
-    gross_minor: int
-    cancelled_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Folio:
-    """`settled`: charged before the guest left. `late`: charged after. `rebates`: given back,
-    their amounts positive.
-    """
-
-    settled: tuple[Charge, ...]
-    late: tuple[Charge, ...]
-    rebates: tuple[Charge, ...]
-
-
 def read_folio(
-    items: Sequence[OrderItem], left_at: datetime, currency: str, *, no_show: bool
-) -> Folio:
+    items: Sequence[OrderItem], currency: str, *, no_show: bool
+) -> tuple[list[Charge], list[Rebate]]:
     """Sort a reservation's items; raises Malformed, naming the field, for what does not add up.
 
-    What was cancelled before the guest left was never charged; a cancelled rebate never given.
+    A cancelled rebate was never given, nor was anything charged that is cancelled since nobody
+    knows when.
     """
-    settled, late, rebates = [], [], []
+    charges, rebates = [], []
     for i, item in sorted(enumerate(items), key=lambda one: (one[1].created_utc, one[1].id)):
         cancelled = item.canceled_utc is not None or item.accounting_state == "Canceled"
-        charge = _charge(item, currency, f"order_items[{i}].Amount", no_show=no_show)
-        if item.type in INTERNAL_TYPES or charge.gross_minor == 0:
+        line, gross = _line(item, currency, f"order_items[{i}].Amount", no_show=no_show)
+        if item.type in INTERNAL_TYPES:
             continue
         if item.amount.gross_value < 0:
             if not cancelled and item.type not in CORRECTING_TYPES:
-                rebates.append(charge)
-        elif cancelled and (item.canceled_utc is None or item.canceled_utc <= left_at):
-            continue
-        elif item.created_utc <= left_at:
-            settled.append(charge)
-        else:
-            late.append(charge)
-    return Folio(settled=tuple(settled), late=tuple(late), rebates=tuple(rebates))
+                rebates.append(
+                    Rebate(
+                        line=line,
+                        gross_minor=gross,
+                        given_at=item.created_utc,
+                        of=item.gives_back_to,
+                    )
+                )
+        elif not cancelled or item.canceled_utc is not None:
+            charges.append(
+                Charge(
+                    line=line,
+                    gross_minor=gross,
+                    charged_at=item.created_utc,
+                    cancelled_at=item.canceled_utc,
+                )
+            )
+    return charges, rebates
 
 
-def _charge(item: OrderItem, currency: str, field: str, *, no_show: bool) -> Charge:
+def _line(item: OrderItem, currency: str, field: str, *, no_show: bool) -> tuple[Line, int]:
     sign = -1 if item.amount.gross_value < 0 else 1
     gross = sign * gross_minor(item.amount, currency, field)
     taxes = tuple(
@@ -85,7 +68,7 @@ def _charge(item: OrderItem, currency: str, field: str, *, no_show: bool) -> Cha
         category=item.accounting_category_id,
         reverses=item.gives_back_to,
     )
-    return Charge(item=item, line=line, gross_minor=gross, cancelled_at=item.canceled_utc)
+    return line, gross
 
 
 def _kind(item: OrderItem, sign: int, *, no_show: bool) -> LineKind:

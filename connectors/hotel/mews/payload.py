@@ -26,7 +26,7 @@ class Amount(_Resource):
     """What an item costs; `gross_value` holds the taxes. Negative is a rebate or a payment."""
 
     currency: str
-    net_value: Decimal
+    net_value: Decimal = Field(ge=-MOST_MINOR, le=MOST_MINOR)
     gross_value: Decimal
     tax_values: tuple[TaxValue, ...] = ()
 

@@ -4,28 +4,34 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from connectors.hotel.mews.config import MewsConfig
-from hub.connector import Refused, UpstreamClient
+from hub.connector import Answered, Refused, UpstreamClient, parse_object
 from hub.errors import Malformed
 
 _API = "/api/connector/v1"
-_PAGE = 1000
+PAGE = 1000
 ENDED = ("Processed", "Canceled")
+CUSTOMERS_ONLY: Mapping[str, bool] = {"Customers": True, "Documents": False, "Addresses": False}
 
 
 async def ask(
     client: UpstreamClient, config: MewsConfig, operation: str, **body: object
 ) -> Mapping[str, Any]:
     """Call one operation; raises Malformed when it does not answer with an object."""
+    answer = await fetch(client, config, operation, **body)
+    return parse_object(answer.body)
+
+
+async def fetch(
+    client: UpstreamClient, config: MewsConfig, operation: str, **body: object
+) -> Answered:
+    """Call one operation with the credentials, and return its answer as it came."""
     secrets = {"ClientToken": config.client_token, "AccessToken": config.access_token}
     credentials = {
         name: secret.get_secret_value() for name, secret in secrets.items() if secret is not None
     }
-    answer = await client.request(
+    return await client.fetch(
         "POST", f"{_API}/{operation}", json={**credentials, "Client": config.client, **body}
     )
-    if not isinstance(answer, Mapping):
-        raise Malformed("a JSON object was expected", field=operation)
-    return answer
 
 
 async def fetch_stay(
@@ -77,14 +83,13 @@ async def fetch_customer(
 async def _customers(
     client: UpstreamClient, config: MewsConfig, customer_id: str
 ) -> list[Mapping[str, Any]]:
-    extent = {"Customers": True, "Documents": False, "Addresses": False}
     return await _pages(
         client,
         config,
         "customers/getAll",
         "Customers",
         CustomerIds=[customer_id],
-        Extent=extent,
+        Extent=CUSTOMERS_ONLY,
     )
 
 
@@ -99,10 +104,12 @@ async def _pages(
     found: list[Mapping[str, Any]] = []
     cursor: str | None = None
     while True:
-        limit = {"Count": _PAGE, **({"Cursor": cursor} if cursor else {})}
+        limit = {"Count": PAGE, **({"Cursor": cursor} if cursor else {})}
         answer = await ask(client, config, operation, Limitation=limit, **query)
         page = answer.get(key) or []
+        if not isinstance(page, list) or not all(isinstance(one, Mapping) for one in page):
+            raise Malformed("a list of JSON objects was expected", field=key)
         found += page
         cursor = answer.get("Cursor")
-        if len(page) < _PAGE or not cursor:
+        if len(page) < PAGE or not cursor:
             return found
