@@ -1,3 +1,3 @@
 import pytest
 
-pytest.register_assert_rewrite("connectors.conformance")
+pytest.register_assert_rewrite("connectors.conformance", "connectors.conformance_serving")

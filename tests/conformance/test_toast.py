@@ -373,6 +373,28 @@ class TestToast(DialectConformance):
             True,
         )
 
+    @pytest.mark.parametrize(
+        ("currency", "price", "tax", "minor"),
+        [("JPY", 1234, 99, 1234), ("KWD", 1.234, 0.099, 1234)],
+    )
+    def test_currencies_have_their_own_decimals(
+        self, currency: str, price: float, tax: float, minor: int
+    ) -> None:
+        document = order(
+            check(
+                selections=[selection("dish", price, tax=tax)],
+                appliedServiceCharges=[],
+                amount=price,
+                taxAmount=tax,
+                totalAmount=round(price + tax, 3),
+                payments=[{**CARD, "amount": round(price + tax, 3), "tipAmount": 0}],
+            )
+        )
+        [source] = connector.decode(body(document).raw, None)
+        [sale] = connector.map(source, (), replace(self.connection, currency=currency))
+        assert sale.totals is not None
+        assert (sale.lines[0].net_minor, sale.totals.total_minor) == (minor, minor + 99)
+
     async def test_fractions_of_a_cent_add_up_to_what_is_charged(self) -> None:
         thirds = [
             selection(f"third-{i}", 3.333333333333333, tax=0.2916666666, appliedTaxes=[])
@@ -450,10 +472,26 @@ class TestToast(DialectConformance):
         plain = await self.sold(bill(selections=[{**NOODLES, "modifiers": [cheese]}]))
         assert plain.lines[0].taxes[0].amount_minor == 480
 
-    async def test_a_payment_that_was_voided_paid_nothing(self) -> None:
-        void = {**CARD, "guid": "pay-0", "paymentStatus": "VOIDED", "voidInfo": {"voidDate": None}}
+    @pytest.mark.parametrize(
+        "nothing",
+        [
+            {"paymentStatus": "VOIDED"},
+            {"paymentStatus": "DENIED"},
+            {"paymentStatus": "OPEN"},
+            {"type": "CASH", "voidInfo": {"voidDate": AT.format(20)}},
+        ],
+    )
+    async def test_a_payment_that_came_to_nothing_paid_nothing(
+        self, nothing: dict[str, Any]
+    ) -> None:
+        void = {**CARD, "guid": "pay-0", **nothing}
         sale = await self.sold(bill(payments=[void, CARD, POINTS]))
         assert [one.id for one in sale.tenders] == ["pay-1", "pay-2"]
+
+    async def test_what_is_paid_in_cash_is_paid_whatever_its_status(self) -> None:
+        cash = {**CARD, "type": "CASH", "amount": 92.8, "paymentStatus": "OPEN", "voidInfo": {}}
+        sale = await self.sold(bill(payments=[cash]))
+        assert sale.tenders[0].kind is TenderKind.CASH
 
     async def test_all_is_discounted_and_nothing_is_paid(self) -> None:
         free = {**NOODLES, "price": 0, "tax": 0, "appliedTaxes": []}

@@ -219,6 +219,16 @@ async def test_a_redemption_is_given_back_in_parts_then_whole_and_never_twice(ti
     assert await points(till.api) == 5000
 
 
+async def test_calls_at_once_take_and_give_back_once(till: Till) -> None:
+    number = await till.number()
+    same = (till.on_check("REDEEM", number, ("ten", 1, 10), guid="redeem-1") for _ in range(4))
+    others = (till.on_check("REDEEM", number, ("ten", 3, 10), guid=f"more-{i}") for i in range(3))
+    await asyncio.gather(*same, *others)
+    assert await points(till.api) == 1000  # once 1000 and once 3000; the rest was too much
+    await asyncio.gather(*(till.reverse("redeem-1", guid="back-1") for _ in range(4)))
+    assert await points(till.api) == 2000
+
+
 async def test_what_was_never_spent_is_not_given_back(till: Till) -> None:
     part = [{"identifier": "ten", "quantity": 1, "amount": 10}]
     unknown = await till.reverse("never", part)

@@ -27,6 +27,7 @@ from hub.connector import (
     Spent,
 )
 from hub.errors import Conflict, HubError, Malformed
+from hub.units import Money
 
 _HEADERS = {"content-type": "application/json"}
 
@@ -88,6 +89,7 @@ def _on_check(inbound: Inbound, result: Quoted | Spent, connection: Connection) 
                         applicable=i < len(refusals)
                         and refusals[i] is None
                         and _fits(offer, asked, connection.currency),
+                        currency=connection.currency,
                     )
                     for i, (identifier, offer) in enumerate(offers.items())
                 ],
@@ -108,7 +110,8 @@ def _overall(asked: Asked, result: Quoted | Spent, *, redeems: bool) -> str | No
 
 
 def _fits(offer: Offer, asked: Asked, currency: str) -> bool:
-    return asked.worth_minor + worth_of(offer, currency) <= asked.bill_minor
+    worth = worth_of(offer, currency)
+    return 0 < worth <= asked.bill_minor - asked.worth_minor
 
 
 def _account(person: Known) -> dict[str, Any]:
@@ -123,12 +126,14 @@ def _account(person: Known) -> dict[str, Any]:
     }
 
 
-def _offer(identifier: str, offer: Offer, person: Known, *, applicable: bool) -> dict[str, Any]:
+def _offer(
+    identifier: str, offer: Offer, person: Known, *, applicable: bool, currency: str
+) -> dict[str, Any]:
     return {
         "identifier": identifier,
         "name": offer.name,
         "selectionType": "CHECK",
-        "amount": str(offer.amount),
+        "amount": str(Money(worth_of(offer, currency), currency)),
         "quantity": max(person.points, 0) // offer.points,
         "applicable": applicable,
     }

@@ -34,7 +34,9 @@ from hub.units import exponent, share_by_largest_remainder
 
 # What a cash register rounds to at most: five of the smallest coin.
 _CASH_ROUNDING = 5
-_NOT_PAID = {"VOIDED", "DENIED", "CANCELLED", "CANCELED", "ERROR", "OPEN", "PROCESSING"}
+_NOT_PAID = {"VOIDED", "PROCESSING_VOID", "DENIED", "CANCELLED", "CANCELED", "ERROR"}
+# What a payment by card is while it is none yet; of other payments the status says little.
+_NOT_YET_PAID = {"OPEN", "PROCESSING"}
 _SELECTIONS = {
     "TOAST_CARD_SELL": LineKind.GIFTCARD_SALE,
     "TOAST_CARD_RELOAD": LineKind.STORED_VALUE_LOAD,
@@ -258,7 +260,9 @@ def _gratuity_in_total(check: Check, currency: str) -> int:
 
 
 def _went_through(payment: Payment) -> bool:
-    return payment.void_info is None and payment.payment_status not in _NOT_PAID
+    if (payment.void_info or {}).get("voidDate") or payment.payment_status in _NOT_PAID:
+        return False
+    return payment.type != "CREDIT" or payment.payment_status not in _NOT_YET_PAID
 
 
 def _tender(payment: Payment, connection: Connection, field: str) -> Tender:
