@@ -23,7 +23,7 @@ import httpx2
 from bench.common import Bench, report
 from connectors.sandbox import load
 from connectors.sandbox.accounts import connections
-from connectors.sandbox.delivery import Signed, sign
+from connectors.sandbox.signing import Signed, sign
 from hub.clock import now
 from hub.config import Settings
 from hub.crypto.keyring import load as load_keyring

@@ -1,4 +1,4 @@
-"""The three systems' APIs, as far as a hub asks them: credentials checked, pages, 429 on demand."""
+"""The three systems' APIs, as far as a hub asks them: credentials checked, and pages."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -10,10 +10,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from connectors.sandbox import accounts
-from connectors.sandbox.hotel import ENTERPRISE_ID, to_json
+from connectors.sandbox.hotel import ENTERPRISE_ID
 from connectors.sandbox.pages import Cut, Dated, changed, cut, opened
 from connectors.sandbox.restaurant import LOCATIONS
 from connectors.sandbox.world import World
+from connectors.sandbox.writing import to_json
 
 _MEWS = "/api/connector/v1"
 _SHOPIFY = "/admin/api/{version}"
@@ -23,12 +24,10 @@ _TIMES = ("UpdatedUtc", "CreatedUtc", "CanceledUtc")
 
 
 class Upstream:
-    """Answers for a world. `reject_next` says how many further calls are answered with 429."""
+    """Answers for a world."""
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.reject_next = 0
-        self.retry_after_seconds = 1
 
     def routes(self) -> list[Route]:
         """Return the routes of all three systems; their paths do not collide."""
@@ -49,17 +48,9 @@ class Upstream:
             Route(f"{_MEWS}/{{operation:path}}", self.mews, methods=["POST"]),
         ]
 
-    def _busy(self) -> Response | None:
-        if self.reject_next <= 0:
-            return None
-        self.reject_next -= 1
-        return Response(status_code=429, headers={"retry-after": str(self.retry_after_seconds)})
-
     # Square: a bearer token, errors in a list.
 
     def _square(self, request: Request, key: str, found: object) -> Response:
-        if busy := self._busy():
-            return busy
         if request.headers.get("authorization") != f"Bearer {accounts.SQUARE_TOKEN}":
             return _square_error(401, "UNAUTHORIZED")
         return _square_error(404, "NOT_FOUND") if found is None else JSONResponse({key: found})
@@ -133,8 +124,6 @@ class Upstream:
     # Shopify: a token header.
 
     def _shopify(self, request: Request, document: Mapping[str, Any] | None) -> Response:
-        if busy := self._busy():
-            return busy
         if request.headers.get("x-shopify-access-token") != accounts.SHOPIFY_TOKEN:
             return JSONResponse({"errors": "Invalid API key or access token"}, status_code=401)
         if document is None:
@@ -197,8 +186,6 @@ class Upstream:
 
     async def mews(self, request: Request) -> Response:
         """Answer an operation of the Connector API."""
-        if busy := self._busy():
-            return busy
         asked = json.loads(await request.body())
         given = (asked.get("ClientToken"), asked.get("AccessToken"))
         if given != (accounts.MEWS_CLIENT_TOKEN, accounts.MEWS_ACCESS_TOKEN):

@@ -13,21 +13,34 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connectors.sandbox.accounts import connections
 from connectors.sandbox.app import create_app
-from connectors.sandbox.delivery import Delivery, Signed, sign
+from connectors.sandbox.delivery import Delivery
+from connectors.sandbox.second.accounts import connections as second_connections
+from connectors.sandbox.second.world import SIZE, Second
+from connectors.sandbox.signing import Signed, sign
 from connectors.sandbox.world import World, build
 from hub.clock import now
 from hub.connector import Inbound
 from hub.crypto.keyring import Keyring
-from hub.entrypoints.commands.programme import apply_group
-from hub.entrypoints.sample import CONNECTIONS, connected_group
+from hub.entrypoints.commands.programme import apply_group, read_group
+from hub.entrypoints.sample import CONNECTIONS, GROUP_FILE, connected_group
 from hub.intake.accept import accept
 from hub.intake.actors import Intake
-from hub.intake.connections import Switchboard
+from hub.intake.connections import ConnectionConfig, Switchboard
 from hub.jobs.runtime import Runtime
 
 SEED = 7
 TODAY = date(2026, 11, 1)
 HUB = "http://hub.test"
+BUSINESSES = {
+    "woocommerce": "bund-outfitters",
+    "youzan": "bund-outfitters",
+    "canonical": "bund-outfitters",
+    "toast": "jade-kitchen",
+    "apaleo": "lakeside-hotel",
+    "ohip": "lakeside-hotel",
+    "opentravel": "lakeside-hotel",
+}
+"""Whose the systems of the second world are."""
 
 
 def world() -> World:
@@ -35,14 +48,22 @@ def world() -> World:
     return build(SEED, TODAY)
 
 
+def second(size: int = SIZE) -> Second:
+    """The second world that the tests play."""
+    return Second(SEED, TODAY, size)
+
+
 @contextmanager
-def serving() -> Iterator[str]:
-    """Serve the sandbox's APIs on a port of this machine; yields its address."""
+def serving(size: int = SIZE) -> Iterator[str]:
+    """Serve the sandbox's APIs on a port of this machine; yields its address.
+
+    `size` is that of the second world.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     config = uvicorn.Config(
-        create_app(SEED, TODAY), host="127.0.0.1", port=port, log_level="warning"
+        create_app(SEED, TODAY, size=size), host="127.0.0.1", port=port, log_level="warning"
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -67,6 +88,7 @@ class Hub:
         self.intake = Intake(self.runtime)
         self.switchboard = Switchboard(self.keyring)
         self.secrets: dict[str, str] = {}
+        self.codes = {name: code for name, (code, _) in CONNECTIONS.items()}
 
     async def configure(self, sandbox_url: str) -> None:
         """Configure the sample group with connections to the sandbox."""
@@ -74,16 +96,38 @@ class Hub:
         self.secrets = {name: offered[name]["secrets"][0] for name in CONNECTIONS}
         await apply_group(self.database_url, self.keyring, connected_group(offered))
 
+    async def configure_second(self, sandbox_url: str, *systems: str, **config: object) -> None:
+        """Configure the sample group with connections of the second world, `config` added to each.
+
+        Each system is another of the business that has such a system.
+        """
+        offered = second_connections(sandbox_url)
+        wanted = {name: offered[name] for name in systems}
+        self.codes |= dict(zip(systems, systems, strict=True))
+        self.secrets |= {name: one["secrets"][0] for name, one in wanted.items()}
+        connections = tuple(
+            ConnectionConfig(
+                code=name,
+                business=BUSINESSES[name],
+                connector=name,
+                secrets=one["secrets"],
+                config={**one["config"], **config},
+            )
+            for name, one in wanted.items()
+        )
+        group = read_group(GROUP_FILE).model_copy(update={"connections": connections})
+        await apply_group(self.database_url, self.keyring, group)
+
     def signed(self, delivery: Delivery, copy: int = 0) -> Signed:
         """Sign a delivery as its system would for this hub."""
-        url = f"{HUB}/hooks/{CONNECTIONS[delivery.system][0]}"
+        url = f"{HUB}/hooks/{self.codes[delivery.system]}"
         return sign(delivery, url=url, secret=self.secrets[delivery.system], copy=copy)
 
     async def accept(self, delivery: Delivery, copy: int = 0) -> int:
         """Accept a delivery as the web process does."""
         signed = self.signed(delivery, copy)
         async with self.engine.begin() as db:
-            wired = await self.switchboard.by_code(db, CONNECTIONS[delivery.system][0], now=now())
+            wired = await self.switchboard.by_code(db, self.codes[delivery.system], now=now())
             inbound = Inbound(body=signed.body, headers=signed.headers, url=signed.url)
             return await accept(db, wired=wired, inbound=inbound, now=now(), keyring=self.keyring)
 
