@@ -115,7 +115,11 @@ async def test_every_order_of_arrival_makes_the_same_books(
 async def test_what_is_lost_is_pulled(
     system: str, postgres_url: str, template: str, sandbox_url: str
 ) -> None:
-    """One delivery in five never comes, then one dialect is asked; another hub only asks."""
+    """One delivery in five never comes, then the system is asked; another hub only asks.
+
+    Thin events speak of the same thing more than once: of them three in five are lost.
+    """
+    kept = (1, 3) if system in ("apaleo", "ohip") else (1, 2, 3, 4)
     teller: Teller = sandbox.second().tellers[system]
     async with hub_of(system, postgres_url, template, sandbox_url) as hub:
         for delivery in teller.deliveries:
@@ -124,7 +128,7 @@ async def test_what_is_lost_is_pulled(
         whole = await books(hub)
     async with hub_of(system, postgres_url, template, sandbox_url) as hub:
         for number, delivery in enumerate(teller.deliveries):
-            if number % 5:
+            if number % 5 in kept:
                 await hub.accept(delivery)
         await hub.work()
         before = await books(hub, lost=len(teller.deliveries))

@@ -60,7 +60,7 @@ def connections(base_url: str) -> dict[str, dict[str, Any]]:
         },
         "opentravel": {
             "verifies": _PROVEN,
-            "revenue_kinds": {"category:9": "room", "category:4": "item"},
+            "revenue_kinds": {"category:9": "room", "category:4": "item", "GOODWILL": "rebate"},
             "outlets": {HOTEL: _SHANGHAI},
         },
         "canonical": {"verifies": _PROVEN},

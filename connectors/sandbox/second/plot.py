@@ -9,6 +9,7 @@ from connectors.sandbox.people import Person, people
 from connectors.sandbox.stage import ZONE
 
 DAYS = 6
+_DINNERS = 500_000
 _PRICES = (3_800, 5_200, 8_800, 12_800, 16_900, 28_800)
 _GOODS = ("亚麻衬衫", "Tea set", "清蒸鲈鱼", "Candle", "丝巾", "Noodles")
 _RATES = (68_000, 88_000, 128_000)
@@ -100,6 +101,23 @@ class Plot:
         self.sales = [self._sale(random, first + n) for n in range(self.size)]
         self.visits = [self._visit(random, first + n) for n in range(self.size)]
 
+    @property
+    def dinners(self) -> list[tuple[Visit, Sale]]:
+        """The dinners that guests of the hotel had charged to their rooms, as the restaurant's."""
+        return [
+            (
+                visit,
+                Sale(
+                    number=visit.number + _DINNERS,
+                    person=visit.person,
+                    at=visit.arrival + timedelta(hours=5),
+                    items=(Item(name="Dinner", minor=visit.dinner_minor),),
+                ),
+            )
+            for visit in self.visits
+            if visit.dinner_minor
+        ]
+
     def _at(self, random: Random, days_ago: int, hour: int) -> datetime:
         day = self.today - timedelta(days=days_ago)
         return datetime.combine(day, time(hour, random.randrange(60), random.randrange(60)), ZONE)
@@ -144,10 +162,11 @@ def _given_back(random: Random, number: int, at: datetime, count: int) -> tuple[
     if random.randrange(100) >= 20:
         return ()
     later = at + timedelta(days=1, minutes=random.randrange(90))
-    parts = [tuple(range(count))]
+    parts: list[tuple[int, ...]] = [tuple(range(count))]
     if count > 1:
         one, rest = (0,), tuple(range(1, count))
-        parts = random.choice((parts, [one], [one, rest]))
+        ways: tuple[list[tuple[int, ...]], ...] = (parts, [one], [one, rest])
+        parts = random.choice(ways)
     return tuple(
         GivenBack(number=number * 10 + n, at=later + timedelta(minutes=20 * n), items=part)
         for n, part in enumerate(parts)

@@ -3,13 +3,14 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import ClassVar
 
 from starlette.routing import Route
 
 from connectors.sandbox.delivery import Delivery, identifier
 from connectors.sandbox.second.plot import Plot
+from hub.clock import now
 
 
 class Teller(ABC):
@@ -38,10 +39,10 @@ class Teller(ABC):
         return ()
 
     def touch(self) -> None:
-        """Let the record that has rested longest change, so that pages shift that list by it."""
+        """Let the record that has rested longest change now, so that lists by time shift."""
         if self.changed:
             longest = min(self.changed, key=self.changed.__getitem__)
-            self.changed[longest] = max(self.changed.values()) + timedelta(seconds=1)
+            self.changed[longest] = now()
 
     def id(self, *parts: object) -> str:
         """Return an id that the world determines."""

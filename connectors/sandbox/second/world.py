@@ -6,12 +6,26 @@ from datetime import date
 from typing import Any
 
 from connectors.sandbox.delivery import Delivery
+from connectors.sandbox.second.apaleo import Apaleo
+from connectors.sandbox.second.canonical import Canonical
+from connectors.sandbox.second.ohip import Ohip
+from connectors.sandbox.second.opentravel import OpenTravel
 from connectors.sandbox.second.plot import Plot
 from connectors.sandbox.second.teller import Teller
+from connectors.sandbox.second.toast import Toast
 from connectors.sandbox.second.woocommerce import WooCommerce
+from connectors.sandbox.second.youzan import Youzan
 
 SIZE = 24
-TELLERS: tuple[type[Teller], ...] = (WooCommerce,)
+TELLERS: tuple[type[Teller], ...] = (
+    WooCommerce,
+    Youzan,
+    Toast,
+    Apaleo,
+    Ohip,
+    OpenTravel,
+    Canonical,
+)
 
 
 class Second:
