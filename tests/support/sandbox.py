@@ -3,9 +3,10 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
+from typing import Any
 
 import uvicorn
 from sqlalchemy import text
@@ -80,10 +81,12 @@ def serving(size: int = SIZE) -> Iterator[str]:
 class Hub:
     """A configured hub without its processes: deliveries are accepted and worked on by call."""
 
-    def __init__(self, engine: AsyncEngine, database_url: str) -> None:
+    def __init__(
+        self, engine: AsyncEngine, database_url: str, keyring: Keyring | None = None
+    ) -> None:
         self.engine = engine
         self.database_url = database_url
-        self.keyring = Keyring.generate()
+        self.keyring = keyring or Keyring.generate()
         self.runtime = Runtime(engine=engine, keyring=self.keyring)
         self.intake = Intake(self.runtime)
         self.switchboard = Switchboard(self.keyring)
@@ -96,27 +99,37 @@ class Hub:
         self.secrets = {name: offered[name]["secrets"][0] for name in CONNECTIONS}
         await apply_group(self.database_url, self.keyring, connected_group(offered))
 
-    async def configure_second(self, sandbox_url: str, *systems: str, **config: object) -> None:
-        """Configure the sample group with connections of the second world, `config` added to each.
+    async def configure_second(
+        self,
+        sandbox_url: str,
+        *systems: str,
+        config: Mapping[str, Mapping[str, Any]] | None = None,
+        rules: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Configure the sample group with connections of the second world.
 
-        Each system is another of the business that has such a system.
+        `config` changes those of systems, `rules` the earning rules of businesses.
         """
         offered = second_connections(sandbox_url)
-        wanted = {name: offered[name] for name in systems}
-        self.codes |= dict(zip(systems, systems, strict=True))
-        self.secrets |= {name: one["secrets"][0] for name, one in wanted.items()}
+        self.codes = {name: name for name in systems}
+        self.secrets = {name: offered[name]["secrets"][0] for name in systems}
         connections = tuple(
             ConnectionConfig(
                 code=name,
                 business=BUSINESSES[name],
                 connector=name,
-                secrets=one["secrets"],
-                config={**one["config"], **config},
+                secrets=offered[name]["secrets"],
+                config={**offered[name]["config"], **(config or {}).get(name, {})},
             )
-            for name, one in wanted.items()
+            for name in systems
         )
-        group = read_group(GROUP_FILE).model_copy(update={"connections": connections})
-        await apply_group(self.database_url, self.keyring, group)
+        group = read_group(GROUP_FILE)
+        earning_rules = tuple(
+            type(rule).model_validate({**rule.model_dump(), **(rules or {}).get(rule.business, {})})
+            for rule in group.earning_rules
+        )
+        changed = {"connections": connections, "earning_rules": earning_rules}
+        await apply_group(self.database_url, self.keyring, group.model_copy(update=changed))
 
     def signed(self, delivery: Delivery, copy: int = 0) -> Signed:
         """Sign a delivery as its system would for this hub."""

@@ -15,6 +15,8 @@ from connectors.sandbox.second.plot import Visit
 from connectors.sandbox.second.teller import Teller
 from connectors.sandbox.writing import number, to_json
 
+RESTAURANT_ACCOUNT = "RESTAURANT"
+"""The sub-account of what the restaurant charged to the room."""
 _TOKEN = "sandbox-apaleo-token"  # noqa: S105
 _STATUS = {"stayed": "CheckedOut", "cancelled": "Canceled", "no_show": "NoShow"}
 _KIND = {"stayed": "checked-out", "cancelled": "canceled", "no_show": "set-to-no-show"}
@@ -88,7 +90,7 @@ class Apaleo(Teller):
         visit = self.folios[folio_id]
         charges: list[dict[str, Any]] = []
 
-        def charge(kind: str, service: str, minor: int, at: datetime) -> None:
+        def charge(kind: str, service: str, minor: int, at: datetime, **more: str) -> None:
             charges.append(
                 {
                     "id": f"{folio_id}-C{len(charges)}",
@@ -98,6 +100,7 @@ class Apaleo(Teller):
                     "created": _time(at),
                     "quantity": 1,
                     "amount": _amount(minor),
+                    **more,
                 }
             )
 
@@ -107,7 +110,13 @@ class Apaleo(Teller):
                 charge("TimeSlice", "Accommodation", visit.rate_minor, at)
             if visit.dinner_minor:
                 at = visit.arrival + timedelta(hours=5)
-                charge("ExtraService", "FoodAndBeverages", visit.dinner_minor, at)
+                charge(
+                    "ExtraService",
+                    "FoodAndBeverages",
+                    visit.dinner_minor,
+                    at,
+                    subAccountId=RESTAURANT_ACCOUNT,
+                )
             if visit.late_minor:
                 charge("ExtraService", "FoodAndBeverages", visit.late_minor, _after(visit))
         elif visit.outcome == "no_show":

@@ -35,7 +35,9 @@ _MOST_EVENTS = 20
 
 
 class Ohip(Teller):
-    """A hotel. What is late or given back was posted before check-out: OPERA says no time."""
+    """A hotel. What is late or given back was posted before check-out: OPERA says no time. Code
+    2500 is what the restaurant charged to the room.
+    """
 
     system = "ohip"
 
@@ -120,9 +122,9 @@ class Ohip(Teller):
             return found
         for night in range(visit.nights):
             post("1000", visit.rate_minor, visit.arrival + timedelta(days=night, hours=8))
-        for minor in (visit.dinner_minor, visit.late_minor):
+        for code, minor in (("2500", visit.dinner_minor), ("2100", visit.late_minor)):
             if minor:
-                post("2100", minor, visit.arrival + timedelta(hours=5))
+                post(code, minor, visit.arrival + timedelta(hours=5))
         if visit.rebate_minor:
             room = visit.number * 100
             post("1000", -visit.rate_minor, visit.departure, referenceTransactionNo=room)

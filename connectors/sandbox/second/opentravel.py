@@ -56,7 +56,7 @@ class OpenTravel(Teller):
 
     def _stay(self, visit: Visit) -> bytes:
         revenues = [_revenue("9", visit.rate_minor, "ROOM") for _ in range(visit.nights)]
-        revenues += [_revenue("4", minor, "BAR") for minor in (visit.dinner_minor,) if minor]
+        revenues += [_revenue("4", minor, "RESTAURANT") for minor in (visit.dinner_minor,) if minor]
         if visit.rebate_minor:
             revenues.append(_revenue("9", -visit.rebate_minor, "GOODWILL"))
         inner = f"""<StayInfos HotelCode="{HOTEL}"><StayInfo>

@@ -16,7 +16,7 @@ from connectors.sandbox.second.toast import Toast
 from connectors.sandbox.second.woocommerce import WooCommerce
 from connectors.sandbox.second.youzan import Youzan
 
-SIZE = 24
+SIZE = 16
 TELLERS: tuple[type[Teller], ...] = (
     WooCommerce,
     Youzan,
