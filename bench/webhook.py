@@ -14,7 +14,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import asyncpg
@@ -23,7 +23,7 @@ import httpx2
 from bench.common import Bench, report
 from connectors.sandbox import load
 from connectors.sandbox.accounts import connections
-from connectors.sandbox.delivery import Signed, sign
+from connectors.sandbox.signing import Signed, sign
 from hub.clock import now
 from hub.config import Settings
 from hub.crypto.keyring import load as load_keyring
@@ -126,6 +126,15 @@ def main() -> None:
     options.add_argument("--seconds", type=int, default=15)
     options.add_argument("--rates", type=int, nargs="+", default=[50, 200])
     chosen = options.parse_args()
+    with_hub("Webhook to visible", lambda settings, rows: _measure(settings, chosen, rows))
+
+
+def with_hub(
+    title: str,
+    measure: Callable[[Settings, list[tuple[str, str]]], None],
+    beside: Callable[[Settings], Mapping[str, list[str]]] = lambda settings: {},
+) -> None:
+    """Run the hub as `hub up` does, and what goes `beside` it; report what `measure` adds."""
     state = Path(tempfile.mkdtemp(prefix="hub-bench-"))
     state.chmod(0o711)
     with socket.socket() as probe:
@@ -134,17 +143,15 @@ def main() -> None:
     os.environ |= {"HUB_STATE_DIR": str(state), "HUB_PORT": str(port)}
     settings = Settings()
     rows: list[tuple[str, str]] = []
+    processes = {**processes_of(settings, sample=False), **beside(settings)}
     try:
         with running_stack(
-            settings,
-            processes=processes_of(settings, sample=False),
-            say=lambda line: None,
-            stop_wanted=lambda: False,
+            settings, processes=processes, say=lambda line: None, stop_wanted=lambda: False
         ) as supervisor:
-            load_thread = threading.Thread(target=_measure, args=(settings, chosen, rows))
+            load_thread = threading.Thread(target=measure, args=(settings, rows))
             load_thread.start()
             supervisor.tend_until(lambda: not load_thread.is_alive())
-            report("Webhook to visible", Bench(settings.require_database_url()), rows)
+            report(title, Bench(settings.require_database_url()), rows)
     finally:
         shutil.rmtree(state, ignore_errors=True)
 

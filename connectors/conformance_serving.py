@@ -118,16 +118,16 @@ class ServingConformance:
         for body, call in self.asked:
             inbound = self.prove(body, self.keys[0])
             for result in self.results(call):
-                reply = self.connector.answer(inbound, call, result, self.connection)
+                reply = self.connector.answer_call(inbound, call, result, self.connection)
                 assert reply.status < 500
-                assert self.connector.answer(inbound, call, result, self.connection) == reply
+                assert self.connector.answer_call(inbound, call, result, self.connection) == reply
 
     def test_a_refusal_is_told_and_never_looks_like_success(self) -> None:
         for body, call in self.asked:
             inbound = self.prove(body, self.keys[0])
             for said in REFUSALS:
                 read = None if isinstance(said, SignatureInvalid | Malformed) else call
-                reply = self.connector.answer(inbound, read, said, self.connection)
+                reply = self.connector.answer_call(inbound, read, said, self.connection)
                 assert 400 <= reply.status < 500
             late = Unavailable("there was no answer in time")
-            assert self.connector.answer(inbound, call, late, self.connection).status >= 500
+            assert self.connector.answer_call(inbound, call, late, self.connection).status >= 500

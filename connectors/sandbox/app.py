@@ -1,8 +1,9 @@
 """The sandbox's server: the upstream APIs, and a few controls of its own."""
 
+from collections.abc import Callable, Iterable
 from datetime import date
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -10,23 +11,21 @@ from starlette.routing import Route
 
 from connectors.sandbox.accounts import connections
 from connectors.sandbox.play import Play, play
+from connectors.sandbox.second.accounts import connections as second_connections
+from connectors.sandbox.second.world import SIZE, Second
+from connectors.sandbox.trouble import Trouble, Troubles
 from connectors.sandbox.upstream import Upstream
 from connectors.sandbox.world import build
 
 
-class Trouble(BaseModel):
-    """How the APIs misbehave: so many calls are answered with 429 and this Retry-After."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reject_next: int = Field(ge=0)
-    retry_after_seconds: int = Field(default=1, ge=0)
-
-
-def create_app(seed: int, today: date) -> Starlette:
-    """Build the world and the server that plays it."""
+def create_app(seed: int, today: date, *, size: int = SIZE) -> Starlette:
+    """Build both worlds and the server that plays them; `size`: so many bills of each system of
+    the second world.
+    """
     world = build(seed, today)
     upstream = Upstream(world)
+    second = Second(seed, today, size)
+    troubles = Troubles()
 
     async def healthz(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -48,16 +47,20 @@ def create_app(seed: int, today: date) -> Starlette:
             how = Play.model_validate_json(await request.body())
         except ValidationError as bad:
             return JSONResponse({"errors": bad.errors(include_url=False)}, status_code=422)
-        return JSONResponse(await play(world.deliveries, how))
+        return JSONResponse(await play([*world.deliveries, *second.deliveries], how))
+
+    async def show_second(request: Request) -> Response:
+        return JSONResponse(second.summary())
+
+    async def show_second_connections(request: Request) -> Response:
+        return JSONResponse(second_connections(str(request.base_url).rstrip("/")))
 
     async def make_trouble(request: Request) -> Response:
         try:
-            trouble = Trouble.model_validate_json(await request.body())
+            troubles.left = Trouble.model_validate_json(await request.body())
         except ValidationError as bad:
             return JSONResponse({"errors": bad.errors(include_url=False)}, status_code=422)
-        upstream.reject_next = trouble.reject_next
-        upstream.retry_after_seconds = trouble.retry_after_seconds
-        return JSONResponse(trouble.model_dump())
+        return JSONResponse(troubles.left.model_dump())
 
     return Starlette(
         routes=[
@@ -67,6 +70,22 @@ def create_app(seed: int, today: date) -> Starlette:
             Route("/connections", show_connections),
             Route("/play", play_world, methods=["POST"]),
             Route("/trouble", make_trouble, methods=["POST"]),
-            *upstream.routes(),
+            Route("/second/world", show_second),
+            Route("/second/connections", show_second_connections),
+            *_guarded(upstream.routes(), troubles),
+            *(
+                route
+                for teller in second.tellers.values()
+                for route in _guarded(teller.routes(), troubles, teller.touch)
+            ),
         ]
     )
+
+
+def _guarded(
+    routes: Iterable[Route], troubles: Troubles, touch: Callable[[], None] | None = None
+) -> list[Route]:
+    return [
+        Route(one.path, troubles.guard(one.endpoint, touch), methods=list(one.methods or ()))
+        for one in routes
+    ]

@@ -1,7 +1,5 @@
 """The hotel on Mews: reservations, and folios that go on changing after check-out."""
 
-import json
-import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -9,7 +7,7 @@ from typing import Any
 
 from connectors.sandbox.delivery import identifier
 from connectors.sandbox.people import Person
-from hub.units import Money
+from connectors.sandbox.writing import number, read_number
 
 SERVICE_ID = identifier("mews", "service", "stay")
 ENTERPRISE_ID = identifier("mews", "enterprise")
@@ -17,7 +15,6 @@ INTEGRATION_ID = identifier("mews", "integration")
 DESK_PHONE = "+862158880000"
 _RATES = (98_000, 128_000, 168_000, 238_000)
 _TAX_PERCENT = 6
-_MARK = "¤"
 
 
 @dataclass(slots=True)
@@ -178,21 +175,15 @@ def hotel_customer(person: Person, since: datetime, *, sort: str = "direct") -> 
 
 
 def amount(gross: int, *, taxed: bool = True) -> dict[str, Any]:
-    """Write an amount in fen as Mews does: JSON numbers (see `to_json`), tax within the gross."""
+    """Write an amount in fen as Mews does: JSON numbers, tax within the gross."""
     sign = -1 if gross < 0 else 1
     tax = sign * (abs(gross) * _TAX_PERCENT // (100 + _TAX_PERCENT)) if taxed else 0
     return {
         "Currency": "CNY",
-        "GrossValue": _number(gross),
-        "NetValue": _number(gross - tax),
-        "TaxValues": [{"Code": "CN-S", "Value": _number(tax)}] if taxed else [],
+        "GrossValue": number(gross),
+        "NetValue": number(gross - tax),
+        "TaxValues": [{"Code": "CN-S", "Value": number(tax)}] if taxed else [],
     }
-
-
-def to_json(document: object) -> bytes:
-    """Encode a document. Its amounts become numbers digit by digit: none was ever a float."""
-    written = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    return re.sub(f'"{_MARK}([-0-9.]+)"', r"\1", written).encode()
 
 
 def utc(instant: datetime) -> str:
@@ -200,9 +191,5 @@ def utc(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _number(minor: int) -> str:
-    return f"{_MARK}{Money(minor, 'CNY')}"
-
-
 def _minor(written: dict[str, Any]) -> int:
-    return Money.parse(str(written["GrossValue"]).removeprefix(_MARK), "CNY").minor
+    return read_number(str(written["GrossValue"]))

@@ -10,11 +10,11 @@ from connectors.sandbox.hotel import (
     cancel,
     hotel_customer,
     stay_through,
-    to_json,
     utc,
 )
 from connectors.sandbox.people import LI_JINGYI, Person
 from connectors.sandbox.stage import DAYS, Stage
+from connectors.sandbox.writing import to_json
 
 LI_JINGYI_RATE = 128_000
 LI_JINGYI_NIGHTS = 3

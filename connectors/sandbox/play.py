@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Literal
@@ -10,7 +11,8 @@ from typing import Literal
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
-from connectors.sandbox.delivery import SYSTEMS, Delivery, sign
+from connectors.sandbox.delivery import Delivery
+from connectors.sandbox.signing import sign
 
 _ATTEMPTS = 6
 _LANES = 16
@@ -28,35 +30,37 @@ class Target(BaseModel):
 
 class Play(BaseModel):
     """How to play: in order (each system one after the other, as it happened) or shuffled, each
-    delivery so many times, at so many a second in all (as fast as the hub takes them: none).
+    delivery so many times, at so many a second in all (as fast as the hub takes them: none). Of
+    `drop_one_in` deliveries one is lost on its way.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     hub_url: str
-    connections: Mapping[Literal["shopify", "mews", "square"], Target]
+    connections: Mapping[str, Target]
     order: Literal["in_order", "shuffled"] = "in_order"
     copies: int = Field(default=1, ge=1, le=10)
     seed: int = 7
     rate: int | None = Field(default=None, ge=1)
+    drop_one_in: int | None = Field(default=None, ge=1)
 
 
 @dataclass(slots=True)
 class Played:
     """What came of it, per system: how many were sent, and how many of them were accepted."""
 
-    sent: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SYSTEMS, 0))
-    accepted: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SYSTEMS, 0))
+    sent: Counter[str] = field(default_factory=Counter)
+    accepted: Counter[str] = field(default_factory=Counter)
     last_refusal: str | None = None
 
-    def summary(self, seconds: float) -> dict[str, object]:
+    def summary(self, systems: Iterable[str], seconds: float) -> dict[str, object]:
         """Return the whole in numbers."""
         return {
             "sent": sum(self.sent.values()),
             "accepted": sum(self.accepted.values()),
             "by_connector": {
                 system: {"sent": self.sent[system], "accepted": self.accepted[system]}
-                for system in SYSTEMS
+                for system in systems
             },
             "last_refusal": self.last_refusal,
             "seconds": round(seconds, 2),
@@ -66,18 +70,16 @@ class Played:
 async def play(deliveries: Sequence[Delivery], how: Play) -> dict[str, object]:
     """Send deliveries and return the summary; what the hub does not take is tried again."""
     started = time.monotonic()
-    wanted = [
-        (one, copy)
-        for one in deliveries
-        if one.system in how.connections
-        for copy in range(how.copies)
-    ]
+    sent = [one for one in deliveries if one.system in how.connections]
+    if how.drop_one_in:
+        sent = [one for n, one in enumerate(sent, start=1) if n % how.drop_one_in]
+    wanted = [(one, copy) for one in sent for copy in range(how.copies)]
     lanes = _lanes(wanted, how)
     played = Played()
     pace = _Pace(how.rate)
     async with httpx2.AsyncClient(timeout=10.0) as http:
         await asyncio.gather(*(_drive(http, lane, how, pace, played) for lane in lanes))
-    return played.summary(time.monotonic() - started)
+    return played.summary(how.connections, time.monotonic() - started)
 
 
 _Copies = list[tuple[Delivery, int]]
@@ -86,7 +88,7 @@ _Copies = list[tuple[Delivery, int]]
 def _lanes(wanted: _Copies, how: Play) -> list[_Copies]:
     """In order: one lane per system, so that what happened first arrives first. Else many."""
     if how.order == "in_order":
-        return [[one for one in wanted if one[0].system == system] for system in SYSTEMS]
+        return [[one for one in wanted if one[0].system == system] for system in how.connections]
     Random(how.seed).shuffle(wanted)  # noqa: S311  (a game, not a secret)
     return [wanted[lane::_LANES] for lane in range(_LANES)]
 
@@ -109,7 +111,7 @@ async def _drive(
 ) -> None:
     for delivery, copy in lane:
         await pace.wait()
-        target = how.connections[delivery.system]  # type: ignore[index]
+        target = how.connections[delivery.system]
         url = how.hub_url.rstrip("/") + target.path
         signed = sign(delivery, url=url, secret=target.secret, copy=copy)
         played.sent[delivery.system] += 1

@@ -1,8 +1,8 @@
-"""The three systems' APIs, as far as a hub asks them: credentials checked, pages, 429 on demand."""
+"""The three systems' APIs, as far as a hub asks them: credentials checked, and pages."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -10,22 +10,24 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from connectors.sandbox import accounts
-from connectors.sandbox.hotel import ENTERPRISE_ID, to_json
+from connectors.sandbox.hotel import ENTERPRISE_ID
 from connectors.sandbox.pages import Cut, Dated, changed, cut, opened
 from connectors.sandbox.restaurant import LOCATIONS
 from connectors.sandbox.world import World
+from connectors.sandbox.writing import to_json
 
 _MEWS = "/api/connector/v1"
 _SHOPIFY = "/admin/api/{version}"
+# Mews looks back three months at once, the shortest of which have 89 days.
+_LONGEST_SPAN = timedelta(days=89)
+_TIMES = ("UpdatedUtc", "CreatedUtc", "CanceledUtc")
 
 
 class Upstream:
-    """Answers for a world. `reject_next` says how many further calls are answered with 429."""
+    """Answers for a world."""
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.reject_next = 0
-        self.retry_after_seconds = 1
 
     def routes(self) -> list[Route]:
         """Return the routes of all three systems; their paths do not collide."""
@@ -46,17 +48,9 @@ class Upstream:
             Route(f"{_MEWS}/{{operation:path}}", self.mews, methods=["POST"]),
         ]
 
-    def _busy(self) -> Response | None:
-        if self.reject_next <= 0:
-            return None
-        self.reject_next -= 1
-        return Response(status_code=429, headers={"retry-after": str(self.retry_after_seconds)})
-
     # Square: a bearer token, errors in a list.
 
     def _square(self, request: Request, key: str, found: object) -> Response:
-        if busy := self._busy():
-            return busy
         if request.headers.get("authorization") != f"Bearer {accounts.SQUARE_TOKEN}":
             return _square_error(401, "UNAUTHORIZED")
         return _square_error(404, "NOT_FOUND") if found is None else JSONResponse({key: found})
@@ -130,8 +124,6 @@ class Upstream:
     # Shopify: a token header.
 
     def _shopify(self, request: Request, document: Mapping[str, Any] | None) -> Response:
-        if busy := self._busy():
-            return busy
         if request.headers.get("x-shopify-access-token") != accounts.SHOPIFY_TOKEN:
             return JSONResponse({"errors": "Invalid API key or access token"}, status_code=401)
         if document is None:
@@ -194,8 +186,6 @@ class Upstream:
 
     async def mews(self, request: Request) -> Response:
         """Answer an operation of the Connector API."""
-        if busy := self._busy():
-            return busy
         asked = json.loads(await request.body())
         given = (asked.get("ClientToken"), asked.get("AccessToken"))
         if given != (accounts.MEWS_CLIENT_TOKEN, accounts.MEWS_ACCESS_TOKEN):
@@ -205,23 +195,25 @@ class Upstream:
             return _json({"Enterprise": {"Id": ENTERPRISE_ID, "Name": "Lakeside Hotel"}})
         if operation not in _OPERATIONS:
             return JSONResponse({"Message": "Unknown operation."}, status_code=404)
+        if "UpdatedUtc" in asked:
+            start, end = _span(asked)
+            if end - start > _LONGEST_SPAN:
+                return JSONResponse({"Message": "UpdatedUtc is too long."}, status_code=400)
         key, find = _OPERATIONS[operation]
         return _json(_page(key, find(self.world, asked), asked.get("Limitation", {})))
 
 
 def _reservations(world: World, asked: Mapping[str, Any]) -> list[Any]:
-    wanted = asked.get("ReservationIds")
-    if wanted is None:
-        ended = [one.reservation for one in world.stays.values()]
-        states = asked.get("States", ())
-        return _updated([one for one in ended if one["State"] in states], asked)
+    if "UpdatedUtc" in asked:
+        return _changed([stay.reservation for stay in world.stays.values()], asked)
+    wanted = asked.get("ReservationIds", ())
     return [world.stays[one].reservation for one in wanted if one in world.stays]
 
 
 def _items(world: World, asked: Mapping[str, Any]) -> list[Any]:
-    wanted = asked.get("ServiceOrderIds")
-    if wanted is None:
-        return _updated([item for one in world.stays.values() for item in one.items], asked)
+    if "UpdatedUtc" in asked:
+        return _changed([item for stay in world.stays.values() for item in stay.items], asked)
+    wanted = asked.get("ServiceOrderIds", ())
     return [item for one in wanted if one in world.stays for item in world.stays[one].items]
 
 
@@ -231,20 +223,27 @@ def _payments(world: World, asked: Mapping[str, Any]) -> list[Any]:
 
 
 def _customers(world: World, asked: Mapping[str, Any]) -> list[Any]:
-    wanted = asked.get("CustomerIds")
-    if wanted is None:
-        return _updated(list(world.guests.values()), asked)
-    return [world.guests[one] for one in wanted if one in world.guests]
+    if "UpdatedUtc" in asked:
+        return _changed(list(world.guests.values()), asked)
+    return [world.guests[one] for one in asked.get("CustomerIds", ()) if one in world.guests]
 
 
-def _updated(found: list[Any], asked: Mapping[str, Any]) -> list[Any]:
-    """Return what changed in the window asked for; Mews goes from the newest to the oldest."""
-    window = asked.get("UpdatedUtc", {})
+def _changed(found: list[Any], asked: Mapping[str, Any]) -> list[Any]:
+    """Return what changed within the time that is asked for, newest first."""
+    start, end = _span(asked)
+    states = asked.get("States")
     dated = [
-        (datetime.fromisoformat(str(one.get("UpdatedUtc") or one["CreatedUtc"])), one)
+        (max(datetime.fromisoformat(at) for at in map(one.get, _TIMES) if at), one)
         for one in found
+        if states is None or one["State"] in states
     ]
-    return changed(dated, window.get("StartUtc"), window.get("EndUtc"))[::-1]
+    dated.sort(key=lambda pair: pair[0], reverse=True)
+    return [one for at, one in dated if start <= at <= end]
+
+
+def _span(asked: Mapping[str, Any]) -> tuple[datetime, datetime]:
+    span = asked["UpdatedUtc"]
+    return datetime.fromisoformat(span["StartUtc"]), datetime.fromisoformat(span["EndUtc"])
 
 
 _Find = Callable[[World, Mapping[str, Any]], list[Any]]

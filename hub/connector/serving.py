@@ -1,7 +1,7 @@
 """What a system asks of the hub while a guest waits, and what it is answered.
 
 A dialect only translates: `read_call` proves a request authentic and says what it asks for,
-`answer` words what came of it. The host (`hub.intake.serve`) does what is asked.
+`answer_call` words what came of it. The host (`hub.intake.serve`) does what is asked.
 
 A call that moves points has a `key`, which makes it one however often it is sent.
 """
@@ -140,7 +140,7 @@ class Serving(Protocol):
         Raises SignatureInvalid; Malformed naming the field; Refused for what cannot be asked.
         """
 
-    def answer(
+    def answer_call(
         self, inbound: Inbound, call: Call | None, result: Result | HubError, connection: Connection
     ) -> Reply:
         """Word what came of a request; `call` is None when `read_call` raised `result`.

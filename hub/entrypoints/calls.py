@@ -54,7 +54,7 @@ class Desk:
             result = Unavailable("there was no answer in time")
         outcome = result.code if isinstance(result, HubError) else "answered"
         CALLS.labels(code, "unread" if call is None else type(call).__name__.lower(), outcome).inc()
-        reply = dialect.answer(inbound, call, result, wired.plug)
+        reply = dialect.answer_call(inbound, call, result, wired.plug)
         return Response(reply.body, status_code=reply.status, headers=dict(reply.headers))
 
     async def _do(self, wired: Wired, call: Call) -> Result:

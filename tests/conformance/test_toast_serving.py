@@ -108,7 +108,7 @@ def read(document: object, **headers: str) -> Call:
 def answered(document: object, result: Result | HubError) -> tuple[int, dict[str, Any]]:
     request = inbound(document)
     call = None if isinstance(result, HubError) else read(document)
-    reply = connector.answer(request, call, result, CONNECTION)
+    reply = connector.answer_call(request, call, result, CONNECTION)
     return reply.status, json.loads(reply.body)
 
 
@@ -270,7 +270,7 @@ def test_whatever_is_asked_is_answered(changed: Body) -> None:
         call = None
     if call is None:
         assert refusal.field
-        assert connector.answer(request, None, refusal, CONNECTION).status == 400
+        assert connector.answer_call(request, None, refusal, CONNECTION).status == 400
         return
     result: Result = Noted()
     if isinstance(call, Quote):
@@ -280,6 +280,6 @@ def test_whatever_is_asked_is_answered(changed: Body) -> None:
         result = Spent(person=LI, points=call.points)
     elif isinstance(call, Enquire):
         result = Found(people=(LI,))
-    reply = connector.answer(request, call, result, CONNECTION)
+    reply = connector.answer_call(request, call, result, CONNECTION)
     assert reply.status == 200
     assert json.loads(reply.body)["transactionStatus"] == "ACCEPT"

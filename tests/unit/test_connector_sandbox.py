@@ -350,7 +350,7 @@ async def test_playing_sends_signed_webhooks_until_they_are_taken(
     told = answer.json()
     sizes = Counter(delivery.system for delivery in world.deliveries)
     assert told["sent"] == told["accepted"] == sizes["mews"] + sizes["square"]
-    assert told["by_connector"]["shopify"] == {"sent": 0, "accepted": 0}
+    assert "shopify" not in told["by_connector"]
     assert (seen["mews"], seen["square"], seen["invalid"]) == (sizes["mews"], sizes["square"], 0)
     assert seen["tries"] > told["sent"]
 

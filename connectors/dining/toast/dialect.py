@@ -155,10 +155,10 @@ class Toast:
         """Read a transaction of the loyalty protocol; see Serving.read_call."""
         return read_call(inbound, connection)
 
-    def answer(
+    def answer_call(
         self, inbound: Inbound, call: Call | None, result: Result | HubError, connection: Connection
     ) -> Reply:
-        """Answer a transaction of the loyalty protocol; see Serving.answer."""
+        """Answer a transaction of the loyalty protocol; see Serving.answer_call."""
         return answer_call(inbound, call, result, connection)
 
     async def check(self, client: UpstreamClient, connection: Connection) -> str:
