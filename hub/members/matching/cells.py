@@ -43,13 +43,21 @@ def text_of(cell: object) -> str | None:
     """Return a cell as text: numbers without `.0`, dates in ISO 8601; None for nothing."""
     if isinstance(cell, str):
         text = cell.strip()
-    elif cell is None or cell != cell:  # noqa: PLR0124  (NaN and NaT are not themselves)
+    elif _is_nothing(cell):
         return None
     elif isinstance(cell, date):
         text = cell.isoformat()[:10]
     else:
         text = re.sub(r"\.0+$", "", str(cell).strip())
     return None if text.casefold() in _MISSING else text
+
+
+def _is_nothing(cell: object) -> bool:
+    """NaN and NaT are not themselves, and pandas's NA will not say whether it is."""
+    try:
+        return cell is None or bool(cell != cell)  # noqa: PLR0124
+    except TypeError:
+        return True
 
 
 def word(text: str) -> str | None:
