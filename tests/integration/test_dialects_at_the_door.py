@@ -2,8 +2,7 @@
 
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import httpx2
 import pytest
@@ -20,7 +19,7 @@ from hub.intake.actors import Intake
 from hub.intake.connections import ConnectionConfig, connect
 from hub.jobs.runtime import Runtime
 from hub.ledger.verify import verify
-from tests.integration.api_kit import Api, running_api
+from tests.integration.api_kit import Api
 from tests.support import sandbox
 
 HUB = "http://hub.test"
@@ -44,17 +43,15 @@ def sandbox_url() -> Iterator[str]:
 
 
 @pytest.fixture
-async def door(
-    database_url: str, redis_url: str, tmp_path: Path, sandbox_url: str
-) -> AsyncIterator[Api]:
-    async with running_api(database_url, redis_url, tmp_path) as api:
-        async with api.engine.begin() as db:
-            for name, offered in connections(sandbox_url).items():
-                config = ConnectionConfig(
-                    code=name, business=PLACES.get(name, "shop"), connector=name, **offered
-                )
-                await connect(db, config=config, keyring=api.keyring)
-        yield api
+async def door(api: Api, sandbox_url: str) -> Api:
+    """The web application with a connection to each system of the second world."""
+    async with api.engine.begin() as db:
+        for name, offered in connections(sandbox_url).items():
+            config = ConnectionConfig(
+                code=name, business=PLACES.get(name, "shop"), connector=name, **offered
+            )
+            await connect(db, config=config, keyring=api.keyring)
+    return api
 
 
 async def post(api: Api, signed: Signed) -> httpx2.Response:
