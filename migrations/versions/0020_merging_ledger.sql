@@ -57,6 +57,26 @@ BEGIN
   RETURN b;
 END $$;
 
+-- Where a member's points are, its own number included. Both balances are locked, the lower number
+-- first as everywhere: who absorbs has the lower one.
+CREATE FUNCTION ledger_home(p_member bigint, p_unit smallint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+  home bigint;
+  meanwhile bigint;
+BEGIN
+  SELECT moved_to INTO home FROM balance WHERE member_id = p_member AND unit = p_unit;
+  IF home IS NOT NULL THEN
+    PERFORM 1 FROM balance WHERE member_id = home AND unit = p_unit FOR UPDATE;
+  END IF;
+  SELECT moved_to INTO meanwhile FROM balance WHERE member_id = p_member AND unit = p_unit
+    FOR UPDATE;
+  IF meanwhile IS DISTINCT FROM home THEN
+    RAISE EXCEPTION 'member % is being merged or split: ask again', p_member
+      USING ERRCODE = 'serialization_failure';
+  END IF;
+  RETURN coalesce(home, p_member);
+END $$;
+
 -- As in 0008, with all who ever shared a ledger with these members: what is to be restored may be
 -- with any of them.
 CREATE OR REPLACE FUNCTION ledger_lock_members(p_members bigint[]) RETURNS void
@@ -114,8 +134,8 @@ DECLARE
   free bigint;
   home bigint;
 BEGIN
-  SELECT moved_to INTO home FROM balance WHERE member_id = p_member AND unit = p_unit FOR UPDATE;
-  IF home IS NOT NULL THEN
+  home := ledger_home(p_member, p_unit);
+  IF home <> p_member THEN
     a := ledger_redeem(p_business, p_key, home, p_account, p_unit, p_points, p_occurred_at,
       p_business_date, p_today, p_now);
     a.member_id := CASE a.member_id WHEN home THEN p_member ELSE a.member_id END;
@@ -147,9 +167,7 @@ DECLARE
   free bigint;
   home bigint;
 BEGIN
-  SELECT coalesce(moved_to, member_id) INTO home FROM balance
-    WHERE member_id = p_member AND unit = p_unit FOR UPDATE;
-  home := coalesce(home, p_member);
+  home := ledger_home(p_member, p_unit);
   PERFORM ledger_lock(home, p_unit, p_now);
   free := coalesce(ledger_available(home, p_unit, p_today, p_now), 0);
   a := ledger_record(p_business, p_key, home, p_account, 3::smallint,

@@ -16,6 +16,7 @@ from hub.ledger.codes import Outcome
 from hub.ledger.post import post_earns
 from hub.ledger.verify import verify
 from hub.members.queries import current_members
+from hub.members.standing import lock_people
 from hub.points.capture import capture
 from hub.points.hold import hold
 from hub.points.redeem import redeem
@@ -42,6 +43,8 @@ class Client:
         points = self.dice.randint(1, 60)
         match self.dice.choice(["earn", "earn", "spend", "hold", "restore", "merge", "split"]):
             case "earn":
+                # As resolution does: whose the account is stands still until the points are posted.
+                await lock_people(db, accounts=[(1, f"c-{person}")], identifiers=[])
                 now_is = (await current_members(db, member_ids=[person]))[person]
                 asked = replace(lot(person, points, key=key), member_id=now_is)
                 await post_earns(db, [asked], now=NOON)
@@ -112,8 +115,8 @@ async def test_whatever_meets_the_books_are_right_and_nobody_waits_in_a_circle(
     assert set(said) <= known, said
     async with engine.begin() as db:
         assert await verify(db) == []
-        now_are = await current_members(db, member_ids=list(PEOPLE))
-        for person, now_is in now_are.items():
+        for person in PEOPLE:
+            now_is = (await current_members(db, member_ids=[person]))[person]
             if person != now_is:
                 await split_members(db, member_id=now_is, account_ids=[person * 10 + 1],
                     actor="mei", now=NOON, reason="the end")  # fmt: skip

@@ -149,7 +149,10 @@ def _json_rows(file: Path) -> Iterator[dict[str, Any]]:
 @contextmanager
 def _csv_rows(file: Path) -> Iterator[Rows]:
     with _opened(file, "r") as text:
-        start = text.readline()
+        try:
+            start = text.readline()
+        except UnicodeDecodeError as bad:
+            raise Malformed(f"{file}: not UTF-8: {bad}", field="file") from None
         text.seek(0)
         delimiter = max(",;\t|", key=start.count)
         yield _checked(file, csv.reader(text, delimiter=delimiter))

@@ -45,7 +45,8 @@ def compare(table: Table, left: Pairs, right: Pairs) -> Levels:
         if table.has(Field.GIVEN_NAME, Field.SURNAME):
             given, surname = fields.index(Field.GIVEN_NAME), fields.index(Field.SURNAME)
             _cross(table, i, j, levels[part, given], levels[part, surname])
-            _tell_apart(table, i, j, levels[part, given])
+        if table.has(Field.GIVEN_NAME):
+            _tell_apart(table, i, j, levels[part, fields.index(Field.GIVEN_NAME)])
     return levels
 
 

@@ -32,7 +32,9 @@ def threshold(edges: Scored, *, strict: bool = False) -> float:
     right = np.cumsum(1 / (1 + np.exp2(-bits)))
     taken = int((bits >= LEAST_BITS).sum())
     share = 1 - right[:taken] / np.arange(1, taken + 1)
-    last = max(np.flatnonzero(share <= allowed), default=-1)
+    # Pairs of one weight are taken together or not at all.
+    ends = np.r_[bits[1:], -np.inf][:taken] < bits[:taken]
+    last = int(max(np.flatnonzero((share <= allowed) & ends), default=-1))
     if not strict:
         enough = int(np.searchsorted(right, _LEAST_FOUND * right[-1]))
         last = max(last, min(taken - 1, enough))
