@@ -15,6 +15,8 @@ from hub.members.matching.population import Marker
 from hub.members.matching.table import Table
 
 CHUNK_KEYS = 5_000
+EVERYBODY = 0
+"""Among the accounts that changed: what changed says something else of all of them."""
 
 # One more than are compared tells that there are too many.
 _SHARING = text("""
@@ -33,7 +35,7 @@ class Feature:
 
 
 async def take_changes(db: AsyncConnection) -> set[int]:
-    """Take the accounts that were written since somebody last took them.
+    """Take the accounts that were written since somebody last took them, EVERYBODY among them.
 
     What is not committed yet stays for the next one; if this transaction fails, all does.
     """

@@ -78,8 +78,10 @@ async def plan_matches(
 
     None leaves the kind open: all, if there is no model yet, or it is a week old, or the hub has
     grown by a fifth since, or its values are marked under a key that was renewed. A full run learns
-    a new model, unless `learn` says that the latest one is to be kept. Nothing is changed for any
-    member yet: `hub.intake.match_members` takes the steps. `tell` hears of each phase that is over.
+    a new model, unless `learn` says that the latest one is to be kept; it is, too, where changes
+    concern everybody, as when an identifier turned out to be many people's. Nothing is changed for
+    any member yet: `hub.intake.match_members` takes the steps. `tell` hears of each phase that is
+    over.
 
     Raises Unavailable while another plan is made, or a run's steps are not all taken.
     """
@@ -92,6 +94,8 @@ async def plan_matches(
     changed = await features.take_changes(db)
     if kind is Kind.FULL or learnt is None:
         findings = await _full(db, None if learn else learnt, now, keyring, tell)
+    elif features.EVERYBODY in changed:
+        findings = await _full(db, learnt, now, keyring, tell)
     else:
         findings = await _incremental(db, learnt, changed, keyring, tell)
     return await _write(db, findings, now)
