@@ -19,6 +19,8 @@ LARGEST = 12
 _MEAN_BITS = 0.0
 _TORN_BITS = 6.0
 _NOTHING = (-50.0, False)
+_RIVAL_BITS = 5.0
+"""From here on a row is heard as a rival, however much more it takes to unite rows."""
 _WHOLE = 200
 """In a component of up to so many rows every pair is weighed; in a larger one only candidates."""
 
@@ -36,18 +38,20 @@ def cluster(
     `edges` are candidate pairs, `weigh` weighs any others.
     """
     strong = (edges.bits >= at_least) & (edges.vetoes == 0)
+    near = (edges.bits >= min(at_least, _RIVAL_BITS)) & (edges.vetoes == 0)
     parent = np.arange(size)
-    left, right = edges.left[strong], edges.right[strong]
-    component = _components(size, left, right)
+    component = _components(size, edges.left[near], edges.right[near])
+    united = np.zeros(size, bool)
+    united[component[edges.left[strong]]] = True
     members: dict[int, list[int]] = {}
-    for row in np.flatnonzero(np.bincount(component, minlength=size)[component] > 1).tolist():
+    for row in np.flatnonzero(united[component]).tolist():
         members.setdefault(int(component[row]), []).append(row)
     pairs = [rows for rows in members.values() if len(rows) == 2]
     if pairs:
         both = np.array(pairs)
         parent[both[:, 1]] = both[:, 0]
     crowds = [rows for rows in members.values() if len(rows) > 2]
-    for rows, known in _weighed(crowds, edges, weigh):
+    for rows, known in _weighed(crowds, edges, weigh, all_of_them=at_least > _RIVAL_BITS):
         if known is None and len(rows) <= largest:
             parent[rows] = rows[0]
             continue
@@ -76,11 +80,16 @@ Known = dict[tuple[int, int], tuple[float, bool]]
 
 
 def _weighed(
-    crowds: list[list[int]], edges: Scored, weigh: Callable[[Pairs, Pairs], Scored]
+    crowds: list[list[int]],
+    edges: Scored,
+    weigh: Callable[[Pairs, Pairs], Scored],
+    *,
+    all_of_them: bool,
 ) -> list[tuple[list[int], Known | None]]:
     """Weigh all pairs within each crowd at once, and hand them to their crowds.
 
-    A crowd in which nothing speaks against anybody gets none: it is one person.
+    Unless `all_of_them` are wanted, a crowd in which nothing speaks against anybody gets none: it
+    is one person.
     """
     whole = [rows for rows in crowds if len(rows) <= _WHOLE]
     vast = [rows for rows in crowds if len(rows) > _WHOLE]
@@ -94,7 +103,7 @@ def _weighed(
     found: list[tuple[list[int], Known | None]] = [(rows, None) for rows in whole]
     if lefts:
         scored, owner = weigh(np.concatenate(lefts), np.concatenate(rights)), np.concatenate(owners)
-        torn = np.zeros(len(whole), bool)
+        torn = np.full(len(whole), all_of_them)
         torn[owner[(scored.vetoes != 0) | (scored.bits < _MEAN_BITS)]] = True
         for number in np.flatnonzero(torn).tolist():
             found[number] = whole[number], {}
