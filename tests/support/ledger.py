@@ -15,10 +15,12 @@ COST = Decimal("0.008")
 _keys = count()
 
 # The ledger as the model's Account.rows tells it; qualifying points, never spent, are left out.
+# Whether a closed lot was still pending tells nothing, and is forgotten when it would be active.
 STORED = text("""
 SELECT 'balance', member_id, unit, 0, posted, held, pending, owed, last_active_on
   FROM balance WHERE unit <> 2
-UNION ALL SELECT 'lot', member_id, unit, lot_id, remaining, pending::int, 0, 0, expires_on FROM lot
+UNION ALL SELECT 'lot', member_id, unit, lot_id, remaining, (pending AND open)::int, 0, 0,
+  expires_on FROM lot
 UNION ALL SELECT 'hold', member_id, unit, hold_id, points - captured - voided, 0, 0, 0, placed_on
   FROM hold
 UNION ALL SELECT 'short', member_id, unit, tx_id, points - settled, mode, 0, 0, NULL FROM shortfall

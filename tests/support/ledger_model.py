@@ -110,8 +110,8 @@ class Account:
     def rows(self) -> set[tuple[object, ...]]:
         """Everything that is stored of the account, as the machine reads it."""
         who = self.member, self.unit
-        lots = {("lot", *who, n.lot_id, n.remaining, int(n.pending), 0, 0, n.expires_on)
-                for n in self.lots}  # fmt: skip
+        lots = {("lot", *who, n.lot_id, n.remaining, int(n.pending and n.remaining > 0), 0, 0,
+                 n.expires_on) for n in self.lots}  # fmt: skip
         holds = {("hold", *who, h.hold_id, h.left, 0, 0, 0, h.placed_on) for h in self.holds}
         shorts = {("short", *who, s.tx_id, s.left, s.mode, 0, 0, None) for s in self.shortfalls}
         counts = self.posted, self.held, self.pending, self.owed
