@@ -297,7 +297,7 @@ async def test_points_and_tiers_go_with_the_account_that_is_split_off(api: Api) 
           ... on Member { number balance { posted } tier { code } } } }"""
         async with api.engine.connect() as db:
             ids = await db.scalars(
-                text("SELECT DISTINCT account_member(account_id) FROM account ORDER BY 1")
+                text("SELECT DISTINCT account_holder(account_id) FROM account ORDER BY 1")
             )
             nodes = [gid("Member", one) for one in ids]
             assert await verify(db) == []

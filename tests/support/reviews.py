@@ -89,7 +89,7 @@ class Desk:
         """Return which member each account is now."""
         return [
             await self.db.scalar(
-                text("SELECT account_member(:account)"), {"account": one.account_id}
+                text("SELECT account_holder(:account)"), {"account": one.account_id}
             )
             for one in accounts
         ]

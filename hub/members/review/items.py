@@ -15,7 +15,7 @@ LONGEST_NOTE = 500
 _LOCKS = 21
 """The space of the locks that decisions take, apart from those of people."""
 
-COLUMNS = """review_id, account_id, account_member(account_id) AS member_id, reason, state,
+COLUMNS = """review_id, account_id, account_holder(account_id) AS member_id, reason, state,
   candidates, review_doubts(account_id, candidates, link_doubted) AS doubted, link_doubted, chosen,
   score, evidence, opened_at, decided_at, decided_by, decision, note, assigned_to, undone_at"""
 
