@@ -46,7 +46,7 @@ SPENT = {
 }  # fmt: skip
 GIVEN_BACK = 1_000
 """More of R's points, spent at H on a bill that is refunded."""
-SECRET = "whsec_Z29sZGVuLW1vbnRoLXNlY3JldC1vZi0zMi1ieXRlcw=="  # noqa: S105
+SECRET = "whsec_Z29sZGVuLW1vbnRoLXNlY3JldC1vZi0zMi1ieXRlcw=="
 PHONES = {"R": "+8613900000001", "H": "+8613900000002", "D": "+8613900000003"}
 FORGETFUL = {"R": "+8613900000011", "H": "+8613900000012"}
 
@@ -180,7 +180,7 @@ class GoldenMonth:
         await self.hear(letter, [{"type": "refund.recorded", "data": data}])
 
     async def spend(self, issuer: str, acceptor: str, points: int, day: date, key: str) -> Answer:
-        """Redeem points of the customer whom `issuer` alone gave points, at a till of `acceptor`."""
+        """Redeem points of the customer of `issuer` alone at a till of `acceptor`."""
         async with self.engine.begin() as db:
             member_id = await db.scalar(
                 text("""
