@@ -17,6 +17,7 @@ from hub.intake.served import is_served, own_numbers
 from hub.intake.undoing import undo
 from hub.members.resolve import Resolved, Sighting, resolve
 from hub.points.check_out import check_out
+from hub.points.day_caps import lock_day_caps
 from hub.points.earn import earn
 from hub.points.lock_payers import lock_payers
 from hub.points.sale import Sale
@@ -31,9 +32,11 @@ async def post(
     The caller holds the locks on the facts' keys and has left out what was posted before.
     """
     people = await _resolve(db, new, now, keyring)
-    await keep_bills(db, [f for f in new if f.event.type in EARNS])
-    await _lock_balances(db, new, people)
-    records = await _earn(db, [f for f in new if f.event.type in EARNS], people, now)
+    bills = [fact for fact in new if fact.event.type in EARNS]
+    await keep_bills(db, bills)
+    sales, records = _sales(bills, people)
+    await _lock_balances(db, new, people, sales)
+    records += await _earn(db, sales, now)
     earned_keys = {record.key for record in records}
     for fact in new:
         if fact.event.type not in UNDOES and fact.key not in earned_keys:
@@ -87,14 +90,36 @@ async def _resolve(
     return {key: who for (key, _), who in zip(seen, resolved, strict=True)}
 
 
+def _sales(
+    bills: Sequence[Fact], people: dict[SourceKey, Resolved]
+) -> tuple[list[tuple[Fact, Sale]], list[PostedFact]]:
+    """Return the bills that have a member, as sales, and the records of those that have none.
+
+    A sale to nobody we know is only recorded. So is one to somebody who was erased, on their
+    account: refunds of it find nothing to take back.
+    """
+    sales: list[tuple[Fact, Sale]] = []
+    records: list[PostedFact] = []
+    for fact in bills:
+        who = people.get(fact.key)
+        if who is None or who.member_id is None or who.account_id is None:
+            records.append(fact.posted(account_id=who.account_id if who else None))
+        else:
+            sales.append((fact, _sale(fact, who.member_id, who.account_id)))
+    return sales, records
+
+
 async def _lock_balances(
-    db: AsyncConnection, new: Sequence[Fact], people: dict[SourceKey, Resolved]
+    db: AsyncConnection,
+    new: Sequence[Fact],
+    people: dict[SourceKey, Resolved],
+    sales: Sequence[tuple[Fact, Sale]],
 ) -> None:
     """Lock the balances of all whom this batch concerns, where it does more than earn.
 
     Earns take theirs in order of members by themselves; refunds come in the order of their sales,
     whoever checks out may have earned nothing, and a bill may be paid with the points of somebody
-    else, or of a pool, which come back with its refund.
+    else, or of a pool, which come back with its refund. Daily caps are locked before balances.
     """
     undoing = [fact for fact in new if fact.event.type in UNDOES]
     bills = {
@@ -112,28 +137,18 @@ async def _lock_balances(
     receipts = await receipts_of(db, bills=bills, refunds=undoing) if bills else []
     concerned = {fact.member_id for fact in found.values()}
     concerned |= {who.member_id for who in people.values()}
+    await lock_day_caps(db, sales=[sale for _, sale in sales])
     await lock_payers(
         db, receipts=receipts, member_ids=[one for one in concerned if one is not None]
     )
 
 
 async def _earn(
-    db: AsyncConnection, bills: Sequence[Fact], people: dict[SourceKey, Resolved], now: datetime
+    db: AsyncConnection, sales: Sequence[tuple[Fact, Sale]], now: datetime
 ) -> list[PostedFact]:
-    """Earn for every bill with a member; one without is recorded as a sale to nobody we know.
-
-    So is one to somebody who was erased, on their account: refunds of it find nothing to take back.
-    """
-    known: list[tuple[Fact, Sale]] = []
-    records: list[PostedFact] = []
-    for fact in bills:
-        who = people.get(fact.key)
-        if who is None or who.member_id is None or who.account_id is None:
-            records.append(fact.posted(account_id=who.account_id if who else None))
-        else:
-            known.append((fact, _sale(fact, who.member_id, who.account_id)))
-    earned = await earn(db, sales=[sale for _, sale in known], now=now, tiers_at=tiers_at)
-    for fact, sale in known:
+    """Earn for every sale, and let go what waited for a check-out that a bill tells of."""
+    earned = await earn(db, sales=[sale for _, sale in sales], now=now, tiers_at=tiers_at)
+    for fact, sale in sales:
         if sale.checked_out:
             await check_out(
                 db,
@@ -142,11 +157,10 @@ async def _earn(
                 left_at=fact.event.occurred_at,
                 now=now,
             )
-    records += [
+    return [
         fact.posted(member_id=sale.member_id, account_id=sale.account_id, tx_id=one.tx_id)
-        for (fact, sale), one in zip(known, earned, strict=True)
+        for (fact, sale), one in zip(sales, earned, strict=True)
     ]
-    return records
 
 
 def _sale(fact: Fact, member_id: int, account_id: int) -> Sale:

@@ -4,7 +4,7 @@ First come, first served: a cap that is used up leaves nothing for a sale that a
 whenever it was made. Refunds give no room back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.points.sale import Sale
 from hub.programme.earning import Earning, capped
+from hub.programme.queries import terms
 from hub.programme.rule import EarningRule
 from hub.programme.steps import StepKind
 
@@ -62,20 +63,13 @@ async def within_day_caps(
     counts once.
     """
     found = list(earnings)
-    bound = [i for i, rule in enumerate(rules) if rule.cap_per_day is not None]
-    if not bound:
+    days = _capped_days(sales, rules)
+    if not days:
         return found
-    days = {
-        i: _Day(sales[i].member_id, sales[i].business_id, sales[i].business_date, rules[i].unit)
-        for i in bound
-    }
-    used = {
-        _Day(row.member_id, row.business_id, row.business_date, row.unit): row.points
-        for row in await db.execute(_LOCK, _columns(sorted(set(days.values()))))
-    }
-    known = await _known(db, [sales[i] for i in bound])
+    used = await _lock(db, days.values())
+    known = await _known(db, [sales[i] for i in days])
     granted: dict[_Day, int] = {}
-    for i in sorted(bound, key=lambda i: (sales[i].occurred_at, sales[i].idempotency_key)):
+    for i in sorted(days, key=lambda i: (sales[i].occurred_at, sales[i].idempotency_key)):
         cap = rules[i].cap_per_day
         if cap is None or sales[i].key in known:
             continue
@@ -88,6 +82,32 @@ async def within_day_caps(
         facts = {**_columns(list(granted)), "points": list(granted.values())}
         await db.execute(_GRANT, facts)
     return found
+
+
+async def lock_day_caps(db: AsyncConnection, *, sales: Sequence[Sale]) -> None:
+    """Lock what `within_day_caps` will: for who locks balances before these sales earn."""
+    in_force = await terms(db)
+    rules = [in_force.rule(sale.business_id, sale.occurred_at) for sale in sales]
+    days = _capped_days(sales, rules)
+    if days:
+        await _lock(db, days.values())
+
+
+def _capped_days(sales: Sequence[Sale], rules: Sequence[EarningRule]) -> dict[int, _Day]:
+    """Return by which day each sale is counted that a daily cap binds, by its place."""
+    return {
+        i: _Day(sale.member_id, sale.business_id, sale.business_date, rule.unit)
+        for i, (sale, rule) in enumerate(zip(sales, rules, strict=True))
+        if rule.cap_per_day is not None
+    }
+
+
+async def _lock(db: AsyncConnection, days: Iterable[_Day]) -> dict[_Day, int]:
+    """Lock the days, and return what was granted on each."""
+    return {
+        _Day(row.member_id, row.business_id, row.business_date, row.unit): row.points
+        for row in await db.execute(_LOCK, _columns(sorted(set(days))))
+    }
 
 
 async def _known(db: AsyncConnection, sales: Sequence[Sale]) -> set[tuple[int, str]]:

@@ -188,6 +188,41 @@ async def test_batches_that_refund_each_others_members_do_not_deadlock(
         assert await deadlocks(db) == 0
 
 
+async def test_a_batch_with_a_refund_locks_daily_caps_before_balances(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    """A batch that only earns holds its cap's row, and waits for a balance later."""
+    hub = Hub(engine, database_url)
+    await hub.configure(NOWHERE)
+    async with engine.begin() as db:
+        await db.execute(
+            text("""
+              INSERT INTO earning_rule (business_id, effective_from, points_per_unit,
+                qualifying_per_unit, cost_per_point, earning_line_kinds, excluded_tender_kinds,
+                cap_per_day)
+              SELECT business_id, effective_from + interval '1 day', points_per_unit,
+                qualifying_per_unit, cost_per_point, earning_line_kinds, excluded_tender_kinds,
+                1000000
+              FROM earning_rule""")
+        )
+    first = bought_by(1, number=700_001)
+    await hub.accept(sent(first.document(NOON)))
+    await hub.work()
+    await hub.accept(sent(bought_by(1, number=700_051).document(NOON)))
+    await hub.accept(sent(first.refund(NOON, {0: 1}), "refunds/create"))
+    ids = await hub.due()
+    async with engine.connect() as db:
+        await db.execute(text("SELECT FROM earn_cap FOR UPDATE"))
+        batch = asyncio.create_task(hub.intake.run(ids))
+        while not await db.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+            assert not batch.done()
+            await asyncio.sleep(0.01)
+        await db.execute(text("SELECT FROM balance FOR UPDATE NOWAIT"))
+        await db.rollback()
+    await batch
+    assert await hub.rows("SELECT state FROM delivery WHERE state <> 'done'") == []
+
+
 async def _patiently(met: asyncio.Event) -> None:
     try:
         await asyncio.wait_for(met.wait(), 1)
