@@ -1,21 +1,20 @@
 """`POST /serve/{connection}`: what a system asks while a guest waits, answered at once."""
 
-import asyncio
-
 import structlog
 from prometheus_client import Counter
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
 from hub.clock import now
 from hub.connector import Call, Inbound, Result, Serving
 from hub.crypto.keyring import Keyring
+from hub.entrypoints.patience import UNKNOWN_SECONDS, within
 from hub.errors import HubError, NotFound, Unavailable
 from hub.intake.connections import Switchboard, Wired
 from hub.intake.serve import serve
 
-# Systems wait for five seconds at most; giving up a stuck statement may take two of them.
+# Guests wait: what a system allows for a call is five seconds at most.
 PATIENCE_SECONDS = 2.5
 
 CALLS = Counter("hub_calls_total", "Calls answered, by outcome", ["connection", "call", "outcome"])
@@ -37,8 +36,7 @@ class Desk:
         Raises NotFound for no such connection, and for one that answers no calls. What is not done
         in time is not done at all, and its system is told so.
         """
-        async with asyncio.timeout(PATIENCE_SECONDS), self._engine.connect() as db:
-            wired = await self._switchboard.by_code(db, code, now=now())
+        wired = await within(UNKNOWN_SECONDS, self._find(code))
         dialect = wired.connector
         if not isinstance(dialect, Serving):
             raise NotFound(f"connection {code!r} answers no calls", connection=code)
@@ -46,7 +44,7 @@ class Desk:
         result: Result | HubError
         try:
             call = dialect.read_call(inbound, wired.plug, now())
-            result = await self._do(wired, call)
+            result = await within(PATIENCE_SECONDS, self._do(wired, call))
         except HubError as said:
             result = said
         except (DBAPIError, OSError) as failure:  # a TimeoutError is an OSError
@@ -57,11 +55,12 @@ class Desk:
         reply = dialect.answer_call(inbound, call, result, wired.plug)
         return Response(reply.body, status_code=reply.status, headers=dict(reply.headers))
 
-    async def _do(self, wired: Wired, call: Call) -> Result:
-        async with asyncio.timeout(PATIENCE_SECONDS), self._engine.connect() as db:
-            return await self._committed(db, wired, call)
+    async def _find(self, code: str) -> Wired:
+        async with self._engine.connect() as db:
+            return await self._switchboard.by_code(db, code, now=now())
 
-    async def _committed(self, db: AsyncConnection, wired: Wired, call: Call) -> Result:
-        result = await serve(db, wired=wired, call=call, now=now(), keyring=self._keyring)
-        await db.commit()
+    async def _do(self, wired: Wired, call: Call) -> Result:
+        async with self._engine.connect() as db:
+            result = await serve(db, wired=wired, call=call, now=now(), keyring=self._keyring)
+            await db.commit()
         return result

@@ -1,7 +1,5 @@
 """`POST /hooks/{connection}`: prove it, store it, acknowledge it; the work comes later."""
 
-import asyncio
-
 from prometheus_client import Counter
 from redis.asyncio import Redis
 from sqlalchemy.exc import DBAPIError
@@ -11,12 +9,10 @@ from starlette.responses import Response
 from hub.clock import now
 from hub.connector import Inbound, Outcome, Reply, Replying, SignatureInvalid
 from hub.crypto.keyring import Keyring
+from hub.entrypoints.patience import UNKNOWN_SECONDS, patience_seconds, within
 from hub.intake.accept import accept
-from hub.intake.connections import Switchboard
+from hub.intake.connections import Switchboard, Wired
 from hub.jobs.wake import wake_relay
-
-# Our systems wait for five seconds; giving up a stuck statement may take two of them.
-PATIENCE_SECONDS = 2.5
 
 DELIVERIES = Counter(
     "hub_deliveries_total", "Deliveries received, by outcome", ["connection", "outcome"]
@@ -31,6 +27,7 @@ class Door:
         self._redis = redis
         self._keyring = keyring
         self._switchboard = Switchboard(keyring)
+        self._patience: dict[str, float] = {}
 
     async def receive(self, code: str, inbound: Inbound) -> Response:
         """Answer one delivery in its system's own terms; raises NotFound for no such connection.
@@ -39,23 +36,28 @@ class Door:
         nothing but a count. While the database is away the sender is asked to come again; so it is
         by a TimeoutError when the database does not answer in time.
         """
-        at = now()
-        async with asyncio.timeout(PATIENCE_SECONDS), self._engine.connect() as db:
-            wired = await self._switchboard.by_code(db, code, now=at)
-            try:
-                await accept(db, wired=wired, inbound=inbound, now=at, keyring=self._keyring)
-                await db.commit()
-                outcome = Outcome.ACCEPTED
-            except SignatureInvalid:
-                outcome = Outcome.SIGNATURE_INVALID
-            except (DBAPIError, OSError):
-                outcome = Outcome.UNAVAILABLE
+        patience = self._patience.get(code, UNKNOWN_SECONDS)
+        wired, outcome = await within(patience, self._accept(code, inbound))
+        self._patience[code] = patience_seconds(wired.connector)
         if outcome is Outcome.ACCEPTED:
             await wake_relay(self._redis)
         DELIVERIES.labels(code, outcome.value).inc()
         if isinstance(wired.connector, Replying):
             return _respond(wired.connector.reply_to(outcome, inbound))
         return _respond(wired.connector.acknowledge(outcome))
+
+    async def _accept(self, code: str, inbound: Inbound) -> tuple[Wired, Outcome]:
+        at = now()
+        async with self._engine.connect() as db:
+            wired = await self._switchboard.by_code(db, code, now=at)
+            try:
+                await accept(db, wired=wired, inbound=inbound, now=at, keyring=self._keyring)
+                await db.commit()
+            except SignatureInvalid:
+                return wired, Outcome.SIGNATURE_INVALID
+            except (DBAPIError, OSError):
+                return wired, Outcome.UNAVAILABLE
+        return wired, Outcome.ACCEPTED
 
 
 def _respond(reply: Reply) -> Response:

@@ -87,6 +87,27 @@ async def test_each_is_answered_in_its_own_words_and_time(door: Api, system: str
         assert await db.scalar(text("SELECT count(*) FROM delivery")) == 24
 
 
+@pytest.mark.parametrize("met_before", [False, True])
+async def test_a_stuck_database_is_owned_up_to_in_the_senders_time(
+    door: Api, met_before: bool
+) -> None:
+    """Toast gives two seconds, and sends again after a 5xx; what was given up is not stored."""
+    toast = connector("toast")
+    secret = connections("")["toast"]["secrets"][0]
+    first, second = SECOND.tellers["toast"].deliveries[:2]
+    if met_before:
+        await post(door, sign(first, url=f"{HUB}/hooks/toast", secret=secret))
+    signed = sign(second, url=f"{HUB}/hooks/toast", secret=secret)
+    async with door.engine.begin() as db:
+        await db.execute(text("LOCK TABLE delivery IN ACCESS EXCLUSIVE MODE"))
+        began = time.monotonic()
+        assert (await post(door, signed)).status_code == 503
+        assert time.monotonic() - began < toast.spec.acknowledge_within_seconds
+    assert (await post(door, signed)).status_code == 200
+    async with door.engine.connect() as db:
+        assert await db.scalar(text("SELECT count(*) FROM delivery")) == 1 + met_before
+
+
 async def test_a_card_number_in_a_reservation_is_never_kept(door: Api) -> None:
     """As an attribute and typed by the desk; neither the body nor any fact has it."""
     secret = connections("")["opentravel"]["secrets"][0]
