@@ -1,10 +1,11 @@
 """The master keys: one JSON file, readable by its owner only, every key versioned.
 
-Four kinds of key live in it. A *key-encryption* key wraps data keys and seals raw deliveries; a
+Five kinds of key live in it. A *key-encryption* key wraps data keys and seals raw deliveries; a
 *blind-index* key makes identifiers findable; the *token* key signs access tokens; the *audit* key
-proves who read what. Of each kind the active version makes new things; older versions stay to read
-what they made, and a newer one may wait to become active until every process knows it. Whoever
-loses this file loses every personal field for good: back it up apart from the database.
+proves who read what; the *signing* key signs statements. Of each kind the active version makes new
+things; older versions stay to read what they made, and a newer one may wait to become active until
+every process knows it. Whoever loses this file loses every personal field for good: back it up
+apart from the database.
 """
 
 import base64
@@ -38,6 +39,7 @@ class Keyring:
     blind_index: MasterKeys
     token: MasterKeys
     audit: MasterKeys
+    signing: MasterKeys
     service: KeyWrapping | None = field(default=None, repr=False, compare=False)
     """What wraps data keys in the place of `key_encryption`, where there is such a service."""
 
@@ -79,6 +81,7 @@ def _of(keys: Iterable[MasterKeys]) -> Keyring:
         blind_index=held[Purpose.BLIND_INDEX],
         token=held[Purpose.TOKEN],
         audit=held[Purpose.AUDIT],
+        signing=held[Purpose.SIGNING],
     )
 
 
@@ -192,21 +195,29 @@ def _render(keyring: Keyring) -> dict[str, Any]:
 def _parse(document: Any) -> Keyring:
     if document["format"] != FORMAT:
         raise ValueError(f"unknown format {document['format']!r}")
-    keys = [_parse_keys(purpose, document) for purpose in Purpose if purpose is not Purpose.AUDIT]
-    if Purpose.AUDIT.value in document:
-        return _of([*keys, _parse_keys(Purpose.AUDIT, document)])
+    keys = [
+        _parse_keys(purpose, document)
+        for purpose in Purpose
+        if purpose not in _LATER or purpose.value in document
+    ]
     index = next(one for one in keys if one.purpose is Purpose.BLIND_INDEX)
-    return _of([*keys, _first_audit_keys(index)])
+    missing = (purpose for purpose in _LATER if purpose.value not in document)
+    return _of([*keys, *(_first_keys(purpose, index) for purpose in missing)])
 
 
-def _first_audit_keys(index: MasterKeys) -> MasterKeys:
-    """Derive the audit key that a keyring from before there was one stands for.
+# What keyrings of before do not have, and what it is derived for.
+_LATER = {Purpose.AUDIT: b"hub.crypto.audit/1", Purpose.SIGNING: b"hub.crypto.signing/1"}
 
-    It is written out with the next change of the file, before the key it comes from can go.
+
+def _first_keys(purpose: Purpose, index: MasterKeys) -> MasterKeys:
+    """Derive the keys that a keyring from before there were such stands for.
+
+    They are written out with the next change of the file, before the key they come from can go.
     """
     oldest = index.versions[min(index.versions)]
-    key = HKDF(SHA256(), KEY_BYTES, None, b"hub.crypto.audit/1").derive(oldest)
-    return MasterKeys(Purpose.AUDIT, 1, {1: key})
+    return MasterKeys(
+        purpose, 1, {1: HKDF(SHA256(), KEY_BYTES, None, _LATER[purpose]).derive(oldest)}
+    )
 
 
 def _parse_keys(purpose: Purpose, document: Any) -> MasterKeys:

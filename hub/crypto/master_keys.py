@@ -19,6 +19,7 @@ class Purpose(StrEnum):
     BLIND_INDEX = "blind_index"
     TOKEN = "token"  # noqa: S105  (a name, not a secret)
     AUDIT = "audit"
+    SIGNING = "signing"
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "retire": "keys:retire",
     },
     "audit": {"verify": "audit:verify", "anchor": "audit:anchor"},
-    "settle": "settle:settle",
+    "settle": {"": "settle:settle", "verify": "verifying:verify", "keys": "verifying:keys"},
     "token": "token:token",
 }
 """Each command's module and function below hub.entrypoints.commands; a group has several."""
@@ -79,6 +79,7 @@ _GROUPS_SAY = {
     "member": "What a person may ask, and what forbids it.",
     "programme": "The group's configuration.",
     "sample": "The sample group.",
+    "settle": "Close a settlement period: `hub settle PERIOD`; and what was stated of it.",
 }
 
 
@@ -88,7 +89,7 @@ class _OnDemand(TyperGroup):
     table: Mapping[str, str | dict[str, str]] = COMMANDS
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(self.table)
+        return [name for name in self.table if name]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         place = self.table.get(cmd_name)
@@ -96,6 +97,12 @@ class _OnDemand(TyperGroup):
             group = type("_Group", (_OnDemand,), {"table": place})
             return group(name=cmd_name, help=_GROUPS_SAY[cmd_name], no_args_is_help=True)
         return None if place is None else _command(cmd_name, place)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command's name; where one has none, what begins otherwise is for that one."""
+        if "" in self.table and args and args[0] not in {*self.table, "--help"}:
+            args = ["", *args]
+        return super().parse_args(ctx, args)
 
 
 def _command(name: str, place: str) -> Any:

@@ -1,4 +1,4 @@
-"""The web application: GraphQL, the hooks, the calls, the probes. `hub serve` runs `app`."""
+"""The web application: GraphQL, hooks, calls, statements, probes. `hub serve` runs `app`."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +20,7 @@ from hub.entrypoints import web_errors, web_graphql, web_health
 from hub.entrypoints.logs import configure_logs
 from hub.entrypoints.web_limits import Observed, SizeLimited
 from hub.entrypoints.web_state import State, serving, state_of
+from hub.entrypoints.web_statements import statement_file
 from hub.errors import HubError
 
 STATIC = Path(__file__).parent / "static"
@@ -76,6 +77,7 @@ def create_app(settings: config.Settings | None = None) -> Observed:
             Route("/graphql", web_graphql.explorer),
             Route("/hooks/{connection}", hook, methods=["POST"]),
             Route("/serve/{connection}", call, methods=["POST"]),
+            Route("/statements/{period}/{business}.{kind}", statement_file),
             Route("/healthz", web_health.healthz),
             Route("/readyz", web_health.readyz),
             Route("/metrics", web_health.metrics),

@@ -46,7 +46,7 @@ async def post(request: Request) -> Response:
     what is no GraphQL request.
     """
     state, at = state_of(request), now()
-    principal = _principal(request, state.keyring, at=at)
+    principal = principal_of(request, state.keyring, at=at)
     asked = await _read(request)
     context = Context(state.engine, keyring=state.keyring, principal=principal, now=at)
     async with context:
@@ -76,7 +76,8 @@ async def explorer(request: Request) -> Response:
     )
 
 
-def _principal(request: Request, keyring: Keyring, *, at: datetime) -> Principal | None:
+def principal_of(request: Request, keyring: Keyring, *, at: datetime) -> Principal | None:
+    """Return who calls, by the bearer token; None without one. Raises Unauthenticated."""
     header = request.headers.get("authorization")
     if header is None:
         return None

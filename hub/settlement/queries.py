@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.crypto.signing import Signature
 from hub.errors import NotFound
 from hub.settlement.netting import Bilateral, Net
 
@@ -74,13 +75,18 @@ class Total:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """A business's statement as it was issued; `sha256` is that of `csv`."""
+    """A business's statement as it was issued; `sha256` is that of `body`, canonical JSON.
+
+    One from before there were such has no body: it is the `csv` that it was issued as.
+    """
 
     period_id: int
     business_id: int
     created_at: datetime
     sha256: bytes
-    csv: bytes
+    body: bytes | None
+    csv: bytes | None
+    signature: Signature | None
 
 
 _PERIOD = """
@@ -200,7 +206,8 @@ async def statement(db: AsyncConnection, *, period_id: int, business_id: int) ->
     row = (
         await db.execute(
             text("""
-              SELECT period_id, business_id, created_at, sha256, csv FROM statement
+              SELECT created_at, sha256, body, csv, key_version, public_key, signature
+              FROM statement LEFT JOIN statement_signature USING (period_id, business_id)
               WHERE period_id = :period_id AND business_id = :business_id"""),
             {"period_id": period_id, "business_id": business_id},
         )
@@ -211,4 +218,17 @@ async def statement(db: AsyncConnection, *, period_id: int, business_id: int) ->
             period=period_id,
             business_id=business_id,
         )
-    return Statement(**row._asdict())
+    signature = None
+    if row.signature is not None:
+        signature = Signature(
+            key_version=row.key_version, public_key=row.public_key, signature=row.signature
+        )
+    return Statement(
+        period_id=period_id,
+        business_id=business_id,
+        created_at=row.created_at,
+        sha256=row.sha256,
+        body=row.body,
+        csv=row.csv,
+        signature=signature,
+    )

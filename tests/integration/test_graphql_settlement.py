@@ -1,6 +1,7 @@
 """Settlement by GraphQL: finance sees all of it, a business its part, and nobody a person."""
 
 import hashlib
+import json
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ PERIOD = """query ($code: String!) { settlementPeriod(code: $code) {
   obligations(first: 100) { nodes { issuer { code } acceptor { code } points rate amount late } }
 } }"""
 STATEMENT = """query ($code: String!, $business: String!) { settlementPeriod(code: $code) {
-  statement(business: $business) { csv sha256 } } }"""
+  statement(business: $business) { body sha256 signature publicKey links { json csv } } } }"""
 MONTHS = """query ($first: Int, $after: String) { settlementPeriods(first: $first, after: $after) {
   nodes { code } pageInfo { hasNextPage endCursor } } }"""
 
@@ -104,8 +105,9 @@ async def test_a_statement_is_what_its_hash_says_and_its_business_alone_gets_it(
     for who in (FINANCE, SHOP):
         got = await api.data(STATEMENT, who, code=today, business="shop")
         statement = got["settlementPeriod"]["statement"]
-        assert hashlib.sha256(statement["csv"].encode()).hexdigest() == statement["sha256"]
-        assert f"{today},shop,net" in statement["csv"]
+        assert hashlib.sha256(statement["body"].encode()).hexdigest() == statement["sha256"]
+        assert json.loads(statement["body"])["nets"] == [{"amount": "-4.20", "currency": "CNY"}]
+        assert statement["links"]["csv"] == f"/statements/{today}/shop.csv"
     assert await api.code(STATEMENT, HOTEL, code=today, business="shop") == "forbidden"
     assert await api.code(STATEMENT, FINANCE, code=today, business="nobody") == "not_found"
 

@@ -12,8 +12,8 @@ from hub.errors import NotFound, Rejected
 from hub.points.expire import expire
 from hub.settlement.close_period import close
 from hub.settlement.open_period import open_period
-from hub.settlement.queries import obligations, period_by_code, periods, statement, totals
-from tests.support.settlement import KINDS, Tills, agreement, make_group, noon
+from hub.settlement.queries import obligations, period_by_code, periods, totals
+from tests.support.settlement import KINDS, Tills, agreement, make_group, noon, statement_csv
 
 NOVEMBER, DECEMBER = date(2026, 11, 10), date(2026, 12, 10)
 EVERY_PAIR = [(i, a) for i in KINDS for a in KINDS if i != a]
@@ -59,8 +59,8 @@ async def test_points_spent_where_they_were_earned_oblige_nobody(db: AsyncConnec
     await expire(db, today=date(2026, 11, 11), now=noon(date(2026, 11, 11)))
     closed = await _settle(db, "2026-11")
     assert (closed.period.state, closed.lines, closed.net_positions) == ("draft", 0, [])
-    told = await statement(db, period_id=closed.period.period_id, business_id=ids["hotel"])
-    assert told.csv.decode().splitlines()[1:] == [
+    told = await statement_csv(db, period_id=closed.period.period_id, business_id=ids["hotel"])
+    assert told.decode().splitlines()[1:] == [
         "2026-11,hotel,period,,,,,,,,,,,,,,,business dates 2026-11-01/2026-11-30"
     ]
 

@@ -1,7 +1,6 @@
 """A closed period never changes (I8), adds up (I6), and its statements say why."""
 
 import csv
-import hashlib
 from collections import defaultdict
 from datetime import date
 from decimal import Decimal
@@ -16,7 +15,7 @@ from hub.errors import NotFound
 from hub.settlement.close_period import close
 from hub.settlement.open_period import open_period
 from hub.settlement.queries import statement
-from tests.support.settlement import KINDS, Tills, agreement, make_group, noon
+from tests.support.settlement import KINDS, Tills, agreement, make_group, noon, statement_csv
 
 NOVEMBER = date(2026, 11, 10)
 NOW = noon(date(2026, 12, 1))
@@ -49,9 +48,8 @@ async def _odd_month(db: AsyncConnection) -> tuple[int, dict[str, int]]:
 
 
 async def _told(db: AsyncConnection, period_id: int, business_id: int) -> list[dict[str, str]]:
-    found = await statement(db, period_id=period_id, business_id=business_id)
-    assert hashlib.sha256(found.csv).digest() == found.sha256
-    return list(csv.DictReader(StringIO(found.csv.decode(), newline="")))
+    told = await statement_csv(db, period_id=period_id, business_id=business_id)
+    return list(csv.DictReader(StringIO(told.decode(), newline="")))
 
 
 async def test_the_lines_and_roundings_of_a_statement_add_up_to_its_net(

@@ -1,5 +1,7 @@
 """A small group with a ledger to settle: what the settlement tests share."""
 
+import hashlib
+import json
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
@@ -17,6 +19,8 @@ from hub.programme.apply import (
     apply,
 )
 from hub.programme.queries import businesses
+from hub.settlement.documents.sheet import write_csv
+from hub.settlement.queries import statement
 
 KINDS = {"retail": "retail", "hotel": "hotel", "dining": "dining"}
 
@@ -65,6 +69,24 @@ async def make_group(
     )
     await apply(db, config=config)
     return {business.code: business.business_id for business in await businesses(db)}
+
+
+async def statement_csv(db: AsyncConnection, *, period_id: int, business_id: int) -> bytes:
+    """Return a statement as CSV, having proven its hash and that of its lines."""
+    found = await statement(db, period_id=period_id, business_id=business_id)
+    assert found.body is not None
+    assert hashlib.sha256(found.body).digest() == found.sha256
+    body = json.loads(found.body)
+    out = bytearray()
+
+    async def sink(rows: bytes) -> None:
+        out.extend(rows)
+
+    await write_csv(db, statement=found, sink=sink)
+    lines = [line for line in bytes(out).splitlines(keepends=True) if b",line," in line]
+    assert len(lines) == body["lines"]["count"]
+    assert hashlib.sha256(b"".join(lines)).hexdigest() == body["lines"]["sha256"]
+    return bytes(out)
 
 
 class Tills:

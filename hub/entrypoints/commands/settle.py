@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.clock import business_date, now
 from hub.config import load_settings
@@ -16,8 +16,10 @@ from hub.errors import Rejected, Unavailable
 from hub.outbox.messages import forget_dead, last_error, put
 from hub.programme.queries import businesses, programme
 from hub.settlement.actors import CLOSE
+from hub.settlement.documents.sheet import write_csv
+from hub.settlement.documents.truth import signed_file
 from hub.settlement.open_period import open_period
-from hub.settlement.queries import Period, net_positions, period_by_id, statement
+from hub.settlement.queries import Period, Statement, net_positions, period_by_id, statement
 from hub.units import Money
 
 PATIENCE_SECONDS = 600
@@ -27,14 +29,17 @@ LOOK_EVERY_SECONDS = 0.2
 def settle(
     period: Annotated[str, typer.Argument(help="a month or a day: 2026-11, 2026-11-03")],
     out: Annotated[
-        Path | None, typer.Option(help="a directory for the statements' CSV files")
+        Path | None,
+        typer.Option(help="a directory for the statements: signed JSON, and CSV with the lines"),
     ] = None,
     early: Annotated[
         bool, typer.Option("--early", help="close before the period's last day is over")
     ] = False,
 ) -> None:
     """Close a settlement period and print each business's net position."""
-    nets, statements = asyncio.run(_settle(period, early))
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    nets = asyncio.run(_settle(period, early, out))
     console = Console()
     table = Table("business", "receives (+) or pays (−)", title=f"Period {period}")
     for business, amount in nets:
@@ -43,19 +48,16 @@ def settle(
     if not nets:
         console.print("nothing was accepted from another business: nobody owes anybody")
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        for business, csv in statements.items():
-            (out / f"{period}-{business}.csv").write_bytes(csv)
         console.print(f"statements are in {out}")
 
 
-async def _settle(code: str, early: bool) -> tuple[list[tuple[str, Money]], dict[str, bytes]]:
+async def _settle(code: str, early: bool, out: Path | None) -> list[tuple[str, Money]]:
     engine = make_engine(load_settings().require_database_url(), pool_size=2)
     try:
         period = await _ask(engine, code, early)
         with Console().status(f"closing {code}"):
             period = await _closed(engine, period)
-        return await _read(engine, period)
+        return await _read(engine, period, out)
     finally:
         await engine.dispose()
 
@@ -90,15 +92,24 @@ async def _closed(engine: AsyncEngine, period: Period) -> Period:
     raise Unavailable(f"no worker has closed {period.code}: is `hub worker` running?")
 
 
-async def _read(
-    engine: AsyncEngine, period: Period
-) -> tuple[list[tuple[str, Money]], dict[str, bytes]]:
-    """Return each business's net position and its statement as CSV."""
+async def _read(engine: AsyncEngine, period: Period, out: Path | None) -> list[tuple[str, Money]]:
+    """Return each business's net position; write the statements to the directory `out`."""
     async with engine.connect() as db:
         codes = {business.business_id: business.code for business in await businesses(db)}
         nets = (await net_positions(db, period_ids=[period.period_id])).get(period.period_id, [])
-        statements = {
-            code: (await statement(db, period_id=period.period_id, business_id=business_id)).csv
-            for business_id, code in codes.items()
-        }
-    return [(codes[n.business_id], Money(n.net_minor, n.currency)) for n in nets], statements
+        if out is not None:
+            for business_id, code in codes.items():
+                told = await statement(db, period_id=period.period_id, business_id=business_id)
+                await _write(db, told, out / f"{period.code}-{code}")
+    return [(codes[n.business_id], Money(n.net_minor, n.currency)) for n in nets]
+
+
+async def _write(db: AsyncConnection, told: Statement, place: Path) -> None:
+    if told.body is not None:
+        place.with_suffix(".json").write_bytes(signed_file(told.body, told.signature))
+    with place.with_suffix(".csv").open("wb") as file:
+
+        async def sink(rows: bytes) -> None:
+            file.write(rows)
+
+        await write_csv(db, statement=told, sink=sink)

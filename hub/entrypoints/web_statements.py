@@ -1,0 +1,134 @@
+"""`GET /statements/{period}/{business}.{json,csv,xlsx,pdf}`: statements to take away."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from graphql_schema.access import SETTLEMENT_READERS, require, visible_business
+from hub.clock import now
+from hub.crypto.signing import Signature, sign
+from hub.entrypoints.web_graphql import principal_of
+from hub.entrypoints.web_state import state_of
+from hub.errors import Malformed, NotFound
+from hub.programme.queries import business_by_code
+from hub.settlement.documents.book import write_xlsx
+from hub.settlement.documents.lines import Sink
+from hub.settlement.documents.paper import write_pdf
+from hub.settlement.documents.sheet import write_csv
+from hub.settlement.documents.truth import signed_file
+from hub.settlement.documents.words import WORDS, Language
+from hub.settlement.queries import Statement, period_by_code, statement
+
+MEDIA = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "pdf": "application/pdf",
+}
+_BLOCK = 64 * 1024
+_AHEAD = 8
+
+
+async def statement_file(request: Request) -> Response:
+    """Answer a statement in the form that is asked for, to whom settlement is shown.
+
+    The ETag is the statement's hash with its form: what never changes is asked for once. Raises
+    Unauthenticated, Forbidden, NotFound, and Malformed for a language there is not.
+    """
+    state, kind = state_of(request), request.path_params["kind"]
+    if kind not in MEDIA:
+        raise NotFound("statements are .json, .csv, .xlsx or .pdf", format=kind)
+    caller = require(principal_of(request, state.keyring, at=now()), *SETTLEMENT_READERS)
+    code = visible_business(caller, asked=request.path_params["business"])
+    language = _language(request)
+    async with state.engine.connect() as db:
+        period = await period_by_code(db, request.path_params["period"])
+        business = await business_by_code(db, code)
+        told = await statement(db, period_id=period.period_id, business_id=business.business_id)
+    seal = told.signature or (None if told.body is None else sign(state.keyring, told.body))
+    headers = {
+        "etag": _etag(told, kind, language, seal),
+        "cache-control": "private, no-cache",
+        "vary": "authorization",
+        "content-disposition": f'attachment; filename="{period.code}-{code}.{kind}"',
+    }
+    asked = [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]
+    if headers["etag"] in asked or "*" in asked:
+        return Response(status_code=304, headers=headers)
+    if told.body is None and kind != "csv":
+        raise NotFound("this statement was issued as CSV: download it as .csv", format=kind)
+    if told.body is None or kind in ("csv", "xlsx"):
+        return _streamed(state.engine, told, kind, headers)
+    if kind == "json":
+        content = signed_file(told.body, seal)
+    else:
+        content = await asyncio.to_thread(write_pdf, told.body, signature=seal, language=language)
+    return Response(content, headers=headers, media_type=MEDIA[kind])
+
+
+def _streamed(
+    engine: AsyncEngine, told: Statement, kind: str, headers: dict[str, str]
+) -> StreamingResponse:
+    if kind == "xlsx":
+        content = _book(engine, told)
+    else:
+        content = _flow(engine, lambda db, sink: write_csv(db, statement=told, sink=sink))
+    return StreamingResponse(content, headers=headers, media_type=MEDIA[kind])
+
+
+async def _flow(
+    engine: AsyncEngine, work: Callable[[AsyncConnection, Sink], Awaitable[None]]
+) -> AsyncIterator[bytes]:
+    """Yield what `work` writes while it still writes, a few blocks ahead of who reads it."""
+    ahead: asyncio.Queue[bytes | None] = asyncio.Queue(_AHEAD)
+
+    async def write() -> None:
+        try:
+            async with engine.connect() as db:
+                await work(db, ahead.put)
+        finally:
+            await ahead.put(None)
+
+    writing = asyncio.create_task(write())
+    try:
+        while (block := await ahead.get()) is not None:
+            yield block
+        await writing
+    finally:
+        # Who went away is written to no longer: the queue may be full, and would be for ever.
+        writing.cancel()
+        with suppress(asyncio.CancelledError):
+            await writing
+
+
+async def _book(engine: AsyncEngine, told: Statement) -> AsyncIterator[bytes]:
+    """Yield an XLSX file, which can be sent only once it is whole."""
+    with tempfile.TemporaryDirectory() as place:
+        out = Path(place) / "statement.xlsx"
+        async with engine.connect() as db:
+            await write_xlsx(db, statement=told, out=out)
+        with out.open("rb") as file:
+            while block := file.read(_BLOCK):
+                yield block
+
+
+def _language(request: Request) -> Language:
+    asked = request.query_params.get("lang", "en")
+    if asked == "zh":
+        return "zh"
+    if asked == "en":
+        return "en"
+    raise Malformed(f"statements are written in {' and '.join(WORDS)}", field="lang")
+
+
+def _etag(told: Statement, kind: str, language: Language, seal: Signature | None) -> str:
+    """Name what is answered: the statement's hash, its form, and who signed it."""
+    version = seal.key_version if seal else 0
+    form = f"{kind}-{language}-{version}" if kind == "pdf" else f"{kind}-{version}"
+    return f'"{told.sha256.hex()}-{form}"'

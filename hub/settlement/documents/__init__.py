@@ -1,0 +1,1 @@
+"""Statements as documents: canonical JSON, and what is rendered from it."""

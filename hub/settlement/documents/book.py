@@ -1,0 +1,175 @@
+"""A statement as XLSX: its totals follow from its lines by formulas that stay alive.
+
+Sheets: the statement, by pair and kind and currency; its taxes; its lines. Excel holds 1,048,576
+rows a sheet: more lines go on in further sheets, and every total counts them all.
+"""
+
+import asyncio
+import json
+import tempfile
+from csv import reader
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import xlsxwriter
+from sqlalchemy.ext.asyncio import AsyncConnection
+from xlsxwriter.worksheet import Worksheet
+
+from hub.errors import Rejected
+from hub.settlement.documents.lines import COLUMNS, copy_lines
+from hub.settlement.documents.truth import Body
+from hub.settlement.queries import Statement
+from hub.units import exponent
+
+LINES_A_SHEET = 1_000_000
+_SHOWN = tuple(name for name in COLUMNS if name not in ("period", "business", "record", "note"))
+_NUMBERS = {"amount", "points", "rate"}
+_TEXTS_AT = {name: COLUMNS.index(name) for name in _SHOWN}
+_ISSUER, _ACCEPTOR, _CURRENCY, _AMOUNT, _POINTS = "A", "B", "C", "D", "E"
+
+
+async def write_xlsx(db: AsyncConnection, *, statement: Statement, out: Path) -> None:
+    """Write a statement to the file `out`; the same statement gives the same bytes.
+
+    Raises Rejected for a statement of before, which is a CSV only.
+    """
+    if statement.body is None:
+        raise Rejected("this statement was issued as CSV: download it as .csv", field="format")
+    body: Body = json.loads(statement.body)
+    with tempfile.TemporaryDirectory() as place:
+        book = xlsxwriter.Workbook(str(out), {"constant_memory": True, "tmpdir": place})
+        book.set_properties({"created": datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)})
+        front, taxes = book.add_worksheet("Statement"), book.add_worksheet("Tax")
+        looks = {
+            "head": book.add_format({"bold": True, "bottom": 1}),
+            "title": book.add_format({"bold": True, "font_size": 16}),
+        }
+        sheets = await _write_lines(db, book, statement, looks)
+        _write_front(book, front, body, sheets, looks)
+        _write_taxes(book, taxes, body, looks)
+        await asyncio.to_thread(book.close)
+
+
+async def _write_lines(
+    db: AsyncConnection, book: Any, statement: Statement, looks: dict[str, Any]
+) -> dict[str, int]:
+    """Write the lines, in as many sheets as they need; returns each sheet's number of lines."""
+    sheets: dict[str, int] = {}
+    sheet: Worksheet | None = None
+    row = 0
+    pending = bytearray()
+
+    async def sink(rows: bytes) -> None:
+        nonlocal sheet, row
+        pending.extend(rows)
+        whole, _, rest = bytes(pending).rpartition(b"\r\n")
+        pending[:] = rest
+        for line in reader(whole.decode().splitlines()):
+            if sheet is None or row > LINES_A_SHEET:
+                sheet = book.add_worksheet(f"Lines {len(sheets) + 1}" if sheets else "Lines")
+                sheet.freeze_panes(1, 0)
+                sheet.write_row(0, 0, _SHOWN, looks["head"])
+                row = 1
+            for column, name in enumerate(_SHOWN):
+                _write(sheet, row, column, line[_TEXTS_AT[name]], number=name in _NUMBERS)
+            sheets[sheet.get_name()] = row
+            row += 1
+
+    await copy_lines(
+        db, period_id=statement.period_id, business_id=statement.business_id, sink=sink
+    )
+    return sheets
+
+
+def _write(sheet: Any, row: int, column: int, text: str, *, number: bool) -> None:
+    if number and text:
+        sheet.write_number(row, column, Decimal(text))
+    elif text:
+        sheet.write_string(row, column, text)
+
+
+def _write_front(
+    book: Any, sheet: Any, body: Body, sheets: dict[str, int], looks: dict[str, Any]
+) -> None:
+    """Write the totals: exact sums of the lines by formula, rounded as the statement rounds."""
+    own = body["parties"][body["business"]]
+    sheet.set_column(0, 1, 22)
+    sheet.set_column(2, 12, 14)
+    sheet.write_row(0, 0, [body["group"]])
+    sheet.write_string(1, 0, f"{own['legal_name']} ({own['name']})", looks["title"])
+    period = body["period"]
+    sheet.write_row(2, 0, ["period", period["code"], period["starts_on"], period["ends_on"]])
+    sheet.write_row(3, 0, ["lines", body["lines"]["count"], "late", body["lines"]["late"]])
+    head = ("issuer", "acceptor", "currency", "kind", "lines", "points", "sum of lines",
+            "rounding", "net", "tax code", "tax", "gross")  # fmt: skip
+    sheet.write_row(5, 0, head, looks["head"])
+    row = 6
+    for total in body["totals"]:
+        money = book.add_format({"num_format": _pattern(total["currency"])})
+        n = row + 1
+        sheet.write_row(
+            row, 0, [total["issuer"], total["acceptor"], total["currency"], total["kind"]]
+        )
+        sheet.write_formula(row, 4, _over(sheets, "COUNTIFS", "", n), None, total["lines"])
+        sheet.write_formula(row, 5, _over(sheets, "SUMIFS", _POINTS, n), None, total["points"])
+        sheet.write_formula(
+            row, 6, _over(sheets, "SUMIFS", _AMOUNT, n), None, Decimal(total["exact"])
+        )
+        sheet.write_number(row, 7, Decimal(total["rounding"]))
+        # The rounding is the statement's own: a spreadsheet's ROUND is not half to even.
+        places = exponent(total["currency"])
+        sheet.write_formula(row, 8, f"=ROUND(G{n}+H{n},{places})", money, Decimal(total["net"]))
+        sheet.write_string(row, 9, total["tax_code"])
+        sheet.write_number(row, 10, Decimal(total["tax"]), money)
+        sheet.write_formula(row, 11, f"=I{n}+K{n}", money, Decimal(total["gross"]))
+        row += 1
+    last = row
+    row += 1
+    for net in body["nets"]:
+        money = book.add_format({"num_format": _pattern(net["currency"]), "bold": True})
+        sheet.write_row(row, 0, ["net amount", "", net["currency"]], looks["head"])
+        formula = f"=SUMIFS(L7:L{last},C7:C{last},C{row + 1})"
+        sheet.write_formula(row, 11, formula, money, Decimal(net["amount"]))
+        row += 1
+    sheet.write_row(row + 1, 0, ["SHA-256 of the lines", body["lines"]["sha256"]])
+
+
+def _write_taxes(book: Any, sheet: Any, body: Body, looks: dict[str, Any]) -> None:
+    """Write net, tax and gross by tax code and currency, as formulas over the statement."""
+    sheet.set_column(0, 4, 16)
+    sheet.write_row(0, 0, ("tax code", "currency", "net", "tax", "gross"), looks["head"])
+    last = 6 + len(body["totals"])
+    keys = sorted({(total["tax_code"], total["currency"]) for total in body["totals"]})
+    for row, (code, currency) in enumerate(keys, start=1):
+        money = book.add_format({"num_format": _pattern(currency)})
+        sheet.write_row(row, 0, [code, currency])
+        of = [t for t in body["totals"] if (t["tax_code"], t["currency"]) == (code, currency)]
+        for column, (source, field) in enumerate((("I", "net"), ("K", "tax"), ("L", "gross")), 2):
+            formula = (
+                f"=SUMIFS(Statement!{source}$7:{source}${last},"
+                f"Statement!C$7:C${last},B{row + 1},"
+                f'Statement!J$7:J${last},IF(A{row + 1}="","",A{row + 1}))'
+            )
+            value = sum(Decimal(total[field]) for total in of)
+            sheet.write_formula(row, column, formula, money, value)
+
+
+def _over(sheets: dict[str, int], function: str, column: str, row: int) -> str:
+    """Return a formula over all sheets of lines, of the pair that stands in `row`."""
+    parts = []
+    for name, lines in sheets.items():
+        end = lines + 1
+        matched = ",".join(
+            f"'{name}'!{key}$2:{key}${end},{own}{row}"
+            for key, own in ((_ISSUER, "A"), (_ACCEPTOR, "B"), (_CURRENCY, "C"))
+        )
+        summed = f"'{name}'!{column}$2:{column}${end}," if column else ""
+        parts.append(f"{function}({summed}{matched})")
+    return "=" + ("+".join(parts) or "0")
+
+
+def _pattern(currency: str) -> str:
+    places = exponent(currency)
+    return "#,##0" + ("." + "0" * places if places else "")

@@ -1,0 +1,152 @@
+"""Compose: word a period's figures as one business sees them. Pure.
+
+Amounts are texts in major units, seen from the business: positive it receives, negative it pays.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+
+from hub.settlement.documents.lines import FORMAT as LINES_FORMAT
+from hub.settlement.documents.truth import FORMAT, Body
+from hub.settlement.netting import Bilateral, Net
+from hub.settlement.queries import Period, Total
+from hub.units import Money, exponent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """A business as a statement names it."""
+
+    code: str
+    name: str
+    legal_name: str
+    country: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """What of a pair's lines is of business dates before the period."""
+
+    issuer_id: int
+    acceptor_id: int
+    currency: str
+    lines: int
+    points: int
+    exact: Decimal
+    first_on: date
+    last_on: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """All that a statement says of a period; rows of other businesses are left out."""
+
+    group: str
+    period: Period
+    parties: Mapping[int, Party]
+    totals: Iterable[Total]
+    pairs: Iterable[Bilateral]
+    nets: Iterable[Net]
+    late: Iterable[Late] = field(default=())
+
+
+def exact_amount(amount: Decimal, currency: str) -> str:
+    """Write an exact amount with at least the currency's decimals and no trailing zeros beyond."""
+    whole, _, decimals = f"{amount + 0:f}".partition(".")  # + 0: a negative zero is a zero
+    decimals = decimals.rstrip("0").ljust(exponent(currency), "0")
+    return f"{whole}.{decimals}" if decimals else whole
+
+
+def compose(
+    figures: Figures, *, business_id: int, lines_sha256: bytes, stated_at: datetime
+) -> Body:
+    """Return the statement of one business."""
+    parties, period = figures.parties, figures.period
+    totals = [t for t in figures.totals if business_id in (t.issuer_id, t.acceptor_id)]
+    pairs = [p for p in figures.pairs if business_id in (p.debtor_id, p.creditor_id)]
+    late = [row for row in figures.late if business_id in (row.issuer_id, row.acceptor_id)]
+    named = {business_id} | {t.issuer_id for t in totals} | {t.acceptor_id for t in totals}
+    return {
+        "format": FORMAT,
+        "group": figures.group,
+        "period": {
+            "code": period.code,
+            "starts_on": period.starts_on.isoformat(),
+            "ends_on": period.ends_on.isoformat(),
+        },
+        "stated_at": stated_at.isoformat(),
+        "business": parties[business_id].code,
+        "parties": {
+            parties[i].code: {
+                "name": parties[i].name,
+                "legal_name": parties[i].legal_name,
+                "country": parties[i].country,
+            }
+            for i in sorted(named)
+        },
+        "totals": [_total(t, business_id, parties) for t in totals],
+        "late": [_late(row, business_id, parties) for row in late],
+        "pairs": [_pair(p, business_id, parties) for p in pairs],
+        "nets": [
+            {"currency": n.currency, "amount": str(Money(n.net_minor, n.currency))}
+            for n in figures.nets
+            if n.business_id == business_id
+        ],
+        "lines": {
+            "format": LINES_FORMAT,
+            "count": sum(t.lines for t in totals),
+            "late": sum(row.lines for row in late),
+            "sha256": lines_sha256.hex(),
+        },
+    }
+
+
+def _total(total: Total, business_id: int, parties: Mapping[int, Party]) -> Body:
+    sign = 1 if total.acceptor_id == business_id else -1
+    gross = str(Money(sign * total.gross_minor, total.currency))
+    return {
+        "kind": "redemption",
+        "issuer": parties[total.issuer_id].code,
+        "acceptor": parties[total.acceptor_id].code,
+        "counterparty": _other(total.issuer_id, total.acceptor_id, business_id, parties),
+        "currency": total.currency,
+        "lines": total.lines,
+        "points": total.points,
+        "exact": exact_amount(sign * total.exact, total.currency),
+        "rounding": exact_amount(sign * total.rounding, total.currency),
+        "net": gross,
+        "tax_code": "",
+        "tax": str(Money(0, total.currency)),
+        "gross": gross,
+    }
+
+
+def _late(row: Late, business_id: int, parties: Mapping[int, Party]) -> Body:
+    sign = 1 if row.acceptor_id == business_id else -1
+    return {
+        "kind": "redemption",
+        "counterparty": _other(row.issuer_id, row.acceptor_id, business_id, parties),
+        "currency": row.currency,
+        "lines": row.lines,
+        "points": row.points,
+        "exact": exact_amount(sign * row.exact, row.currency),
+        "first_on": row.first_on.isoformat(),
+        "last_on": row.last_on.isoformat(),
+    }
+
+
+def _pair(pair: Bilateral, business_id: int, parties: Mapping[int, Party]) -> Body:
+    sign = 1 if pair.creditor_id == business_id else -1
+    return {
+        "counterparty": _other(pair.debtor_id, pair.creditor_id, business_id, parties),
+        "currency": pair.currency,
+        "owed": str(Money(sign * pair.owed_minor, pair.currency)),
+        "counter": str(Money(-sign * pair.counter_minor, pair.currency)),
+        "net": str(Money(sign * pair.net_minor, pair.currency)),
+    }
+
+
+def _other(one: int, two: int, business_id: int, parties: Mapping[int, Party]) -> str:
+    return parties[two if one == business_id else one].code
