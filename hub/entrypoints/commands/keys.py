@@ -24,6 +24,7 @@ from hub.members.reindex import indexed_under
 from hub.members.reindex import reindex as reindex_claims
 from hub.members.rewrap import rewrap as rewrap_keys
 from hub.members.rewrap import wrapped_under
+from hub.settlement.open_account import numbers_under, reseal_accounts
 
 _Purpose = Annotated[Purpose, typer.Argument(help="what the key is for")]
 
@@ -87,11 +88,15 @@ def rewrap() -> None:
     async def secrets(db: AsyncConnection, _after: int) -> tuple[int, int | None]:
         return await reseal_subscriptions(db, keyring=keyring), None
 
+    async def numbers(db: AsyncConnection, _after: int) -> tuple[int, int | None]:
+        return await reseal_accounts(db, keyring=keyring), None
+
     moved = {
         "data keys": keys,
         "deliveries": bodies,
         "connections": settings,
         "subscriptions": secrets,
+        "payment accounts": numbers,
     }
     for what, step in moved.items():
         typer.echo(f"{what} moved: {_through(step)}")
@@ -151,7 +156,12 @@ def _one_more(keyring: Keyring, purpose: Purpose) -> Any:
 
 async def _used(db: AsyncConnection) -> dict[Purpose, dict[int, int]]:
     """Count what is under each version. Tokens end within a day by themselves."""
-    uses = [await wrapped_under(db), await sealed_under(db), await secrets_under(db)]
+    uses = [
+        await wrapped_under(db),
+        await sealed_under(db),
+        await secrets_under(db),
+        await numbers_under(db),
+    ]
     return {
         Purpose.KEY_ENCRYPTION: {
             version: sum(use.get(version, 0) for use in uses) for version in {*chain(*uses)}

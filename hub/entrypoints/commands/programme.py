@@ -19,10 +19,12 @@ from hub.errors import Malformed
 from hub.intake.connections import ConnectionConfig, connect
 from hub.programme.apply import ProgrammeConfig
 from hub.programme.apply import apply as apply_programme
+from hub.settlement.accounts import ClearingAccountConfig, PaymentAccountConfig
+from hub.settlement.open_account import open_account, pay_through
 
 
 class GroupFile(ProgrammeConfig):
-    """A whole group in one file: programme, tiers, benefits, connections and subscriptions.
+    """A whole group in one file: programme, tiers, benefits, connections, accounts ….
 
     A text that begins with `env:` stands for the variable it names, so that the file holds no
     secret.
@@ -34,6 +36,8 @@ class GroupFile(ProgrammeConfig):
     benefits: tuple[BenefitConfig, ...] = ()
     connections: tuple[ConnectionConfig, ...] = ()
     subscriptions: tuple[SubscriptionConfig, ...] = ()
+    payment_accounts: tuple[PaymentAccountConfig, ...] = ()
+    clearing_accounts: tuple[ClearingAccountConfig, ...] = ()
 
 
 def read_group(path: Path, **variables: str) -> GroupFile:
@@ -79,6 +83,10 @@ async def apply_group(database_url: str, keyring: Keyring, group: GroupFile) -> 
                 await connect(db, config=connection, keyring=keyring)
             for subscription in group.subscriptions:
                 await subscribe(db, config=subscription, keyring=keyring)
+            for account in group.payment_accounts:
+                await open_account(db, config=account, keyring=keyring)
+            for clearing in group.clearing_accounts:
+                await pay_through(db, config=clearing)
     finally:
         await engine.dispose()
 

@@ -52,7 +52,7 @@ async def copy_lines(db: AsyncConnection, *, period_id: int, business_id: int, s
 
     async def output(rows: bytes) -> None:
         # No field holds a line break, so that this only ends lines as RFC 4180 has it.
-        await sink(rows.replace(b"\n", b"\r\n"))
+        await sink(bytes(rows).replace(b"\n", b"\r\n"))
 
     held = await db.get_raw_connection()
     driver = held.driver_connection
