@@ -80,6 +80,7 @@ from hub.connector.serving import (
     Spend,
     Spent,
 )
+from hub.connector.streaming import Place, Streaming, Subscription
 from hub.connector.times import local_instant
 from hub.connector.tokens import token_given, token_in_url
 
@@ -115,6 +116,7 @@ __all__ = [
     "Outlet",
     "Page",
     "Party",
+    "Place",
     "Pulling",
     "Quote",
     "Quoted",
@@ -137,6 +139,8 @@ __all__ = [
     "Spend",
     "Spent",
     "Stay",
+    "Streaming",
+    "Subscription",
     "Tax",
     "Tender",
     "TenderKind",
