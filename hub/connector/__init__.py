@@ -1,6 +1,6 @@
 """The plug that connectors fit: canonical events and the protocol a dialect implements."""
 
-from hub.connector.bounds import as_text, is_text
+from hub.connector.bounds import as_reference, as_text, is_text
 from hub.connector.canonical import (
     CanonicalEvent,
     EventType,
@@ -146,6 +146,7 @@ __all__ = [
     "TenderKind",
     "Totals",
     "UpstreamClient",
+    "as_reference",
     "as_text",
     "bill",
     "connector",

@@ -39,6 +39,7 @@ class DialectConfig(BaseModel):
     this business proves itself (a code sent to the phone, a passport at the desk) before it types
     them into its system: no system says so in its payloads, and without proof a hint links nobody.
     `rate_budget` replaces the dialect's own where the upstream grants this credential another.
+    `tills` are a hotel's: the connections whose checks are charged to its rooms and told by themselves.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -48,6 +49,7 @@ class DialectConfig(BaseModel):
     outlets: Mapping[str, Outlet] = Field(default_factory=dict)
     verifies: frozenset[HintType] = frozenset()
     rate_budget: RateBudget | None = None
+    tills: frozenset[str] = frozenset()
 
 
 class Read(BaseModel):
