@@ -80,6 +80,7 @@ from hub.connector.serving import (
     Spend,
     Spent,
 )
+from hub.connector.sessions import Sessions
 from hub.connector.streaming import Place, Streaming, Subscription
 from hub.connector.times import local_instant
 from hub.connector.tokens import token_given, token_in_url
@@ -133,6 +134,7 @@ __all__ = [
     "Reversed",
     "Role",
     "Serving",
+    "Sessions",
     "SignatureInvalid",
     "SourceEvent",
     "Spec",

@@ -39,7 +39,7 @@ class DialectConfig(BaseModel):
     this business proves itself (a code sent to the phone, a passport at the desk) before it types
     them into its system: no system says so in its payloads, and without proof a hint links nobody.
     `rate_budget` replaces the dialect's own where the upstream grants this credential another.
-    `tills` are a hotel's: the connections whose checks are charged to its rooms and told by themselves.
+    `tills` are a hotel's: the connections whose checks, charged to its rooms, tell themselves.
     """
 
     model_config = ConfigDict(extra="forbid")

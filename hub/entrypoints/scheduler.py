@@ -4,14 +4,15 @@ Any number may run at once. Everything it knows is in PostgreSQL.
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
+from time import monotonic
 
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import NullPool
 
 from hub.clock import now
@@ -24,13 +25,17 @@ from hub.errors import HubError, NotFound
 from hub.jobs.broker import make_broker, wake
 from hub.jobs.schedule import Job, fire_due
 from hub.jobs.wake import WakeUps
-from hub.outbox.messages import claim, sweep
+from hub.outbox.messages import claim, sweep, under_way
 from hub.programme.queries import programme
 
 RELAY_LIMIT = 500
 BATCH = 100
 POLL_SECONDS = 1.0
 GATHER_SECONDS = 0.04
+# With so many batches before it an actor is busy: what comes then waits, and makes a larger batch.
+# So the cost of a message falls as load rises. A batch counts for a second; it may wait itself.
+BUSY_BATCHES = 3
+BUSY_SECONDS = 1.0
 SWEEP_SECONDS = 5.0
 TICK_SECONDS = 10.0
 NOTE_SECONDS = 1.0
@@ -67,6 +72,7 @@ class Scheduler:
         self._redis = Redis.from_url(settings.require_redis_url())
         self._broker = make_broker(settings.require_redis_url())
         self._wake_ups = WakeUps(self._redis)
+        self._batches: dict[int, tuple[str, float]] = {}
 
     async def run(self) -> None:
         """Run until cancelled. A failure of one round is logged, and the next round tries again."""
@@ -96,7 +102,8 @@ class Scheduler:
     async def _until_woken(self) -> None:
         """Wait for work, and then a moment for more of it: together it costs less."""
         await asyncio.sleep(GATHER_SECONDS)
-        await self._wake_ups.wait(at_most_seconds=POLL_SECONDS)
+        if not self._busy():
+            await self._wake_ups.wait(at_most_seconds=POLL_SECONDS)
 
     async def _relay(self) -> None:
         """Send everything that is due. The broker has the ids before the commit: see `claim`."""
@@ -106,7 +113,8 @@ class Scheduler:
     async def relay_once(self) -> int:
         """Send up to RELAY_LIMIT messages, grouped into batches; returns how many."""
         async with self._engine.begin() as db:
-            claimed = await claim(db, now=now(), limit=RELAY_LIMIT)
+            await self._look_after_batches(db)
+            claimed = await claim(db, now=now(), limit=RELAY_LIMIT, busy=self._busy(), enough=BATCH)
             by_actor: dict[str, list[int]] = defaultdict(list)
             for message in claimed:
                 by_actor[message.actor].append(message.message_id)
@@ -114,7 +122,24 @@ class Scheduler:
                 for start in range(0, len(ids), BATCH):
                     batch = ids[start : start + BATCH]
                     await asyncio.to_thread(wake, self._broker, actor=actor, message_ids=batch)
+                    self._batches[batch[0]] = (actor, monotonic())
         return len(claimed)
+
+    async def _look_after_batches(self, db: AsyncConnection) -> None:
+        """Forget the batches that are done, each known by its first message, or sent long ago."""
+        if not self._batches:
+            return
+        still = await under_way(db, list(self._batches))
+        oldest = monotonic() - BUSY_SECONDS
+        self._batches = {
+            first: (actor, sent)
+            for first, (actor, sent) in self._batches.items()
+            if first in still and sent > oldest
+        }
+
+    def _busy(self) -> set[str]:
+        batches = Counter(actor for actor, _ in self._batches.values())
+        return {actor for actor, n in batches.items() if n >= BUSY_BATCHES}
 
     async def _sweep(self) -> None:
         async with self._engine.begin() as db:

@@ -137,7 +137,9 @@ async def _lock_balances(
         for fact in new
         if fact.event.type in EARNS and paid_in_points(fact.event)
     }
-    if not (undoing or bills or pairs or any(f.event.type is EventType.STAY_COMPLETED for f in new)):
+    if not (
+        undoing or bills or pairs or any(f.event.type is EventType.STAY_COMPLETED for f in new)
+    ):
         return
     undone = [key for fact in undoing if (key := fact.undoes) is not None]
     undone += [pair.folio for pair in pairs]

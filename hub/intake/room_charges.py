@@ -119,7 +119,9 @@ async def link_room_charges(
         if folio is None or till is None or not await _earned(db, till):
             continue
         await db.execute(
-            text("UPDATE room_charge SET charged_id = :till, linked_at = :now WHERE charge_id = :id"),
+            text(
+                "UPDATE room_charge SET charged_id = :till, linked_at = :now WHERE charge_id = :id"
+            ),
             {"till": pair.till_charge_id, "now": now, "id": pair.charge_id},
         )
         if folio.tx_id is not None and folio.member_id and folio.account_id:
@@ -137,8 +139,9 @@ async def _earned(db: AsyncConnection, till: PostedFact) -> bool:
             text("""
               SELECT c.business_id, t.occurred_at
               FROM connection c, business_fact f
-              JOIN ledger_transaction t ON t.tx_id = f.tx_id AND t.idempotency_key = :key
-              WHERE c.connection_id = :c AND f.connection_id = :c AND f.kind = :k
+              JOIN ledger_transaction t ON t.tx_id = f.tx_id
+              WHERE t.business_id = c.business_id AND t.idempotency_key = :key
+                AND c.connection_id = :c AND f.connection_id = :c AND f.kind = :k
                 AND f.source_id = :i"""),
             {
                 "c": till.key.connection_id,
@@ -154,9 +157,7 @@ async def _earned(db: AsyncConnection, till: PostedFact) -> bool:
     return TenderKind.ROOM_CHARGE not in rule.excluded_tender_kinds
 
 
-async def _take_back(
-    db: AsyncConnection, pair: RoomPair, folio: PostedFact, now: datetime
-) -> None:
+async def _take_back(db: AsyncConnection, pair: RoomPair, folio: PostedFact, now: datetime) -> None:
     business_id = await db.scalar(
         text("SELECT business_id FROM connection WHERE connection_id = :c"),
         {"c": pair.folio.connection_id},
@@ -171,7 +172,7 @@ async def _take_back(
         earn_tx=folio.tx_id,
         refund=Refunded(nets=pair.nets, unallocated_minor=0, amount_minor=pair.amount_minor),
         currency=pair.currency,
-        idempotency_key=f"room:{pair.charge_id}",
+        idempotency_key=f"{idempotency_key(pair.folio)}:room:{pair.charge_id}",
         occurred_at=now,
         business_date=pair.business_date,
         now=now,

@@ -5,7 +5,7 @@ one transaction. The broker carries wake-ups only: what it loses, the sweep send
 delivers twice finds no message the second time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -40,23 +40,47 @@ async def put(
     )
 
 
-async def claim(db: AsyncConnection, *, now: datetime, limit: int) -> list[Message]:
+async def claim(
+    db: AsyncConnection,
+    *,
+    now: datetime,
+    limit: int,
+    busy: Collection[str] = (),
+    enough: int = 1,
+) -> list[Message]:
     """Mark up to `limit` due messages as sent and return them; the caller sends, then commits.
 
-    Two relays never claim the same message. A relay that dies before its commit leaves its
-    messages unsent: they may reach the broker twice, never not at all.
+    For an actor that is `busy` nothing is claimed unless `enough` is due. Two relays never claim
+    the same message. A relay that dies before its commit leaves its messages unsent: they may
+    reach the broker twice, never not at all.
     """
     rows = await db.execute(
         text("""
+          WITH due AS MATERIALIZED (
+            SELECT message_id, actor FROM outbox_message
+            WHERE sent_at IS NULL AND dead_at IS NULL AND available_at <= :now
+            ORDER BY available_at, message_id LIMIT :limit FOR UPDATE SKIP LOCKED
+          ), ready AS (
+            SELECT actor FROM due GROUP BY actor
+            HAVING actor <> ALL (CAST(:busy AS text[])) OR count(*) >= :enough
+          )
           UPDATE outbox_message m SET sent_at = :now
-          FROM (SELECT message_id FROM outbox_message
-                WHERE sent_at IS NULL AND dead_at IS NULL AND available_at <= :now
-                ORDER BY available_at, message_id LIMIT :limit FOR UPDATE SKIP LOCKED) AS due
-          WHERE m.message_id = due.message_id
+          FROM due JOIN ready USING (actor) WHERE m.message_id = due.message_id
           RETURNING m.message_id, m.actor, m.reference, m.attempts"""),
-        {"now": now, "limit": limit},
+        {"now": now, "limit": limit, "busy": list(busy), "enough": enough},
     )
     return sorted((Message(*row) for row in rows), key=lambda message: message.message_id)
+
+
+async def under_way(db: AsyncConnection, message_ids: Sequence[int]) -> set[int]:
+    """Return which of these messages were sent and are not done, dead or postponed."""
+    rows = await db.scalars(
+        text("""
+          SELECT message_id FROM outbox_message
+          WHERE message_id = ANY(CAST(:ids AS bigint[])) AND sent_at IS NOT NULL"""),
+        {"ids": list(message_ids)},
+    )
+    return set(rows)
 
 
 async def take(db: AsyncConnection, message_ids: Sequence[int]) -> list[Message]:

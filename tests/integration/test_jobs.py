@@ -10,7 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hub.config import Settings
 from hub.crypto.keyring import Keyring
+from hub.entrypoints.scheduler import BATCH, BUSY_BATCHES, BUSY_SECONDS, Scheduler
 from hub.errors import Rejected, Unavailable
 from hub.jobs.actors import describe, work_through
 from hub.jobs.runtime import Runtime
@@ -121,6 +123,34 @@ async def test_two_relays_never_claim_the_same_message(engine: AsyncEngine) -> N
 
     await asyncio.gather(*(relay() for _ in range(4)))
     assert sorted(message.reference for message in claimed) == list(range(200))
+
+
+async def test_what_comes_while_an_actor_is_busy_waits_and_makes_a_larger_batch(
+    engine: AsyncEngine, database_url: str, redis_url: str
+) -> None:
+    """It waits for one of the batches before it, or for a second, or until a batch is full."""
+    scheduler = Scheduler(
+        engine, Settings(database_url=database_url, redis_url=redis_url, lease_seconds=30)
+    )
+    try:
+        for n in range(BUSY_BATCHES):
+            await waiting(engine, n)
+            assert await scheduler.relay_once() == 1
+        ids = await waiting(engine, 10, 11)
+        assert await scheduler.relay_once() == 0
+        async with engine.begin() as db:
+            await take(db, ids[:1])
+        assert await scheduler.relay_once() == 2
+        await waiting(engine, *range(BATCH - 1))
+        assert await scheduler.relay_once() == 0
+        await waiting(engine, BATCH)
+        assert await scheduler.relay_once() == BATCH
+        await waiting(engine, 12)
+        assert await scheduler.relay_once() == 0
+        await asyncio.sleep(BUSY_SECONDS)
+        assert await scheduler.relay_once() == 1
+    finally:
+        await scheduler.aclose()
 
 
 async def test_what_the_broker_lost_is_due_again(db: AsyncConnection) -> None:

@@ -70,7 +70,9 @@ def sale_completed(
         field="check.amount",
     )
     paid = [one for one in check.payments if _went_through(one)]
-    tenders = tuple(_tender(one, check, connection, f"check.payments[{i}]") for i, one in enumerate(paid))
+    tenders = tuple(
+        _tender(one, check, connection, f"check.payments[{i}]") for i, one in enumerate(paid)
+    )
     unpaid = net + tax - sum(tender.amount_minor for tender in tenders)
     if unpaid > max(_CASH_ROUNDING, len(lines)):
         raise Malformed(f"the payments leave {unpaid} minor units unpaid", field="check.payments")

@@ -1,16 +1,24 @@
 """Asking Toast: a login that is kept as long as it is good, orders one by one and by their time."""
 
-import asyncio
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import quote
-from weakref import WeakKeyDictionary
 
 from connectors.dining.toast.config import ToastConfig
 from connectors.dining.toast.reading import topic_of
-from hub.connector import Answered, Page, Read, UpstreamClient, parse_json, read_as, require_object
+from hub.connector import (
+    Answered,
+    Page,
+    Read,
+    Sessions,
+    UpstreamClient,
+    parse_json,
+    read_as,
+    require_object,
+)
 from hub.errors import Malformed
 
 _LOGIN = "/authentication/v1/authentication/login"
@@ -30,19 +38,11 @@ class Round(Read):
     span_seconds: int = 6 * 3600
 
 
-class _Session:
-    """What one client is logged in with. Toast asks for a token to be used for most of its day."""
-
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.token: str | None = None
-
-
 class Api:
-    """Toast's API as its clients see it."""
+    """Toast's API as its clients see it: a token is to be used for most of its day."""
 
     def __init__(self) -> None:
-        self._sessions: WeakKeyDictionary[UpstreamClient, _Session] = WeakKeyDictionary()
+        self._sessions: Sessions[str] = Sessions()
 
     async def get(
         self, client: UpstreamClient, path: str, config: ToastConfig, restaurant: str
@@ -51,28 +51,15 @@ class Api:
 
         Raises NotYet and Malformed, naming the path or what is not configured.
         """
-        session = self._sessions.setdefault(client, _Session())
-        used = await self._token(client, config, session, instead_of=None)
-        for last in (False, True):
+
+        async def fetch(token: str) -> Answered:
             headers = {
-                "Authorization": f"Bearer {used}",
+                "Authorization": f"Bearer {token}",
                 "Toast-Restaurant-External-ID": restaurant,
             }
-            try:
-                return await client.fetch("GET", path, headers=headers)
-            except Malformed as no:
-                if last or no.facts.get("status") != 401:
-                    raise
-            used = await self._token(client, config, session, instead_of=used)
-        raise AssertionError("the last attempt returns or raises")
+            return await client.fetch("GET", path, headers=headers)
 
-    async def _token(
-        self, client: UpstreamClient, config: ToastConfig, session: _Session, instead_of: str | None
-    ) -> str:
-        async with session.lock:
-            if session.token is None or session.token == instead_of:
-                session.token = await _log_in(client, config)
-            return session.token
+        return await self._sessions.use(client, partial(_log_in, client, config), fetch)
 
 
 async def _log_in(client: UpstreamClient, config: ToastConfig) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from connectors.hotel.apaleo.config import ApaleoConfig
@@ -29,6 +30,7 @@ from hub.connector import (
     Refused,
     ReplayProtection,
     Reply,
+    Sessions,
     SourceEvent,
     Spec,
     UpstreamClient,
@@ -56,6 +58,9 @@ class Apaleo:
         rate_budget=RateBudget(requests=5, per_seconds=1),
     )
     streams = tuple(STREAMS)
+
+    def __init__(self) -> None:
+        self._sessions: Sessions[dict[str, str]] = Sessions()
 
     def verify(self, inbound: Inbound, connection: Connection, now: datetime) -> Delivery:
         """Check the token in the URL, or the password of basic auth; see Connector.verify."""
@@ -97,11 +102,15 @@ class Apaleo:
         self, client: UpstreamClient, event: SourceEvent, connection: Connection
     ) -> Mapping[str, Any]:
         """Ask Apaleo for the stay that an event points at, or whose folio it points at."""
-        headers = await authorize(client, connection.config)
-        reservation_id = event.entity_id
-        if event.entity == "folio":
-            reservation_id = reservation_of(await fetch_folio(client, headers, event.entity_id))
-        return await fetch_stay(client, headers, reservation_id)
+
+        async def fetch(headers: Mapping[str, str]) -> Mapping[str, Any]:
+            reservation_id = event.entity_id
+            if event.entity == "folio":
+                reservation_id = reservation_of(await fetch_folio(client, headers, event.entity_id))
+            return await fetch_stay(client, headers, reservation_id)
+
+        log_in = partial(authorize, client, connection.config)
+        return await self._sessions.use(client, log_in, fetch)
 
     async def pull(
         self,

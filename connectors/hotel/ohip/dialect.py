@@ -4,6 +4,7 @@ Platform", and the specifications that Oracle publishes (UPL).
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -34,6 +35,7 @@ from hub.connector import (
     Refused,
     ReplayProtection,
     Reply,
+    Sessions,
     SourceEvent,
     Spec,
     Subscription,
@@ -63,6 +65,9 @@ class Ohip:
         rate_budget=RateBudget(requests=5, per_seconds=1),
     )
     streams = STREAMS
+
+    def __init__(self) -> None:
+        self._sessions: Sessions[dict[str, str]] = Sessions()
 
     def verify(self, inbound: Inbound, connection: Connection, now: datetime) -> Delivery:
         """Check the bearer token, or the token in the URL; see Connector.verify."""
@@ -108,10 +113,14 @@ class Ohip:
         hotel, _, number = event.entity_id.partition("/")
         if hotel not in connection.config.hotels:
             raise Refused(f"{hotel} is no hotel of this business")
-        headers = await authorize(client, connection.config)
-        if event.entity == "profile":
-            return {"profile": await fetch_profile(client, headers, hotel, number)}
-        return await fetch_stay(client, headers, hotel, number)
+
+        async def fetch(headers: Mapping[str, str]) -> Mapping[str, Any]:
+            if event.entity == "profile":
+                return {"profile": await fetch_profile(client, headers, hotel, number)}
+            return await fetch_stay(client, headers, hotel, number)
+
+        log_in = partial(authorize, client, connection.config)
+        return await self._sessions.use(client, log_in, fetch)
 
     async def pull(
         self,

@@ -39,8 +39,8 @@ class TaxDocument(_Document):
 
 
 class LineDocument(_Document):
-    """A line: `amount` is what it would cost without `discount`. `check`: of a till's check that was
-    charged to the room on the day `charged_on`, its number.
+    """A line: `amount` is what it would cost without `discount`. `check` is the number of a till's
+    check that was charged to the room on the day `charged_on`.
     """
 
     id: Id
