@@ -82,7 +82,7 @@ from hub.connector.serving import (
 )
 from hub.connector.sessions import Sessions
 from hub.connector.streaming import Place, Streaming, Subscription
-from hub.connector.times import local_instant
+from hub.connector.times import local_instant, zoned_instant
 from hub.connector.tokens import token_given, token_in_url
 
 __all__ = [
@@ -171,4 +171,5 @@ __all__ = [
     "token_in_url",
     "trading_day",
     "version_at",
+    "zoned_instant",
 ]

@@ -1,10 +1,9 @@
 """From a Square body to source events: webhooks, API objects, and pages of either."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from hub.connector import Refused, SourceEvent, version_at
+from hub.connector import Refused, SourceEvent, version_at, zoned_instant
 from hub.errors import Malformed
 
 _KINDS = ("order", "payment", "refund", "customer")
@@ -66,7 +65,7 @@ def _webhook(envelope: Mapping[str, Any], at: str) -> SourceEvent:
         entity="order",
         entity_id=_text(document, "order_id", f"{field}."),
         version=_version(document),
-        occurred_at=_instant(document.get("updated_at")),
+        occurred_at=zoned_instant(document.get("updated_at")),
     )
 
 
@@ -82,7 +81,7 @@ def _object(kind: str, event_type: str, value: object, field: str) -> SourceEven
         entity=kind,
         entity_id=_text(document, "id", f"{field}."),
         version=_version(document),
-        occurred_at=_instant(document.get("updated_at")),
+        occurred_at=zoned_instant(document.get("updated_at")),
         snapshot=snapshot,
     )
 
@@ -103,15 +102,11 @@ def tenders_of(order: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _version(document: Mapping[str, Any]) -> int | None:
     """Orders and customers count their versions; payments and refunds have their last change."""
     counted = document.get("version")
-    return counted if isinstance(counted, int) else version_at(_instant(document.get("updated_at")))
-
-
-def _instant(text: object) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return found if found and found.tzinfo else None
+    return (
+        counted
+        if isinstance(counted, int)
+        else version_at(zoned_instant(document.get("updated_at")))
+    )
 
 
 def _mapping(value: object, field: str) -> Mapping[str, Any]:

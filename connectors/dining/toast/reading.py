@@ -1,10 +1,9 @@
 """From a Toast body to source events, one for each check: webhooks, orders, pages of orders."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from hub.connector import Refused, SourceEvent, version_at
+from hub.connector import Refused, SourceEvent, version_at, zoned_instant
 from hub.errors import Malformed
 
 _EVENTS = ("order_updated", "channel_order_updated")
@@ -85,8 +84,8 @@ def _order(
             type=event_type,
             entity="check",
             entity_id=check_id,
-            version=version_at(_instant(snapshot["check"].get("modifiedDate"))),
-            occurred_at=_instant(snapshot["check"].get("modifiedDate")),
+            version=version_at(zoned_instant(snapshot["check"].get("modifiedDate"))),
+            occurred_at=zoned_instant(snapshot["check"].get("modifiedDate")),
             snapshot=None if pushed and _is_stripped(snapshot["check"]) else snapshot,
             address=f"{restaurant}/{order_id}" if restaurant else None,
         )
@@ -113,14 +112,6 @@ def _name(document: Mapping[str, Any]) -> str:
         if isinstance(document.get(key), str):
             return str(document[key])[:40]
     return str(next(iter(document), "an empty object"))[:40]
-
-
-def _instant(text: object) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return found if found and found.tzinfo else None
 
 
 def _object(value: object, field: str) -> Mapping[str, Any]:
