@@ -83,10 +83,14 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 def require_object(document: Any, key: str) -> Mapping[str, Any]:
     """Return the object under `key` of an upstream's answer; raises Malformed, naming `key`."""
-    found = document.get(key) if isinstance(document, Mapping) else None
-    if not isinstance(found, Mapping):
-        raise Malformed("a JSON object was expected", field=key)
-    return found
+    return require_mapping(document.get(key) if isinstance(document, Mapping) else None, key)
+
+
+def require_mapping(value: object, field: str) -> Mapping[str, Any]:
+    """Return a JSON object; raises Malformed, naming `field`, for anything else."""
+    if not isinstance(value, Mapping):
+        raise Malformed("a JSON object was expected", field=field)
+    return value
 
 
 def hmac_sha256_base64(secret: str, message: bytes) -> str:
