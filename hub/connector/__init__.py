@@ -62,6 +62,7 @@ from hub.connector.plug import (
     field_path,
     read_as,
 )
+from hub.connector.profile import profile_fact
 from hub.connector.registry import connector
 from hub.connector.serving import (
     Accrue,
@@ -164,6 +165,7 @@ __all__ = [
     "parse_json",
     "parse_object",
     "person_name",
+    "profile_fact",
     "read_as",
     "require_mapping",
     "require_match",
