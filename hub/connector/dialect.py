@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from hub.clock import business_date
 from hub.connector.bounds import require_instant
@@ -53,9 +53,28 @@ class DialectConfig(BaseModel):
 
 
 class Read(BaseModel):
-    """The base of upstream models: they name only what is read, and ignore the rest."""
+    """The base of upstream models: they name only what is read, and ignore the rest.
+
+    A null where a field has another default is taken for absent: systems write either.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+    _absent: ClassVar[frozenset[str] | None] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or None not in value.values():
+            return value
+        absent = cls.__dict__.get("_absent")
+        if absent is None:
+            absent = cls._absent = frozenset(
+                key
+                for name, field in cls.model_fields.items()
+                if not field.is_required() and field.default is not None
+                for key in (name, field.alias or name)
+            )
+        return {key: one for key, one in value.items() if one is not None or key not in absent}
 
 
 def parse_json(body: bytes) -> Any:
