@@ -186,25 +186,25 @@ def _of_till(fact: Fact) -> list[dict[str, Any]]:
             number = check_number(tender.reference)
             charged[number] = charged.get(number, 0) + tender.amount_minor + tender.tip_minor
     return [
-        _row(fact, "till", number, fact.event.business_date, amount, tills=[], nets={})
+        _row(fact, "till", number, fact.event.business_date, amount, nets={})
         for number, amount in charged.items()
     ]
 
 
 def _of_folio(fact: Fact) -> list[dict[str, Any]]:
-    tills = sorted(fact.wired.plug.config.tills)
-    if not tills:
+    naming = [line for line in fact.event.lines if line.check is not None]
+    if not naming or not fact.wired.plug.config.tills:
         return []
     found: dict[tuple[str, date], dict[str, int]] = {}
     gross: dict[tuple[str, date], int] = {}
-    for line in fact.event.lines:
+    for line in naming:
         if line.check is not None:
             key = (check_number(line.check), line.charged_on or fact.event.business_date)
             found.setdefault(key, {})[line.id] = line.net_minor
             tax = sum(tax.amount_minor for tax in line.taxes)
             gross[key] = gross.get(key, 0) + line.net_minor + tax
     return [
-        _row(fact, "folio", number, day, gross[number, day], tills=tills, nets=nets)
+        _row(fact, "folio", number, day, gross[number, day], nets=nets)
         for (number, day), nets in found.items()
     ]
 
@@ -216,7 +216,6 @@ def _row(
     day: date,
     amount: int,
     *,
-    tills: Sequence[str],
     nets: dict[str, int],
 ) -> dict[str, Any]:
     return {
@@ -228,6 +227,6 @@ def _row(
         "business_date": day,
         "currency": fact.event.currency,
         "amount_minor": amount,
-        "tills": list(tills),
+        "tills": sorted(fact.wired.plug.config.tills) if side == "folio" else [],
         "nets": orjson.dumps(nets).decode(),
     }

@@ -1,11 +1,11 @@
 """How a bill becomes points: pure arithmetic on whole units.
 
 Base = net of the lines that earn (some may be below zero), less what was paid by tenders that do
-not (points, vouchers, gift cards …, by the rule). Each line's part of the base counts at the first rate that fits the
-line, else at the rule's own, times every multiplier that fits; a bill in another currency, times
-its exchange rate. All of that is exact. The sum is floored, once per bill, and shared back to the
-lines by the largest remainders of their exact points, so that whatever is refunded later takes
-back exactly its part.
+not (points, vouchers, gift cards …, by the rule). Each line's part of the base counts at the first
+rate that fits the line, else at the rule's own, times every multiplier that fits; a bill in another
+currency, times its exchange rate. All of that is exact. The sum is floored, once per bill, and
+shared back to the lines by the largest remainders of their exact points, so that whatever is
+refunded later takes back exactly its part.
 """
 
 from collections.abc import Sequence
