@@ -78,6 +78,7 @@ def create_app(seed: int, today: date, *, size: int = SIZE) -> Starlette:
                 for teller in second.tellers.values()
                 for route in _guarded(teller.routes(), troubles, teller.touch)
             ),
+            *(socket for teller in second.tellers.values() for socket in teller.sockets(troubles)),
         ]
     )
 

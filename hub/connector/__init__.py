@@ -81,6 +81,7 @@ from hub.connector.serving import (
     Spent,
 )
 from hub.connector.sessions import Sessions
+from hub.connector.streaming import Place, Streaming, Subscription
 from hub.connector.times import local_instant
 from hub.connector.tokens import token_given, token_in_url
 
@@ -116,6 +117,7 @@ __all__ = [
     "Outlet",
     "Page",
     "Party",
+    "Place",
     "Pulling",
     "Quote",
     "Quoted",
@@ -139,6 +141,8 @@ __all__ = [
     "Spend",
     "Spent",
     "Stay",
+    "Streaming",
+    "Subscription",
     "Tax",
     "Tender",
     "TenderKind",
