@@ -8,6 +8,8 @@ import codecs
 import re
 from typing import Final
 
+from hub.members.normalise import passes_luhn
+
 _DIGIT: Final = (
     rb"(?:[0-9]|\\u003[0-9]|&#(?:0*4[89]|0*5[0-7]|x0*3[0-9]);"
     # Of full width, as East Asian keyboards write them.
@@ -109,17 +111,7 @@ def _is_card(number: bytes) -> bool:
     if not _SHORTEST <= len(number) <= _LONGEST:
         return False
     issued = any(len(number) in lengths and head.match(number) for head, lengths in _SCHEMES)
-    return issued and _luhn(number)
-
-
-def _luhn(number: bytes) -> bool:
-    total = 0
-    for place, sign in enumerate(reversed(number)):
-        digit = sign - 48
-        if place % 2:
-            digit = digit * 2 - 9 * (digit > 4)
-        total += digit
-    return total % 10 == 0
+    return issued and passes_luhn(number.decode())
 
 
 def _is_number(body: bytes, run: re.Match[bytes]) -> bool:
