@@ -39,6 +39,7 @@ class DialectConfig(BaseModel):
     this business proves itself (a code sent to the phone, a passport at the desk) before it types
     them into its system: no system says so in its payloads, and without proof a hint links nobody.
     `rate_budget` replaces the dialect's own where the upstream grants this credential another.
+    `tills` are a hotel's: the connections whose checks, charged to its rooms, tell themselves.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -48,6 +49,7 @@ class DialectConfig(BaseModel):
     outlets: Mapping[str, Outlet] = Field(default_factory=dict)
     verifies: frozenset[HintType] = frozenset()
     rate_budget: RateBudget | None = None
+    tills: frozenset[str] = frozenset()
 
 
 class Read(BaseModel):
@@ -81,10 +83,14 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 def require_object(document: Any, key: str) -> Mapping[str, Any]:
     """Return the object under `key` of an upstream's answer; raises Malformed, naming `key`."""
-    found = document.get(key) if isinstance(document, Mapping) else None
-    if not isinstance(found, Mapping):
-        raise Malformed("a JSON object was expected", field=key)
-    return found
+    return require_mapping(document.get(key) if isinstance(document, Mapping) else None, key)
+
+
+def require_mapping(value: object, field: str) -> Mapping[str, Any]:
+    """Return a JSON object; raises Malformed, naming `field`, for anything else."""
+    if not isinstance(value, Mapping):
+        raise Malformed("a JSON object was expected", field=field)
+    return value
 
 
 def hmac_sha256_base64(secret: str, message: bytes) -> str:

@@ -127,7 +127,8 @@ class Ohip(Teller):
             post("1000", visit.rate_minor, visit.arrival + timedelta(days=night, hours=8))
         for code, minor in (("2500", visit.dinner_minor), ("2100", visit.late_minor)):
             if minor:
-                post(code, minor, visit.arrival + timedelta(hours=5))
+                check = self.plot.check_number(visit) if code == "2500" else None
+                post(code, minor, visit.arrival + timedelta(hours=5), checkNumber=check)
         if visit.rebate_minor:
             room = visit.number * 100
             post("1000", -visit.rate_minor, visit.departure, referenceTransactionNo=room)
