@@ -14,8 +14,8 @@ class Trouble(BaseModel):
     """How the APIs misbehave, each for so many calls, in this order.
 
     `reject_next` calls are answered 429 with `retry_after_seconds`; `fail_next` are answered 500;
-    `stall_next` are answered only after `stall_seconds`. After each of `shift_next` calls of a
-    system of the second world its longest resting record changes, so that pages shift.
+    `stall_next` are answered only after `stall_seconds`. After each of `shift_next` calls the
+    longest resting record of the system changes, so that pages shift.
 
     Of streams: `refuse_next` subscriptions are told that there is another consumer; `resend_next`
     begin at the very first event, whatever they ask for; `duplicate_next` events are sent twice;
