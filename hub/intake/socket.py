@@ -6,6 +6,7 @@ The protocol is that of the library graphql-ws (PROTOCOL.md): `connection_init`,
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from uuid import uuid4
@@ -24,6 +25,9 @@ LONGEST_MESSAGE = 8 * 1024 * 1024
 MOST_AT_ONCE = 100
 GATHERS_SECONDS = 0.05
 LEAVES_WITHIN_SECONDS = 10
+# The library logs whole frames when it may, and the greeting's holds the token.
+_NO_FRAMES = logging.getLogger("hub.intake.socket.frames")
+_NO_FRAMES.setLevel(logging.INFO)
 _TAKEN = 4409
 _TOO_MANY_SECONDS = 120
 
@@ -149,6 +153,7 @@ async def subscribed(base_url: str, subscription: Subscription) -> AsyncIterator
             open_timeout=OPEN_SECONDS,
             close_timeout=LEAVES_WITHIN_SECONDS,
             max_size=LONGEST_MESSAGE,
+            logger=_NO_FRAMES,
         )
     except InvalidStatus as said:
         raise refusal(subscription, said.response.status_code) from said

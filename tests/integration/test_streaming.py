@@ -1,6 +1,7 @@
 """OPERA's stream: whatever happens to the line, every event has its effect, and once."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -221,6 +222,14 @@ async def test_what_trying_again_cannot_help_is_said_and_left_alone(
         await until(stopped)
     found = await hub.rows("SELECT last_error FROM pull_stream WHERE stream = 'live'")
     assert said in str(found[0][0])
+
+
+async def test_the_token_is_in_no_log(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with listening_to(hub):
+        await until(lambda: at_the_end(hub))
+    ours = [r for r in caplog.records if not r.name.startswith(("websockets.server", "uvicorn"))]
+    assert "sandbox-ohip-token" not in " ".join(record.getMessage() for record in ours)
 
 
 async def test_nobody_pulls_what_is_listened_to(hub: Hub) -> None:
