@@ -206,8 +206,8 @@ def shop_minors(
         for bags in worth:
             told = [bag.presentment_money for bag in bags]
             if all(one is not None and one.currency_code == shown for one in told):
-                there = sum(abs(one.amount) for one in told if one is not None)
-                here = sum(abs(bag.shop_money.amount) for bag in bags)
+                there = sum((abs(one.amount) for one in told if one is not None), Decimal(0))
+                here = sum((abs(bag.shop_money.amount) for bag in bags), Decimal(0))
                 if bags and minor(there, shown, field) == sum(amounts) and any(amounts):
                     return share_by_largest_remainder(minor(here, currency, field), amounts)
     return [moved_minor(one, currency, f"{field}[{i}]") for i, one in enumerate(moved)]
