@@ -355,6 +355,18 @@ class TestShopify(DialectConformance):
         assert sum(tender.amount_minor for tender in found.tenders) == whole
         assert found.refund.unallocated_minor == 0
 
+    async def test_a_shop_may_account_in_another_currency_than_its_business(self) -> None:
+        item = returned(1, 90.0, 11.70)["refund_line_items"][0]
+        item |= {"subtotal_set": {"shop_money": {"amount": "90.00", "currency_code": "HKD"}}}
+        moved = ONE_SHIRT["transactions"][0] | {"currency": "HKD"}
+        (found,) = await self.events(
+            body(
+                ONE_SHIRT | {"refund_line_items": [item], "transactions": [moved]}, "refunds/create"
+            )
+        )
+        assert found.refund is not None
+        assert (found.currency, found.refund.amount_minor) == ("HKD", 10170)
+
     async def test_an_order_paid_in_the_buyers_currency_is_what_the_shop_accounts(self) -> None:
         bag = {
             "shop_money": {"amount": "213.40", "currency_code": "CNY"},

@@ -46,7 +46,7 @@ def refund_recorded(refund: RefundDocument, connection: Connection) -> Canonical
     Raises Malformed, naming the field, when it was paid back in another currency than the shop's
     and the lines do not tell what that was worth.
     """
-    currency = connection.currency
+    currency = _currency(refund) or connection.currency
     back = paid_back(refund)
     amounts = shop_minors(back, _worth(refund), currency, "transactions")
     tenders = tuple(
@@ -78,6 +78,15 @@ def refund_recorded(refund: RefundDocument, connection: Connection) -> Canonical
             unallocated_minor=amount - covered,
         ),
     )
+
+
+def _currency(refund: RefundDocument) -> str | None:
+    """Return the shop's currency, which need not be the business's, where a refund states it."""
+    bags = [
+        *(item.subtotal_set for item in refund.refund_line_items),
+        *(one.amount_set for one in refund.order_adjustments),
+    ]
+    return next((bag.shop_money.currency_code for bag in bags if bag is not None), None)
 
 
 def _worth(refund: RefundDocument) -> list[tuple[MoneyBag, ...]]:
