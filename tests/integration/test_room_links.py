@@ -1,5 +1,6 @@
 """Checks and folios that name each other by number: whichever comes first, one earns."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -172,3 +173,29 @@ async def test_a_folio_keeps_its_points_where_the_check_earned_nobody_any(
     await hub.work()
     stays = await kept(hub, "canonical")
     assert stays["stay:F1"] == (100_000 + dinner.minor) // 100
+
+
+async def test_two_workers_at_once_do_not_miss_each_other(hub: Hub, sandbox_url: str) -> None:
+    """Neither fact is committed when the other is worked on: one has to wait, and then sees it."""
+    rules = {"jade-kitchen": NOT_AS_ROOM_CHARGES}
+    await hub.configure_second(sandbox_url, "toast", "ohip", config={"ohip": LINKED}, rules=rules)
+    for system in ("toast", "ohip"):
+        for delivery in sandbox.second().tellers[system].deliveries:
+            await hub.accept(delivery)
+    waiting = await hub.due()
+    checks = [one for one in waiting if one <= waiting[len(waiting) // 2]]
+    other = Hub(hub.engine, hub.database_url, hub.keyring)
+    stays = [one for one in waiting if one not in checks]
+
+    async def work(worker: Hub, ids: list[int]) -> None:
+        for message_id in ids:
+            await worker.intake.run([message_id])
+
+    await asyncio.gather(work(hub, checks), work(other, stays))
+    await hub.work()
+    await other.intake.aclose()
+    unlinked = "SELECT check_number FROM room_charge WHERE side = 'folio' AND linked_at IS NULL"
+    assert await hub.rows(unlinked) == []
+    assert len(await hub.rows("SELECT 1 FROM room_charge WHERE side = 'folio'")) > 2
+    async with hub.engine.connect() as db:
+        assert await verify(db) == []
