@@ -6,7 +6,7 @@ from alembic import op
 
 from hub.db.migrate import execute_script
 
-revision = "0033_room_links"
+revision = "0026_room_links"
 down_revision = "0025_egress"
 
 
