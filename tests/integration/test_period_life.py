@@ -203,14 +203,15 @@ async def test_a_worker_closes_what_nothing_stops_and_says_what_does(
         await group_with_a_line(db)
         await db.execute(text(LEFT_OVER), {"state": "dead", "at": NOW - timedelta(days=1)})
 
-    async def ask(actor: str) -> int:
+    async def ask(actor: str, minutes: int) -> int:
         async with engine.begin() as db:
-            period = await ask_close(db, code=CODE, actor=actor, now=NOW)
+            asked_at = NOW + timedelta(minutes=minutes)
+            period = await ask_close(db, code=CODE, actor=actor, now=asked_at)
             ids = await db.scalars(text("SELECT message_id FROM outbox_message ORDER BY 1"))
         await check_and_close(worker, list(ids))
         return period.period_id
 
-    period_id = await ask("chen")
+    period_id = await ask("chen", 0)
     async with engine.begin() as db:
         assert (await period_by_id(db, period_id)).state == "open"
         why = await last_error(db, actor=CLOSE, reference=period_id)
@@ -219,8 +220,8 @@ async def test_a_worker_closes_what_nothing_stops_and_says_what_does(
         await waive_check(
             db, period_id=period_id, code="dead_letters", reason="old", actor="chen", now=NOW
         )
-    await ask("li")
-    await ask("zhao")
+    await ask("li", 1)
+    await ask("zhao", 2)
     async with engine.connect() as db:
         (event,) = (await events(db, period_ids=[period_id]))[period_id]
         assert (event.state, event.actor) == ("draft", "li")
