@@ -6,12 +6,14 @@
 | member | itself, in full | its own | – | – | its own points | – |
 | business | who has an account or is presented, masked | its own | its own | its own | – | – |
 | staff | all, masked unless asked | all | all | – | for a member | all |
-| finance | – | – | all | – | – | – |
+| finance | – | – | all, and closes | – | – | – |
 
 A till redeems, holds, captures, voids and restores. Who gives transfers points and shares them in a
 pool. Staff correct: adjust (a second person above the policy's threshold), extend, reinstate and
 recover; what is proposed is seen by staff alone.
 
+Finance alone closes, approves and issues a period; who did so, and what was checked and waived, is
+for finance and staff.
 A statement of account tells what moved at all businesses: it is for the member and for staff.
 What an issuer owes is part of settlement: a business sees its own.
 A member's notices are for the member and for staff; a business is shown none.
@@ -39,6 +41,8 @@ MEMBER_READERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
 STATEMENT_READERS = (Role.MEMBER, Role.STAFF)
 VERIFIERS = (Role.MEMBER, Role.BUSINESS)
 MISTAKE_READERS = (Role.BUSINESS, Role.STAFF)
+CLOSERS = (Role.FINANCE,)
+CLOSE_READERS = (Role.STAFF, Role.FINANCE)
 SETTLEMENT_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
 GIVERS = (Role.MEMBER, Role.STAFF)
 CORRECTORS = (Role.STAFF,)

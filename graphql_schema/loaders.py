@@ -28,7 +28,9 @@ from hub.privacy.consent import Consent, consents
 from hub.privacy.shown_to import shown_to
 from hub.programme.policy_queries import Policies, policies
 from hub.programme.queries import Business, Programme, businesses, programme
+from hub.settlement import life
 from hub.settlement import queries as settlement
+from hub.settlement.life import Check, PeriodEvent
 from hub.settlement.netting import Bilateral, Net
 
 Reading = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
@@ -116,13 +118,23 @@ class Loaders:
         )
         self.standings: DataLoader[int, benefits.Standing] = of(self._standings)
         self.entitlements: DataLoader[int, list[benefits.Entitlement]] = of(self._entitlements)
+        self._of_settlement()
+        self._group: DataLoader[str, Any] = of(_group)
+
+    def _of_settlement(self) -> None:
+        of = self._loader
+        self.period_checks: DataLoader[int, list[Check]] = of(
+            lambda db, ids: life.checks(db, period_ids=ids)
+        )
+        self.period_events: DataLoader[int, list[PeriodEvent]] = of(
+            lambda db, ids: life.events(db, period_ids=ids)
+        )
         self.bilaterals: DataLoader[int, list[Bilateral]] = of(
             lambda db, ids: settlement.bilaterals(db, period_ids=ids)
         )
         self.nets: DataLoader[int, list[Net]] = of(
             lambda db, ids: settlement.net_positions(db, period_ids=ids)
         )
-        self._group: DataLoader[str, Any] = of(_group)
 
     async def programme(self) -> Programme:
         """Return the group; raises NotFound when none is configured."""

@@ -18,6 +18,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from graphql_schema.accounts import Account
 from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
 from graphql_schema.audit import record
+from graphql_schema.closing import ClosingMutation
 from graphql_schema.context import Context
 from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
 from graphql_schema.entries import Entry
@@ -83,6 +84,7 @@ class Mutation(
     JoiningMutation,
     CorrectingMutation,
     MergingMutation,
+    ClosingMutation,
 ):
     """All writes."""
 

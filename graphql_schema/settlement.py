@@ -8,6 +8,7 @@ import strawberry
 from strawberry import relay
 
 from graphql_schema.access import (
+    CLOSE_READERS,
     SETTLEMENT_READERS,
     only_business,
     require,
@@ -21,6 +22,7 @@ from graphql_schema.pages import After, Connection, First, connection, cursor_da
 from graphql_schema.programme import Business
 from hub.errors import NotFound
 from hub.settlement import queries
+from hub.settlement.life import Check
 from hub.settlement.netting import Bilateral, Net
 
 
@@ -118,6 +120,40 @@ class Statement:
         )
 
 
+@strawberry.type(description="A state that a period reached.")
+class PeriodEvent:
+    """Who moved a period on."""
+
+    state: str = strawberry.field(description="draft, approved, issued or paid.")
+    at: datetime = strawberry.field(description="Since when.")
+    actor: str = strawberry.field(description="Who did it; hub: it was closed by itself.")
+    note: str | None = strawberry.field(description="What they said of it.")
+
+
+@strawberry.type(description="What was looked at before a period may be closed.")
+class PeriodCheck:
+    """A check, with the waiver for what it found."""
+
+    code: str = strawberry.field(description="What the check is called.")
+    stops: bool = strawberry.field(description="Whether the period cannot be closed because of it.")
+    says: str = strawberry.field(description="What it found, in words.")
+    checked_at: datetime = strawberry.field(description="When it looked.")
+    waived_by: str | None = strawberry.field(description="Who waived just this.")
+    reason: str | None = strawberry.field(description="Why it was waived.")
+
+    @classmethod
+    def of(cls, row: Check) -> "PeriodCheck":
+        """Show a check."""
+        return cls(
+            code=row.code,
+            stops=row.stops,
+            says=row.says,
+            checked_at=row.checked_at,
+            waived_by=row.waived_by,
+            reason=row.reason,
+        )
+
+
 @strawberry.type(description="A month or a day that is settled as one.")
 class SettlementPeriod(relay.Node):
     """A settlement period; a business sees its own part of it."""
@@ -165,6 +201,24 @@ class SettlementPeriod(relay.Node):
             for row in rows
             if own in (None, row.debtor_id, row.creditor_id)
         ]
+
+    @resolved("Who brought the period to each state since its close, in order. For finance and "
+              "staff.")  # fmt: skip
+    async def history(self, info: Info) -> list[PeriodEvent]:
+        """Return the states that the period reached."""
+        require(info.context.principal, *CLOSE_READERS)
+        rows = await info.context.load.period_events.load(self.row.period_id)
+        return [
+            PeriodEvent(state=row.state, at=row.at, actor=row.actor, note=row.note) for row in rows
+        ]
+
+    @resolved("What was found when its close was last asked for; empty before. For finance and "
+              "staff.")  # fmt: skip
+    async def checks(self, info: Info) -> list[PeriodCheck]:
+        """Return the checks, with their waivers."""
+        require(info.context.principal, *CLOSE_READERS)
+        rows = await info.context.load.period_checks.load(self.row.period_id)
+        return [PeriodCheck.of(row) for row in rows]
 
     @resolved("The period's lines, by business date.")
     async def obligations(

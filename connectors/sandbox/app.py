@@ -72,12 +72,13 @@ def create_app(seed: int, today: date, *, size: int = SIZE) -> Starlette:
             Route("/trouble", make_trouble, methods=["POST"]),
             Route("/second/world", show_second),
             Route("/second/connections", show_second_connections),
-            *_guarded(upstream.routes(), troubles),
+            *_guarded(upstream.routes(), troubles, upstream.touch),
             *(
                 route
                 for teller in second.tellers.values()
                 for route in _guarded(teller.routes(), troubles, teller.touch)
             ),
+            *(socket for teller in second.tellers.values() for socket in teller.sockets(troubles)),
         ]
     )
 

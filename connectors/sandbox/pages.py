@@ -18,22 +18,39 @@ class Cut:
     following: str | None
 
 
-def changed(dated: Dated, start: str | None, end: str | None) -> list[Any]:
+def changed(dated: Dated, start: str | None, end: str | None) -> Dated:
     """Return what changed between two instants, both included, oldest change first."""
     first, last = (datetime.fromisoformat(at) if at else None for at in (start, end))
-    return [
-        one
-        for at, one in sorted(dated, key=lambda each: each[0])
-        if (first is None or at >= first) and (last is None or at <= last)
-    ]
+    return sorted(
+        (
+            (at, one)
+            for at, one in dated
+            if (first is None or at >= first) and (last is None or at <= last)
+        ),
+        key=_place,
+    )
 
 
-def cut(found: Sequence[Any], *, limit: int, cursor: str | None, **kept: str) -> Cut:
-    """Cut a page of `limit`. The cursor holds what was `kept` of the first page's query, too."""
-    offset = int(opened(cursor)["offset"]) if cursor else 0
-    end = offset + limit
-    following = sealed({**kept, "offset": str(end)}) if len(found) > end else None
-    return Cut(list(found[offset:end]), following)
+def cut(found: Dated, *, limit: int, cursor: str | None, **kept: str) -> Cut:
+    """Cut a page of `limit`. The cursor holds what was `kept` of the first page's query, and the
+    last record of the page before: what changes meanwhile moves none of the others.
+    """
+    rest = list(found)
+    if cursor:
+        before = opened(cursor)
+        last = datetime.fromisoformat(before["at"]), before["id"]
+        rest = [pair for pair in rest if _place(pair) > last]
+    page = rest[:limit]
+    following = None
+    if len(rest) > limit:
+        at, record = _place(page[-1])
+        following = sealed({**kept, "at": at.isoformat(), "id": record})
+    return Cut([one for _, one in page], following)
+
+
+def _place(dated: tuple[datetime, Any]) -> tuple[datetime, str]:
+    at, one = dated
+    return at, str(one["id"])
 
 
 def sealed(place: Mapping[str, str]) -> str:

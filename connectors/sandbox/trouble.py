@@ -14,8 +14,12 @@ class Trouble(BaseModel):
     """How the APIs misbehave, each for so many calls, in this order.
 
     `reject_next` calls are answered 429 with `retry_after_seconds`; `fail_next` are answered 500;
-    `stall_next` are answered only after `stall_seconds`. After each of `shift_next` calls of a
-    system of the second world its longest resting record changes, so that pages shift.
+    `stall_next` are answered only after `stall_seconds`. After each of `shift_next` calls the
+    longest resting record of the system changes, so that pages shift.
+
+    Of streams: `refuse_next` subscriptions are told that there is another consumer; `resend_next`
+    begin at the very first event, whatever they ask for; `duplicate_next` events are sent twice;
+    after `drop_after` events more the line breaks.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -26,6 +30,10 @@ class Trouble(BaseModel):
     stall_next: int = Field(default=0, ge=0)
     stall_seconds: int = Field(default=11, ge=0, le=60)
     shift_next: int = Field(default=0, ge=0)
+    refuse_next: int = Field(default=0, ge=0)
+    resend_next: int = Field(default=0, ge=0)
+    duplicate_next: int = Field(default=0, ge=0)
+    drop_after: int | None = Field(default=None, ge=0)
 
 
 class Troubles:

@@ -10,11 +10,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from connectors.sandbox import accounts
-from connectors.sandbox.hotel import ENTERPRISE_ID
+from connectors.sandbox.hotel import ENTERPRISE_ID, utc
 from connectors.sandbox.pages import Cut, Dated, changed, cut, opened
 from connectors.sandbox.restaurant import LOCATIONS
 from connectors.sandbox.world import World
 from connectors.sandbox.writing import to_json
+from hub.clock import now
 
 _MEWS = "/api/connector/v1"
 _SHOPIFY = "/admin/api/{version}"
@@ -47,6 +48,15 @@ class Upstream:
             Route(f"{_SHOPIFY}/orders/{{id:int}}/transactions.json", self.shop_transactions),
             Route(f"{_MEWS}/{{operation:path}}", self.mews, methods=["POST"]),
         ]
+
+    def touch(self) -> None:
+        """Let the record of each system that has rested longest change now: lists by time shift."""
+        order = min(self.world.orders.values(), key=lambda one: one.changed_at)
+        order.changed_at = now()
+        reservations = [stay.reservation for stay in self.world.stays.values()]
+        min(reservations, key=_updated("UpdatedUtc"))["UpdatedUtc"] = utc(now())
+        bills = [bill.order for bill in self.world.bills.values()]
+        min(bills, key=_updated("updated_at"))["updated_at"] = utc(now())
 
     # Square: a bearer token, errors in a list.
 
@@ -262,6 +272,10 @@ def _page(key: str, found: list[Any], limitation: Mapping[str, Any]) -> dict[str
     start = ids.index(cursor) + 1 if cursor in ids else 0
     page = found[start : start + int(limitation.get("Count", 1000))]
     return {key: page, "Cursor": page[-1]["Id"] if page else None}
+
+
+def _updated(field: str) -> Callable[[Mapping[str, Any]], datetime]:
+    return lambda one: datetime.fromisoformat(one[field])
 
 
 def _by(found: Iterable[Any], field: str) -> Dated:

@@ -1,6 +1,6 @@
 """The plug that connectors fit: canonical events and the protocol a dialect implements."""
 
-from hub.connector.bounds import as_text, is_text
+from hub.connector.bounds import as_reference, as_text, is_text
 from hub.connector.canonical import (
     CanonicalEvent,
     EventType,
@@ -28,6 +28,7 @@ from hub.connector.dialect import (
     parse_json,
     parse_object,
     person_name,
+    require_mapping,
     require_match,
     require_object,
     rounding_line,
@@ -61,6 +62,7 @@ from hub.connector.plug import (
     field_path,
     read_as,
 )
+from hub.connector.profile import profile_fact
 from hub.connector.registry import connector
 from hub.connector.serving import (
     Accrue,
@@ -81,7 +83,8 @@ from hub.connector.serving import (
     Spent,
 )
 from hub.connector.sessions import Sessions
-from hub.connector.times import local_instant
+from hub.connector.streaming import Place, Streaming, Subscription
+from hub.connector.times import local_instant, zoned_instant
 from hub.connector.tokens import token_given, token_in_url
 
 __all__ = [
@@ -116,6 +119,7 @@ __all__ = [
     "Outlet",
     "Page",
     "Party",
+    "Place",
     "Pulling",
     "Quote",
     "Quoted",
@@ -139,11 +143,14 @@ __all__ = [
     "Spend",
     "Spent",
     "Stay",
+    "Streaming",
+    "Subscription",
     "Tax",
     "Tender",
     "TenderKind",
     "Totals",
     "UpstreamClient",
+    "as_reference",
     "as_text",
     "bill",
     "connector",
@@ -158,7 +165,9 @@ __all__ = [
     "parse_json",
     "parse_object",
     "person_name",
+    "profile_fact",
     "read_as",
+    "require_mapping",
     "require_match",
     "require_object",
     "rounding_line",
@@ -166,4 +175,5 @@ __all__ = [
     "token_in_url",
     "trading_day",
     "version_at",
+    "zoned_instant",
 ]

@@ -27,6 +27,12 @@ def as_text(value: str) -> str:
     return _UNSTORABLE.sub("\ufffd", value)
 
 
+def as_reference(value: str | None) -> str | None:
+    """Return what one system says of another's record, trimmed; None for what can be no id."""
+    trimmed = (value or "").strip()
+    return trimmed if 1 <= len(trimmed) <= LONGEST_ID and is_text(trimmed) else None
+
+
 def require_id(value: str, *, field: str) -> None:
     """Raise Malformed, naming `field`, unless `value` can be stored and compared as an id."""
     if not 1 <= len(value) <= LONGEST_ID or not is_text(value):

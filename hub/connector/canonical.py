@@ -129,7 +129,11 @@ class Tax:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One line: `net_minor` is after discounts and without tax. `reverses` names a sold line."""
+    """One line: `net_minor` is after discounts and without tax. `reverses` names a sold line.
+
+    On a folio, `check` is the number of a till's check that was charged to the room, and
+    `charged_on` the hotel's trading day when it was.
+    """
 
     id: str
     kind: LineKind
@@ -140,6 +144,8 @@ class Line:
     taxes: tuple[Tax, ...] = ()
     category: str | None = None
     reverses: str | None = None
+    check: str | None = None
+    charged_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +153,8 @@ class Tender:
     """One means of payment on a bill; `amount_minor` includes no tip.
 
     `reference` of a tender in points is the redemption behind it, as the receipt names it: the key
-    under which the till asked for it, or the number of its transaction.
+    under which the till asked for it, or the number of its transaction. That of a room charge is
+    the check's number, as the folio names it.
     """
 
     id: str
@@ -242,6 +249,8 @@ class CanonicalEvent:
             require_id(line.id, field="lines.id")
             require_id(line.reverses or line.id, field="lines.reverses")
             require_amount(line.net_minor, field="lines.net_minor")
+            if line.check is not None:
+                require_id(line.check, field="lines.check")
             if line.category is not None:
                 require_id(line.category, field="lines.category")
         for tender in self.tenders:

@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from hub.clock import business_date
 from hub.connector.bounds import require_instant
@@ -39,6 +39,7 @@ class DialectConfig(BaseModel):
     this business proves itself (a code sent to the phone, a passport at the desk) before it types
     them into its system: no system says so in its payloads, and without proof a hint links nobody.
     `rate_budget` replaces the dialect's own where the upstream grants this credential another.
+    `tills` are a hotel's: the connections whose checks, charged to its rooms, tell themselves.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -48,12 +49,32 @@ class DialectConfig(BaseModel):
     outlets: Mapping[str, Outlet] = Field(default_factory=dict)
     verifies: frozenset[HintType] = frozenset()
     rate_budget: RateBudget | None = None
+    tills: frozenset[str] = frozenset()
 
 
 class Read(BaseModel):
-    """The base of upstream models: they name only what is read, and ignore the rest."""
+    """The base of upstream models: they name only what is read, and ignore the rest.
+
+    A null where a field has another default is taken for absent: systems write either.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+    _absent: ClassVar[frozenset[str] | None] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or None not in value.values():
+            return value
+        absent = cls.__dict__.get("_absent")
+        if absent is None:
+            absent = cls._absent = frozenset(
+                key
+                for name, field in cls.model_fields.items()
+                if not field.is_required() and field.default is not None
+                for key in (name, field.alias or name)
+            )
+        return {key: one for key, one in value.items() if one is not None or key not in absent}
 
 
 def parse_json(body: bytes) -> Any:
@@ -81,10 +102,14 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 def require_object(document: Any, key: str) -> Mapping[str, Any]:
     """Return the object under `key` of an upstream's answer; raises Malformed, naming `key`."""
-    found = document.get(key) if isinstance(document, Mapping) else None
-    if not isinstance(found, Mapping):
-        raise Malformed("a JSON object was expected", field=key)
-    return found
+    return require_mapping(document.get(key) if isinstance(document, Mapping) else None, key)
+
+
+def require_mapping(value: object, field: str) -> Mapping[str, Any]:
+    """Return a JSON object; raises Malformed, naming `field`, for anything else."""
+    if not isinstance(value, Mapping):
+        raise Malformed("a JSON object was expected", field=field)
+    return value
 
 
 def hmac_sha256_base64(secret: str, message: bytes) -> str:

@@ -1,10 +1,11 @@
-"""What no request to an upstream may hold, though the ids that it is made of can."""
+"""What no request may hold, though the ids that it is made of can, and when to ask again."""
 
 from collections.abc import Mapping
 
 from hub.errors import Malformed
 
 _LONGEST_PATH = 8000
+_SHORTEST_RETRY_SECONDS = 1.0
 
 
 def require_sendable(path: str, headers: Mapping[str, str] | None) -> None:
@@ -19,3 +20,12 @@ def require_sendable(path: str, headers: Mapping[str, str] | None) -> None:
     for name, value in (headers or {}).items():
         if not (value.isascii() and value.isprintable()):
             raise Malformed("a header is of printable ASCII", field=name)
+
+
+def retry_after_seconds(value: str | None) -> float | None:
+    """Read Retry-After in seconds (RFC 9110, 10.2.3); a date, which hardly anybody sends, is left
+    to the backoff. Who says 0 is not asked again at once, or it would be asked for ever.
+    """
+    if value is None or not (value.isascii() and value.isdigit()):
+        return None
+    return max(float(value), _SHORTEST_RETRY_SECONDS)

@@ -1,4 +1,4 @@
-"""Times as systems write them that state no zone."""
+"""Times as systems write them."""
 
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
@@ -23,3 +23,15 @@ def local_instant(text: str, zone: ZoneInfo, field: str) -> datetime:
         found = found.replace(tzinfo=zone)
     require_instant(found, field=field)
     return found
+
+
+def zoned_instant(text: object) -> datetime | None:
+    """Read an ISO 8601 time with its offset; None for anything else.
+
+    For what orders deliveries and is proven by nothing: nonsense is no reason to lose a body.
+    """
+    try:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return found if found and found.tzinfo else None

@@ -35,6 +35,11 @@ def open_sealed(keyring: Keyring, sealed: bytes, *, context: str) -> bytes:
     return envelope.decrypt(_derive(master, salt), body, context)
 
 
+def reseal(keyring: Keyring, sealed: bytes, *, context: str) -> bytes:
+    """Seal anew, under the active key, what is sealed under any; raises what open_sealed raises."""
+    return seal(keyring, open_sealed(keyring, sealed, context=context), context=context)
+
+
 def version_sql(column: str) -> str:
     """Return SQL for the key version in a sealed column: it stands behind the salt."""
     return f"(get_byte({column}, {_SALT_BYTES + 1}) * 256 + get_byte({column}, {_SALT_BYTES + 2}))"

@@ -3,7 +3,7 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.crypto.delivery import open_sealed, seal, version_sql
+from hub.crypto.delivery import reseal, version_sql
 from hub.crypto.keyring import Keyring
 from hub.egress.subscribe import secrets_place
 
@@ -20,11 +20,10 @@ async def reseal_subscriptions(db: AsyncConnection, *, keyring: Keyring) -> int:
     )
     found = rows.all()
     for row in found:
-        place = secrets_place(row.code)
-        plain = open_sealed(keyring, row.secrets, context=place)
+        secrets = reseal(keyring, row.secrets, context=secrets_place(row.code))
         await db.execute(
             text("UPDATE subscription SET secrets = :secrets WHERE subscription_id = :id"),
-            {"id": row.subscription_id, "secrets": seal(keyring, plain, context=place)},
+            {"id": row.subscription_id, "secrets": secrets},
         )
     return len(found)
 

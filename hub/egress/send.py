@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from standardwebhooks import Webhook
 
+from hub.connector.requests import retry_after_seconds
 from hub.crypto.delivery import open_sealed
 from hub.crypto.keyring import Keyring
 from hub.egress.events import Written, written
@@ -99,8 +100,7 @@ async def send(http: httpx2.AsyncClient, *, call: Call, now: datetime) -> Answer
         return Answer(None, f"no answer: {type(failure).__name__}")
     if said.is_success:
         return Answer(said.status_code)
-    retry_after = said.headers.get("retry-after", "")
-    wait = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0
+    wait = retry_after_seconds(said.headers.get("retry-after")) or 0
     return Answer(said.status_code, f"answered {said.status_code}"[:LONGEST_ERROR], wait)
 
 

@@ -63,6 +63,13 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "retire": "keys:retire",
     },
     "audit": {"verify": "audit:verify", "anchor": "audit:anchor"},
+    "period": {
+        "check": "period:check",
+        "waive": "period:waive",
+        "approve": "period:approve",
+        "issue": "period:issue",
+        "history": "period:history",
+    },
     "settle": {"": "settle:settle", "verify": "verifying:verify", "keys": "verifying:keys"},
     "token": "token:token",
 }
@@ -77,6 +84,7 @@ _GROUPS_SAY = {
     "keys": "The master keys, in versions.",
     "ledger": "The points of all members.",
     "member": "What a person may ask, and what forbids it.",
+    "period": "Settlement periods, from check to issue.",
     "programme": "The group's configuration.",
     "sample": "The sample group.",
     "settle": "Close a settlement period: `hub settle PERIOD`; and what was stated of it.",

@@ -13,12 +13,15 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import NullPool
 
 from hub.clock import now
 from hub.config import Settings
+from hub.crypto.keyring import load
 from hub.db.engine import make_engine
 from hub.egress.note import note
-from hub.errors import NotFound
+from hub.entrypoints.listening import Listeners
+from hub.errors import HubError, NotFound
 from hub.jobs.broker import make_broker, wake
 from hub.jobs.schedule import Job, fire_due
 from hub.jobs.wake import WakeUps
@@ -167,9 +170,24 @@ def _seconds(pause: float) -> Callable[[], Awaitable[None]]:
 async def serve(settings: Settings) -> None:
     """Run a scheduler until cancelled."""
     engine = make_engine(settings.require_database_url(), pool_size=4)
+    # A listener keeps its connection for as long as it listens, and closes it at the end.
+    lines = make_engine(settings.require_database_url(), poolclass=NullPool)
     scheduler = Scheduler(engine, settings)
     try:
-        await scheduler.run()
+        async with asyncio.TaskGroup() as both:
+            both.create_task(scheduler.run())
+            both.create_task(_listen(lines, settings))
     finally:
         await scheduler.aclose()
         await engine.dispose()
+        await lines.dispose()
+
+
+async def _listen(engine: AsyncEngine, settings: Settings) -> None:
+    """Listen to what systems stream; without the keyring nothing that came could be kept."""
+    try:
+        keyring = load(settings.keyring_path)
+    except HubError as why:
+        log.warning("not_listening", reason=why.message)
+        return
+    await Listeners(engine, keyring).run()

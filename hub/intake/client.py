@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 
 from hub.connector import Answered, NotYet, RateBudget, parse_json
-from hub.connector.requests import require_sendable
+from hub.connector.requests import require_sendable, retry_after_seconds
 from hub.errors import Malformed
 from hub.intake.connections import Wired
 from hub.intake.scrub import scrub
@@ -17,7 +17,6 @@ from hub.intake.scrub import scrub
 AT_ONCE = 8
 TIMEOUT_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 1.0
-SHORTEST_RETRY_SECONDS = 1.0
 
 
 class Upstream:
@@ -68,7 +67,7 @@ class Upstream:
         if response.status_code == 429 or response.status_code >= 500:
             raise NotYet(
                 f"{method} {path} answered {response.status_code}",
-                retry_after_seconds=_retry_after(response.headers.get("retry-after")),
+                retry_after_seconds=retry_after_seconds(response.headers.get("retry-after")),
             )
         if not response.is_success:
             raise Malformed(
@@ -124,12 +123,3 @@ class Upstreams:
         for upstream in self._known.values():
             await upstream.aclose()
         self._known.clear()
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Read Retry-After in seconds (RFC 9110, 10.2.3); a date, which our upstreams never send, is
-    left to the backoff. Who says 0 is not asked again at once, or it would be asked for ever.
-    """
-    if value is None or not (value.isascii() and value.isdigit()):
-        return None
-    return max(float(value), SHORTEST_RETRY_SECONDS)

@@ -13,6 +13,12 @@ from hub.intake import facts
 from hub.intake.fact import EARNS, SHOWS_A_PERSON, UNDOES, Fact, idempotency_key
 from hub.intake.facts import PostedFact, SourceKey
 from hub.intake.points_paid import keep_bills, paid_in_points, receipts_of
+from hub.intake.room_charges import (
+    RoomPair,
+    keep_room_charges,
+    link_room_charges,
+    room_pairs,
+)
 from hub.intake.served import is_served, own_numbers
 from hub.intake.undoing import undo
 from hub.members.resolve import Resolved, Sighting, resolve
@@ -35,7 +41,9 @@ async def post(
     bills = [fact for fact in new if fact.event.type in EARNS]
     await keep_bills(db, bills)
     sales, records = _sales(bills, people)
-    await _lock_balances(db, new, people, sales)
+    await keep_room_charges(db, bills)
+    pairs = await room_pairs(db, bills)
+    await _lock_balances(db, new, people, sales, pairs)
     records += await _earn(db, sales, now)
     earned_keys = {record.key for record in records}
     for fact in new:
@@ -55,7 +63,8 @@ async def post(
     ]
     await facts.refer(db, names)
     undone = await undo(db, [f for f in new if f.event.type in UNDOES], records, names, now)
-    return {r.member_id for r in (*records, *undone) if r.tx_id is not None and r.member_id}
+    moved = {r.member_id for r in (*records, *undone) if r.tx_id is not None and r.member_id}
+    return moved | await link_room_charges(db, pairs, now)
 
 
 async def _resolve(
@@ -114,6 +123,7 @@ async def _lock_balances(
     new: Sequence[Fact],
     people: dict[SourceKey, Resolved],
     sales: Sequence[tuple[Fact, Sale]],
+    pairs: Sequence[RoomPair],
 ) -> None:
     """Lock the balances of all whom this batch concerns, where it does more than earn.
 
@@ -127,9 +137,12 @@ async def _lock_balances(
         for fact in new
         if fact.event.type in EARNS and paid_in_points(fact.event)
     }
-    if not (undoing or bills or any(f.event.type is EventType.STAY_COMPLETED for f in new)):
+    if not (
+        undoing or bills or pairs or any(f.event.type is EventType.STAY_COMPLETED for f in new)
+    ):
         return
     undone = [key for fact in undoing if (key := fact.undoes) is not None]
+    undone += [pair.folio for pair in pairs]
     found = await facts.find(db, undone) if undone else {}
     # A refund may know its bill by another name.
     bills |= {key: fact.member_id for key, fact in found.items()}

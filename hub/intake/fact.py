@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from hub.connector import CanonicalEvent, EventType
+from hub.connector import CanonicalEvent, EventType, TenderKind
 from hub.intake.connections import Wired
 from hub.intake.facts import PostedFact, SourceKey
 
@@ -46,6 +46,18 @@ class Fact:
         yield from (SourceKey(self.wired.connection_id, *name) for name in self.event.references)
         if self.undoes is not None:
             yield self.undoes
+        yield from (SourceKey(0, "check", number) for number in self.checks())
+
+    def checks(self) -> set[str]:
+        """The numbers of checks that were charged to rooms: this fact's own, or its folio's."""
+        return {
+            check_number(said)
+            for said in (
+                *(t.reference for t in self.event.tenders if t.kind is TenderKind.ROOM_CHARGE),
+                *(line.check for line in self.event.lines),
+            )
+            if said is not None and self.event.type in EARNS
+        }
 
     def posted(self, **effect: Any) -> PostedFact:
         """Return the record of this fact with its effect."""
@@ -56,6 +68,12 @@ class Fact:
             delivery_id=self.delivery_id,
             **effect,
         )
+
+
+def check_number(said: str) -> str:
+    """Return a check's number as it compares: systems pad it, and set a mark before it."""
+    bare = said.strip().lstrip("#").strip().casefold()
+    return bare.lstrip("0") or bare if bare.isdigit() else bare
 
 
 def idempotency_key(key: SourceKey) -> str:

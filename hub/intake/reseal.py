@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.crypto.delivery import open_sealed, seal, version_sql
+from hub.crypto import delivery
+from hub.crypto.delivery import version_sql
 from hub.crypto.keyring import Keyring
 from hub.intake.connections import settings_place
 from hub.intake.deliveries import SNAPSHOTS_CONTEXT
@@ -66,9 +67,13 @@ async def reseal(
         return Resealed(0, None)
     anew = []
     for row in found:
-        body = _anew(keyring, row.body, f"{BODY_CONTEXT}|{row.code}")
+        body = delivery.reseal(keyring, row.body, context=f"{BODY_CONTEXT}|{row.code}")
         place = f"{SNAPSHOTS_CONTEXT}|{row.delivery_id}"
-        kept = None if row.snapshots is None else _anew(keyring, row.snapshots, place)
+        kept = (
+            None
+            if row.snapshots is None
+            else delivery.reseal(keyring, row.snapshots, context=place)
+        )
         anew.append((row.delivery_id, body, kept))
     ids, bodies, snapshots = zip(*anew, strict=True)
     await db.execute(
@@ -96,7 +101,9 @@ async def reseal_connections(db: AsyncConnection, *, keyring: Keyring) -> int:
             text("UPDATE connection SET settings = :settings WHERE connection_id = :id"),
             {
                 "id": row.connection_id,
-                "settings": _anew(keyring, row.settings, settings_place(row.code)),
+                "settings": delivery.reseal(
+                    keyring, row.settings, context=settings_place(row.code)
+                ),
             },
         )
     return len(found)
@@ -105,7 +112,3 @@ async def reseal_connections(db: AsyncConnection, *, keyring: Keyring) -> int:
 async def sealed_under(db: AsyncConnection) -> dict[int, int]:
     """Return how many bodies, snapshots and settings are sealed under each version."""
     return {row.version: row[1] for row in await db.execute(_UNDER)}
-
-
-def _anew(keyring: Keyring, sealed: bytes, place: str) -> bytes:
-    return seal(keyring, open_sealed(keyring, sealed, context=place), context=place)

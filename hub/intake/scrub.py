@@ -8,13 +8,25 @@ import codecs
 import re
 from typing import Final
 
-_DIGIT: Final = rb"(?:[0-9]|\\u003[0-9]|&#(?:0*4[89]|0*5[0-7]|x0*3[0-9]);)"
+from hub.members.normalise import passes_luhn
+
+_DIGIT: Final = (
+    rb"(?:[0-9]|\\u003[0-9]|&#(?:0*4[89]|0*5[0-7]|x0*3[0-9]);"
+    # Of full width, as East Asian keyboards write them.
+    rb"|\xef\xbc[\x90-\x99]|\\u[Ff]{2}1[0-9])"
+)
 # One sign between digits, as people and machines group them: a space, however it is written.
 _GAP: Final = rb"(?:[ \-]|%20|\\u00(?:20|2d|a0)|\xc2\xa0|&nbsp;|&#(?:160|xa0|32|x20);)"
+# Between groups as they are printed on cards anything that people type, and line breaks.
+_BETWEEN: Final = rb"(?:%b|[.+_/\r\n\t]|\\[nrt]){1,4}" % _GAP
+_PRINTED: Final = b"|".join(
+    _BETWEEN.join(rb"%b{%d}" % (_DIGIT, n) for n in groups)
+    for groups in ((4, 4, 4, 4), (4, 6, 5), (4, 6, 4))
+)
 # A letter may stand before: `\n4111…`, or the B of a magnetic stripe's first track.
 # What follows a decimal point is a fraction.
 _RUN: Final = re.compile(
-    rb"(?<![0-9])(?<![0-9]\.)%b(?:%b?%b){12,}(?![0-9])" % (_DIGIT, _GAP, _DIGIT)
+    rb"(?<![0-9])(?<![0-9]\.)(?:%b(?:%b?%b){12,}|%b)(?![0-9])" % (_DIGIT, _GAP, _DIGIT, _PRINTED)
 )
 _ESCAPE: Final = re.compile(rb"\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}")
 _LONGEST_ESCAPE: Final = 6
@@ -90,6 +102,8 @@ def _value(digit: bytes) -> int:
         return int(digit[3:-1], 16)
     if digit.startswith(b"&#"):
         return int(digit[2:-1])
+    if digit.startswith(b"\xef"):
+        return digit[2] - 0x60
     return digit[-1]
 
 
@@ -97,20 +111,10 @@ def _is_card(number: bytes) -> bool:
     if not _SHORTEST <= len(number) <= _LONGEST:
         return False
     issued = any(len(number) in lengths and head.match(number) for head, lengths in _SCHEMES)
-    return issued and _luhn(number)
-
-
-def _luhn(number: bytes) -> bool:
-    total = 0
-    for place, sign in enumerate(reversed(number)):
-        digit = sign - 48
-        if place % 2:
-            digit = digit * 2 - 9 * (digit > 4)
-        total += digit
-    return total % 10 == 0
+    return issued and passes_luhn(number.decode())
 
 
 def _is_number(body: bytes, run: re.Match[bytes]) -> bool:
     """Whether a run is a JSON number: neither quoted nor between an element's tags."""
     before, after = body[: run.start()].rstrip()[-1:], body[run.end() :].lstrip()[:1]
-    return before in (b":", b"[", b",") and after in (b",", b"]", b"}") and run[0].isdigit()
+    return before in (b":", b"[", b",") and after in (b",", b"]", b"}", b".") and run[0].isdigit()

@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.connector import Pulling
 from hub.intake.connections import Wired
 
+LIVE = "live"
+"""What a stream is called that is listened to instead of pulled; see hub.intake.listen."""
 FIRST_LOOKS_BACK = timedelta(days=1)
 """How far the first pull of a new connection looks back; `hub intake backfill` looks further."""
 
@@ -59,10 +61,10 @@ async def due_streams(db: AsyncConnection, *, now: datetime) -> list[int]:
         text("""
           UPDATE pull_stream p SET next_at = CAST(:now AS timestamptz) + interval '10 minutes'
           FROM (SELECT s.stream_id FROM pull_stream s JOIN connection c USING (connection_id)
-                WHERE s.next_at <= :now AND c.active
+                WHERE s.next_at <= :now AND c.active AND s.stream <> :live
                 ORDER BY s.stream_id FOR UPDATE OF s SKIP LOCKED) AS due
           WHERE p.stream_id = due.stream_id RETURNING p.stream_id"""),
-        {"now": now},
+        {"now": now, "live": LIVE},
     )
     return sorted(rows)
 

@@ -118,11 +118,14 @@ def loyalty_id(text: str, *, luhn: bool = False) -> str | None:
     normal = re.sub(r"[^0-9A-Z]", "", printed)
     if len(normal) < 4 or len(set(normal)) == 1:
         return None
-    return normal if not luhn or _passes_luhn(re.sub(r"[A-Z]", "", normal)) else None
+    return normal if not luhn or passes_luhn(re.sub(r"[A-Z]", "", normal)) else None
 
 
-def _passes_luhn(digits: str) -> bool:
-    """From the right every second digit counts double, less nine where that has two digits."""
+def passes_luhn(digits: str) -> bool:
+    """Tell whether the last digit is right by Luhn (ISO/IEC 7812-1, annex B).
+
+    From the right every second digit counts double, less nine where that has two digits.
+    """
     doubled = (int(d) * 2 - 9 * (d > "4") for d in digits[-2::-2])
     return digits != "" and (sum(doubled) + sum(map(int, digits[::-2]))) % 10 == 0
 

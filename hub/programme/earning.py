@@ -1,11 +1,11 @@
 """How a bill becomes points: pure arithmetic on whole units.
 
-Base = net of the lines that earn, less what was paid by tenders that do not (points, vouchers,
-gift cards …, by the rule). Each line's part of the base counts at the first rate that fits the
-line, else at the rule's own, times every multiplier that fits; a bill in another currency, times
-its exchange rate. All of that is exact. The sum is floored, once per bill, and shared back to the
-lines by the largest remainders of their exact points, so that whatever is refunded later takes
-back exactly its part.
+Base = net of the lines that earn (some may be below zero), less what was paid by tenders that do
+not (points, vouchers, gift cards …, by the rule). Each line's part of the base counts at the first
+rate that fits the line, else at the rule's own, times every multiplier that fits; a bill in another
+currency, times its exchange rate. All of that is exact. The sum is floored, once per bill, and
+shared back to the lines by the largest remainders of their exact points, so that whatever is
+refunded later takes back exactly its part.
 """
 
 from collections.abc import Sequence
@@ -67,11 +67,12 @@ def appraise(
     """
     if conversion is None and bill.currency != rule.currency:
         raise ValueError(f"a bill in {bill.currency} must be converted to {rule.currency}")
-    earning = [
-        line for line in bill.lines if line.kind in rule.earning_line_kinds and line.net_minor > 0
-    ]
+    earns = [line for line in bill.lines if line.kind in rule.earning_line_kinds]
+    earning = [line for line in earns if line.net_minor > 0]
     nets = [line.net_minor for line in earning]
     excluded = sum(t.amount_minor for t in bill.tenders if t.kind in rule.excluded_tender_kinds)
+    # A line below zero (an open price, what was traded in) took it off what the others cost.
+    excluded -= sum(line.net_minor for line in earns if line.net_minor < 0)
     base = sum(nets) - excluded
     if base <= 0:
         return NOTHING

@@ -9,17 +9,8 @@ from hub.connector import HintType
 from hub.crypto import fields
 from hub.crypto.fields import DataKey
 from hub.crypto.keyring import Keyring
+from hub.members.batch.reading import IDENTIFYING
 from hub.members.family import Family
-
-# A name or a birthday is many people's; one of these is hardly anybody else's.
-_TELLING = {
-    HintType.PHONE,
-    HintType.EMAIL,
-    HintType.ID_DOCUMENT_HASH,
-    HintType.UNIONID,
-    HintType.OPENID,
-    HintType.LOYALTY_ID,
-}
 
 _PROFILES = text("""
 SELECT k.account_id, k.wrapped, p.attribute, p.ciphertext, p.verified, p.observed_at
@@ -77,7 +68,7 @@ async def words_of(db: AsyncConnection, *, family: Family, keyring: Keyring) -> 
     words = {account.external_id for account in family.accounts if not account.walk_in}
     for traits in (await profiles(db, family=family, keyring=keyring)).values():
         for trait in traits:
-            if trait["attribute"] in _TELLING:
+            if trait["attribute"] in IDENTIFYING:
                 words.add(str(trait["value"]))
             if trait["attribute"] == HintType.PHONE:
                 words.add(_national(str(trait["value"])))

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Rejected
 from hub.programme.queries import businesses
+from hub.settlement.life import BY_ITSELF, asked_by, note_state
 from hub.settlement.netting import (
     Gross,
     Net,
@@ -56,6 +57,8 @@ async def close(db: AsyncConnection, *, period_id: int, now: datetime) -> Closed
         await _net(db, period_id)
         await write_statements(db, period=period, now=now)
         await _move(db, period_id, "draft", now)
+        actor = next(iter(await asked_by(db, period_id)), BY_ITSELF)
+        await note_state(db, period_id=period_id, state="draft", actor=actor, note=None, now=now)
         return await _closed(db, await period_by_id(db, period_id), replayed=False)
 
 

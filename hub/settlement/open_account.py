@@ -28,7 +28,7 @@ async def open_account(
         "currency": config.currency,
         "effective_from": config.effective_from,
     }
-    facts = {
+    facts: dict[str, object] = {
         "holder": config.holder,
         "scheme": "iban" if config.iban else "domestic",
         "agent_scheme": "bic" if config.bic else config.clearing_system,

@@ -21,7 +21,7 @@ class Transfer:
 
 
 def pair_off(nets: Iterable[Net], *, clearing_id: int | None = None) -> list[Transfer]:
-    """Return the payments that settle `nets`, by currency; raises ValueError unless they balance."""
+    """Return the payments that settle `nets`, by currency; raises ValueError for an imbalance."""
     listed = list(nets)
     transfers: list[Transfer] = []
     for currency in sorted({net.currency for net in listed}):

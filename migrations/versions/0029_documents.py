@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0029_documents"
-down_revision = "0025_egress"
+down_revision = "0027_periods"
 
 
 def upgrade() -> None:

@@ -329,6 +329,60 @@ class TestShopify(DialectConformance):
         (event,) = await self.events(body(shipping, "refunds/create"))
         assert [(one.kind, one.net_minor) for one in event.lines] == [(LineKind.SHIPPING, 1000)]
 
+    @pytest.mark.parametrize("included", [False, True])
+    async def test_a_refund_in_the_buyers_currency_is_what_the_lines_were_worth(
+        self, included: bool
+    ) -> None:
+        def bag(shop: str, shown: str) -> dict[str, Any]:
+            return {
+                "shop_money": {"amount": shop, "currency_code": "CNY"},
+                "presentment_money": {"amount": shown, "currency_code": "JPY"},
+            }
+
+        item = returned(1, 90.0, 11.70)["refund_line_items"][0]
+        item |= {"subtotal_set": bag("90.00", "1800"), "total_tax_set": bag("11.70", "234")}
+        moved = ONE_SHIRT["transactions"][0] | {"currency": "JPY"}
+        parts = [
+            moved | {"amount": "1000"},
+            moved | {"id": 9, "amount": "800" if included else "1034"},
+        ]
+        (found,) = await self.events(
+            body(ONE_SHIRT | {"refund_line_items": [item], "transactions": parts}, "refunds/create")
+        )
+        whole = 9000 if included else 10170
+        assert found.refund is not None
+        assert (found.currency, found.refund.amount_minor) == ("CNY", whole)
+        assert sum(tender.amount_minor for tender in found.tenders) == whole
+        assert found.refund.unallocated_minor == 0
+
+    async def test_a_shop_may_account_in_another_currency_than_its_business(self) -> None:
+        item = returned(1, 90.0, 11.70)["refund_line_items"][0]
+        item |= {"subtotal_set": {"shop_money": {"amount": "90.00", "currency_code": "HKD"}}}
+        moved = ONE_SHIRT["transactions"][0] | {"currency": "HKD"}
+        (found,) = await self.events(
+            body(
+                ONE_SHIRT | {"refund_line_items": [item], "transactions": [moved]}, "refunds/create"
+            )
+        )
+        assert found.refund is not None
+        assert (found.currency, found.refund.amount_minor) == ("HKD", 10170)
+
+    async def test_an_order_paid_in_the_buyers_currency_is_what_the_shop_accounts(self) -> None:
+        bag = {
+            "shop_money": {"amount": "213.40", "currency_code": "CNY"},
+            "presentment_money": {"amount": "4268", "currency_code": "JPY"},
+        }
+        paid = {"kind": "sale", "status": "success", "currency": "JPY"}
+        transactions = [
+            {"id": 1, "gateway": "gift_card", "amount": "2134", **paid},
+            {"id": 2, "gateway": "shopify_payments", "amount": "2134", **paid},
+        ]
+        (found,) = await self.events(
+            body(order(total_price_set=bag, transactions=transactions), "orders/paid")
+        )
+        assert [tender.amount_minor for tender in found.tenders] == [10670, 10670]
+        assert found.currency == "CNY"
+
     async def test_a_refund_in_another_currency_is_not_guessed(self) -> None:
         foreign = refund(8001, "10.00")
         foreign["transactions"][0]["currency"] = "USD"

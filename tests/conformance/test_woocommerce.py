@@ -290,6 +290,11 @@ class TestWooCommerce(DialectConformance):
         assert [(one.kind, one.amount_minor) for one in sale.tenders] == [(TenderKind.CARD, 21340)]
         assert sale.tenders[0].reference is None
 
+    async def test_an_amount_that_was_never_set_is_nothing(self) -> None:
+        free = line(41, "", total_tax="", method_title="Collected in the shop")
+        sale = await self.sale(shipping_lines=[free], total="203.40", total_tax="23.40")
+        assert [one.net_minor for one in sale.lines] == [18000, 0]
+
     async def test_a_shop_whose_prices_include_tax_shows_them_so(self) -> None:
         sale = await self.sale(prices_include_tax=True)
         shirts = sale.lines[0]

@@ -1,6 +1,7 @@
 """How WooCommerce is pulled: by the second in which orders changed, and customers by their id."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -83,13 +84,29 @@ class TestPulling:
             }
         )
         cursor = None
-        for number in ("2", "2"):
+        # Changed ones are found by a round through all of them, once a week.
+        for days, number in ((0, 2), (0, 2), (6, 2), (7, 2), (7, 2)):
             page = await connector.pull(
-                client, "customers", cursor, self.connection, since=SINCE, until=NOW
+                client,
+                "customers",
+                cursor,
+                self.connection,
+                since=SINCE,
+                until=NOW + timedelta(days=days),
             )
             cursor = page.cursor
-            assert cursor == number
+            assert json.loads(cursor)["page"] == number
         assert page.done
+        read = [path.rpartition("=")[2] for _, path, *_ in client.asked]
+        assert read == ["1", "2", "2", "1", "2"]
+
+    async def test_a_cursor_from_before_rounds_begins_one(self) -> None:
+        path = f"{API}/customers?orderby=id&order=asc&per_page=100&page=1"
+        client = CannedUpstream({("GET", path): json.dumps([CUSTOMER]).encode()})
+        page = await connector.pull(
+            client, "customers", "7", self.connection, since=SINCE, until=NOW
+        )
+        assert (page.done, json.loads(page.cursor)["page"]) == (True, 1)
 
     @pytest.mark.parametrize("cursor", ["soon", "{}", '{"after": 1, "page": 1}'])
     async def test_another_cursor_is_refused(self, cursor: str) -> None:

@@ -156,10 +156,8 @@ async def test_who_prepares_does_not_release_and_nothing_goes_out_unreleased(
     with pytest.raises(IntegrityError, match="check"):
         async with db.begin_nested():
             await db.execute(
-                text(
-                    "UPDATE payment SET state = 'released', released_at = now(), "
-                    "released_by = 'ann'"
-                )  # fmt: skip
+                text("""
+                  UPDATE payment SET state = 'released', released_at = now(), released_by = 'ann'""")
             )
     released = await release_payments(db, period_id=period_id, released_by="bo", now=NOW)
     again = await release_payments(db, period_id=period_id, released_by="ann", now=NOW)

@@ -143,3 +143,19 @@ def test_configuration_refuses_what_it_does_not_know() -> None:
     with pytest.raises(Malformed) as caught:
         read_as(DialectConfig, {"verifies": ["phone"], "verfies": []})
     assert caught.value.field == "verfies"
+
+
+class _Charge(Read):
+    amount: Decimal
+    tip: Decimal = Decimal(0)
+    taxes: tuple[str, ...] = ()
+    note: str | None = None
+
+
+def test_a_null_is_taken_for_absent_where_something_else_is_the_default() -> None:
+    nulls = {"amount": "5", "tip": None, "taxes": None, "note": None}
+    assert read_as(_Charge, nulls) == read_as(_Charge, {"amount": "5"})
+    assert "note" in read_as(_Charge, nulls).model_fields_set
+    with pytest.raises(Malformed) as caught:
+        read_as(_Charge, {"amount": None})
+    assert caught.value.field == "amount"

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -37,6 +37,7 @@ from connectors.sandbox.world import (
     World,
     build,
 )
+from hub.clock import now
 from hub.connector import (
     Answered,
     CanonicalEvent,
@@ -93,6 +94,16 @@ class InProcess:
         if answer.is_error:
             raise Malformed(f"{path} answered {answer.status_code}", field=path)
         return Answered(body=answer.content, headers=dict(answer.headers))
+
+
+class SmallPages(InProcess):
+    """The same, cut finer than the dialects ask: the world is small."""
+
+    async def fetch(self, method: str, path: str, **more: Any) -> Answered:
+        asked = more.get("json")
+        if isinstance(asked, dict) and "limit" in asked:
+            more["json"] = asked | {"limit": 20}
+        return await super().fetch(method, path.replace("limit=250", "limit=20"), **more)
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +190,47 @@ async def test_a_pull_of_the_hotel_finds_all_that_was_sent(
                     for fact in dialect.map(replace(event, snapshot=snapshot), (), connection):
                         found[fact.fact] = fact
     assert found == sent
+
+
+@pytest.mark.parametrize("shift", [0, 3])
+@pytest.mark.parametrize(
+    ("system", "stream"),
+    [("shopify", "orders"), ("mews", "reservations"), ("square", "orders")],
+)
+async def test_pages_that_shift_while_they_are_read_hide_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, system: str, stream: str, shift: int
+) -> None:
+    monkeypatch.setattr("connectors.hotel.mews.pulling.PAGE", 20)
+    upstream = SmallPages()
+    over = {"Processed", "Canceled"}
+    expected = {
+        "shopify": len(world.orders),
+        "mews": sum(one.reservation["State"] in over for one in world.stays.values()),
+        "square": len(world.bills),
+    }
+    dialect, connection = DIALECTS[system], wired(system)
+    await upstream.http.post("/trouble", json={"shift_next": shift})
+    found, cursor, pages = set[str](), None, 0
+    # What changed meanwhile is the next pull's.
+    for until in (datetime(2026, 3, 16, tzinfo=UTC), now() + timedelta(hours=1)):
+        done = False
+        while not done:
+            page = await dialect.pull(
+                upstream,
+                stream,
+                cursor,
+                connection,
+                since=datetime(2025, 6, 1, tzinfo=UTC),
+                until=until,
+            )
+            cursor, done = page.cursor, page.done
+            pages += 1
+            with suppress(Refused):
+                if page.body is not None:
+                    found |= {one.entity_id for one in dialect.decode(page.body, page.topic)}
+    await upstream.http.aclose()
+    assert pages > 4
+    assert len(found) == expected[system]
 
 
 def test_the_same_seed_makes_the_same_world(world: World) -> None:

@@ -22,6 +22,13 @@ def test_what_is_not_merchandise_does_not_earn() -> None:
     assert appraise(rule(), bill(10_000, tax)).points == 100
 
 
+def test_a_line_below_zero_takes_off_what_the_others_earn() -> None:
+    earning = appraise(rule(), bill(8_000, 4_000, -3_000))
+    assert earning.points == 90
+    assert [line.points for line in earning.lines] == [60, 30]
+    assert appraise(rule(), bill(3_000, -3_000)).points == 0
+
+
 @pytest.mark.parametrize(("paid_by", "points"), [("card", 100), ("points", 60), ("giftcard", 60)])
 def test_excluded_tenders_reduce_the_base(paid_by: str, points: int) -> None:
     tenders = (

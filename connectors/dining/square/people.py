@@ -5,16 +5,13 @@ from connectors.dining.square.payload import Customer
 from hub.connector import (
     CanonicalEvent,
     Connection,
-    EventType,
-    FactKey,
     HintType,
     Party,
     Role,
     full_birthday,
     hints,
     person_name,
-    trading_day,
-    version_at,
+    profile_fact,
 )
 from hub.errors import Malformed
 
@@ -34,18 +31,11 @@ def profile_changed(customer: Customer, connection: Connection) -> CanonicalEven
     """Return the customer's state; each version is a fact of its own."""
     if customer.updated_at is None:
         raise Malformed("a customer's state needs its time", field="updated_at")
-    version = customer.version
-    if version is None:
-        version = version_at(customer.updated_at)
-    return CanonicalEvent(
-        type=EventType.PROFILE_CHANGED,
-        fact=FactKey("profile", f"{customer.id}@{version}"),
-        occurred_at=customer.updated_at,
-        business_date=trading_day(connection, None, customer.updated_at),
-        entity="customer",
-        entity_id=customer.id,
-        source_version=version,
-        parties=(_party(customer, connection.config),),
+    return profile_fact(
+        _party(customer, connection.config),
+        connection,
+        changed_at=customer.updated_at,
+        version=customer.version,
     )
 
 

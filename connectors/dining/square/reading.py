@@ -1,10 +1,9 @@
 """From a Square body to source events: webhooks, API objects, and pages of either."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from hub.connector import Refused, SourceEvent, version_at
+from hub.connector import Refused, SourceEvent, require_mapping, version_at, zoned_instant
 from hub.errors import Malformed
 
 _KINDS = ("order", "payment", "refund", "customer")
@@ -40,7 +39,7 @@ def _page_of_events(page: list[Any]) -> list[SourceEvent]:
     passed_over = []
     for i, one in enumerate(page):
         try:
-            found.append(_webhook(_mapping(one, f"events[{i}]"), f"events[{i}]."))
+            found.append(_webhook(require_mapping(one, f"events[{i}]"), f"events[{i}]."))
         except Refused as reason:
             passed_over.append(reason.message)
     if not found:
@@ -52,10 +51,12 @@ def _webhook(envelope: Mapping[str, Any], at: str) -> SourceEvent:
     event_type = _text(envelope, "type", at)
     if event_type not in _EVENTS:
         raise Refused(f"{event_type} says nothing about sales or customers")
-    data = _mapping(envelope.get("data"), f"{at}data")
+    data = require_mapping(envelope.get("data"), f"{at}data")
     inner = _EVENTS[event_type]
     field = f"{at}data.object.{inner}"
-    document = _mapping(_mapping(data.get("object"), f"{at}data.object").get(inner), field)
+    document = require_mapping(
+        require_mapping(data.get("object"), f"{at}data.object").get(inner), field
+    )
     if not inner.startswith("order_"):
         return _object(inner, event_type, document, field)
     state = _text(document, "state", f"{field}.")
@@ -66,12 +67,12 @@ def _webhook(envelope: Mapping[str, Any], at: str) -> SourceEvent:
         entity="order",
         entity_id=_text(document, "order_id", f"{field}."),
         version=_version(document),
-        occurred_at=_instant(document.get("updated_at")),
+        occurred_at=zoned_instant(document.get("updated_at")),
     )
 
 
 def _object(kind: str, event_type: str, value: object, field: str) -> SourceEvent:
-    document = _mapping(value, field)
+    document = require_mapping(value, field)
     snapshot: Mapping[str, Any] | None = document
     if kind == "order":
         # An order names its customer and its external payments, and knows nothing more of them.
@@ -82,7 +83,7 @@ def _object(kind: str, event_type: str, value: object, field: str) -> SourceEven
         entity=kind,
         entity_id=_text(document, "id", f"{field}."),
         version=_version(document),
-        occurred_at=_instant(document.get("updated_at")),
+        occurred_at=zoned_instant(document.get("updated_at")),
         snapshot=snapshot,
     )
 
@@ -103,21 +104,11 @@ def tenders_of(order: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _version(document: Mapping[str, Any]) -> int | None:
     """Orders and customers count their versions; payments and refunds have their last change."""
     counted = document.get("version")
-    return counted if isinstance(counted, int) else version_at(_instant(document.get("updated_at")))
-
-
-def _instant(text: object) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return found if found and found.tzinfo else None
-
-
-def _mapping(value: object, field: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise Malformed("a JSON object was expected", field=field)
-    return value
+    return (
+        counted
+        if isinstance(counted, int)
+        else version_at(zoned_instant(document.get("updated_at")))
+    )
 
 
 def _text(document: Mapping[str, Any], key: str, at: str) -> str:

@@ -28,9 +28,12 @@ from hub.connector import (
     Tender,
     TenderKind,
     Totals,
+    as_reference,
     rounding_line,
     trading_day,
 )
+
+_NAMED = (TenderKind.POINTS, TenderKind.ROOM_CHARGE)
 
 
 def sale_completed(snapshot: OrderSnapshot, connection: Connection) -> CanonicalEvent:
@@ -166,13 +169,15 @@ def _tenders(
                 kind=kind,
                 amount_minor=minor(tender.amount_money, currency, f"{field}.amount_money") - tip,
                 tip_minor=tip,
-                reference=_redemption(payment) if kind is TenderKind.POINTS else None,
+                reference=_named(payment) if kind in _NAMED else None,
             )
         )
     return tuple(found)
 
 
-def _redemption(payment: Payment | None) -> str | None:
-    """Return the id that whoever took an external payment gave it: of points, their redemption."""
+def _named(payment: Payment | None) -> str | None:
+    """Return the id that whoever took an external payment gave it: of points, their redemption; of
+    a room charge, what the folio calls it.
+    """
     details = payment.external_details if payment else None
-    return (details.source_id or None) if details else None
+    return as_reference(details.source_id) if details else None

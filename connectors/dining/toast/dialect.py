@@ -34,6 +34,7 @@ from hub.connector import (
     parse_object,
     read_as,
     require_match,
+    zoned_instant,
 )
 from hub.errors import HubError, Malformed
 
@@ -75,7 +76,7 @@ class Toast:
         return Delivery(
             dedup_id=_text(envelope, "guid"),
             topic=_text(envelope, "eventType"),
-            triggered_at=_instant(_text(envelope, "timestamp")),
+            triggered_at=zoned_instant(_text(envelope, "timestamp")),
         )
 
     def acknowledge(self, outcome: Outcome) -> Reply:
@@ -175,11 +176,3 @@ class Toast:
 def _text(envelope: Mapping[str, Any], key: str) -> str | None:
     found = envelope.get(key)
     return found if isinstance(found, str) else None
-
-
-def _instant(text: str | None) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-    return found if found and found.tzinfo else None

@@ -180,6 +180,7 @@ class CheckHead(Camel):
 class Check(CheckHead):
     """A whole check: `amount` has its charges and discounts, `tax_amount` its taxes."""
 
+    display_number: str | None = None
     amount: Amount
     tax_amount: Amount
     total_amount: Amount

@@ -1,10 +1,9 @@
 """From a Toast body to source events, one for each check: webhooks, orders, pages of orders."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from hub.connector import Refused, SourceEvent, version_at
+from hub.connector import Refused, SourceEvent, require_mapping, version_at, zoned_instant
 from hub.errors import Malformed
 
 _EVENTS = ("order_updated", "channel_order_updated")
@@ -45,8 +44,8 @@ def _webhook(envelope: Mapping[str, Any]) -> Sequence[SourceEvent]:
     event_type = _text(envelope, "eventType", "")
     if event_type not in _EVENTS:
         raise Refused(f"{event_type} says nothing about checks")
-    details = _object(envelope.get("details"), "details")
-    order = _object(details.get("order"), "details.order")
+    details = require_mapping(envelope.get("details"), "details")
+    order = require_mapping(details.get("order"), "details.order")
     restaurant = _text(details, "restaurantGuid", "details.")
     return _order(order, restaurant, event_type, "details.order.", pushed=True)
 
@@ -56,7 +55,7 @@ def _page(page: list[Any], restaurant: str | None) -> list[SourceEvent]:
     passed_over = []
     for i, one in enumerate(page):
         try:
-            order = _object(one, f"orders[{i}]")
+            order = require_mapping(one, f"orders[{i}]")
             found += _order(order, restaurant, "ordersBulk", f"orders[{i}].", pushed=False)
         except Refused as reason:
             passed_over.append(reason.message)
@@ -79,14 +78,14 @@ def _order(
     if not checks:
         raise Refused("the order has no check")
     for i, one in enumerate(checks):
-        _text(_object(one, f"{at}checks[{i}]"), "guid", f"{at}checks[{i}].")
+        _text(require_mapping(one, f"{at}checks[{i}]"), "guid", f"{at}checks[{i}].")
     return [
         SourceEvent(
             type=event_type,
             entity="check",
             entity_id=check_id,
-            version=version_at(_instant(snapshot["check"].get("modifiedDate"))),
-            occurred_at=_instant(snapshot["check"].get("modifiedDate")),
+            version=version_at(zoned_instant(snapshot["check"].get("modifiedDate"))),
+            occurred_at=zoned_instant(snapshot["check"].get("modifiedDate")),
             snapshot=None if pushed and _is_stripped(snapshot["check"]) else snapshot,
             address=f"{restaurant}/{order_id}" if restaurant else None,
         )
@@ -113,20 +112,6 @@ def _name(document: Mapping[str, Any]) -> str:
         if isinstance(document.get(key), str):
             return str(document[key])[:40]
     return str(next(iter(document), "an empty object"))[:40]
-
-
-def _instant(text: object) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return found if found and found.tzinfo else None
-
-
-def _object(value: object, field: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise Malformed("a JSON object was expected", field=field)
-    return value
 
 
 def _text(document: Mapping[str, Any], key: str, at: str) -> str:

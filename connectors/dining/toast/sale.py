@@ -24,7 +24,9 @@ from hub.connector import (
     LineKind,
     Tax,
     Tender,
+    TenderKind,
     Totals,
+    as_reference,
     read_as,
     rounding_line,
     trading_day,
@@ -68,7 +70,9 @@ def sale_completed(
         field="check.amount",
     )
     paid = [one for one in check.payments if _went_through(one)]
-    tenders = tuple(_tender(one, connection, f"check.payments[{i}]") for i, one in enumerate(paid))
+    tenders = tuple(
+        _tender(one, check, connection, f"check.payments[{i}]") for i, one in enumerate(paid)
+    )
     unpaid = net + tax - sum(tender.amount_minor for tender in tenders)
     if unpaid > max(_CASH_ROUNDING, len(lines)):
         raise Malformed(f"the payments leave {unpaid} minor units unpaid", field="check.payments")
@@ -265,10 +269,13 @@ def _went_through(payment: Payment) -> bool:
     return payment.type != "CREDIT" or payment.payment_status not in _NOT_YET_PAID
 
 
-def _tender(payment: Payment, connection: Connection, field: str) -> Tender:
+def _tender(payment: Payment, check: Check, connection: Connection, field: str) -> Tender:
+    kind = connection.config.tender_kind(payment)
+    charged = kind is TenderKind.ROOM_CHARGE
     return Tender(
         id=payment.guid,
-        kind=connection.config.tender_kind(payment),
+        kind=kind,
+        reference=as_reference(check.display_number) if charged else None,
         amount_minor=minor(payment.amount, connection.currency, f"{field}.amount"),
         tip_minor=minor(payment.tip_amount, connection.currency, f"{field}.tipAmount"),
     )

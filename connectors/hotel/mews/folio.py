@@ -1,17 +1,19 @@
 """A Mews reservation's order items as charges and rebates."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 from connectors.hotel.mews.config import CORRECTING_TYPES, INTERNAL_TYPES, LINE_KINDS
 from connectors.hotel.mews.payload import Amount, OrderItem
-from hub.connector import Charge, Line, LineKind, Rebate, Tax
+from hub.connector import Charge, Line, LineKind, Rebate, Tax, as_reference
 from hub.errors import Malformed
 from hub.units import Money, exponent
 
 
 def read_folio(
-    items: Sequence[OrderItem], currency: str, *, no_show: bool
+    items: Sequence[OrderItem], currency: str, day: Callable[[datetime], date], *, no_show: bool
 ) -> tuple[list[Charge], list[Rebate]]:
     """Sort a reservation's items; raises Malformed, naming the field, for what does not add up.
 
@@ -22,6 +24,7 @@ def read_folio(
     for i, item in sorted(enumerate(items), key=lambda one: (one[1].created_utc, one[1].id)):
         cancelled = item.canceled_utc is not None or item.accounting_state == "Canceled"
         line, gross = _line(item, currency, f"order_items[{i}].Amount", no_show=no_show)
+        line = replace(line, charged_on=day(item.created_utc))
         if item.type in INTERNAL_TYPES:
             continue
         if item.amount.gross_value < 0:
@@ -66,6 +69,7 @@ def _line(item: OrderItem, currency: str, field: str, *, no_show: bool) -> tuple
         net_minor=net,
         taxes=taxes,
         category=item.accounting_category_id,
+        check=as_reference(item.external_identifier),
         reverses=item.gives_back_to,
     )
     return line, gross

@@ -59,6 +59,7 @@ class OrderItem(_Resource):
     account_type: str | None = None
     accounting_category_id: str | None = None
     accounting_state: str
+    external_identifier: str | None = None
     unit_count: int = 1
     amount: Amount
     created_utc: AwareDatetime

@@ -5,8 +5,6 @@ from connectors.hotel.mews.payload import Customer, StaySnapshot
 from hub.connector import (
     CanonicalEvent,
     Connection,
-    EventType,
-    FactKey,
     Hint,
     HintType,
     Party,
@@ -15,8 +13,7 @@ from hub.connector import (
     full_birthday,
     hints,
     person_name,
-    trading_day,
-    version_at,
+    profile_fact,
 )
 
 
@@ -70,14 +67,6 @@ def profile_changed(customer: Customer, connection: Connection) -> CanonicalEven
     """Return the guest's state; raises Refused for a profile that was merged into another."""
     if customer.merge_target_id:
         raise Refused(f"the profile was merged into {customer.merge_target_id}")
-    version = version_at(customer.updated_utc)
-    return CanonicalEvent(
-        type=EventType.PROFILE_CHANGED,
-        fact=FactKey("profile", f"{customer.id}@{version}"),
-        occurred_at=customer.updated_utc,
-        business_date=trading_day(connection, None, customer.updated_utc),
-        entity="customer",
-        entity_id=customer.id,
-        source_version=version,
-        parties=(guest_party(customer, connection.config),),
+    return profile_fact(
+        guest_party(customer, connection.config), connection, changed_at=customer.updated_utc
     )

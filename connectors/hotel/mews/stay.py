@@ -27,8 +27,8 @@ def stay_facts(snapshot: StaySnapshot, connection: Connection) -> list[Canonical
     kind, fact, left_at = _outcome(reservation)
     items = snapshot.order_items
     currency = items[0].amount.currency if items else connection.currency
-    charges, rebates = read_folio(items, currency, no_show=kind is EventType.STAY_NO_SHOW)
     day = partial(trading_day, connection, reservation.service_id)
+    charges, rebates = read_folio(items, currency, day, no_show=kind is EventType.STAY_NO_SHOW)
     stay = CanonicalEvent(
         type=kind,
         fact=fact,

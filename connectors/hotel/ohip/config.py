@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from hub.connector import DialectConfig, LineKind, TenderKind
 
@@ -14,9 +14,10 @@ class OhipConfig(DialectConfig):
     """`base_url` is the gateway, which `client_id`, `client_secret`, `enterprise_id` and `app_key`
     open.
 
-    `hotels` are the hotel codes of this business, `external_system` the queue that OPERA fills for
-    the hub. A business event may also be pushed: its secret is the value of `token_parameter` in
-    the URL, the last part of the URL's path, or a bearer token.
+    `hotels` are the hotel codes of this business. `external_system` is the queue that OPERA fills
+    for the hub, `chain_code` the chain whose event stream the hub listens to; either will do. A
+    business event may also be pushed: its secret is the value of `token_parameter` in the URL, the
+    last part of the URL's path, or a bearer token.
 
     Every hotel numbers its transaction codes itself. `line_kinds` and `payment_kinds` say what they
     are: keys are a code (`1000`), a range of codes (`1000-1999`) or a transaction group
@@ -31,6 +32,7 @@ class OhipConfig(DialectConfig):
     scope: str = "urn:opc:hgbu:ws:__myscopes__"
     hotels: Sequence[str] = ()
     external_system: str = ""
+    chain_code: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,20}$")
     token_parameter: str = "token"  # noqa: S105  (the parameter's name)
     line_kinds: Mapping[str, LineKind] = {}
     payment_kinds: Mapping[str, TenderKind] = {}

@@ -13,6 +13,7 @@ from connectors.hotel.ohip.payload import ProfileSnapshot, ReservationState, Sta
 from connectors.hotel.ohip.people import profile_changed
 from connectors.hotel.ohip.reading import ENDED, decode_body
 from connectors.hotel.ohip.stay import stay_facts
+from connectors.hotel.ohip.streaming import place_of, subscribe, unique_id
 from connectors.hotel.ohip.upstream import (
     STREAMS,
     ask,
@@ -29,6 +30,7 @@ from hub.connector import (
     Inbound,
     Outcome,
     Page,
+    Place,
     RateBudget,
     Refused,
     ReplayProtection,
@@ -36,6 +38,7 @@ from hub.connector import (
     Sessions,
     SourceEvent,
     Spec,
+    Subscription,
     UpstreamClient,
     parse_object,
     read_as,
@@ -47,8 +50,8 @@ from hub.errors import Malformed
 
 class Ohip:
     """The dialect. OPERA pushes nothing: the hub takes business events off a queue that forgets
-    them, or a relay of the streaming API posts its messages here. Both are thin, and what they say
-    of a stay is never believed: it only makes the hub ask OPERA itself.
+    them, or listens to the streaming API, whose messages a relay may post here too. All are thin,
+    and what they say of a stay is never believed: it only makes the hub ask OPERA itself.
     """
 
     spec = Spec(
@@ -77,7 +80,7 @@ class Ohip:
             message = parse_object(inbound.body)
         except Malformed:  # authentic all the same: it is stored, and decode will name the field
             return Delivery(dedup_id=None)
-        return Delivery(dedup_id=_unique_id(message))
+        return Delivery(dedup_id=unique_id(message))
 
     def acknowledge(self, outcome: Outcome) -> Reply:
         """What is not a 2xx the relay sends again, from the offset that it keeps."""
@@ -133,6 +136,20 @@ class Ohip:
         config = connection.config
         return await fetch_page(client, config, stream, cursor, since=since, until=until)
 
+    def listens(self, connection: Connection) -> bool:
+        """Whether a chain is configured; without one, its queue tells."""
+        return bool(connection.config.chain_code)
+
+    async def subscription(
+        self, client: UpstreamClient, cursor: str | None, connection: Connection
+    ) -> Subscription:
+        """Subscribe to the chain's events with a token of its own."""
+        return await subscribe(client, cursor, connection.config)
+
+    def place(self, body: bytes) -> Place:
+        """Read a message's offset and its unique id."""
+        return place_of(body)
+
     async def check(self, client: UpstreamClient, connection: Connection) -> str:
         """Say which hotels the credentials open; the queue is left alone, for it would forget."""
         config: OhipConfig = connection.config
@@ -143,12 +160,3 @@ class Ohip:
             path = f"/rsv/v1/hotels/{quote(hotel, safe='')}/reservations?limit=1"
             await ask(client, headers, hotel, path)
         return f"The credentials open {', '.join(config.hotels)}."
-
-
-def _unique_id(message: Mapping[str, Any]) -> str | None:
-    """Return the id of a streamed event."""
-    found: Any = message
-    path = ("payload", "data", "newEvent") if "payload" in message else ("newEvent",)
-    for key in (*path, "metadata", "uniqueEventId"):
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found if isinstance(found, str) else None

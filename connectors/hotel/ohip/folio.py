@@ -5,14 +5,14 @@ on its line, of the second only the wrapper counts.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from connectors.hotel.ohip.config import OhipConfig, kind_of
 from connectors.hotel.ohip.payload import Posting, StaySnapshot, Value
-from hub.connector import Line, LineKind, Tax, Tender, TenderKind, local_instant
+from hub.connector import Line, LineKind, Tax, Tender, TenderKind, as_reference, local_instant
 from hub.errors import Malformed
 from hub.units import Money
 
@@ -172,9 +172,13 @@ def _entries(
         known = of if of is not None and of != number and amounts.get(of, 0) > 0 else None
         if amount < 0 and known is None and kind in _EARNS_NOTHING:
             continue
-        line = _line(posting, abs(amount), kind, tuple(taxes.get(number, ())))
-        gross = line.net_minor + sum(tax.amount_minor for tax in line.taxes)
         moment, day = _when(posting, zone, at)
+        line = replace(
+            _line(posting, abs(amount), kind, tuple(taxes.get(number, ()))),
+            check=as_reference(posting.check_number or posting.reference),
+            charged_on=day,
+        )
+        gross = line.net_minor + sum(tax.amount_minor for tax in line.taxes)
         yield Entry(line=line, gross_minor=gross, at=moment, day=day, of=known), amount < 0
 
 

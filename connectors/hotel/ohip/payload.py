@@ -51,6 +51,7 @@ class Posting(_Resource):
     credit_amount: Value | None = None
     quantity: Decimal | None = Field(default=None, ge=-(10**6), le=10**6)
     reference: str | None = None
+    check_number: Number | None = None
     reference_transaction_no: Number | None = None
     reference_package_transaction_no: Number | None = None
     reverse_payment_transaction_no: Number | None = None

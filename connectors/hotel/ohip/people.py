@@ -9,8 +9,6 @@ from connectors.hotel.ohip.payload import Id, Profile, ProfileSnapshot, StaySnap
 from hub.connector import (
     CanonicalEvent,
     Connection,
-    EventType,
-    FactKey,
     HintType,
     Party,
     Refused,
@@ -20,8 +18,7 @@ from hub.connector import (
     hints,
     local_instant,
     person_name,
-    trading_day,
-    version_at,
+    profile_fact,
 )
 from hub.errors import Malformed
 
@@ -127,16 +124,12 @@ def profile_changed(
     if (profile.profile_type or "guest").lower() not in ("guest", "individual"):
         raise Refused(f"the profile is of a {profile.profile_type}")
     _, _, number = event.entity_id.rpartition("/")
-    changed = _changed_at(profile, connection)
-    return CanonicalEvent(
-        type=EventType.PROFILE_CHANGED,
-        fact=FactKey("profile", f"{number}@{version_at(changed)}"),
-        occurred_at=changed,
-        business_date=trading_day(connection, None, changed),
+    return profile_fact(
+        _person(profile, number, Role.GUEST, connection.config),
+        connection,
+        changed_at=_changed_at(profile, connection),
         entity="profile",
         entity_id=event.entity_id,
-        source_version=version_at(changed),
-        parties=(_person(profile, number, Role.GUEST, connection.config),),
     )
 
 

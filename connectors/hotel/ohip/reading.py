@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hub.connector import Refused, SourceEvent
+from hub.connector import Refused, SourceEvent, require_mapping
 from hub.errors import Malformed
 
 ENDED = ("CheckedOut", "Cancelled", "NoShow")
@@ -16,13 +16,15 @@ def decode_body(body: Mapping[str, Any]) -> list[SourceEvent]:
     if "businessEventData" in body:
         return _queue(_list(body, "businessEventData"))
     if body.get("type") == "next":
-        payload = _object(body, "payload", "")
-        data = _object(payload, "data", "payload.")
-        return _streamed(_object(data, "newEvent", "payload.data."), "payload.data.newEvent.")
+        payload = require_mapping(body.get("payload"), "payload")
+        data = require_mapping(payload.get("data"), "payload.data")
+        return _streamed(
+            require_mapping(data.get("newEvent"), "payload.data.newEvent"), "payload.data.newEvent."
+        )
     if "newEvent" in body:
-        return _streamed(_object(body, "newEvent", ""), "newEvent.")
+        return _streamed(require_mapping(body.get("newEvent"), "newEvent"), "newEvent.")
     if "reservations" in body:
-        return _reservations(_object(body, "reservations", ""))
+        return _reservations(require_mapping(body.get("reservations"), "reservations"))
     raise Refused(f"{next(iter(body), 'an empty object')} says nothing about stays or guests")
 
 
@@ -33,8 +35,8 @@ def _queue(events: Sequence[Any]) -> list[SourceEvent]:
         at = f"businessEventData[{i}]"
         if not isinstance(one, Mapping):
             raise Malformed("a JSON object was expected", field=at)
-        inner = _object(one, "businessEvent", f"{at}.")
-        header = _object(inner, "header", f"{at}.businessEvent.")
+        inner = require_mapping(one.get("businessEvent"), f"{at}.businessEvent")
+        header = require_mapping(inner.get("header"), f"{at}.businessEvent.header")
         action = _text(header, "actionType", f"{at}.businessEvent.header.")
         found.append(_event(header, action, inner.get("details"), f"{at}.businessEvent.header."))
     return _told(found)
@@ -109,13 +111,6 @@ def reservation_number(reservation: Mapping[str, Any], at: str) -> str:
         if isinstance(one, Mapping) and str(one.get("type")).lower() == "reservation":
             return _text(one, "id", f"{at}.reservationIdList.")
     raise Malformed("a reservation has a number", field=f"{at}.reservationIdList")
-
-
-def _object(document: Mapping[str, Any], key: str, at: str) -> Mapping[str, Any]:
-    found = document.get(key)
-    if not isinstance(found, Mapping):
-        raise Malformed("a JSON object was expected", field=f"{at}{key}")
-    return found
 
 
 def _list(document: Mapping[str, Any], key: str, at: str = "") -> list[Any]:

@@ -18,19 +18,25 @@ SEARCH_PAGE = 200
 POSTINGS_PAGE = 300
 SEARCH_EVERY = timedelta(hours=6)
 STREAMS = ("events", "reservations")
+_TOKEN_LIVES_SECONDS = 3600
 
 
 async def authorize(client: UpstreamClient, config: OhipConfig) -> dict[str, str]:
-    """Obtain a token (RFC 6749, 4.4.2) and return the headers that every call carries."""
+    """Obtain a token and return the headers that every call carries."""
+    token, _ = await fetch_token(client, config)
+    return {"Authorization": f"Bearer {token}", "x-app-key": app_key(config)}
+
+
+async def fetch_token(client: UpstreamClient, config: OhipConfig) -> tuple[str, int]:
+    """Obtain a token (RFC 6749, 4.4.2); returns it, and how many seconds it lives."""
     secret = config.client_secret.get_secret_value() if config.client_secret else ""
     basic = base64.b64encode(f"{config.client_id}:{secret}".encode()).decode()
-    app_key = config.app_key.get_secret_value() if config.app_key else ""
     answer = await client.request(
         "POST",
         "/oauth/v1/tokens",
         headers={
             "Authorization": f"Basic {basic}",
-            "x-app-key": app_key,
+            "x-app-key": app_key(config),
             "enterpriseId": config.enterprise_id,
         },
         form={"grant_type": "client_credentials", "scope": config.scope},
@@ -38,7 +44,13 @@ async def authorize(client: UpstreamClient, config: OhipConfig) -> dict[str, str
     token = answer.get("access_token") if isinstance(answer, Mapping) else None
     if not isinstance(token, str) or not token:
         raise Malformed("no token was given", field="access_token")
-    return {"Authorization": f"Bearer {token}", "x-app-key": app_key}
+    lives = answer.get("expires_in")
+    return token, lives if type(lives) is int and lives > 0 else _TOKEN_LIVES_SECONDS
+
+
+def app_key(config: OhipConfig) -> str:
+    """Return the application's key."""
+    return config.app_key.get_secret_value() if config.app_key else ""
 
 
 async def ask(
@@ -172,6 +184,8 @@ async def fetch_page(
 
 async def _queue_page(client: UpstreamClient, config: OhipConfig, cursor: str | None) -> Page:
     """Take up to 20 events off a hotel's queue, which forgets them: the page is kept as it came."""
+    if not config.external_system:  # told over the stream instead
+        return Page(body=None, topic="events", cursor=None, done=True)
     which = int(cursor) if cursor else 0
     hotel = config.hotels[which % len(config.hotels)]
     path = (

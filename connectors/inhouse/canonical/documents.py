@@ -39,7 +39,9 @@ class TaxDocument(_Document):
 
 
 class LineDocument(_Document):
-    """A line: `amount` is what it would cost without `discount`."""
+    """A line: `amount` is what it would cost without `discount`. `check` is the number of a till's
+    check that was charged to the room on the day `charged_on`.
+    """
 
     id: Id
     kind: LineKind = LineKind.ITEM
@@ -50,10 +52,14 @@ class LineDocument(_Document):
     taxes: tuple[TaxDocument, ...] = ()
     category: str | None = None
     reverses: str | None = None
+    check: Id | None = None
+    charged_on: date | None = None
 
 
 class TenderDocument(_Document):
-    """What was paid with; `amount` includes no tip. `reference`: the redemption behind points."""
+    """What was paid with; `amount` includes no tip. `reference`: the redemption behind points, or
+    the number of the check that was charged to a room.
+    """
 
     id: Id | None = None
     kind: TenderKind

@@ -185,6 +185,8 @@ class _Money:
             taxes=taxes,
             category=one.category,
             reverses=one.reverses,
+            check=one.check,
+            charged_on=one.charged_on,
         )
 
     def tender(self, one: doc.TenderDocument, number: int) -> Tender:

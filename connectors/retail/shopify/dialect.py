@@ -32,6 +32,7 @@ from hub.connector import (
     require_match,
     require_object,
     version_at,
+    zoned_instant,
 )
 from hub.errors import Malformed
 
@@ -77,7 +78,7 @@ class Shopify:
         return Delivery(
             dedup_id="/".join(found for found in ids if found) or None,
             topic=inbound.headers.get("x-shopify-topic"),
-            triggered_at=_instant(inbound.headers.get("x-shopify-triggered-at")),
+            triggered_at=zoned_instant(inbound.headers.get("x-shopify-triggered-at")),
         )
 
     def acknowledge(self, outcome: Outcome) -> Reply:
@@ -171,15 +172,6 @@ def _headers(connection: Connection) -> dict[str, str]:
     return {"X-Shopify-Access-Token": token.get_secret_value()} if token else {}
 
 
-def _instant(text: str | None) -> datetime | None:
-    """Read a header's time; it is not signed, so nonsense in it is no reason to lose the body."""
-    try:
-        found = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-    return found if found and found.tzinfo else None
-
-
 def _event(resource: str, topic: str, document: Any, path: str) -> SourceEvent:
     if not isinstance(document, dict):
         raise Malformed("a JSON object was expected", field=path or resource)
@@ -196,7 +188,7 @@ def _event(resource: str, topic: str, document: Any, path: str) -> SourceEvent:
         type=topic,
         entity="customer" if resource == "customer" else "order",
         entity_id=str(entity_id),
-        version=version_at(_instant(stated if isinstance(stated, str) else None)),
+        version=version_at(zoned_instant(stated if isinstance(stated, str) else None)),
         snapshot=None if resource == "order" and _needs_transactions(document) else document,
     )
 

@@ -1,5 +1,6 @@
 """The parts of Shopify's resources that are read. Amounts are decimal text (or exact decimals)."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from pydantic import AwareDatetime, ConfigDict, Field
@@ -7,7 +8,7 @@ from pydantic import AwareDatetime, ConfigDict, Field
 from connectors.retail.shopify.config import ShopifyConfig
 from hub.connector import Read, TenderKind
 from hub.errors import Malformed
-from hub.units import Money
+from hub.units import Money, share_by_largest_remainder
 
 
 class _Resource(Read):
@@ -25,6 +26,7 @@ class MoneyBag(_Resource):
     """An amount in shop and presentment currency; only the shop's is accounted."""
 
     shop_money: ShopMoney
+    presentment_money: ShopMoney | None = None
 
 
 class TaxLine(_Resource):
@@ -95,6 +97,8 @@ class RefundLineItem(_Resource):
     quantity: int
     subtotal: Decimal | None = None
     total_tax: Decimal | None = None
+    subtotal_set: MoneyBag | None = None
+    total_tax_set: MoneyBag | None = None
     line_item: LineItem | None = None
 
 
@@ -105,6 +109,8 @@ class OrderAdjustment(_Resource):
     kind: str | None = None
     amount: Decimal
     tax_amount: Decimal = Decimal(0)
+    amount_set: MoneyBag | None = None
+    tax_amount_set: MoneyBag | None = None
 
 
 class RefundDocument(_Resource):
@@ -147,6 +153,7 @@ class OrderDocument(OrderHead):
     processed_at: AwareDatetime | None = None
     taxes_included: bool = False
     total_price: Decimal
+    total_price_set: MoneyBag | None = None
     total_tax: Decimal = Decimal(0)
     total_tip_received: Decimal = Decimal(0)
     original_total_duties_set: MoneyBag | None = None
@@ -171,7 +178,7 @@ def moved_minor(moved: Transaction, currency: str, field: str) -> int:
     """Return what a transaction moved, in minor units of the shop's currency.
 
     Raises Malformed, naming the field, for a negative amount, and when it moved another currency:
-    what the shop then accounted stands in no field of the transaction.
+    what the shop then accounted stands in no field of the transaction; see `shop_minors`.
     """
     if moved.currency not in (None, currency):
         raise Malformed(
@@ -181,6 +188,29 @@ def moved_minor(moved: Transaction, currency: str, field: str) -> int:
     if moved.amount < 0:
         raise Malformed("its kind says which way money went, not its sign", field=f"{field}.amount")
     return minor(moved.amount, currency, f"{field}.amount")
+
+
+def shop_minors(
+    moved: Sequence[Transaction], worth: Sequence[tuple[MoneyBag, ...]], currency: str, field: str
+) -> list[int]:
+    """Return what each transaction moved, in minor units of the shop's currency.
+
+    Buyers may be shown, and pay in, a currency of their own. What all of it was worth to the shop
+    stands beside it in the bags of `worth`, each a reading of what was moved: one that adds up in
+    the buyer's currency is taken, and shared by the amounts. Raises Malformed when none does.
+    """
+    currencies = {one.currency for one in moved}
+    (shown,) = currencies if len(currencies) == 1 else (None,)
+    if shown not in (None, currency) and all(one.amount >= 0 for one in moved):
+        amounts = [minor(one.amount, shown, f"{field}[{i}].amount") for i, one in enumerate(moved)]
+        for bags in worth:
+            told = [bag.presentment_money for bag in bags]
+            if all(one is not None and one.currency_code == shown for one in told):
+                there = sum((abs(one.amount) for one in told if one is not None), Decimal(0))
+                here = sum((abs(bag.shop_money.amount) for bag in bags), Decimal(0))
+                if bags and minor(there, shown, field) == sum(amounts) and any(amounts):
+                    return share_by_largest_remainder(minor(here, currency, field), amounts)
+    return [moved_minor(one, currency, f"{field}[{i}]") for i, one in enumerate(moved)]
 
 
 def redemption(moved: Transaction, config: ShopifyConfig) -> str | None:

@@ -5,16 +5,13 @@ from connectors.retail.shopify.payload import Customer, OrderDocument
 from hub.connector import (
     CanonicalEvent,
     Connection,
-    EventType,
-    FactKey,
     Hint,
     HintType,
     Party,
     Role,
     hints,
     person_name,
-    trading_day,
-    version_at,
+    profile_fact,
 )
 from hub.errors import Malformed
 
@@ -51,14 +48,6 @@ def profile_changed(customer: Customer, connection: Connection) -> CanonicalEven
     """Return the customer's state; each state is a fact of its own, named by when it came about."""
     if customer.updated_at is None:
         raise Malformed("a customer's state needs its time", field="updated_at")
-    version = version_at(customer.updated_at)
-    return CanonicalEvent(
-        type=EventType.PROFILE_CHANGED,
-        fact=FactKey("profile", f"{customer.id}@{version}"),
-        occurred_at=customer.updated_at,
-        business_date=trading_day(connection, None, customer.updated_at),
-        entity="customer",
-        entity_id=customer.id,
-        source_version=version,
-        parties=(customer_party(customer, connection.config),),
+    return profile_fact(
+        customer_party(customer, connection.config), connection, changed_at=customer.updated_at
     )

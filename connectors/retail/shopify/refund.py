@@ -7,12 +7,13 @@ from the refund's own document alone, so that both give the same fact with the s
 from decimal import Decimal
 
 from connectors.retail.shopify.payload import (
+    MoneyBag,
     RefundDocument,
     RefundLineItem,
     Transaction,
     minor,
-    moved_minor,
     redemption,
+    shop_minors,
 )
 from hub.connector import (
     CanonicalEvent,
@@ -42,17 +43,20 @@ def paid_back(refund: RefundDocument) -> tuple[Transaction, ...]:
 def refund_recorded(refund: RefundDocument, connection: Connection) -> CanonicalEvent:
     """Map a refund that moved money. Its lines say what was returned, its amount what was paid.
 
-    Raises Malformed, naming the field, when it was paid back in another than the shop's currency.
+    Raises Malformed, naming the field, when it was paid back in another currency than the shop's
+    and the lines do not tell what that was worth.
     """
-    currency = connection.currency
+    currency = _currency(refund) or connection.currency
+    back = paid_back(refund)
+    amounts = shop_minors(back, _worth(refund), currency, "transactions")
     tenders = tuple(
         Tender(
             id=moved.id,
             kind=connection.config.tender_kind(moved.gateway),
-            amount_minor=moved_minor(moved, currency, f"transactions[{i}]"),
+            amount_minor=amount,
             reference=redemption(moved, connection.config),
         )
-        for i, moved in enumerate(paid_back(refund))
+        for moved, amount in zip(back, amounts, strict=True)
     )
     amount = sum(tender.amount_minor for tender in tenders)
     lines = _lines(refund, currency, amount)
@@ -74,6 +78,32 @@ def refund_recorded(refund: RefundDocument, connection: Connection) -> Canonical
             unallocated_minor=amount - covered,
         ),
     )
+
+
+def _currency(refund: RefundDocument) -> str | None:
+    """Return the shop's currency, which need not be the business's, where a refund states it."""
+    bags = [
+        *(item.subtotal_set for item in refund.refund_line_items),
+        *(one.amount_set for one in refund.order_adjustments),
+    ]
+    return next((bag.shop_money.currency_code for bag in bags if bag is not None), None)
+
+
+def _worth(refund: RefundDocument) -> list[tuple[MoneyBag, ...]]:
+    """Return what was given back in both currencies: with tax on top, and with tax included."""
+    shipping = [one for one in refund.order_adjustments if one.kind == "shipping_refund"]
+    nets = [
+        *(item.subtotal_set for item in refund.refund_line_items),
+        *(one.amount_set for one in shipping),
+    ]
+    taxes = [
+        *(item.total_tax_set for item in refund.refund_line_items),
+        *(one.tax_amount_set for one in shipping),
+    ]
+    if not nets or None in nets:
+        return []
+    known = tuple(bag for bag in nets if bag is not None)
+    return [(*known, *(bag for bag in taxes if bag is not None)), known]
 
 
 def _value(line: Line) -> int:

@@ -11,8 +11,8 @@ from connectors.retail.shopify.payload import (
     ShippingLine,
     TaxLine,
     minor,
-    moved_minor,
     redemption,
+    shop_minors,
 )
 from connectors.retail.shopify.people import order_parties
 from hub.connector import (
@@ -178,15 +178,21 @@ def _tenders(
 ) -> tuple[Tender, ...]:
     """Return what paid. A webhook names gateways without amounts: enough when there is one."""
     if order.transactions:
+        went_through = [
+            moved
+            for moved in order.transactions
+            if moved.kind in ("sale", "capture") and moved.status == "success"
+        ]
+        worth = [(order.total_price_set,)] if order.total_price_set else []
+        amounts = shop_minors(went_through, worth, order.currency, "transactions")
         paid = [
             Tender(
                 id=moved.id,
                 kind=config.tender_kind(moved.gateway),
-                amount_minor=moved_minor(moved, order.currency, f"transactions[{i}]"),
+                amount_minor=amount,
                 reference=redemption(moved, config),
             )
-            for i, moved in enumerate(order.transactions)
-            if moved.kind in ("sale", "capture") and moved.status == "success"
+            for moved, amount in zip(went_through, amounts, strict=True)
         ]
     elif total == 0:
         paid = []

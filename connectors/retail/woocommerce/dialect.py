@@ -114,7 +114,7 @@ class WooCommerce:
     ) -> Page:
         """Fetch one page of orders that changed, or of customers; see Pulling.pull."""
         if stream == "customers":
-            return await pull_customers(client, connection.config, cursor)
+            return await pull_customers(client, connection.config, cursor, until)
         return await pull_orders(client, connection.config, cursor, since, until)
 
     async def check(self, client: UpstreamClient, connection: Connection) -> str:

@@ -43,6 +43,12 @@ def _told(value: Any) -> Any:
     return [one for one in listed if one != []] if isinstance(listed, list) else listed
 
 
+def _nothing(value: Any) -> Any:
+    """An amount that was never set is an empty text: delivery that costs nothing, for one."""
+    return Decimal(0) if value == "" else value
+
+
+Amount = Annotated[Decimal, BeforeValidator(_nothing)]
 Metas = Annotated[tuple[Meta, ...], BeforeValidator(_told)]
 
 
@@ -50,7 +56,7 @@ class LineTax(_Resource):
     """What one rate put on a line; `total` is not rounded, and may be empty."""
 
     id: str = ""
-    total: Annotated[Decimal, BeforeValidator(lambda value: value or Decimal(0))] = Decimal(0)
+    total: Amount = Decimal(0)
 
 
 class OrderLine(_Resource):
@@ -58,8 +64,8 @@ class OrderLine(_Resource):
 
     id: str
     name: str | None = None
-    total: Decimal
-    total_tax: Decimal = Decimal(0)
+    total: Amount
+    total_tax: Amount = Decimal(0)
     taxes: Annotated[tuple[LineTax, ...], BeforeValidator(_listed)] = ()
     meta_data: Metas = ()
 
@@ -77,7 +83,7 @@ class Item(OrderLine):
     product_id: str | None = None
     quantity: Annotated[Decimal, Field(ge=-(10**9), le=10**9)] = Decimal(1)
     subtotal: Decimal | None = None
-    subtotal_tax: Decimal = Decimal(0)
+    subtotal_tax: Amount = Decimal(0)
 
 
 class TaxRate(_Resource):
@@ -151,7 +157,7 @@ class OrderDocument(OrderHead, Lines):
     date_paid_gmt: datetime
     prices_include_tax: bool = False
     total: Decimal
-    total_tax: Decimal = Decimal(0)
+    total_tax: Amount = Decimal(0)
     tax_lines: tuple[TaxRate, ...] = ()
     gift_cards: Annotated[tuple[GiftCard, ...], BeforeValidator(_listed)] = ()
     payment_method: str = ""

@@ -10,16 +10,13 @@ from connectors.retail.woocommerce.payload import Customer, OrderDocument, utc
 from hub.connector import (
     CanonicalEvent,
     Connection,
-    EventType,
-    FactKey,
     Hint,
     HintType,
     Party,
     Role,
     hints,
     person_name,
-    trading_day,
-    version_at,
+    profile_fact,
 )
 from hub.errors import Malformed
 
@@ -55,8 +52,6 @@ def profile_changed(customer: Customer, connection: Connection) -> CanonicalEven
     changed = customer.date_modified_gmt or customer.date_created_gmt
     if changed is None:
         raise Malformed("a customer's state needs its time", field="date_modified_gmt")
-    occurred_at = utc(changed)
-    version = version_at(occurred_at)
     name = person_name(customer.first_name, customer.last_name)
     billing = customer.billing
     found = hints(
@@ -67,13 +62,8 @@ def profile_changed(customer: Customer, connection: Connection) -> CanonicalEven
             HintType.NAME: name or person_name(billing.first_name, billing.last_name),
         },
     )
-    return CanonicalEvent(
-        type=EventType.PROFILE_CHANGED,
-        fact=FactKey("profile", f"{customer.id}@{version}"),
-        occurred_at=occurred_at,
-        business_date=trading_day(connection, None, occurred_at),
-        entity="customer",
-        entity_id=customer.id,
-        source_version=version,
-        parties=(Party(role=Role.PURCHASER, external_id=customer.id, hints=found),),
+    return profile_fact(
+        Party(role=Role.PURCHASER, external_id=customer.id, hints=found),
+        connection,
+        changed_at=utc(changed),
     )

@@ -14,6 +14,8 @@ from hub.errors import Malformed
 
 _PAGE = 100
 _SECOND = timedelta(seconds=1)
+_ROUND = timedelta(days=7)
+_NO_ROUND_YET = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 async def fetch_order(
@@ -73,22 +75,26 @@ async def pull_orders(
 
 
 async def pull_customers(
-    client: UpstreamClient, config: WooCommerceConfig, cursor: str | None
+    client: UpstreamClient, config: WooCommerceConfig, cursor: str | None, until: datetime
 ) -> Page:
     """Fetch customers by id: the API cannot be asked which of them changed.
 
-    The cursor is the page that was last not full, where new customers are added.
+    Every day the page that was last not full is read, where new customers are added. What changed
+    is found by a round through all of them, begun anew when the last is a week old.
     """
-    number = _page_number(cursor)
+    number, began = _read_round(cursor) if cursor else (1, until)
+    if number > 1 and until - began >= _ROUND:
+        number, began = 1, until
     query = {"orderby": "id", "order": "asc", "per_page": _PAGE, "page": number}
     path = f"{config.api_path}/customers"
     answer = await client.fetch("GET", f"{path}?{urlencode(query)}", headers=credentials(config))
     found = _list(answer.body, path)
     done = len(found) < _PAGE
+    following = number if done else number + 1
     return Page(
         body=answer.body if found else None,
         topic="customers",
-        cursor=str(number if done else number + 1),
+        cursor=json.dumps({"page": following, "began": _written(began.astimezone(UTC))}),
         done=done,
     )
 
@@ -139,9 +145,16 @@ def _read_cursor(cursor: str) -> tuple[datetime, int]:
     return after.replace(tzinfo=UTC), number
 
 
-def _page_number(cursor: str | None) -> int:
-    if cursor is None:
-        return 1
-    if not cursor.isdecimal() or int(cursor) < 1:
+def _read_round(cursor: str) -> tuple[int, datetime]:
+    """Read where a round is and when it began; before rounds a cursor was the page's number."""
+    try:
+        read = json.loads(cursor)
+        if isinstance(read, int):
+            number, began = read, _NO_ROUND_YET
+        else:
+            number, began = int(read["page"]), datetime.fromisoformat(read["began"])
+    except (KeyError, TypeError, ValueError) as bad:
+        raise Malformed("this is no cursor of ours", field="cursor") from bad
+    if number < 1:
         raise Malformed("this is no cursor of ours", field="cursor")
-    return int(cursor)
+    return number, began.replace(tzinfo=UTC)

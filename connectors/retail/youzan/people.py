@@ -10,15 +10,12 @@ from connectors.retail.youzan.payload import BuyerInfo, Customer, FullOrder
 from hub.connector import (
     CanonicalEvent,
     Connection,
-    EventType,
-    FactKey,
     HintType,
     Party,
     Role,
     full_birthday,
     hints,
-    trading_day,
-    version_at,
+    profile_fact,
 )
 from hub.errors import Malformed
 
@@ -53,7 +50,6 @@ def order_parties(order: FullOrder, connection: Connection) -> tuple[Party, ...]
 
 def profile_changed(customer: Customer, connection: Connection) -> CanonicalEvent:
     """Return the customer's state; each state is a fact of its own, named by its version."""
-    occurred_at = _instant(customer.version)
     found = hints(
         connection.config,
         {
@@ -62,16 +58,10 @@ def profile_changed(customer: Customer, connection: Connection) -> CanonicalEven
             HintType.BIRTHDAY: full_birthday(customer.birthday),
         },
     )
-    version = version_at(occurred_at)
-    return CanonicalEvent(
-        type=EventType.PROFILE_CHANGED,
-        fact=FactKey("profile", f"{customer.yz_open_id}@{version}"),
-        occurred_at=occurred_at,
-        business_date=trading_day(connection, None, occurred_at),
-        entity="customer",
-        entity_id=customer.yz_open_id,
-        source_version=version,
-        parties=(Party(role=Role.PURCHASER, external_id=customer.yz_open_id, hints=found),),
+    return profile_fact(
+        Party(role=Role.PURCHASER, external_id=customer.yz_open_id, hints=found),
+        connection,
+        changed_at=_instant(customer.version),
     )
 
 

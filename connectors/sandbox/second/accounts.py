@@ -15,6 +15,8 @@ PROPERTY = "LKS"
 OHIP_CLIENT, OHIP_SECRET, OHIP_APP = "sandbox-ohip-client", "sandbox-ohip-secret", "sandbox-app"
 OHIP_QUEUE = "HUB"
 HOTEL = "LKS"
+OHIP_CHAIN = "SBX"
+"""Configured as `chain_code`, a hub listens to the stream instead of emptying the queue."""
 
 _BUDGET = {"requests": 1000, "per_seconds": 1}
 _PROVEN = ["phone", "email"]

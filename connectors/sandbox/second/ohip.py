@@ -1,6 +1,7 @@
 """The second world as OPERA Cloud has it: a queue that forgets, folio postings by code, profiles.
 
-Its events are in the queue, 20 a call; a relay of the streaming API sends the same ones to the hub.
+Its events are in the queue, 20 a call, and in the stream; a relay of the streaming API sends the
+same ones to the hub.
 """
 
 import base64
@@ -12,7 +13,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from connectors.sandbox.people import Person
 from connectors.sandbox.second.accounts import (
@@ -22,9 +23,11 @@ from connectors.sandbox.second.accounts import (
     OHIP_QUEUE,
     OHIP_SECRET,
 )
+from connectors.sandbox.second.ohip_stream import Stream
 from connectors.sandbox.second.plot import Visit
 from connectors.sandbox.second.teller import Teller
 from connectors.sandbox.stage import ZONE
+from connectors.sandbox.trouble import Troubles
 from connectors.sandbox.writing import number, to_json
 
 _TOKEN = "sandbox-ohip-token"  # noqa: S105
@@ -124,7 +127,8 @@ class Ohip(Teller):
             post("1000", visit.rate_minor, visit.arrival + timedelta(days=night, hours=8))
         for code, minor in (("2500", visit.dinner_minor), ("2100", visit.late_minor)):
             if minor:
-                post(code, minor, visit.arrival + timedelta(hours=5))
+                check = self.plot.check_number(visit) if code == "2500" else None
+                post(code, minor, visit.arrival + timedelta(hours=5), checkNumber=check)
         if visit.rebate_minor:
             room = visit.number * 100
             post("1000", -visit.rate_minor, visit.departure, referenceTransactionNo=room)
@@ -145,6 +149,12 @@ class Ohip(Teller):
             Route(f"/csh/v1/hotels/{HOTEL}/reservations/{{id}}/folios", self.folios),
             Route("/crm/v1/profiles/{id}", self.profile),
         )
+
+    def sockets(self, troubles: Troubles) -> Sequence[WebSocketRoute]:
+        """Return the stream of the same events."""
+        messages = [delivery.body for delivery in self.deliveries]
+        self.stream = Stream(messages, app_key=OHIP_APP, token=_TOKEN, troubles=troubles)
+        return (WebSocketRoute("/subscriptions", self.stream.serve),)
 
     async def token(self, request: Request) -> Response:
         """Give a token for client credentials, to whoever has the app key too."""

@@ -101,6 +101,10 @@ class Plot:
         self.sales = [self._sale(random, first + n) for n in range(self.size)]
         self.visits = [self._visit(random, first + n) for n in range(self.size)]
 
+    def check_number(self, visit: Visit) -> int:
+        """Return the number of the check that a visit's guests had charged to the room."""
+        return visit.number + _DINNERS
+
     @property
     def dinners(self) -> list[tuple[Visit, Sale]]:
         """The dinners that guests of the hotel had charged to their rooms, as the restaurant's."""
@@ -108,7 +112,7 @@ class Plot:
             (
                 visit,
                 Sale(
-                    number=visit.number + _DINNERS,
+                    number=self.check_number(visit),
                     person=visit.person,
                     at=visit.arrival + timedelta(hours=5),
                     items=(Item(name="Dinner", minor=visit.dinner_minor),),

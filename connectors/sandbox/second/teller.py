@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from connectors.sandbox.delivery import Delivery, identifier
 from connectors.sandbox.second.plot import Plot
+from connectors.sandbox.trouble import Troubles
 from hub.clock import now
 
 
@@ -36,6 +37,10 @@ class Teller(ABC):
 
     def routes(self) -> Sequence[Route]:
         """Return what its API answers; a system that cannot be asked answers nothing."""
+        return ()
+
+    def sockets(self, troubles: Troubles) -> Sequence[WebSocketRoute]:
+        """Return the streams it serves over sockets, with their trouble; most systems have none."""
         return ()
 
     def touch(self) -> None:

@@ -99,6 +99,7 @@ class Toast(Teller):
         back = [one for one in sale.given_back if one.at <= at]
         return {
             "guid": self.check_id(sale),
+            "displayNumber": str(sale.number),
             "entityType": "Check",
             "paymentStatus": "CLOSED" if closed else "OPEN",
             "voided": False,

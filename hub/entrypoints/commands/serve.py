@@ -16,6 +16,7 @@ def serve() -> None:
         port=chosen.port,
         loop="uvloop",
         http="httptools",
+        ws="none",  # the hub opens sockets and offers none
         lifespan="on",
         access_log=False,  # addresses carry connection names; metrics count instead
         server_header=False,

@@ -9,16 +9,15 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from hub.clock import business_date, now
+from hub.clock import now
+from hub.closing.ask_close import CLOSE, ask_close
 from hub.config import load_settings
 from hub.db.engine import make_engine
 from hub.errors import Rejected, Unavailable
-from hub.outbox.messages import forget_dead, last_error, put
-from hub.programme.queries import businesses, programme
-from hub.settlement.actors import CLOSE
+from hub.outbox.messages import last_error
+from hub.programme.queries import businesses
 from hub.settlement.documents.sheet import write_csv
 from hub.settlement.documents.truth import signed_file
-from hub.settlement.open_period import open_period
 from hub.settlement.queries import Period, Statement, net_positions, period_by_id, statement
 from hub.units import Money
 
@@ -35,11 +34,14 @@ def settle(
     early: Annotated[
         bool, typer.Option("--early", help="close before the period's last day is over")
     ] = False,
+    who: Annotated[
+        str, typer.Option("--as", envvar="USER", help="who closes it; somebody else approves")
+    ] = "cli",
 ) -> None:
-    """Close a settlement period and print each business's net position."""
+    """Check and close a settlement period and print each business's net position."""
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    nets = asyncio.run(_settle(period, early, out))
+    nets = asyncio.run(_settle(period, early, who, out))
     console = Console()
     table = Table("business", "receives (+) or pays (−)", title=f"Period {period}")
     for business, amount in nets:
@@ -51,10 +53,10 @@ def settle(
         console.print(f"statements are in {out}")
 
 
-async def _settle(code: str, early: bool, out: Path | None) -> list[tuple[str, Money]]:
+async def _settle(code: str, early: bool, who: str, out: Path | None) -> list[tuple[str, Money]]:
     engine = make_engine(load_settings().require_database_url(), pool_size=2)
     try:
-        period = await _ask(engine, code, early)
+        period = await _ask(engine, code, early, who)
         with Console().status(f"closing {code}"):
             period = await _closed(engine, period)
         return await _read(engine, period, out)
@@ -62,20 +64,9 @@ async def _settle(code: str, early: bool, out: Path | None) -> list[tuple[str, M
         await engine.dispose()
 
 
-async def _ask(engine: AsyncEngine, code: str, early: bool) -> Period:
-    """Open the period if need be and ask a worker to close it."""
+async def _ask(engine: AsyncEngine, code: str, early: bool, who: str) -> Period:
     async with engine.begin() as db:
-        period = await open_period(db, code=code, now=now())
-        today = business_date(now(), (await programme(db)).time_zone)
-        if today <= period.ends_on and period.state == "open" and not early:
-            raise Rejected(
-                f"period {code} is not over until {period.ends_on} is: wait, or close it with "
-                "--early (what comes later lands in the next period, marked late)"
-            )
-        if period.state == "open":
-            await forget_dead(db, actor=CLOSE, reference=period.period_id)
-            await put(db, actor=CLOSE, references=[period.period_id], available_at=now())
-    return period
+        return await ask_close(db, code=code, actor=who, early=early, now=now())
 
 
 async def _closed(engine: AsyncEngine, period: Period) -> Period:

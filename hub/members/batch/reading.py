@@ -38,6 +38,7 @@ FIELDS = [
     if one in {*COLUMNS.values(), Field.GIVEN_NAME, Field.SURNAME} - {Field.FULL_NAME}
 ]
 """By these accounts are compared, even if nobody has said anything of one yet."""
+# A name or a birthday is many people's; one of these is hardly anybody else's.
 IDENTIFYING = (
     HintType.PHONE,
     HintType.EMAIL,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from hub.members.matching.columns import Field
 from hub.members.matching.comparing import Pairs, mailboxes
+from hub.members.matching.keys import CUTS
 from hub.members.matching.table import Feature, Table
 
 Keys = npt.NDArray[np.int64]
@@ -98,20 +99,11 @@ def passes(
                 yield one, left, right
 
 
-_CUTS = {
-    "year": (Field.BIRTHDAY, slice(0, 4)),
-    "month": (Field.BIRTHDAY, slice(4, 6)),
-    "day": (Field.BIRTHDAY, slice(6, 8)),
-    "given_head": (Field.GIVEN_NAME, slice(0, 3)),
-    "surname_head": (Field.SURNAME, slice(0, 3)),
-}
-
-
 def _part(table: Table, name: str) -> Keys | None:
     """A part of a key for every row, -1 for none; None when the table lacks the field."""
     features = table.features
-    if name in _CUTS:
-        field, cut = _CUTS[name]
+    if name in CUTS:
+        field, cut = CUTS[name]
         return _derived(features.get(field), cut)
     if name == "mailbox":
         return _mailbox(features.get(Field.EMAIL))

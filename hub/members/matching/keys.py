@@ -39,7 +39,7 @@ _PASS_BITS = 5
 _LARGEST_GROUP = 400
 _PAIRS_PER_ACCOUNT = 2
 _AT_LEAST_PAIRS = 200_000
-_CUTS = {
+CUTS = {
     "year": (Field.BIRTHDAY, slice(0, 4)),
     "month": (Field.BIRTHDAY, slice(4, 6)),
     "day": (Field.BIRTHDAY, slice(6, 8)),
@@ -119,7 +119,7 @@ def _part(table: Table, marker: Marker, name: str) -> Marks:
         some = (given != 0) & (surname != 0)
         both = [np.minimum(given, surname), np.maximum(given, surname)]
         return np.where(some, _mixed(both), np.uint64(0))
-    field, cut = (Field.EMAIL, None) if name == "mailbox" else _CUTS.get(name, (None, None))
+    field, cut = (Field.EMAIL, None) if name == "mailbox" else CUTS.get(name, (None, None))
     if field is None:
         one = Field(name) if name in set(Field) else None
         if one is None or one not in features:

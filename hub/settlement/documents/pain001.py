@@ -56,7 +56,10 @@ def write_pain001(
         _party(block, "Dbtr", accounts[debtor])
         for payment in of:
             _transfer(block, payment, period, accounts[payment.creditor_account_id])
-    return etree.tostring(document, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+    file: bytes = etree.tostring(
+        document, xml_declaration=True, encoding="UTF-8", pretty_print=True
+    )
+    return file
 
 
 def _counted(parent: etree._Element, payments: Sequence[Payment]) -> None:
