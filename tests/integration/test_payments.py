@@ -157,7 +157,8 @@ async def test_who_prepares_does_not_release_and_nothing_goes_out_unreleased(
         async with db.begin_nested():
             await db.execute(
                 text("""
-                  UPDATE payment SET state = 'released', released_at = now(), released_by = 'ann'""")
+                  UPDATE payment SET state = 'released', released_at = now(),
+                    released_by = 'ann'""")
             )
     released = await release_payments(db, period_id=period_id, released_by="bo", now=NOW)
     again = await release_payments(db, period_id=period_id, released_by="ann", now=NOW)
