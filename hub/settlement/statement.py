@@ -2,7 +2,7 @@
 
 One flat table whose first columns repeat, so that it can be filtered and summed as it is. Amounts
 are in major units, seen from the business: positive it receives, negative it pays. The amounts of
-the records `line` and `rounding` sum, per currency, to that of the record `net`; `gross` and
+the records `line`, `rounding` and `tax` sum, per currency, to that of the record `net`; `gross` and
 `bilateral` are subtotals on the way. A statement depends on nothing but its period's contents.
 """
 
@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.programme.queries import businesses
+from hub.settlement.codes import LineKind
 from hub.settlement.netting import Bilateral, Net
 from hub.settlement.queries import (
     Obligation,
@@ -53,7 +54,7 @@ async def write_statements(db: AsyncConnection, *, period: Period, now: datetime
         told = await _render(
             _Teller(period, business_id, codes),
             lines=_lines(db, period.period_id, business_id),
-            gross=[t for t in gross if business_id in (t.issuer_id, t.acceptor_id)],
+            gross=[t for t in gross if business_id in (t.debtor_id, t.creditor_id)],
             pairs=[b for b in pairs if business_id in (b.debtor_id, b.creditor_id)],
             nets=[n for n in nets if n.business_id == business_id],
         )
@@ -119,10 +120,19 @@ class _Teller:
         business = self._codes[self._business_id]
         return {"period": self._period.code, "business": business, "record": record, **facts}
 
-    def _between(self, issuer_id: int, acceptor_id: int) -> tuple[int, Record]:
-        """Return the sign with which the business sees what the issuer owes, and the two names."""
-        sign = 1 if acceptor_id == self._business_id else -1
-        return sign, {"issuer": self._codes[issuer_id], "acceptor": self._codes[acceptor_id]}
+    def _between(self, debtor_id: int, creditor_id: int, kind: int) -> tuple[int, Record]:
+        """Return the sign with which the business sees what is owed, and between whom for what.
+
+        Who owes stands as issuer and who is owed as acceptor: they are that for consumed lots.
+        """
+        sign = 1 if creditor_id == self._business_id else -1
+        names: Record = {
+            "issuer": self._codes[debtor_id],
+            "acceptor": self._codes[creditor_id],
+        }
+        if kind != LineKind.REDEMPTION:
+            names["note"] = LineKind(kind).name.lower()
+        return sign, names
 
     def heading(self) -> Record:
         """Say which days the statement covers (an ISO 8601 interval, both inclusive)."""
@@ -131,32 +141,49 @@ class _Teller:
 
     def line(self, line: Obligation) -> Record:
         """Say what one consumed lot obliges to, with its receipt."""
-        sign, names = self._between(line.issuer_id, line.acceptor_id)
+        sign, names = self._between(line.debtor_id, line.creditor_id, line.kind)
         return self._record(
             "line",
             **names,
             currency=line.currency,
             amount=_exact(sign * line.amount, line.currency),
             points=line.points,
-            rate=f"{line.rate.normalize():f}",
+            rate="" if line.rate is None else f"{line.rate.normalize():f}",
             business_date=line.business_date,
             occurred_at=line.occurred_at.isoformat(),
             posted_at=line.posted_at.isoformat(),
             late="late" if line.late else "",
             receipt=line.tx_id,
             receipt_line=line.seq,
-            account=line.account_id,
-            agreement=line.agreement_id,
+            account="" if line.account_id is None else line.account_id,
+            agreement="" if line.agreement_id is None else line.agreement_id,
         )
 
     def total(self, total: Total) -> Iterator[Record]:
         """Say what the lines between two businesses come to, and what rounding added."""
-        sign, names = self._between(total.issuer_id, total.acceptor_id)
+        sign, names = self._between(total.debtor_id, total.creditor_id, total.kind)
+        what = names.pop("note", None)
+        shared = {**names, "currency": total.currency}
         rounding = _exact(sign * total.rounding, total.currency)
         gross = Money(sign * total.gross_minor, total.currency)
-        shared = {**names, "currency": total.currency}
-        yield self._record("rounding", **shared, amount=rounding, note="half-even, once per total")
-        yield self._record("gross", **shared, amount=gross, points=total.points)
+        tax = Money(sign * total.tax_minor, total.currency)
+        said = [] if what is None else [str(what)]
+        yield self._record(
+            "rounding",
+            **shared,
+            amount=rounding,
+            note=", ".join([*said, "half-even, once per total"]),
+        )
+        if total.tax_rate is not None:
+            percent = f"{total.tax_rate * 100:f}".rstrip("0").rstrip(".")
+            told = f"{total.tax_code} {percent}%"
+            if total.tax_included:
+                said.append(f"{told} included: {tax}")
+            else:
+                note = ", ".join([*said, told])
+                yield self._record("tax", **shared, amount=tax, note=note)
+        note = ", ".join(said)
+        yield self._record("gross", **shared, amount=gross, points=total.points, note=note)
 
     def pair(self, pair: Bilateral) -> Record:
         """Say what is left between the business and another one after set-off."""
