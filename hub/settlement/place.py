@@ -23,13 +23,15 @@ terms AS (
 )"""
 # What is still due is found by the absence of its line, never by a watermark: an entry that was
 # not visible to the last close is simply still absent at this one. A restoration is priced as what
-# it gives back was, so that the two cancel whatever was agreed in between.
+# it gives back was, so that the two cancel whatever was agreed in between. Whose it was is asked in
+# a CASE: as a condition it would be asked of every redemption first, which took most of the time.
 _LOTS = f"""
 WITH {_TERMS}, due AS (
   SELECT e.*, CASE WHEN e.credit = 20 THEN e.points ELSE -e.points END AS signed,
     CASE WHEN e.credit = 20 THEN e.business_date ELSE redeemed.business_date END AS priced_on
   FROM entry e
-  LEFT JOIN LATERAL (SELECT ledger_kin(ARRAY[e.member_id]) AS ids WHERE e.debit = 20) kin ON true
+  CROSS JOIN LATERAL (
+    SELECT CASE WHEN e.debit = 20 THEN ledger_kin(ARRAY[e.member_id]) END AS ids) kin
   LEFT JOIN ledger_transaction given_back ON e.debit = 20
     AND given_back.member_id = ANY (kin.ids) AND given_back.tx_id = e.tx_id
     AND given_back.reference_tx IS NOT NULL
