@@ -11,17 +11,28 @@ from graphql_schema.fields import count, resolved
 from graphql_schema.pages import Connection, connection, cursor_day, window
 from graphql_schema.programme import Business
 from hub.settlement import queries
+from hub.settlement.codes import LineKind, Source
 
 
-@strawberry.type(description="What one consumed lot obliges its issuer to pay the acceptor.")
+@strawberry.type(
+    description="What one business owes another for one consumed lot or one use of a benefit."
+)
 class Obligation:
     """A line of a period. It names accounts by number, never a person."""
 
     row: strawberry.Private[queries.Obligation]
     points: int = count("Points that were accepted; negative when they were given back.")
-    rate: Decimal = strawberry.field(description="Major units per point, exact.")
+    kind: str = strawberry.field(description="What it is owed for: redemption or benefit.")
+    rate: Decimal | None = strawberry.field(
+        description="Major units per point, exact; null where nothing is counted in points."
+    )
     amount: Decimal = strawberry.field(
-        description="Major units that the issuer owes the acceptor, exact: points × rate."
+        description="Major units that the debtor owes, exact: points × rate, or a price."
+    )
+    tax_code: str | None = strawberry.field(description="The agreement's tax, if it names one.")
+    tax_rate: Decimal | None = strawberry.field(description="The tax as a fraction: 0.06 is 6%.")
+    tax_included: bool | None = strawberry.field(
+        description="Whether the amount contains the tax, or the tax comes on top."
     )
     currency: str = strawberry.field(description="ISO 4217 currency of rate and amount.")
     business_date: date = strawberry.field(description="The acceptor's trading day.")
@@ -31,20 +42,30 @@ class Obligation:
         description="Whether its trading day lies before the period: it missed an earlier close."
     )
 
-    @resolved("Number of the transaction, as on the receipt.")
-    def transaction(self) -> strawberry.ID:
+    @resolved("Number of the transaction, as on the receipt; null for a use of a benefit.")
+    def transaction(self) -> strawberry.ID | None:
         """Return the transaction's number."""
-        return strawberry.ID(str(self.row.tx_id))
+        return strawberry.ID(str(self.row.tx_id)) if self.row.source == Source.ENTRY else None
 
-    @resolved("The business that granted the points and pays.")
-    async def issuer(self, info: Info) -> Business:
+    @resolved("The business that pays.")
+    async def debtor(self, info: Info) -> Business:
+        """Return the debtor."""
+        return Business.of(await info.context.business(self.row.debtor_id))
+
+    @resolved("The business that is paid.")
+    async def creditor(self, info: Info) -> Business:
+        """Return the creditor."""
+        return Business.of(await info.context.business(self.row.creditor_id))
+
+    @resolved("The business that granted the points; null for a use of a benefit.")
+    async def issuer(self, info: Info) -> Business | None:
         """Return the issuer."""
-        return Business.of(await info.context.business(self.row.issuer_id))
+        return await _business(info, self.row.issuer_id)
 
-    @resolved("The business that took the points and is paid.")
-    async def acceptor(self, info: Info) -> Business:
+    @resolved("The business that took the points; null for a use of a benefit.")
+    async def acceptor(self, info: Info) -> Business | None:
         """Return the acceptor."""
-        return Business.of(await info.context.business(self.row.acceptor_id))
+        return await _business(info, self.row.acceptor_id)
 
     @classmethod
     def of(cls, row: queries.Obligation) -> "Obligation":
@@ -52,6 +73,10 @@ class Obligation:
         return cls(
             row=row,
             points=row.points,
+            kind=LineKind(row.kind).name.lower(),
+            tax_code=row.tax_code,
+            tax_rate=row.tax_rate,
+            tax_included=row.tax_included,
             rate=row.rate,
             amount=row.amount,
             currency=row.currency,
@@ -62,10 +87,14 @@ class Obligation:
         )
 
 
+async def _business(info: Info, business_id: int | None) -> Business | None:
+    return None if business_id is None else Business.of(await info.context.business(business_id))
+
+
 async def obligation_page(
     context: Context, period_id: int, *, business: str | None, first: int | None, after: str | None
 ) -> Connection[Obligation]:
-    """Return a page of a period's lines; a business gets those it issued or accepted.
+    """Return a page of a period's lines; a business gets those it owes or is owed.
 
     Raises Forbidden when a business asks for another's, Malformed for wrong page arguments,
     NotFound for an unknown business.
@@ -74,12 +103,12 @@ async def obligation_page(
     code = only_business(caller)
     if business is not None:
         code = visible_business(caller, asked=business)
-    asked = window(first=first, after=after, last=None, before=None, shape=(str, int, int))
+    asked = window(first=first, after=after, last=None, before=None, shape=(str, int, int, int))
     only = None if code is None else (await context.business_by_code(code)).business_id
     beyond = None
     if asked.after is not None:
-        day, tx_id, seq = asked.after
-        beyond = cursor_day(day), tx_id, seq
+        day, tx_id, seq, line_id = asked.after
+        beyond = cursor_day(day), tx_id, seq, line_id
     async with context.reading() as db:
         rows = await queries.obligations(
             db, period_id=period_id, business_id=only, first=asked.limit, after=beyond
@@ -88,5 +117,5 @@ async def obligation_page(
         rows,
         asked,
         node=Obligation.of,
-        place=lambda row: (row.business_date.isoformat(), row.tx_id, row.seq),
+        place=lambda row: (row.business_date.isoformat(), row.tx_id, row.seq, row.line_id),
     )

@@ -225,7 +225,7 @@ class SettlementPeriod(relay.Node):
         self,
         info: Info,
         business: Annotated[
-            str | None, strawberry.argument(description="Only lines it issued or accepted.")
+            str | None, strawberry.argument(description="Only lines it owes or is owed.")
         ] = None,
         first: First = None,
         after: After = None,

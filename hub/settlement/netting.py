@@ -14,10 +14,10 @@ from hub.units import exponent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gross:
-    """What an issuer owes an acceptor in a period, in minor units."""
+    """What a debtor owes a creditor in a period, in minor units."""
 
-    issuer_id: int
-    acceptor_id: int
+    debtor_id: int
+    creditor_id: int
     currency: str
     gross_minor: int
 
@@ -59,9 +59,9 @@ def net_bilaterally(gross: Iterable[Gross]) -> list[Bilateral]:
     """
     owed: dict[tuple[int, int, str], int] = defaultdict(int)
     for one in gross:
-        if one.issuer_id == one.acceptor_id:
+        if one.debtor_id == one.creditor_id:
             raise ValueError("a business owes itself nothing: self-redemptions are no obligations")
-        owed[one.issuer_id, one.acceptor_id, one.currency] += one.gross_minor
+        owed[one.debtor_id, one.creditor_id, one.currency] += one.gross_minor
     pairs = {(min(i, a), max(i, a), currency) for i, a, currency in owed}
     positions = []
     for low, high, currency in sorted(pairs):
@@ -84,8 +84,8 @@ def net_multilaterally(gross: Iterable[Gross]) -> list[Net]:
     """Return one amount per business and currency; per currency they sum to zero (I6)."""
     nets: dict[tuple[int, str], int] = defaultdict(int)
     for one in gross:
-        nets[one.issuer_id, one.currency] -= one.gross_minor
-        nets[one.acceptor_id, one.currency] += one.gross_minor
+        nets[one.debtor_id, one.currency] -= one.gross_minor
+        nets[one.creditor_id, one.currency] += one.gross_minor
     return [
         Net(business_id=business_id, currency=currency, net_minor=minor)
         for (business_id, currency), minor in sorted(nets.items())

@@ -17,6 +17,9 @@ from hub.crypto.signing import Signature
 from hub.errors import NotFound
 from hub.settlement.netting import Bilateral, Net
 
+Cursor = tuple[date, int, int, int]
+"""A line's place in its period: business date, what it derives from, and its own number."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
@@ -33,43 +36,62 @@ class Period:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obligation:
-    """What one consumed lot obliges its issuer to pay the acceptor; negative when given back.
+    """What a debtor owes a creditor for one consumed lot or one use; negative when given back.
 
-    `tx_id` and `seq` lead to the receipt; `account_id` is the acting account, never a person.
+    `kind` is a LineKind and says which. `tx_id` and `seq` number what it derives from, by `source`:
+    an entry, and so the receipt, or a use of a benefit. `account_id` is the acting account, never
+    a person. Issuer, acceptor, account and rate are those of a consumed lot.
     """
 
+    line_id: int
+    source: int
     tx_id: int
     seq: int
-    account_id: int
-    issuer_id: int
-    acceptor_id: int
+    kind: int
+    account_id: int | None
+    debtor_id: int
+    creditor_id: int
+    issuer_id: int | None
+    acceptor_id: int | None
     points: int
-    rate: Decimal
+    rate: Decimal | None
     amount: Decimal
     currency: str
     business_date: date
     occurred_at: datetime
     posted_at: datetime
     late: bool
-    agreement_id: int
+    agreement_id: int | None
+    tax_code: str | None
+    tax_rate: Decimal | None
+    tax_included: bool | None
 
     @property
-    def cursor(self) -> tuple[date, int, int]:
+    def cursor(self) -> Cursor:
         """Return the line's place in its period, to go on from."""
-        return self.business_date, self.tx_id, self.seq
+        return self.business_date, self.tx_id, self.seq, self.line_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
-    """What an issuer owes an acceptor: the lines' exact sum plus `rounding` is `gross_minor`."""
+    """What a debtor owes a creditor for one kind of line under one tax.
 
-    issuer_id: int
-    acceptor_id: int
+    The lines' exact sum plus `rounding` is `net_minor`, or `gross_minor` where tax is included.
+    """
+
+    debtor_id: int
+    creditor_id: int
     currency: str
+    kind: int
+    tax_code: str | None
+    tax_rate: Decimal | None
+    tax_included: bool | None
     lines: int
     points: int
     exact: Decimal
     rounding: Decimal
+    net_minor: int
+    tax_minor: int
     gross_minor: int
 
 
@@ -127,26 +149,30 @@ async def obligations(
     period_id: int,
     business_id: int | None = None,
     first: int,
-    after: tuple[date, int, int] | None = None,
+    after: Cursor | None = None,
 ) -> list[Obligation]:
     """Return up to `first` lines of a closed period after the cursor, by date and receipt.
 
-    With a `business_id`, only those in which it is issuer or acceptor.
+    With a `business_id`, only those in which it is debtor or creditor.
     """
     conditions = ["period_id = :period_id"]
     facts: dict[str, Any] = {"period_id": period_id, "first": first}
     if business_id is not None:
-        conditions.append(":business_id IN (issuer_id, acceptor_id)")
+        conditions.append(":business_id IN (debtor_id, creditor_id)")
         facts["business_id"] = business_id
     if after is not None:
-        conditions.append("(business_date, tx_id, seq) > (:after_date, :after_tx, :after_seq)")
-        facts |= dict(zip(("after_date", "after_tx", "after_seq"), after, strict=True))
+        conditions.append(
+            "(business_date, tx_id, seq, line_id) > (:after_date, :after_tx, :after_seq, :after_id)"
+        )
+        names = ("after_date", "after_tx", "after_seq", "after_id")
+        facts |= dict(zip(names, after, strict=True))
     rows = await db.execute(
         text(f"""
-          SELECT tx_id, seq, account_id, issuer_id, acceptor_id, points, rate, amount, currency,
-            business_date, occurred_at, posted_at, late, agreement_id
+          SELECT line_id, source, tx_id, seq, kind, account_id, debtor_id, creditor_id, issuer_id,
+            acceptor_id, points, rate, amount, currency, business_date, occurred_at, posted_at,
+            late, agreement_id, tax_code, tax_rate, tax_included
           FROM obligation WHERE {" AND ".join(conditions)}
-          ORDER BY business_date, tx_id, seq LIMIT :first"""),  # noqa: S608 - no input in it
+          ORDER BY business_date, tx_id, seq, line_id LIMIT :first"""),  # noqa: S608 - no input in it
         facts,
     )
     return [Obligation(**row._asdict()) for row in rows]
@@ -156,10 +182,11 @@ async def totals(db: AsyncConnection, *, period_ids: Sequence[int]) -> dict[int,
     """Return the gross totals of each period."""
     rows = await _of_periods(
         db,
-        """SELECT period_id, issuer_id, acceptor_id, currency, lines, points, exact, rounding,
-             gross_minor
+        """SELECT period_id, debtor_id, creditor_id, currency, kind, tax_code, tax_rate,
+             tax_included, lines, points, exact, rounding, net_minor, tax_minor, gross_minor
            FROM settlement_gross WHERE period_id = ANY(CAST(:ids AS integer[]))
-           ORDER BY period_id, issuer_id, acceptor_id, currency""",
+           ORDER BY period_id, debtor_id, creditor_id, currency, kind, tax_code, tax_rate,
+             tax_included""",
         period_ids,
     )
     return {period_id: [Total(**facts) for facts in found] for period_id, found in rows.items()}

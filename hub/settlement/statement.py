@@ -68,10 +68,12 @@ async def _parties(db: AsyncConnection) -> dict[int, Party]:
 async def _late(db: AsyncConnection, period_id: int) -> list[Late]:
     rows = await db.execute(
         text("""
-          SELECT issuer_id, acceptor_id, currency, count(*) AS lines, sum(points)::bigint AS points,
-            sum(amount) AS exact, min(business_date) AS first_on, max(business_date) AS last_on
+          SELECT debtor_id, creditor_id, currency, kind, count(*) AS lines,
+            sum(points)::bigint AS points, sum(amount) AS exact, min(business_date) AS first_on,
+            max(business_date) AS last_on
           FROM obligation WHERE period_id = :id AND late
-          GROUP BY issuer_id, acceptor_id, currency ORDER BY issuer_id, acceptor_id, currency"""),
+          GROUP BY debtor_id, creditor_id, currency, kind
+          ORDER BY debtor_id, creditor_id, currency, kind"""),
         {"id": period_id},
     )
     return [Late(**row._asdict()) for row in rows]

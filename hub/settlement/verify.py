@@ -11,25 +11,38 @@ PERIODS = "I6 the net positions of a closed period sum to zero and follow from i
 CHECKS = {
     "I6 a total counts its lines": """
         SELECT 0, format('period %s, %s>%s: the total says %s lines and %s points, there are %s '
-          'and %s', p.code, issuer_id, acceptor_id, g.lines, g.points, o.lines, o.points)
-        FROM settlement_gross g FULL JOIN (
-          SELECT period_id, issuer_id, acceptor_id, currency, count(*) AS lines,
+          'and %s', p.code, debtor_id, creditor_id, g.lines, g.points, o.lines, o.points)
+        FROM (SELECT period_id, debtor_id, creditor_id, currency, kind, sum(lines) AS lines,
             sum(points) AS points
-          FROM obligation GROUP BY 1, 2, 3, 4) o
-          USING (period_id, issuer_id, acceptor_id, currency)
+          FROM settlement_gross GROUP BY 1, 2, 3, 4, 5) g FULL JOIN (
+          SELECT period_id, debtor_id, creditor_id, currency, kind, count(*) AS lines,
+            sum(points) AS points
+          FROM obligation GROUP BY 1, 2, 3, 4, 5) o
+          USING (period_id, debtor_id, creditor_id, currency, kind)
         JOIN settlement_period p USING (period_id)
-        WHERE (g.lines, g.points) IS DISTINCT FROM (o.lines, o.points)
-        ORDER BY period_id, issuer_id, acceptor_id LIMIT 1""",
+        WHERE p.state <> 'closing'
+          AND (g.lines, g.points) IS DISTINCT FROM (o.lines, o.points)
+        ORDER BY period_id, debtor_id, creditor_id LIMIT 1""",
     "I6 a line says what its entry says": """
         SELECT o.member_id, format('transaction %s, line %s: %s points of %s at %s, the entry says '
           '%s of %s at %s', o.tx_id, o.seq, o.points, o.issuer_id, o.acceptor_id,
           CASE WHEN e.credit = 20 THEN e.points ELSE -e.points END, e.issuer_id, e.business_id)
         FROM obligation o LEFT JOIN entry e USING (member_id, tx_id, seq)
-        WHERE e.member_id IS NULL OR 20 NOT IN (e.debit, e.credit)
-          OR (o.points, o.issuer_id, o.acceptor_id)
+        WHERE o.source = 1 AND o.kind = 1 AND (
+          e.member_id IS NULL OR 20 NOT IN (e.debit, e.credit)
+          OR (o.points, o.issuer_id, o.acceptor_id, o.debtor_id, o.creditor_id)
             <> (CASE WHEN e.credit = 20 THEN e.points ELSE -e.points END, e.issuer_id,
-              e.business_id)
+              e.business_id, e.issuer_id, e.business_id))
         ORDER BY o.member_id, o.tx_id, o.seq LIMIT 1""",
+    "I6 a line says what its use says": """
+        SELECT o.member_id, format('use %s: %s owes %s, the use says %s owes %s', o.tx_id,
+          o.debtor_id, o.creditor_id, u.funder_id, u.business_id)
+        FROM obligation o LEFT JOIN entitlement_use u
+          ON u.use_id = o.tx_id AND u.member_id = o.member_id
+        WHERE o.source = 2 AND (u.use_id IS NULL OR u.outcome <> 'used'
+          OR (o.debtor_id, o.creditor_id, o.currency)
+            <> (u.funder_id, u.business_id, u.currency))
+        ORDER BY o.member_id, o.tx_id LIMIT 1""",
 }
 
 

@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0029_documents"
-down_revision = "0027_periods"
+down_revision = "0026_agreements"
 
 
 def upgrade() -> None:

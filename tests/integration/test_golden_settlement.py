@@ -134,7 +134,7 @@ async def _figures(
     return {
         "obligations": {
             **{
-                f"{letters[t.issuer_id]}>{letters[t.acceptor_id]}": _yuan(t.gross_minor)
+                f"{letters[t.debtor_id]}>{letters[t.creditor_id]}": _yuan(t.gross_minor)
                 for t in gross
             },
             "gross": _yuan(sum(t.gross_minor for t in gross)),

@@ -114,6 +114,11 @@ WRONG = {
         SPENDER,
         "200 points",
     ),
+    "I6 a line says what its use says": (
+        "UPDATE obligation SET source = 2, kind = 3",
+        SPENDER,
+        "the use says  owes",
+    ),
     "I7 what a fact did is in the ledger": (
         "UPDATE business_fact SET tx_id = 1",
         GUEST,

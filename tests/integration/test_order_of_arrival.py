@@ -39,7 +39,7 @@ LEFT JOIN balance s ON s.member_id = p.member_id AND s.unit = 1
 LEFT JOIN balance q ON q.member_id = p.member_id AND q.unit = 2"""
 SETTLED = """
 SELECT i.code, a.code, g.points, g.exact, g.gross_minor FROM settlement_gross g
-JOIN business i ON i.business_id = g.issuer_id JOIN business a ON a.business_id = g.acceptor_id"""
+JOIN business i ON i.business_id = g.debtor_id JOIN business a ON a.business_id = g.creditor_id"""
 
 Arrivals = list[tuple[Delivery, int]]
 

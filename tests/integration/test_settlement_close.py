@@ -61,7 +61,7 @@ async def test_points_spent_where_they_were_earned_oblige_nobody(db: AsyncConnec
     assert (closed.period.state, closed.lines, closed.net_positions) == ("draft", 0, [])
     told = await statement_csv(db, period_id=closed.period.period_id, business_id=ids["hotel"])
     assert told.decode().splitlines()[1:] == [
-        "2026-11,hotel,period,,,,,,,,,,,,,,,business dates 2026-11-01/2026-11-30"
+        "2026-11,hotel,period,,,,,,,,,,,,,,,,,business dates 2026-11-01/2026-11-30"
     ]
 
 

@@ -21,7 +21,7 @@ NOVEMBER = date(2026, 11, 10)
 NOW = noon(date(2026, 12, 1))
 # What would make a row of its table a new one.
 ADDED = {
-    "obligation": '{"tx_id": 1000000}',
+    "obligation": '{"tx_id": 1000000, "line_id": 1000000}',
     "settlement_gross": '{"currency": "XXX"}',
     "bilateral": '{"currency": "XXX"}',
     "net_position": '{"currency": "XXX"}',
@@ -175,7 +175,7 @@ async def test_a_period_is_never_removed(db: AsyncConnection) -> None:
             "the totals leave business",
         ),
         (
-            "INSERT INTO settlement_gross VALUES (:p, 1, 10, 8, :a, :b, 'CNY', 0.08, 0)",
+            "INSERT INTO settlement_gross VALUES (:p, 1, 10, 8, :a, :b, 'CNY', 0.08, 0, 8, 0, 1)",
             "the lines of .* sum to",
         ),
         (

@@ -15,8 +15,8 @@ BUSINESSES = st.integers(1, 6)
 def debts(draw: st.DrawFn) -> Gross:
     issuer = draw(BUSINESSES)
     return Gross(
-        issuer_id=issuer,
-        acceptor_id=draw(BUSINESSES.filter(lambda business: business != issuer)),
+        debtor_id=issuer,
+        creditor_id=draw(BUSINESSES.filter(lambda business: business != issuer)),
         currency=draw(st.sampled_from(["CNY", "JPY", "KWD"])),
         gross_minor=draw(st.integers(-(10**15), 10**15)),
     )

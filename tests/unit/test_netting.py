@@ -12,7 +12,7 @@ from hub.settlement.netting import (
 
 
 def owes(issuer: int, acceptor: int, minor: int, currency: str = "CNY") -> Gross:
-    return Gross(issuer_id=issuer, acceptor_id=acceptor, currency=currency, gross_minor=minor)
+    return Gross(debtor_id=issuer, creditor_id=acceptor, currency=currency, gross_minor=minor)
 
 
 @pytest.mark.parametrize(

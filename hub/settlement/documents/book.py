@@ -27,7 +27,9 @@ LINES_A_SHEET = 1_000_000
 _SHOWN = tuple(name for name in COLUMNS if name not in ("period", "business", "record", "note"))
 _NUMBERS = {"amount", "points", "rate"}
 _TEXTS_AT = {name: COLUMNS.index(name) for name in _SHOWN}
-_ISSUER, _ACCEPTOR, _CURRENCY, _AMOUNT, _POINTS = "A", "B", "C", "D", "E"
+_LETTER = {name: chr(ord("A") + place) for place, name in enumerate(_SHOWN)}
+# What a total's lines have in common, and the column of the front sheet that says it.
+_MATCHED = {"issuer": "A", "acceptor": "B", "currency": "C", "kind": "D", "tax": "E"}
 
 
 async def write_xlsx(db: AsyncConnection, *, statement: Statement, out: Path) -> None:
@@ -102,28 +104,30 @@ def _write_front(
     period = body["period"]
     sheet.write_row(2, 0, ["period", period["code"], period["starts_on"], period["ends_on"]])
     sheet.write_row(3, 0, ["lines", body["lines"]["count"], "late", body["lines"]["late"]])
-    head = ("issuer", "acceptor", "currency", "kind", "lines", "points", "sum of lines",
-            "rounding", "net", "tax code", "tax", "gross")  # fmt: skip
+    head = ("issuer", "acceptor", "currency", "kind", "tax code", "lines", "points",
+            "sum of lines", "rounding", "net", "tax", "gross")  # fmt: skip
     sheet.write_row(5, 0, head, looks["head"])
     row = 6
     for total in body["totals"]:
         money = book.add_format({"num_format": _pattern(total["currency"])})
         n = row + 1
-        sheet.write_row(
-            row, 0, [total["issuer"], total["acceptor"], total["currency"], total["kind"]]
-        )
-        sheet.write_formula(row, 4, _over(sheets, "COUNTIFS", "", n), None, total["lines"])
-        sheet.write_formula(row, 5, _over(sheets, "SUMIFS", _POINTS, n), None, total["points"])
-        sheet.write_formula(
-            row, 6, _over(sheets, "SUMIFS", _AMOUNT, n), None, Decimal(total["exact"])
-        )
-        sheet.write_number(row, 7, Decimal(total["rounding"]))
+        names = ("debtor", "creditor", "currency", "kind", "tax_name")
+        sheet.write_row(row, 0, [total[name] for name in names])
+        count, points = _over(sheets, "", n), _over(sheets, "points", n)
+        sheet.write_formula(row, 5, count, None, total["lines"])
+        sheet.write_formula(row, 6, points, None, total["points"])
+        sheet.write_formula(row, 7, _over(sheets, "amount", n), None, Decimal(total["exact"]))
         # The rounding is the statement's own: a spreadsheet's ROUND is not half to even.
-        places = exponent(total["currency"])
-        sheet.write_formula(row, 8, f"=ROUND(G{n}+H{n},{places})", money, Decimal(total["net"]))
-        sheet.write_string(row, 9, total["tax_code"])
+        sheet.write_number(row, 8, Decimal(total["rounding"]))
+        agreed = f"ROUND(H{n}+I{n},{exponent(total['currency'])})"
+        net, gross = (
+            (f"=L{n}-K{n}", f"={agreed}")
+            if total["tax_included"]
+            else (f"={agreed}", f"=J{n}+K{n}")
+        )
+        sheet.write_formula(row, 9, net, money, Decimal(total["net"]))
         sheet.write_number(row, 10, Decimal(total["tax"]), money)
-        sheet.write_formula(row, 11, f"=I{n}+K{n}", money, Decimal(total["gross"]))
+        sheet.write_formula(row, 11, gross, money, Decimal(total["gross"]))
         row += 1
     last = row
     row += 1
@@ -141,32 +145,38 @@ def _write_taxes(book: Any, sheet: Any, body: Body, looks: dict[str, Any]) -> No
     sheet.set_column(0, 4, 16)
     sheet.write_row(0, 0, ("tax code", "currency", "net", "tax", "gross"), looks["head"])
     last = 6 + len(body["totals"])
-    keys = sorted({(total["tax_code"], total["currency"]) for total in body["totals"]})
+    keys = sorted({(total["tax_name"], total["currency"]) for total in body["totals"]})
     for row, (code, currency) in enumerate(keys, start=1):
         money = book.add_format({"num_format": _pattern(currency)})
         sheet.write_row(row, 0, [code, currency])
-        of = [t for t in body["totals"] if (t["tax_code"], t["currency"]) == (code, currency)]
-        for column, (source, field) in enumerate((("I", "net"), ("K", "tax"), ("L", "gross")), 2):
+        of = [t for t in body["totals"] if (t["tax_name"], t["currency"]) == (code, currency)]
+        for column, (source, field) in enumerate((("J", "net"), ("K", "tax"), ("L", "gross")), 2):
             formula = (
                 f"=SUMIFS(Statement!{source}$7:{source}${last},"
-                f"Statement!C$7:C${last},B{row + 1},"
-                f'Statement!J$7:J${last},IF(A{row + 1}="","",A{row + 1}))'
+                f"Statement!C$7:C${last},B{row + 1},Statement!E$7:E${last},{_same(f'A{row + 1}')})"
             )
             value = sum(Decimal(total[field]) for total in of)
             sheet.write_formula(row, column, formula, money, value)
 
 
-def _over(sheets: dict[str, int], function: str, column: str, row: int) -> str:
-    """Return a formula over all sheets of lines, of the pair that stands in `row`."""
+def _same(cell: str) -> str:
+    """Return a criterion that also matches empty cells with an empty one."""
+    return f'IF({cell}="","=",{cell})'
+
+
+def _over(sheets: dict[str, int], column: str, row: int) -> str:
+    """Return a formula over all sheets of lines, of the total that stands in `row`.
+
+    It sums `column`, or counts the lines where that is empty.
+    """
     parts = []
     for name, lines in sheets.items():
-        end = lines + 1
-        matched = ",".join(
-            f"'{name}'!{key}$2:{key}${end},{own}{row}"
-            for key, own in ((_ISSUER, "A"), (_ACCEPTOR, "B"), (_CURRENCY, "C"))
-        )
-        summed = f"'{name}'!{column}$2:{column}${end}," if column else ""
-        parts.append(f"{function}({summed}{matched})")
+
+        def cells(of: str, name: str = name, end: int = lines + 1) -> str:
+            return f"'{name}'!{_LETTER[of]}$2:{_LETTER[of]}${end}"
+
+        matched = ",".join(f"{cells(of)},{_same(f'{own}{row}')}" for of, own in _MATCHED.items())
+        parts.append(f"SUMIFS({cells(column)},{matched})" if column else f"COUNTIFS({matched})")
     return "=" + ("+".join(parts) or "0")
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
+from hub.settlement.codes import LineKind
 from hub.settlement.documents.lines import FORMAT as LINES_FORMAT
+from hub.settlement.documents.lines import tax_name
 from hub.settlement.documents.truth import FORMAT, Body
 from hub.settlement.netting import Bilateral, Net
 from hub.settlement.queries import Period, Total
@@ -29,9 +31,10 @@ class Party:
 class Late:
     """What of a pair's lines is of business dates before the period."""
 
-    issuer_id: int
-    acceptor_id: int
+    debtor_id: int
+    creditor_id: int
     currency: str
+    kind: int
     lines: int
     points: int
     exact: Decimal
@@ -64,10 +67,10 @@ def compose(
 ) -> Body:
     """Return the statement of one business."""
     parties, period = figures.parties, figures.period
-    totals = [t for t in figures.totals if business_id in (t.issuer_id, t.acceptor_id)]
+    totals = [t for t in figures.totals if business_id in (t.debtor_id, t.creditor_id)]
     pairs = [p for p in figures.pairs if business_id in (p.debtor_id, p.creditor_id)]
-    late = [row for row in figures.late if business_id in (row.issuer_id, row.acceptor_id)]
-    named = {business_id} | {t.issuer_id for t in totals} | {t.acceptor_id for t in totals}
+    late = [row for row in figures.late if business_id in (row.debtor_id, row.creditor_id)]
+    named = {business_id} | {t.debtor_id for t in totals} | {t.creditor_id for t in totals}
     return {
         "format": FORMAT,
         "group": figures.group,
@@ -104,30 +107,34 @@ def compose(
 
 
 def _total(total: Total, business_id: int, parties: Mapping[int, Party]) -> Body:
-    sign = 1 if total.acceptor_id == business_id else -1
-    gross = str(Money(sign * total.gross_minor, total.currency))
+    sign = 1 if total.creditor_id == business_id else -1
+
+    def seen(minor: int) -> str:
+        return str(Money(sign * minor, total.currency))
+
     return {
-        "kind": "redemption",
-        "issuer": parties[total.issuer_id].code,
-        "acceptor": parties[total.acceptor_id].code,
-        "counterparty": _other(total.issuer_id, total.acceptor_id, business_id, parties),
+        "kind": LineKind(total.kind).name.lower(),
+        "debtor": parties[total.debtor_id].code,
+        "creditor": parties[total.creditor_id].code,
+        "counterparty": _other(total.debtor_id, total.creditor_id, business_id, parties),
         "currency": total.currency,
         "lines": total.lines,
         "points": total.points,
         "exact": exact_amount(sign * total.exact, total.currency),
         "rounding": exact_amount(sign * total.rounding, total.currency),
-        "net": gross,
-        "tax_code": "",
-        "tax": str(Money(0, total.currency)),
-        "gross": gross,
+        "tax_name": tax_name(total.tax_code, total.tax_rate, included=total.tax_included),
+        "tax_included": bool(total.tax_included),
+        "net": seen(total.net_minor),
+        "tax": seen(total.tax_minor),
+        "gross": seen(total.gross_minor),
     }
 
 
 def _late(row: Late, business_id: int, parties: Mapping[int, Party]) -> Body:
-    sign = 1 if row.acceptor_id == business_id else -1
+    sign = 1 if row.creditor_id == business_id else -1
     return {
-        "kind": "redemption",
-        "counterparty": _other(row.issuer_id, row.acceptor_id, business_id, parties),
+        "kind": LineKind(row.kind).name.lower(),
+        "counterparty": _other(row.debtor_id, row.creditor_id, business_id, parties),
         "currency": row.currency,
         "lines": row.lines,
         "points": row.points,
@@ -138,13 +145,14 @@ def _late(row: Late, business_id: int, parties: Mapping[int, Party]) -> Body:
 
 
 def _pair(pair: Bilateral, business_id: int, parties: Mapping[int, Party]) -> Body:
-    sign = 1 if pair.creditor_id == business_id else -1
+    sides = (pair.owed_minor, pair.counter_minor)
+    receivable, payable = sides if pair.creditor_id == business_id else sides[::-1]
     return {
         "counterparty": _other(pair.debtor_id, pair.creditor_id, business_id, parties),
         "currency": pair.currency,
-        "owed": str(Money(sign * pair.owed_minor, pair.currency)),
-        "counter": str(Money(-sign * pair.counter_minor, pair.currency)),
-        "net": str(Money(sign * pair.net_minor, pair.currency)),
+        "receivable": str(Money(receivable, pair.currency)),
+        "payable": str(Money(-payable, pair.currency)),
+        "net": str(Money(receivable - payable, pair.currency)),
     }
 
 

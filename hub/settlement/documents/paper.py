@@ -64,9 +64,9 @@ def shown(body: bytes, *, signature: Signature | None, language: Language) -> Bo
             {
                 **{field: grouped(row[field]) for field in ("net", "tax", "gross")},
                 "counterparty": name[row["counterparty"]],
-                "role": words["issuer" if row["issuer"] != own else "acceptor"],
-                "kind": words[row["kind"]],
-                "tax_code": row["tax_code"],
+                "role": words[_role(row, own)],
+                "kind": words[f"kind_{row['kind']}"],
+                "tax_name": row["tax_name"],
                 "lines": grouped(str(row["lines"])),
                 "points": grouped(str(row["points"])),
             }
@@ -74,8 +74,6 @@ def shown(body: bytes, *, signature: Signature | None, language: Language) -> Bo
         ],
         "sums": list(_sums(statement["totals"])),
         "pairs": [_pair(row, name) for row in statement["pairs"]],
-        "prefunds": [],
-        "disputes": [],
         "late": [
             {
                 "counterparty": name[row["counterparty"]],
@@ -118,19 +116,20 @@ def _net(row: dict[str, Any]) -> dict[str, Any]:
         "currency": row["currency"],
         "amount": grouped(str(abs(amount))),
         "direction": direction,
-        "disputed": None,
     }
+
+
+def _role(total: dict[str, Any], own: str) -> str:
+    """Return the word for what the other one is: of a consumed lot more than debtor or creditor."""
+    owes_us = total["creditor"] == own
+    if total["kind"] == "redemption":
+        return "issuer" if owes_us else "acceptor"
+    return "debtor" if owes_us else "creditor"
 
 
 def _pair(row: dict[str, Any], name: dict[str, str]) -> dict[str, Any]:
-    sides = sorted((Decimal(row["owed"]), Decimal(row["counter"])))
-    return {
-        "counterparty": name[row["counterparty"]],
-        "currency": row["currency"],
-        "receivable": grouped(str(sides[1])),
-        "payable": grouped(str(sides[0])),
-        "net": grouped(row["net"]),
-    }
+    amounts = {field: grouped(row[field]) for field in ("receivable", "payable", "net")}
+    return {"counterparty": name[row["counterparty"]], "currency": row["currency"], **amounts}
 
 
 def _sums(totals: list[dict[str, Any]]) -> Iterable[dict[str, str]]:

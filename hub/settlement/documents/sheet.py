@@ -1,7 +1,8 @@
 """A statement as CSV (RFC 4180, UTF-8): one flat table that can be filtered and summed as it is.
 
-The amounts of the records `line` and `rounding` sum, per currency, to that of the record `net`;
-`gross` and `bilateral` are subtotals on the way.
+The amounts of the records `line`, `rounding` and `tax` sum, per currency, to that of the record
+`net`; `gross` and `bilateral` are subtotals on the way. A tax that is included is told in the note
+of `gross`.
 """
 
 import csv
@@ -48,14 +49,22 @@ def _rows(body: Body, records: Iterator[Record], *, header: bool) -> bytes:
 
 def _sums(body: Body) -> Iterator[Record]:
     for total in body["totals"]:
-        shared = {name: total[name] for name in ("issuer", "acceptor", "currency")}
-        yield {
-            **shared,
-            "record": "rounding",
-            "amount": total["rounding"],
-            "note": "half-even, once per total",
+        shared = {
+            "issuer": total["debtor"],
+            "acceptor": total["creditor"],
+            "currency": total["currency"],
+            "kind": total["kind"],
+            "tax": total["tax_name"],
         }
-        yield {**shared, "record": "gross", "amount": total["gross"], "points": total["points"]}
+        note = "half-even, once per total"
+        yield {**shared, "record": "rounding", "amount": total["rounding"], "note": note}
+        note = ""
+        if total["tax_included"]:
+            note = f"tax included: {total['tax']}"
+        elif total["tax_name"]:
+            yield {**shared, "record": "tax", "amount": total["tax"]}
+        gross = {"amount": total["gross"], "points": total["points"], "note": note}
+        yield {**shared, "record": "gross", **gross}
     for pair in body["pairs"]:
         yield {
             "record": "bilateral",

@@ -1,0 +1,25 @@
+"""Settlement's codes. The database stores the numbers; they are never reused."""
+
+from enum import IntEnum
+
+
+class LineKind(IntEnum):
+    """What a line is owed for."""
+
+    REDEMPTION = 1
+    ISSUE = 2
+    BENEFIT = 3
+    VOUCHER = 4
+    BREAKAGE = 5
+    PREFUND = 6
+    PREFUND_DRAW = 7
+    CAP = 8
+    CORRECTION = 9
+    CARRIED = 10
+
+
+class Source(IntEnum):
+    """What a line derives from: what its `tx_id` and `seq` are the number of."""
+
+    ENTRY = 1
+    USE = 2

@@ -1,0 +1,58 @@
+"""What was settled before lines had kinds stands as it was, and proves as it did."""
+
+import asyncio
+from decimal import Decimal
+
+from sqlalchemy import text
+from sqlalchemy.pool import NullPool
+
+from hub.db.engine import make_engine
+from hub.db.migrate import upgrade
+from hub.settlement.codes import LineKind, Source
+from hub.settlement.queries import obligations, totals
+from hub.settlement.verify import prove_periods
+
+CLOSED = (
+    """INSERT INTO legal_entity (code, name) VALUES ('group', 'Group')""",
+    """INSERT INTO business (code, name, kind, legal_entity_id, currency, country, time_zone)
+       SELECT code, code, 'retail', 1, 'CNY', 'CN', 'Asia/Shanghai'
+       FROM unnest(ARRAY['shop', 'inn']) code""",
+    """INSERT INTO agreement (issuer_id, acceptor_id, effective_from, currency, rate_per_point)
+       VALUES (1, 2, '2026-01-01', 'CNY', 0.008)""",
+    """INSERT INTO settlement_period (code, starts_on, ends_on, opened_at)
+       VALUES ('2026-03', '2026-03-01', '2026-03-31', '2026-03-01Z')""",
+    "UPDATE settlement_period SET state = 'closing'",
+    """INSERT INTO obligation (member_id, tx_id, seq, account_id, points, occurred_at, posted_at,
+         business_date, period_id, agreement_id, issuer_id, acceptor_id, late, currency, rate,
+         amount)
+       SELECT 7, 100, n, 70, 125, '2026-03-05Z', '2026-03-05Z', '2026-03-05', 1, 1, 1, 2, false,
+         'CNY', 0.008, 1 FROM generate_series(1, 2) n""",
+    """INSERT INTO settlement_gross (period_id, lines, points, gross_minor, issuer_id, acceptor_id,
+         currency, exact, rounding) VALUES (1, 2, 250, 200, 1, 2, 'CNY', 2, 0)""",
+    "INSERT INTO bilateral VALUES (1, 200, 0, 200, 1, 2, 'CNY')",
+    "INSERT INTO net_position VALUES (1, -200, 1, 'CNY'), (1, 200, 2, 'CNY')",
+    "UPDATE settlement_period SET state = 'draft', closed_at = '2026-04-01Z'",
+)
+
+
+async def test_a_period_closed_before_is_carried_over(empty_database_url: str) -> None:
+    await asyncio.to_thread(upgrade, empty_database_url, "0025_egress")
+    engine = make_engine(empty_database_url, poolclass=NullPool)
+    try:
+        async with engine.begin() as db:
+            for statement in CLOSED:
+                await db.execute(text(statement))
+        await asyncio.to_thread(upgrade, empty_database_url)
+        async with engine.begin() as db:
+            lines = await obligations(db, period_id=1, first=10)
+            (total,) = (await totals(db, period_ids=[1]))[1]
+            broken = await prove_periods(db)
+    finally:
+        await engine.dispose()
+    assert broken is None
+    assert [(ln.kind, ln.source, ln.debtor_id, ln.creditor_id, ln.amount) for ln in lines] == [
+        (LineKind.REDEMPTION, Source.ENTRY, 1, 2, Decimal(1))
+    ] * 2
+    assert len({line.line_id for line in lines}) == 2
+    assert (total.kind, total.debtor_id, total.creditor_id) == (LineKind.REDEMPTION, 1, 2)
+    assert (total.net_minor, total.tax_minor, total.gross_minor) == (200, 0, 200)
