@@ -32,6 +32,16 @@ class Payment:
     paid_reference: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A statement that a payment settles, alone or with others: its hash, and that of its lines."""
+
+    business_id: int
+    sha256: bytes
+    lines: int
+    lines_sha256: bytes
+
+
 _PAYMENT = """
 SELECT payment_id, period_id, end_to_end_id, debtor_id, creditor_id, currency, amount_minor, state,
   debtor_account_id, creditor_account_id, prepared_by, prepared_at, released_by, released_at,
@@ -51,10 +61,35 @@ async def payments(db: AsyncConnection, *, period_ids: Sequence[int]) -> dict[in
     return found
 
 
-async def payment(db: AsyncConnection, end_to_end_id: str, *, lock: bool = False) -> Payment:
+async def payment(db: AsyncConnection, end_to_end_id: str) -> Payment:
     """Return a payment by its end-to-end id; raises NotFound."""
-    sql = f"{_PAYMENT} WHERE end_to_end_id = :id{' FOR UPDATE' if lock else ''}"
+    sql = f"{_PAYMENT} WHERE end_to_end_id = :id"
     row = (await db.execute(text(sql), {"id": end_to_end_id})).first()
     if row is None:
         raise NotFound(f"there is no payment {end_to_end_id!r}", payment=end_to_end_id)
     return Payment(**row._asdict())
+
+
+async def settled(db: AsyncConnection, *, payment_ids: Sequence[int]) -> dict[int, list[Settled]]:
+    """Return what each payment settles: the debtor's statement, then the creditor's."""
+    found: dict[int, list[Settled]] = {payment_id: [] for payment_id in payment_ids}
+    rows = await db.execute(
+        text("""
+          SELECT payment_id, s.business_id, s.sha256,
+            convert_from(s.body, 'UTF8')::jsonb -> 'lines' AS lines
+          FROM payment p JOIN statement s ON s.period_id = p.period_id
+            AND s.business_id IN (p.debtor_id, p.creditor_id) AND s.body IS NOT NULL
+          WHERE payment_id = ANY(CAST(:ids AS bigint[]))
+          ORDER BY payment_id, s.business_id = p.creditor_id"""),
+        {"ids": list(payment_ids)},
+    )
+    for row in rows:
+        found[row.payment_id].append(
+            Settled(
+                business_id=row.business_id,
+                sha256=row.sha256,
+                lines=row.lines["count"],
+                lines_sha256=bytes.fromhex(row.lines["sha256"]),
+            )
+        )
+    return found

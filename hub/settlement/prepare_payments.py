@@ -8,35 +8,36 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.errors import Rejected
 from hub.programme.queries import businesses
 from hub.settlement.accounts import accounts_in_force, clearing_business
+from hub.settlement.life import lock_period, move_on, named
 from hub.settlement.netting import Net
 from hub.settlement.pairing import Transfer, pair_off
 from hub.settlement.payments import Payment, payments
-from hub.settlement.queries import Period, net_positions, period_by_id
-
-_PAYABLE = ("approved", "issued")
+from hub.settlement.queries import Period, net_positions
 
 
 async def prepare_payments(
-    db: AsyncConnection, *, period_id: int, prepared_by: str, today: date, now: datetime
+    db: AsyncConnection, *, period_id: int, actor: str, today: date, now: datetime
 ) -> list[Payment]:
-    """Write the payments of an approved period from the accounts in force `today`.
+    """Write the payments of an issued period, to and from the accounts in force `today`.
 
-    Once prepared they stay: asked again, the same are returned. Raises NotFound, and Rejected while
-    the period is not approved or when a business has no account, naming every one.
+    Once prepared they stay: asked again, the same are returned. A period with nothing to pay is
+    paid by that. Raises NotFound, Malformed for a name that is none, and Rejected while the period
+    is not issued or when a business has no account, naming every one.
     """
-    await db.execute(
-        text("SELECT 1 FROM settlement_period WHERE period_id = :id FOR UPDATE"), {"id": period_id}
-    )
-    period = await period_by_id(db, period_id)
+    named(actor)
+    period = await lock_period(db, period_id)
     made = (await payments(db, period_ids=[period_id]))[period_id]
-    if made:
+    if made or period.state == "paid":
         return made
-    if period.state not in _PAYABLE:
+    if period.state != "issued":
         raise Rejected(
-            f"period {period.code} is {period.state}: what it comes to is paid once it is approved",
+            f"period {period.code} is {period.state}: it is paid once it is issued",
             period=period.code,
         )
     transfers = pair_off(await _nets(db, period), clearing_id=await clearing_business(db, on=today))
+    if not transfers:
+        note = "nothing to pay"
+        await move_on(db, period=period, state="paid", actor=actor, note=note, now=now)
     held = await accounts_in_force(db, on=today)
     await _refuse_without_account(db, transfers, held, today)
     for transfer in transfers:
@@ -55,7 +56,7 @@ async def prepare_payments(
                 "amount_minor": transfer.amount_minor,
                 "debtor_account_id": held[transfer.debtor_id, transfer.currency],
                 "creditor_account_id": held[transfer.creditor_id, transfer.currency],
-                "prepared_by": prepared_by,
+                "prepared_by": actor,
                 "now": now,
             },
         )

@@ -12,10 +12,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.crypto.keyring import Keyring, Purpose
-from hub.errors import Conflict, NotFound, Rejected
+from hub.errors import Conflict, Forbidden, Malformed, NotFound, Rejected
 from hub.settlement.accounts import ClearingAccountConfig, PaymentAccountConfig, accounts
+from hub.settlement.approve_period import approve_period
 from hub.settlement.close_period import close
 from hub.settlement.documents.pain001 import write_pain001
+from hub.settlement.issue_period import issue_period
 from hub.settlement.mark_paid import mark_paid
 from hub.settlement.open_account import (
     numbers_under,
@@ -24,8 +26,9 @@ from hub.settlement.open_account import (
     reseal_accounts,
 )
 from hub.settlement.open_period import open_period
-from hub.settlement.payments import Payment
+from hub.settlement.payments import Payment, settled
 from hub.settlement.prepare_payments import prepare_payments
+from hub.settlement.queries import period_by_id, statement
 from hub.settlement.release_payments import release_payments
 from tests.support.settlement import KINDS, Tills, agreement, make_group, noon
 
@@ -46,8 +49,8 @@ def account(code: str, **changed: Any) -> PaymentAccountConfig:
     return PaymentAccountConfig(business=code, **{**facts, **NUMBERS[code], **changed})
 
 
-async def _approved(db: AsyncConnection, *, with_accounts: bool = True) -> int:
-    """Close and approve a month in which retail owes both others."""
+async def _issued(db: AsyncConnection, *, with_accounts: bool = True) -> int:
+    """Close and issue a month in which retail owes both others."""
     ids = await make_group(db, [agreement(i, a, "0.008") for i in KINDS for a in KINDS if i != a])
     tills = Tills(db, ids)
     await tills.issue("retail", 1, 100_000, NOVEMBER)
@@ -58,12 +61,13 @@ async def _approved(db: AsyncConnection, *, with_accounts: bool = True) -> int:
     if with_accounts:
         for code in KINDS:
             await open_account(db, config=account(code), keyring=KEYRING)
-    await db.execute(text("UPDATE settlement_period SET state = 'approved'"))
+    await approve_period(db, period_id=period.period_id, actor="ann", now=NOW)
+    await issue_period(db, period_id=period.period_id, actor="ann", now=NOW)
     return period.period_id
 
 
 async def _prepared(db: AsyncConnection, period_id: int) -> list[Payment]:
-    return await prepare_payments(db, period_id=period_id, prepared_by="ann", today=TODAY, now=NOW)
+    return await prepare_payments(db, period_id=period_id, actor="ann", today=TODAY, now=NOW)
 
 
 async def _file(db: AsyncConnection, made: list[Payment]) -> bytes:
@@ -78,10 +82,10 @@ async def _file(db: AsyncConnection, made: list[Payment]) -> bytes:
 
 
 async def test_the_payment_file_is_valid_and_orders_what_is_owed(db: AsyncConnection) -> None:
-    period_id = await _approved(db)
+    period_id = await _issued(db)
     made = await _prepared(db, period_id)
     assert [p.amount_minor for p in made] == [32_000, 10_001]
-    released = await release_payments(db, period_id=period_id, released_by="bo", now=NOW)
+    released = await release_payments(db, period_id=period_id, actor="bo", now=NOW)
     file = await _file(db, released)
     assert file == await _file(db, released)
     schema = etree.XMLSchema(
@@ -107,7 +111,7 @@ async def test_the_payment_file_is_valid_and_orders_what_is_owed(db: AsyncConnec
 async def test_all_is_paid_through_a_clearing_account_where_there_is_one(
     db: AsyncConnection,
 ) -> None:
-    period_id = await _approved(db)
+    period_id = await _issued(db)
     since = date(2026, 6, 1)
     await pay_through(db, config=ClearingAccountConfig(effective_from=since, business="hotel"))
     made = await _prepared(db, period_id)
@@ -118,7 +122,7 @@ async def test_all_is_paid_through_a_clearing_account_where_there_is_one(
 
 
 async def test_payments_are_prepared_once(db: AsyncConnection) -> None:
-    period_id = await _approved(db)
+    period_id = await _issued(db)
     made = await _prepared(db, period_id)
     await open_account(
         db,
@@ -128,15 +132,15 @@ async def test_payments_are_prepared_once(db: AsyncConnection) -> None:
     assert await _prepared(db, period_id) == made
 
 
-async def test_nothing_is_paid_before_approval(db: AsyncConnection) -> None:
+async def test_nothing_is_paid_before_it_is_issued(db: AsyncConnection) -> None:
     await make_group(db, [])
     period = await open_period(db, code="2026-11", now=NOW)
-    with pytest.raises(Rejected, match="is open: what it comes to"):
+    with pytest.raises(Rejected, match="is open: it is paid once"):
         await _prepared(db, period.period_id)
 
 
 async def test_who_has_no_account_is_named(db: AsyncConnection) -> None:
-    period_id = await _approved(db, with_accounts=False)
+    period_id = await _issued(db, with_accounts=False)
     await open_account(db, config=account("hotel"), keyring=KEYRING)
     with pytest.raises(Rejected, match="retail in CNY, dining in CNY"):
         await _prepared(db, period_id)
@@ -145,14 +149,14 @@ async def test_who_has_no_account_is_named(db: AsyncConnection) -> None:
 async def test_who_prepares_does_not_release_and_nothing_goes_out_unreleased(
     db: AsyncConnection,
 ) -> None:
-    period_id = await _approved(db)
+    period_id = await _issued(db)
     with pytest.raises(Rejected, match="prepare them"):
-        await release_payments(db, period_id=period_id, released_by="bo", now=NOW)
+        await release_payments(db, period_id=period_id, actor="bo", now=NOW)
     made = await _prepared(db, period_id)
     with pytest.raises(Rejected, match="not released"):
         await _file(db, made)
-    with pytest.raises(Rejected, match="somebody else"):
-        await release_payments(db, period_id=period_id, released_by="ann", now=NOW)
+    with pytest.raises(Forbidden, match="somebody else"):
+        await release_payments(db, period_id=period_id, actor="ann", now=NOW)
     with pytest.raises(IntegrityError, match="check"):
         async with db.begin_nested():
             await db.execute(
@@ -160,28 +164,61 @@ async def test_who_prepares_does_not_release_and_nothing_goes_out_unreleased(
                   UPDATE payment SET state = 'released', released_at = now(),
                     released_by = 'ann'""")
             )
-    released = await release_payments(db, period_id=period_id, released_by="bo", now=NOW)
-    again = await release_payments(db, period_id=period_id, released_by="ann", now=NOW)
+    released = await release_payments(db, period_id=period_id, actor="bo", now=NOW)
+    again = await release_payments(db, period_id=period_id, actor="ann", now=NOW)
     assert again == released
 
 
+async def test_the_last_payment_makes_the_period_paid(db: AsyncConnection) -> None:
+    period_id = await _issued(db)
+    made = await _prepared(db, period_id)
+    await release_payments(db, period_id=period_id, actor="bo", now=NOW)
+    for n, one in enumerate(made):
+        assert (await period_by_id(db, period_id)).state == "issued"
+        await mark_paid(db, end_to_end_id=one.end_to_end_id, reference=f"B{n}", actor="bo", now=NOW)
+    assert (await period_by_id(db, period_id)).state == "paid"
+
+
+async def test_a_period_with_nothing_to_pay_is_paid(db: AsyncConnection) -> None:
+    await make_group(db, [])
+    period = await open_period(db, code="2026-11", now=NOW)
+    await close(db, period_id=period.period_id, now=NOW)
+    await approve_period(db, period_id=period.period_id, actor="ann", now=NOW)
+    await issue_period(db, period_id=period.period_id, actor="ann", now=NOW)
+    for _ in range(2):
+        assert await _prepared(db, period.period_id) == []
+        assert (await period_by_id(db, period.period_id)).state == "paid"
+
+
+async def test_a_payment_says_which_statements_and_lines_it_settles(db: AsyncConnection) -> None:
+    period_id = await _issued(db)
+    (first, _) = await _prepared(db, period_id)
+    by, to = (await settled(db, payment_ids=[first.payment_id]))[first.payment_id]
+    assert (by.business_id, to.business_id) == (first.debtor_id, first.creditor_id)
+    assert (by.lines, to.lines) == (2, 1)
+    told = await statement(db, period_id=period_id, business_id=first.creditor_id)
+    assert to.sha256 == told.sha256
+
+
 async def test_a_payment_is_paid_once(db: AsyncConnection) -> None:
-    period_id = await _approved(db)
+    period_id = await _issued(db)
     (first, _) = await _prepared(db, period_id)
     said = {
         "end_to_end_id": first.end_to_end_id,
         "reference": "BANK-1",
-        "paid_by": "bo",
-        "paid_at": NOW,
+        "actor": "bo",
+        "now": NOW,
     }
     with pytest.raises(Rejected, match="not released"):
         await mark_paid(db, **said)
-    await release_payments(db, period_id=period_id, released_by="bo", now=NOW)
+    await release_payments(db, period_id=period_id, actor="bo", now=NOW)
     paid = await mark_paid(db, **said)
     assert (paid.state, paid.paid_reference) == ("paid", "BANK-1")
     assert await mark_paid(db, **said) == paid
     with pytest.raises(Conflict, match="under reference BANK-1"):
         await mark_paid(db, **{**said, "reference": "BANK-2"})
+    with pytest.raises(Malformed):
+        await mark_paid(db, **{**said, "reference": ""})
     with pytest.raises(NotFound):
         await mark_paid(db, **{**said, "end_to_end_id": "S0"})
     for change in ("state = 'prepared'", "amount_minor = 1", "debtor_id = creditor_id"):
