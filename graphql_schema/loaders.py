@@ -28,7 +28,7 @@ from hub.privacy.consent import Consent, consents
 from hub.privacy.shown_to import shown_to
 from hub.programme.policy_queries import Policies, policies
 from hub.programme.queries import Business, Programme, businesses, programme
-from hub.settlement import life
+from hub.settlement import life, payments
 from hub.settlement import queries as settlement
 from hub.settlement.life import Check, PeriodEvent
 from hub.settlement.netting import Bilateral, Net
@@ -123,6 +123,12 @@ class Loaders:
 
     def _of_settlement(self) -> None:
         of = self._loader
+        self.payments: DataLoader[int, list[payments.Payment]] = of(
+            lambda db, ids: payments.payments(db, period_ids=ids)
+        )
+        self.settled: DataLoader[int, list[payments.Settled]] = of(
+            lambda db, ids: payments.settled(db, payment_ids=ids)
+        )
         self.period_checks: DataLoader[int, list[Check]] = of(
             lambda db, ids: life.checks(db, period_ids=ids)
         )

@@ -32,6 +32,7 @@ from graphql_schema.matching import MatchingQuery
 from graphql_schema.mending import MendingMutation
 from graphql_schema.merging import MergingMutation
 from graphql_schema.nodes import NodeQuery
+from graphql_schema.paying import PayingMutation
 from graphql_schema.pinning import PinningMutation
 from graphql_schema.points import Hold, Lot
 from graphql_schema.pooling import PoolingMutation
@@ -85,6 +86,7 @@ class Mutation(
     CorrectingMutation,
     MergingMutation,
     ClosingMutation,
+    PayingMutation,
 ):
     """All writes."""
 

@@ -19,6 +19,7 @@ from graphql_schema.fields import resolved
 from graphql_schema.money import Money
 from graphql_schema.obligations import Obligation, obligation_page
 from graphql_schema.pages import After, Connection, First, connection, cursor_day, window
+from graphql_schema.payments import Payment
 from graphql_schema.programme import Business
 from hub.errors import NotFound
 from hub.settlement import queries
@@ -219,6 +220,13 @@ class SettlementPeriod(relay.Node):
         require(info.context.principal, *CLOSE_READERS)
         rows = await info.context.load.period_checks.load(self.row.period_id)
         return [PeriodCheck.of(row) for row in rows]
+
+    @resolved("What is paid for it, once it is prepared.")
+    async def payments(self, info: Info) -> list[Payment]:
+        """Return the payments that the caller may see."""
+        own = await _own_id(info.context)
+        rows = await info.context.load.payments.load(self.row.period_id)
+        return [Payment.of(row) for row in rows if own in (None, row.debtor_id, row.creditor_id)]
 
     @resolved("The period's lines, by business date.")
     async def obligations(

@@ -70,6 +70,13 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "issue": "period:issue",
         "history": "period:history",
     },
+    "payment": {
+        "prepare": "payment:prepare",
+        "release": "payment:release",
+        "list": "payment:list_",
+        "file": "payment:file",
+        "paid": "payment:paid",
+    },
     "settle": {"": "settle:settle", "verify": "verifying:verify", "keys": "verifying:keys"},
     "token": "token:token",
 }
@@ -84,6 +91,7 @@ _GROUPS_SAY = {
     "keys": "The master keys, in versions.",
     "ledger": "The points of all members.",
     "member": "What a person may ask, and what forbids it.",
+    "payment": "What a period comes to, from account to account.",
     "period": "Settlement periods, from check to issue.",
     "programme": "The group's configuration.",
     "sample": "The sample group.",

@@ -46,7 +46,7 @@ async def statement_file(request: Request) -> Response:
         raise NotFound("statements are .json, .csv, .xlsx or .pdf", format=kind)
     caller = require(principal_of(request, state.keyring, at=now()), *SETTLEMENT_READERS)
     code = visible_business(caller, asked=request.path_params["business"])
-    language = _language(request)
+    language = language_of(request)
     async with state.engine.connect() as db:
         period = await period_by_code(db, request.path_params["period"])
         business = await business_by_code(db, code)
@@ -118,7 +118,8 @@ async def _book(engine: AsyncEngine, told: Statement) -> AsyncIterator[bytes]:
                 yield block
 
 
-def _language(request: Request) -> Language:
+def language_of(request: Request) -> Language:
+    """Return the language that is asked for; raises Malformed for one there is not."""
     asked = request.query_params.get("lang", "en")
     if asked == "zh":
         return "zh"

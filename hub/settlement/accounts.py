@@ -114,6 +114,14 @@ class PaymentAccount:
     number: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What may be shown of an account: its bank and its last characters."""
+
+    agent: str
+    ending: str
+
+
 def number_place(business_id: int, currency: str, effective_from: date) -> str:
     """Return the place that an account's number is sealed for."""
     return f"payment_account|number|{business_id}|{currency}|{effective_from}"
@@ -160,3 +168,14 @@ async def clearing_business(db: AsyncConnection, *, on: date) -> int | None:
         {"on": on},
     )
     return found
+
+
+async def endings(db: AsyncConnection, *, account_ids: list[int]) -> dict[int, Ending]:
+    """Return what may be shown of accounts, by id."""
+    rows = await db.execute(
+        text("""
+          SELECT payment_account_id, agent, ending FROM payment_account
+          WHERE payment_account_id = ANY(CAST(:ids AS integer[]))"""),
+        {"ids": account_ids},
+    )
+    return {row.payment_account_id: Ending(agent=row.agent, ending=row.ending) for row in rows}

@@ -11,8 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.programme.queries import programme
-from hub.settlement.documents.compose import Figures, Late, Party, compose
+from hub.settlement.documents.compose import Figures, Late, compose
 from hub.settlement.documents.lines import digest_lines
+from hub.settlement.documents.party import parties
 from hub.settlement.documents.truth import canonical
 from hub.settlement.queries import Period, bilaterals, net_positions, totals
 
@@ -26,7 +27,7 @@ async def write_statements(db: AsyncConnection, *, period: Period, now: datetime
     figures = Figures(
         group=(await programme(db)).name,
         period=period,
-        parties=await _parties(db),
+        parties=await parties(db),
         totals=(await totals(db, period_ids=ids))[period.period_id],
         pairs=(await bilaterals(db, period_ids=ids))[period.period_id],
         nets=(await net_positions(db, period_ids=ids))[period.period_id],
@@ -49,20 +50,6 @@ async def write_statements(db: AsyncConnection, *, period: Period, now: datetime
                 "now": now,
             },
         )
-
-
-async def _parties(db: AsyncConnection) -> dict[int, Party]:
-    rows = await db.execute(
-        text("""
-          SELECT business_id, b.code, b.name, e.name AS legal_name, country
-          FROM business b JOIN legal_entity e USING (legal_entity_id) ORDER BY business_id""")
-    )
-    return {
-        row.business_id: Party(
-            code=row.code, name=row.name, legal_name=row.legal_name, country=row.country
-        )
-        for row in rows
-    }
 
 
 async def _late(db: AsyncConnection, period_id: int) -> list[Late]:

@@ -11,20 +11,11 @@ from decimal import Decimal
 from hub.settlement.codes import LineKind
 from hub.settlement.documents.lines import FORMAT as LINES_FORMAT
 from hub.settlement.documents.lines import tax_name
+from hub.settlement.documents.party import Party
 from hub.settlement.documents.truth import FORMAT, Body
 from hub.settlement.netting import Bilateral, Net
 from hub.settlement.queries import Period, Total
 from hub.units import Money, exponent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Party:
-    """A business as a statement names it."""
-
-    code: str
-    name: str
-    legal_name: str
-    country: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

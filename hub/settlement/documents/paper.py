@@ -23,10 +23,11 @@ MINUS = "−"
 
 def write_pdf(body: bytes, *, signature: Signature | None, language: Language) -> bytes:
     """Return the statement `body`, canonical JSON, as a PDF in one of two languages."""
-    return _set("statement.typ", shown(body, signature=signature, language=language), language)
+    return set_paper("statement.typ", shown(body, signature=signature, language=language), language)
 
 
-def _set(template: str, data: Body, language: Language) -> bytes:
+def set_paper(template: str, data: Body, language: Language) -> bytes:
+    """Return a template's PDF, of texts that are ready to be set."""
     made = typst.compile(
         str(_TEMPLATES / template),
         root=str(_TEMPLATES),
@@ -56,7 +57,7 @@ def shown(body: bytes, *, signature: Signature | None, language: Language) -> Bo
     return {
         "group": statement["group"],
         "period": period["code"],
-        "days": _days(first, last, language),
+        "days": days_between(first, last, language),
         "business": {"code": own, **parties[own]},
         "others": [party for code, party in sorted(parties.items()) if code != own],
         "nets": [_net(row) for row in statement["nets"]],
@@ -77,6 +78,7 @@ def shown(body: bytes, *, signature: Signature | None, language: Language) -> Bo
         "late": [
             {
                 "counterparty": name[row["counterparty"]],
+                "kind": words[f"kind_{row['kind']}"],
                 "currency": row["currency"],
                 "days": f"{row['first_on']} – {row['last_on']}"
                 if row["first_on"] != row["last_on"]
@@ -101,7 +103,8 @@ def grouped(amount: str) -> str:
     return f"{Decimal(amount):,f}".replace("-", MINUS)
 
 
-def _days(first: date, last: date, language: Language) -> str:
+def days_between(first: date, last: date, language: Language) -> str:
+    """Write from which day to which, as the language has it."""
     if language == "zh":
         return " 至 ".join(
             f"{day.year} 年 {day.month} 月 {day.day} 日" for day in dict.fromkeys((first, last))

@@ -38,7 +38,7 @@ WORDS: dict[str, dict[str, str]] = {
         "amount": "Amount",
         "lines_heading": "Lines",
         "lines_note": "The statement rests on its lines, one for each lot of points that was "
-        "consumed; they are in the CSV and XLSX of this statement. Lines:",
+        "consumed or benefit that was used; they are in its CSV and XLSX. Lines:",
         "of_which_late": "of which late:",
         "rounding_note": "Positive amounts are received, negative ones paid. Each total is the "
         "exact sum of its lines, rounded once, half to even.",
@@ -60,6 +60,23 @@ WORDS: dict[str, dict[str, str]] = {
         "kind_cap": "Cap",
         "kind_correction": "Correction",
         "kind_carried": "Carried over",
+        "advice": "Remittance advice",
+        "payer": "Paid by",
+        "payee": "Paid to",
+        "account": "account",
+        "payment": "Amount of this payment",
+        "state_prepared": "prepared, not released yet",
+        "state_released": "released to the bank",
+        "state_paid": "paid",
+        "settles": "What it settles",
+        "settles_note": "After all businesses' debts were set off, each pays or receives one "
+        "amount for the period. This payment settles, alone or with others, the net amounts of "
+        "these two statements, and so all of their lines.",
+        "statement": "Statement",
+        "hashes": "SHA-256",
+        "bank": "At the bank",
+        "released": "Released",
+        "paid": "Paid",
     },
     "zh": {
         "lang": "zh",
@@ -92,8 +109,8 @@ WORDS: dict[str, dict[str, str]] = {
         "trading_days": "营业日",
         "amount": "金额",
         "lines_heading": "明细",
-        "lines_note": "本结算单以逐笔明细为依据：每耗用一批积分一笔，载于本结算单的 CSV 与 XLSX "
-        "文件。笔数：",
+        "lines_note": "本结算单以逐笔明细为依据：每耗用一批积分或一项权益一笔，"
+        "载于本结算单的 CSV 与 XLSX 文件。笔数：",
         "of_which_late": "其中迟到：",
         "rounding_note": "正数为应收，负数为应付。各合计为明细精确金额之和，"
         "只舍入一次（银行家舍入）。",
@@ -115,5 +132,21 @@ WORDS: dict[str, dict[str, str]] = {
         "kind_cap": "封顶",
         "kind_correction": "更正",
         "kind_carried": "上期结转",
+        "advice": "付款通知单",
+        "payer": "付款方",
+        "payee": "收款方",
+        "account": "账号尾号",
+        "payment": "本笔金额",
+        "state_prepared": "已编制，待复核放行",
+        "state_released": "已放行至银行",
+        "state_paid": "已付款",
+        "settles": "所结清的结算单",
+        "settles_note": "各单位往来多边轧差后，每单位本期只收或只付一笔净额。"
+        "本笔付款单独或与其他付款一起，结清下列两份结算单的净额，亦即其全部明细。",
+        "statement": "结算单",
+        "hashes": "SHA-256",
+        "bank": "银行信息",
+        "released": "放行时间",
+        "paid": "付款时间",
     },
 }
