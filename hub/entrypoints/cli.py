@@ -80,7 +80,10 @@ COMMANDS: dict[str, str | dict[str, str]] = {
     "settle": {"": "settle:settle", "verify": "verifying:verify", "keys": "verifying:keys"},
     "token": "token:token",
 }
-"""Each command's module and function below hub.entrypoints.commands; a group has several."""
+"""Each command's module and function below hub.entrypoints.commands; a group has several.
+
+What begins with none of a group's names is for the command without a name, if it has one.
+"""
 
 _GROUPS_SAY = {
     "audit": "Who was shown personal data.",
@@ -108,7 +111,7 @@ class _OnDemand(TyperGroup):
         return [name for name in self.table if name]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        place = self.table.get(cmd_name)
+        place = self.table.get(cmd_name, self.table.get(""))
         if isinstance(place, dict):
             group = type("_Group", (_OnDemand,), {"table": place})
             return group(name=cmd_name, help=_GROUPS_SAY[cmd_name], no_args_is_help=True)
