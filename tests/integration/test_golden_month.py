@@ -42,7 +42,7 @@ async def test_the_month_that_connectors_tell_settles_to_the_cent(month: GoldenM
         gross = (await totals(db, period_ids=ids))[period.period_id]
         pairs = (await bilaterals(db, period_ids=ids))[period.period_id]
         nets = (await net_positions(db, period_ids=ids))[period.period_id]
-    owed = {f"{letters[t.issuer_id]}>{letters[t.acceptor_id]}": yuan(t.gross_minor) for t in gross}
+    owed = {f"{letters[t.debtor_id]}>{letters[t.creditor_id]}": yuan(t.gross_minor) for t in gross}
     assert owed | {"gross": yuan(sum(t.gross_minor for t in gross))} == EXPECTED["obligations"]
     assert {
         f"{letters[p.debtor_id]}>{letters[p.creditor_id]}": yuan(p.net_minor) for p in pairs
