@@ -133,8 +133,8 @@ class Allocation:
 class CohortState:
     """How a cohort stands at the end of a period: points, and money exact in major units.
 
-    `issued` is less what was clawed back, `redeemed` less what was given back; `rate` is how many of
-    the points issued are expected to be redeemed, `allocated` what was paid for the points.
+    `issued` is less what was clawed back, `redeemed` less what was given back; `rate` is how many
+    of the points issued are expected to be redeemed, `allocated` what was paid for the points.
     """
 
     issuer_id: int

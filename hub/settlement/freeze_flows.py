@@ -3,9 +3,9 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-# One statement, so that the sums, what they have seen and the entries are of one moment: that of the
-# snapshot it keeps (see hub.ledger.flows). Entries are only ever added, so that all up to the last
-# day less what earlier periods had is exactly what no period had, however late it came.
+# One statement, so that the sums, what they have seen and the entries are of one moment: that of
+# the snapshot it keeps (see hub.ledger.flows). Entries are only ever added, so that all up to the
+# last day less what earlier periods had is exactly what no period had, however late it came.
 _FREEZE = text("""
 WITH period AS (
   SELECT period_id, ends_on FROM settlement_period WHERE period_id = :period_id
@@ -39,8 +39,8 @@ WITH period AS (
   SELECT period_id, pg_current_snapshot() FROM period
   RETURNING snapshot
 ), flows AS (
-  INSERT INTO period_flow (period_id, issuer_id, business_id, debit, credit, unit, cost_rate, cohort,
-    points, entries, price)
+  INSERT INTO period_flow (period_id, issuer_id, business_id, debit, credit, unit, cost_rate,
+    cohort, points, entries, price)
   SELECT :period_id, issuer_id, business_id, debit, credit, unit, cost_rate, cohort,
     sum(points), sum(entries), coalesce(sum(price), 0)
   FROM parts GROUP BY issuer_id, business_id, debit, credit, unit, cost_rate, cohort
