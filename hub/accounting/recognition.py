@@ -1,10 +1,10 @@
 """How a cohort of points becomes revenue in a period. Pure and exact.
 
-What was paid for a cohort's points (`allocated`) is revenue as they are redeemed: to date, allocated
-x redeemed / expected to be redeemed (IFRS 15, B42-B44, B46; example 52). The rest of it is owed. A
-new estimate changes what was recognised before, which is the catch-up. What is expected can never
-be more than what was redeemed and what is still outstanding: once a cohort's points have ended, what
-was expected beyond its redemptions is breakage.
+What was paid for a cohort's points (`allocated`) is revenue as they are redeemed: to date,
+allocated x redeemed / expected to be redeemed (IFRS 15, B42-B44, B46; example 52). The rest of it
+is owed. A new estimate changes what was recognised before, which is the catch-up. What is expected
+can never be more than what was redeemed and what is still outstanding: once a cohort's points have
+ended, what was expected beyond its redemptions is breakage.
 
 A cohort is a portfolio (IFRS 15, 4): its sales share one allocation, and what is clawed back takes
 its average with it.
@@ -148,7 +148,7 @@ def expected_points(state: CohortState) -> Fraction:
 
 
 def liability(state: CohortState, *, rate: Decimal | None = None) -> Decimal:
-    """Return what a cohort's figures say is owed: the proof; at another `rate`: what it would be."""
+    """Return what a cohort's figures say is owed (the proof), or would be at another `rate`."""
     books = _books(state)
     if rate is not None:
         books = _Books(
@@ -180,7 +180,9 @@ def recognise_cohort(
         (said[MovementKind.DEFERRED], said[MovementKind.BROUGHT_IN], flow.given)
     )
     pool = was.allocated + sum(came.values())
-    gone = _taken(pool, issued, said[MovementKind.CLAWBACK], said[MovementKind.ADJUSTED] - flow.given)
+    gone = _taken(
+        pool, issued, said[MovementKind.CLAWBACK], said[MovementKind.ADJUSTED] - flow.given
+    )
     now = _Books(
         issued + said[MovementKind.CLAWBACK] + said[MovementKind.ADJUSTED] - flow.given,
         was.redeemed - said[MovementKind.REDEEMED] - said[MovementKind.REINSTATED],
@@ -244,7 +246,9 @@ def _came(
     }
 
 
-def _taken(pool: Fraction, issued: int, clawed_back: int, adjusted: int) -> tuple[Fraction, Fraction]:
+def _taken(
+    pool: Fraction, issued: int, clawed_back: int, adjusted: int
+) -> tuple[Fraction, Fraction]:
     """Return what points that are taken back (negative) take of what was paid, at its average.
 
     More than there are take all of it.
