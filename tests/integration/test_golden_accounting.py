@@ -1,4 +1,4 @@
-"""The golden month's books: sales through the earn verb, every figure of recognition to the cent."""
+"""The golden month's books: sales through the earn verb, every figure to the cent."""
 
 import json
 from datetime import UTC, date, datetime
