@@ -41,8 +41,15 @@ async def make_selling_group(
     points_per_unit: str,
     currency: str = "CNY",
     codes: tuple[str, ...] = tuple(KINDS),
+    months: int | None = None,
 ) -> dict[str, int]:
-    """Configure businesses that sell under one rule, and return their ids by code."""
+    """Configure businesses that sell under one rule, and return their ids by code.
+
+    Points live for `months`, or for ever.
+    """
+    lasting = ExpiryPolicyConfig(
+        effective_from=START, mode="never" if months is None else "months", months=months
+    )
     await apply(
         db,
         config=ProgrammeConfig(
@@ -70,7 +77,7 @@ async def make_selling_group(
                 )
                 for code in codes
             ],
-            expiry_policies=[ExpiryPolicyConfig(effective_from=START, mode="never")],
+            expiry_policies=[lasting],
             agreements=agreements,
         ),
     )
