@@ -155,10 +155,10 @@ async def test_the_golden_month_is_recognised_to_the_cent(
     )
     assert [roll.movements for roll in rolls] == [roll.movements for roll in told]
     letters = {business_id: LETTER[code] for code, business_id in ids.items()}
-    await _as_expected(db, november.period_id, {letters[r.owner_id]: r for r in rolls}, letters)
+    await as_expected(db, november.period_id, {letters[r.owner_id]: r for r in rolls}, letters)
 
 
-async def _as_expected(
+async def as_expected(
     db: AsyncConnection, period_id: int, rolls: dict[str, RollForward], letters: dict[int, str]
 ) -> None:
     for letter, expected in ROLLS.items():

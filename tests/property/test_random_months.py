@@ -1,5 +1,6 @@
 """Random months: every roll-forward ties, in points to the ledger and in money to its proof."""
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -26,7 +27,7 @@ from tests.support.settlement import KINDS, agreement, noon
 from tests.support.turmoil import Turmoil
 
 K = MovementKind
-SEEDS = range(10)
+SEEDS = range(int(os.environ.get("HUB_MONTHS_EXAMPLES", "10")))
 MONTHS, STEPS, MEMBERS = 5, 40, 4
 FIRST = date(2026, 1, 1)
 # What issuers have left in members' lots, less what members owe them, by cohort.
