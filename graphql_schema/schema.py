@@ -15,6 +15,7 @@ from strawberry.extensions import (
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
 
+from graphql_schema.accounting import AccountingMutation, AccountingQuery
 from graphql_schema.accounts import Account
 from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
 from graphql_schema.audit import record
@@ -56,6 +57,7 @@ class Query(
     MemberQuery,
     CorrectingQuery,
     SettlementQuery,
+    AccountingQuery,
     ProgrammeQuery,
     HistoryQuery,
     MatchingQuery,
@@ -87,6 +89,7 @@ class Mutation(
     MergingMutation,
     ClosingMutation,
     PayingMutation,
+    AccountingMutation,
 ):
     """All writes."""
 

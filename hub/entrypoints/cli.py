@@ -62,6 +62,18 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "reindex": "keys:reindex",
         "retire": "keys:retire",
     },
+    "accounting": {
+        "policy": "accounting:policy",
+        "opening": "accounting:opening",
+        "propose": "accounting:propose",
+        "approve": "accounting:approve",
+        "reject": "accounting:reject",
+        "estimates": "accounting:estimates",
+        "recognise": "accounting:recognise",
+        "show": "accounting:show",
+        "sensitivity": "accounting:sensitivity",
+        "ageing": "accounting:ageing",
+    },
     "audit": {"verify": "audit:verify", "anchor": "audit:anchor"},
     "period": {
         "check": "period:check",
@@ -86,6 +98,7 @@ What begins with none of a group's names is for the command without a name, if i
 """
 
 _GROUPS_SAY = {
+    "accounting": "What is owed for points, and when it becomes revenue.",
     "audit": "Who was shown personal data.",
     "connector": "The systems that the hub speaks to.",
     "egress": "What subscribers are told.",

@@ -120,7 +120,10 @@ CHECKS = {
     "the daily sums are those of the entries": """
         SELECT 0, format('%s, sides %s to %s, issuer %s, business %s: %s, entries say %s',
           business_date, debit, credit, issuer_id, business_id, d.points, e.points)
-        FROM entry_daily d FULL JOIN (
+        FROM (SELECT business_date, unit, debit, credit, issuer_id, business_id, cost_rate,
+            sum(points) AS points
+          FROM entry_daily GROUP BY 1, 2, 3, 4, 5, 6, 7) d
+        FULL JOIN (
           SELECT business_date, unit, debit, credit, issuer_id, business_id, cost_rate,
             sum(points) AS points
           FROM entry, entry_daily_seen s

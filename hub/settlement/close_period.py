@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Rejected
+from hub.settlement.freeze_flows import freeze_flows
 from hub.settlement.life import BY_ITSELF, asked_by, note_state
 from hub.settlement.netting import (
     Gross,
@@ -51,7 +52,8 @@ async def close(db: AsyncConnection, *, period_id: int, now: datetime) -> Closed
             return await _closed(db, period, replayed=True)
         await _refuse_out_of_order(db, period)
         await _move(db, period_id, "closing", None)
-        await place(db, period=period, from_date=None, to_date=period.ends_on)
+        snapshot = await freeze_flows(db, period_id=period_id)
+        await place(db, period=period, from_date=None, to_date=period.ends_on, snapshot=snapshot)
         await _net(db, period_id)
         await write_statements(db, period=period, now=now)
         await _move(db, period_id, "draft", now)

@@ -66,7 +66,12 @@ SELECT issuer_id, business_id AS acceptor_id, agreement_id, count(*) AS lines,
 FROM priced GROUP BY issuer_id, business_id, agreement_id
 ORDER BY issuer_id, business_id, agreement_id
 """  # noqa: S608 - constants of ours
-_SEEN = "pg_visible_in_snapshot(e.xact::text::xid8, CAST(CAST(:snapshot AS text) AS pg_snapshot))"
+# What this transaction wrote itself is seen by it, though no snapshot says so; and what is read
+# here with a number that this cluster has not given out yet came from another one, before any.
+_SEEN = """(
+  pg_visible_in_snapshot(e.xact::text::xid8, CAST(CAST(:snapshot AS text) AS pg_snapshot))
+  OR e.xact = txid_current()
+  OR e.xact >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)"""
 # The price of a use is fixed when it is used: an agreement between its funder and who served it
 # says only how it is taxed, and there need be none.
 _BENEFITS = f"""

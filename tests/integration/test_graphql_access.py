@@ -31,6 +31,8 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     "{ member(id: $MEMBER) { joinCode { code } } }": (OUT, YES, NO, NO, NO),
     "{ settlementPeriods { nodes { code } } }": (OUT, NO, YES, YES, YES),
     '{ settlementPeriod(code: "2026-01") { code } }': (OUT, NO, YES, YES, YES),
+    "{ redemptionEstimates { rate } }": (OUT, NO, YES, YES, YES),
+    "{ liabilityAgeing { points } }": (OUT, NO, YES, YES, YES),
     "{ liability { outstanding } }": (OUT, NO, YES, YES, YES),
     '{ member(id: $MEMBER) { balance(asOf: "2026-01-01T00:00:00Z") { posted } } }': (
         OUT, YES, YES, YES, NO),

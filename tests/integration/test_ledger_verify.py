@@ -95,7 +95,7 @@ WRONG = {
         "captured 11 and voided 0, requests say 10",
     ),
     "the daily sums are those of the entries": (
-        "INSERT INTO entry_daily VALUES ('2026-11-10', 7, 1, 10, 1, 1, 1, 1, 0.008)",
+        "INSERT INTO entry_daily VALUES ('2026-11-10', 7, 1, 10, 1, 1, 1, 1, 0.008, '2026-11-01')",
         0,
         "2026-11-10",
     ),

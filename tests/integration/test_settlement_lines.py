@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.benefits.promote import promote
 from hub.benefits.use import use
@@ -160,15 +160,17 @@ async def _closing(db: AsyncConnection) -> int:
     return period.period_id
 
 
-async def test_what_a_snapshot_does_not_see_is_left_for_later(db: AsyncConnection) -> None:
-    before = await db.scalar(text("SELECT pg_current_snapshot()::text"))
-    ids = await make_group(db, [agreement("retail", "hotel", "0.008")])
-    tills = Tills(db, ids)
-    await tills.issue("retail", 1, 100, DAY)
-    await tills.redeem("hotel", 1, 100, DAY)
-    period = await period_by_id(db, await _closing(db))
-    assert await place(db, period=period, from_date=DAY, to_date=DAY, snapshot=before) == 0
-    assert await place(db, period=period, from_date=DAY, to_date=DAY) == 1
+async def test_what_a_snapshot_does_not_see_is_left_for_later(engine: AsyncEngine) -> None:
+    async with engine.begin() as db:
+        before = await db.scalar(text("SELECT pg_current_snapshot()::text"))
+        ids = await make_group(db, [agreement("retail", "hotel", "0.008")])
+        tills = Tills(db, ids)
+        await tills.issue("retail", 1, 100, DAY)
+        await tills.redeem("hotel", 1, 100, DAY)
+    async with engine.begin() as db:
+        period = await period_by_id(db, await _closing(db))
+        assert await place(db, period=period, from_date=DAY, to_date=DAY, snapshot=before) == 0
+        assert await place(db, period=period, from_date=DAY, to_date=DAY) == 1
 
 
 async def test_what_has_no_price_leaves_no_line_of_what_has(db: AsyncConnection) -> None:

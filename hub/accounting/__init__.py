@@ -1,0 +1,1 @@
+"""What is owed to members for points, and when it becomes revenue."""

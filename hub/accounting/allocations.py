@@ -1,0 +1,58 @@
+"""How the price of what issuers sold in a period was shared between goods and points."""
+
+from collections import defaultdict
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.accounting.movements import Allocation
+from hub.accounting.policies import in_force, policies
+from hub.accounting.reckon import Allocated
+from hub.accounting.standing import standing, summed
+from hub.settlement.netting import round_to_minor
+
+_AMOUNTS = ("price", "to_points", "refunded", "refunded_to_points")
+
+
+async def allocations(db: AsyncConnection, *, period_id: int) -> list[Allocation]:
+    """Return a closed period's allocations, by issuer, owner and unit.
+
+    Of a period that is not recognised yet they are what recognition would say now. Raises what
+    `hub.accounting.reckon.reckon` raises, and NotFound.
+    """
+    found = await standing(db, period_id=period_id)
+    versions = await policies(db)
+    by_issuer: dict[tuple[int, int, int, str, str, str], list[Allocated]] = defaultdict(list)
+    for of, one in found.allocated:
+        policy = in_force(versions, issuer_id=of.issuer_id, unit=of.unit, cohort=of.cohort)
+        if policy is None:
+            raise AssertionError("what was recognised had a policy")
+        key = (of.issuer_id, of.owner_id, of.unit, of.currency, policy.role, policy.breakage_owner)
+        by_issuer[key].append(one)
+    made = []
+    for key, shares in sorted(by_issuer.items()):
+        issuer_id, owner_id, unit, currency, role, breakage_owner = key
+        price, to_points, refunded, refunded_to_points = (
+            summed([getattr(share, name) for share in shares]) for name in _AMOUNTS
+        )
+        made.append(
+            Allocation(
+                period_id=period_id,
+                issuer_id=issuer_id,
+                owner_id=owner_id,
+                unit=unit,
+                currency=currency,
+                role=role,
+                breakage_owner=breakage_owner,
+                points=sum(share.points for share in shares),
+                clawed_back=sum(share.clawed_back for share in shares),
+                price=price,
+                to_points=to_points,
+                refunded=refunded,
+                refunded_to_points=refunded_to_points,
+                price_minor=round_to_minor(price, currency),
+                to_points_minor=round_to_minor(to_points, currency),
+                refunded_minor=round_to_minor(refunded, currency),
+                refunded_to_points_minor=round_to_minor(refunded_to_points, currency),
+            )
+        )
+    return made

@@ -1,0 +1,56 @@
+"""How an issuer's points are accounted for: who owes them, and what a point is worth."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountingPolicy:
+    """A version of a policy, for cohorts from `effective_from` (the first of a month) on.
+
+    `owner_id` owes the points to members: the issuer, or the programme company that it buys them
+    from. `point_value` is what a redeemed point is worth, in major units of the issuer's currency.
+    `role` and `breakage_owner`: see hub.accounting.movements.Allocation.
+    """
+
+    issuer_id: int
+    unit: int
+    effective_from: date
+    owner_id: int
+    role: str
+    breakage_owner: str
+    point_value: Decimal
+    actor: str
+    set_at: datetime
+
+
+_POLICIES = """
+SELECT issuer_id, unit, effective_from, owner_id, role, breakage_owner, point_value, actor, set_at
+FROM accounting_policy"""
+
+
+async def policies(db: AsyncConnection) -> dict[tuple[int, int], list[AccountingPolicy]]:
+    """Return the versions of each issuer and unit, by date."""
+    found: dict[tuple[int, int], list[AccountingPolicy]] = {}
+    for row in await db.execute(text(f"{_POLICIES} ORDER BY issuer_id, unit, effective_from")):
+        policy = AccountingPolicy(**row._asdict())
+        found.setdefault((policy.issuer_id, policy.unit), []).append(policy)
+    return found
+
+
+def in_force(
+    versions: Mapping[tuple[int, int], Sequence[AccountingPolicy]],
+    *,
+    issuer_id: int,
+    unit: int,
+    cohort: date,
+) -> AccountingPolicy | None:
+    """Return the version for a cohort: the latest that had begun, else the first there is."""
+    of_issuer = versions.get((issuer_id, unit), ())
+    begun = [one for one in of_issuer if one.effective_from <= cohort]
+    return begun[-1] if begun else next(iter(of_issuer), None)

@@ -1,0 +1,297 @@
+"""How a cohort of points becomes revenue in a period. Pure and exact.
+
+What was paid for a cohort's points (`allocated`) is revenue as they are redeemed: to date,
+allocated x redeemed / expected to be redeemed (IFRS 15, B42-B44, B46; example 52). The rest of it
+is owed. A new estimate changes what was recognised before, which is the catch-up. What is expected
+can never be more than what was redeemed and what is still outstanding: once a cohort's points have
+ended, what was expected beyond its redemptions is breakage.
+
+A cohort is a portfolio (IFRS 15, 4): its sales share one allocation, and what is clawed back takes
+its average with it.
+
+Amounts are rounded half-even to a trillionth of the major unit, once per movement, and what that
+leaves goes to the largest movement, so that opening and movements are the closing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from fractions import Fraction
+
+from hub.accounting.movements import CohortState, MovementKind
+
+_PLACES = 12
+_QUANTUM = Decimal(1).scaleb(-_PLACES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CohortFlow:
+    """What moved of a cohort in a period. `points` are signed, positive where more are owed.
+
+    `price` is what the points were sold with, `refunded` what of that was refunded; `given` are
+    points that came without a sale, at `given_cost`, which are part of ADJUSTED; `brought_cost` is
+    the cost of BROUGHT_IN. In major units of the issuer's currency.
+    """
+
+    points: Mapping[MovementKind, int] = field(default_factory=dict)
+    partner: Mapping[MovementKind, int] = field(default_factory=dict)
+    price: Decimal = Decimal(0)
+    refunded: Decimal = Decimal(0)
+    given: int = 0
+    given_cost: Decimal = Decimal(0)
+    brought_cost: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CohortTerms:
+    """How a cohort is accounted for in a period.
+
+    `rate` is the estimate in force; `sold_at` the price per point at which the owner sold the
+    points (None: they came with goods, whose price is shared), `brought_liability` what the books
+    said of the points brought in (None: their expected cost).
+    """
+
+    issuer_id: int
+    owner_id: int
+    unit: int
+    cohort: date
+    currency: str
+    rate: Decimal
+    point_value: Decimal
+    sold_at: Decimal | None = None
+    brought_liability: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CohortMovement:
+    """What changed a cohort's liability; exact, signed, positive where more is owed."""
+
+    kind: MovementKind
+    points: int
+    amount: Decimal
+    partner_points: int
+    partner_amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recognised:
+    """What a period made of a cohort. `to_points` is what of the price was allocated to points."""
+
+    state: CohortState
+    movements: tuple[CohortMovement, ...]
+    to_points: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """What a cohort's figures say: see hub.accounting.movements.CohortState."""
+
+    issued: int
+    redeemed: int
+    outstanding: int
+    rate: Fraction
+    allocated: Fraction
+
+    @property
+    def per_point(self) -> Fraction:
+        """Return what each expected redemption is worth."""
+        planned = self.rate * self.issued
+        return self.allocated / planned if planned > 0 else Fraction(0)
+
+    @property
+    def counted(self) -> Fraction:
+        """Return the redemptions that count: no more than are expected bring revenue."""
+        return min(Fraction(self.redeemed), max(self.rate * self.issued, Fraction(0)))
+
+    @property
+    def planned_liability(self) -> Fraction:
+        """Return what would be owed if all that is expected could still come."""
+        return self.allocated - self.counted * self.per_point
+
+    @property
+    def expected(self) -> Fraction:
+        """Return how many redemptions are expected in all: what ended cannot be redeemed."""
+        redeemed = Fraction(self.redeemed)
+        return min(max(self.rate * self.issued, redeemed), redeemed + max(self.outstanding, 0))
+
+    @property
+    def liability(self) -> Fraction:
+        """Return what is owed for the redemptions that are still expected."""
+        expected = self.expected
+        if expected <= 0:
+            return Fraction(0)
+        return self.allocated * (expected - self.redeemed) / expected
+
+
+def decimal(exact: Fraction) -> Decimal:
+    """Return `exact` rounded half-even to a trillionth of the major unit."""
+    scaled = round(exact * 10**_PLACES)  # of a Fraction: to the even one of two equally near
+    with localcontext() as context:
+        context.prec = 60
+        return Decimal(scaled).scaleb(-_PLACES)
+
+
+def allocate(price: Decimal, points: int, *, point_value: Decimal, rate: Decimal) -> Fraction:
+    """Return what of `price` is paid for `points`: by relative stand-alone prices (IFRS 15, 76).
+
+    Goods stand alone at their price, points at their value times how many will be redeemed.
+    """
+    goods = Fraction(price)
+    alone = points * Fraction(point_value) * Fraction(rate)
+    return goods * alone / (goods + alone) if goods > 0 and alone > 0 else Fraction(0)
+
+
+def expected_points(state: CohortState) -> Fraction:
+    """Return how many more of a cohort's points are expected to be redeemed."""
+    return _books(state).expected - state.redeemed
+
+
+def liability(state: CohortState, *, rate: Decimal | None = None) -> Decimal:
+    """Return what a cohort's figures say is owed (the proof), or would be at another `rate`."""
+    books = _books(state)
+    if rate is not None:
+        books = _Books(
+            books.issued, books.redeemed, books.outstanding, Fraction(rate), books.allocated
+        )
+    return decimal(books.liability)
+
+
+def _books(state: CohortState | None) -> _Books:
+    if state is None:
+        return _Books(0, 0, 0, Fraction(1), Fraction(0))
+    return _Books(
+        state.issued,
+        state.redeemed,
+        state.outstanding,
+        Fraction(state.rate),
+        Fraction(state.allocated),
+    )
+
+
+def recognise_cohort(
+    before: CohortState | None, flow: CohortFlow, terms: CohortTerms
+) -> Recognised:
+    """Return what a period's flow, under its terms, makes of a cohort that stood as `before`."""
+    was = _books(before)
+    said = {kind: flow.points.get(kind, 0) for kind in MovementKind}
+    to_points, came = _came(flow, terms, said)
+    issued = was.issued + sum(
+        (said[MovementKind.DEFERRED], said[MovementKind.BROUGHT_IN], flow.given)
+    )
+    pool = was.allocated + sum(came.values())
+    gone = _taken(
+        pool, issued, said[MovementKind.CLAWBACK], said[MovementKind.ADJUSTED] - flow.given
+    )
+    now = _Books(
+        issued + said[MovementKind.CLAWBACK] + said[MovementKind.ADJUSTED] - flow.given,
+        was.redeemed - said[MovementKind.REDEEMED] - said[MovementKind.REINSTATED],
+        was.outstanding + sum(said.values()),
+        Fraction(terms.rate),
+        Fraction(decimal(pool + sum(gone))),
+    )
+    amounts = {
+        **came,
+        MovementKind.CLAWBACK: gone[0],
+        MovementKind.ADJUSTED: came[MovementKind.ADJUSTED] + gone[1],
+        **_earned(was, now, said),
+    }
+    owed = before.liability if before is not None else Decimal(0)
+    closing = decimal(now.liability)
+    state = CohortState(
+        issuer_id=terms.issuer_id,
+        owner_id=terms.owner_id,
+        unit=terms.unit,
+        cohort=terms.cohort,
+        currency=terms.currency,
+        issued=now.issued,
+        redeemed=now.redeemed,
+        outstanding=now.outstanding,
+        rate=terms.rate,
+        allocated=decimal(now.allocated),
+        liability=closing,
+    )
+    tied = _tied(amounts, closing - owed)
+    movements = tuple(
+        _movement(kind, said[kind], flow.partner.get(kind, 0), tied.get(kind, Decimal(0)))
+        for kind in MovementKind
+        if said[kind] or tied.get(kind)
+    )
+    return Recognised(state=state, movements=movements, to_points=decimal(to_points))
+
+
+def _came(
+    flow: CohortFlow, terms: CohortTerms, said: Mapping[MovementKind, int]
+) -> tuple[Fraction, dict[MovementKind, Fraction]]:
+    """Return what of the price is for points, and what each kind adds to what was paid for them.
+
+    Points that came without a sale are worth what their redemptions are expected to cost.
+    """
+    rate = Fraction(terms.rate)
+    points = said[MovementKind.DEFERRED]
+    to_points = (
+        points * Fraction(terms.sold_at)
+        if terms.sold_at is not None
+        else allocate(flow.price, points, point_value=terms.point_value, rate=terms.rate)
+    )
+    brought = (
+        Fraction(flow.brought_cost) * rate
+        if terms.brought_liability is None
+        else Fraction(terms.brought_liability)
+    )
+    return to_points, {
+        MovementKind.BROUGHT_IN: Fraction(decimal(brought)),
+        MovementKind.DEFERRED: Fraction(decimal(to_points)),
+        MovementKind.ADJUSTED: Fraction(decimal(Fraction(flow.given_cost) * rate)),
+    }
+
+
+def _taken(
+    pool: Fraction, issued: int, clawed_back: int, adjusted: int
+) -> tuple[Fraction, Fraction]:
+    """Return what points that are taken back (negative) take of what was paid, at its average.
+
+    More than there are take all of it.
+    """
+    points = clawed_back + adjusted
+    if not points or issued <= 0:
+        return Fraction(0), Fraction(0)
+    taken = pool * max(Fraction(points, issued), Fraction(-1))
+    return taken * clawed_back / points, taken * adjusted / points
+
+
+def _earned(
+    was: _Books, now: _Books, said: Mapping[MovementKind, int]
+) -> dict[MovementKind, Fraction]:
+    """Return what redemptions, a new estimate and breakage do to what is owed."""
+    before = min(Fraction(was.redeemed), max(now.rate * now.issued, Fraction(0)))
+    given_back = said[MovementKind.REINSTATED]
+    return {
+        MovementKind.REDEEMED: -now.per_point * (now.counted - before + given_back),
+        MovementKind.REINSTATED: now.per_point * given_back,
+        MovementKind.CATCH_UP: was.counted * was.per_point - before * now.per_point,
+        MovementKind.BREAKAGE: now.liability
+        - now.planned_liability
+        - (was.liability - was.planned_liability),
+    }
+
+
+def _tied(amounts: Mapping[MovementKind, Fraction], total: Decimal) -> dict[MovementKind, Decimal]:
+    """Return the amounts rounded so that they sum to `total`: the largest takes what is left."""
+    rounded = {kind: decimal(amount) for kind, amount in amounts.items()}
+    left = total - sum(rounded.values(), Decimal(0))
+    if left:
+        largest = max(rounded, key=lambda kind: (abs(rounded[kind]), kind))
+        rounded[largest] += left
+    return rounded
+
+
+def _movement(kind: MovementKind, points: int, partner: int, amount: Decimal) -> CohortMovement:
+    share = Fraction(amount) * partner / points if points else Fraction(0)
+    return CohortMovement(
+        kind=kind,
+        points=points,
+        amount=amount.quantize(_QUANTUM, ROUND_HALF_EVEN),
+        partner_points=partner,
+        partner_amount=decimal(share),
+    )

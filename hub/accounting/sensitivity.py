@@ -1,0 +1,59 @@
+"""Sensitivity: what would be owed if the estimate were off by some percentage points."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.accounting.movements import CohortState
+from hub.accounting.recognition import liability
+from hub.accounting.standing import standing, summed
+from hub.errors import Malformed
+
+_LEAST = Decimal("1e-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sensitivity:
+    """What an owner owes, and would owe if `by` fewer or more of the points were redeemed.
+
+    Exact, in major units. `by` is a fraction of the points issued: 0.05 is five percentage points.
+    More is owed where more is expected: the difference would be revenue, or take it back.
+    """
+
+    owner_id: int
+    unit: int
+    currency: str
+    by: Decimal
+    liability: Decimal
+    if_fewer: Decimal
+    if_more: Decimal
+
+
+async def sensitivity(db: AsyncConnection, *, period_id: int, by: Decimal) -> list[Sensitivity]:
+    """Return, by owner, what a closed period's liability would be if the estimates were off.
+
+    Rates stay within nothing and all. Raises Malformed for a `by` that is none, and what
+    `hub.accounting.standing.standing` raises.
+    """
+    if not by.is_finite() or not 0 < by < 1:
+        raise Malformed("say by how much, as a fraction: 0.05 is five points", field="by")
+    found = await standing(db, period_id=period_id)
+    owners: dict[tuple[int, int, str], list[CohortState]] = defaultdict(list)
+    for state in found.closing:
+        owners[state.owner_id, state.unit, state.currency].append(state)
+    return [
+        Sensitivity(
+            owner_id=owner_id,
+            unit=unit,
+            currency=currency,
+            by=by,
+            liability=summed([state.liability for state in states]),
+            if_fewer=summed(
+                [liability(s, rate=max(s.rate - by, min(s.rate, _LEAST))) for s in states]
+            ),
+            if_more=summed([liability(s, rate=min(s.rate + by, Decimal(1))) for s in states]),
+        )
+        for (owner_id, unit, currency), states in sorted(owners.items())
+    ]
