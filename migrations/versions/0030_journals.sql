@@ -106,28 +106,30 @@ END $$;
 CREATE TRIGGER journal_line_together AFTER INSERT ON journal_line REFERENCING NEW TABLE AS added
   FOR EACH STATEMENT EXECUTE FUNCTION journal_line_posted_together();
 
--- At the end of the transaction that posts it, a journal and each event in it balance.
+-- At the end of the transaction that posts it, a journal and each event in it balance. Lines ask too:
+-- what was added after its journal was looked at is looked at again.
 CREATE FUNCTION journal_balances() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE found_wrong text;
 BEGIN
-  SELECT format('%s: debits less credits of %s are %s', NEW.reference, event,
-      sum(debit_minor - credit_minor)) INTO found_wrong
-    FROM journal_line WHERE journal_id = NEW.journal_id
+  SELECT format('debits less credits of %s are %s', event, sum(debit_minor - credit_minor))
+    INTO found_wrong FROM journal_line WHERE journal_id = NEW.journal_id
     GROUP BY event HAVING sum(debit_minor - credit_minor) <> 0 LIMIT 1;
   IF found_wrong IS NULL THEN
-    SELECT format('%s: its debits are %s, its total says %s', NEW.reference, sum(debit_minor),
-        NEW.total_minor) INTO found_wrong
-      FROM journal_line WHERE journal_id = NEW.journal_id
-      HAVING sum(debit_minor) IS DISTINCT FROM NEW.total_minor;
+    SELECT format('its debits are %s, its total says %s', coalesce(sum(debit_minor), 0),
+        total_minor) INTO found_wrong
+      FROM journal LEFT JOIN journal_line USING (journal_id) WHERE journal_id = NEW.journal_id
+      GROUP BY total_minor HAVING sum(debit_minor) IS DISTINCT FROM total_minor;
   END IF;
   IF found_wrong IS NOT NULL THEN
-    RAISE EXCEPTION 'a journal does not balance: %', found_wrong
+    RAISE EXCEPTION 'journal % does not balance: %', NEW.journal_id, found_wrong
       USING ERRCODE = 'integrity_constraint_violation';
   END IF;
   RETURN NULL;
 END $$;
 CREATE CONSTRAINT TRIGGER journal_balances AFTER INSERT ON journal DEFERRABLE INITIALLY DEFERRED
   FOR EACH ROW EXECUTE FUNCTION journal_balances();
+CREATE CONSTRAINT TRIGGER journal_line_balances AFTER INSERT ON journal_line
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION journal_balances();
 
 DO $$
 DECLARE t text;
