@@ -193,7 +193,7 @@ def test_every_kind_of_line_has_its_accounts() -> None:
         assert sum(row.debit_minor - row.credit_minor for row in sheet.rows) == 0
 
 
-def posted(draft: Draft, **changes: object) -> Journal:
+def posted(draft: Draft) -> Journal:
     return Journal(
         reference=f"J-{draft.legal_entity_id}",
         period_id=1,
@@ -216,6 +216,8 @@ def posted(draft: Draft, **changes: object) -> Journal:
                 debit_minor=line.debit_minor,
                 credit_minor=line.credit_minor,
                 line_no=n,
+                business=f"business-{line.business_id}",
+                counterparty=line.counterparty_id and f"business-{line.counterparty_id}",
                 account_code=f"{6000 + n}",
                 account_name=line.purpose.value,
             )

@@ -63,9 +63,11 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostedLine(Line):
-    """A line with the account that it went to, as it was called then."""
+    """A line with the account that it went to, as it was called then, and its businesses' codes."""
 
     line_no: int
+    business: str
+    counterparty: str | None
     account_code: str
     account_name: str
 

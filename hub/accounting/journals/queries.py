@@ -74,11 +74,15 @@ async def journals(
     facts = {"ids": list(period_ids), "entity": legal_entity_id}
     lines = await db.execute(
         text("""
-          SELECT journal_id, line_no, event, purpose, account_code, account_name, business_id,
-            counterparty_id, tax_code, points, debit_minor, credit_minor
-          FROM journal JOIN journal_line USING (journal_id)
+          SELECT journal_id, line_no, event, purpose, account_code, account_name, l.business_id,
+            counterparty_id, b.code AS business, c.code AS counterparty, tax_code, points,
+            debit_minor, credit_minor
+          FROM journal JOIN journal_line l USING (journal_id)
+          JOIN business b ON b.business_id = l.business_id
+          LEFT JOIN business c ON c.business_id = counterparty_id
           WHERE period_id = ANY (CAST(:ids AS integer[]))
-            AND legal_entity_id = coalesce(CAST(:entity AS smallint), legal_entity_id)
+            AND journal.legal_entity_id
+              = coalesce(CAST(:entity AS smallint), journal.legal_entity_id)
           ORDER BY journal_id, line_no"""),
         facts,
     )
