@@ -27,6 +27,7 @@ from graphql_schema.finding import MemberQuery
 from graphql_schema.giving import GivingMutation
 from graphql_schema.history import HistoryQuery
 from graphql_schema.joining import JoiningMutation
+from graphql_schema.journals import JournalMutation, JournalQuery
 from graphql_schema.limits import SizeLimit
 from graphql_schema.matching import MatchingQuery
 from graphql_schema.mending import MendingMutation
@@ -55,6 +56,7 @@ class Query(
     MemberQuery,
     CorrectingQuery,
     SettlementQuery,
+    JournalQuery,
     ProgrammeQuery,
     HistoryQuery,
     MatchingQuery,
@@ -85,6 +87,7 @@ class Mutation(
     CorrectingMutation,
     MergingMutation,
     ClosingMutation,
+    JournalMutation,
 ):
     """All writes."""
 

@@ -82,6 +82,12 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "issue": "period:issue",
         "history": "period:history",
     },
+    "journals": {
+        "post": "journals:post",
+        "show": "journals:show",
+        "export": "journals:export",
+        "eliminate": "journals:elimination",
+    },
     "settle": "settle:settle",
     "token": "token:token",
 }
@@ -94,6 +100,7 @@ _GROUPS_SAY = {
     "egress": "What subscribers are told.",
     "identity": "Which records are of one person.",
     "intake": "What came in from the connected systems.",
+    "journals": "A period in the books of each legal entity.",
     "keys": "The master keys, in versions.",
     "ledger": "The points of all members.",
     "member": "What a person may ask, and what forbids it.",
