@@ -18,14 +18,14 @@ from hub.settlement.issue_period import issue_period
 from hub.settlement.queries import Period, period_by_code
 from hub.settlement.waive_check import waive_check
 
-_PERIOD = "The period's code: 2026-11 or 2026-11-03."
+PERIOD = "The period's code: 2026-11 or 2026-11-03."
 
 
 @strawberry.input(description="A period to check and, if nothing stops it, to close.")
 class ClosePeriodInput:
     """A request for a close."""
 
-    period: str = strawberry.field(description=_PERIOD)
+    period: str = strawberry.field(description=PERIOD)
     early: bool = strawberry.field(
         default=False,
         description="Close before its last day is over: what comes later lands in the next period.",
@@ -36,7 +36,7 @@ class ClosePeriodInput:
 class WaiveCheckInput:
     """A waiver."""
 
-    period: str = strawberry.field(description=_PERIOD)
+    period: str = strawberry.field(description=PERIOD)
     check: str = strawberry.field(description="The check's code.")
     reason: str = strawberry.field(description="Why; it is kept.")
 
@@ -45,7 +45,7 @@ class WaiveCheckInput:
 class MovePeriodInput:
     """A step."""
 
-    period: str = strawberry.field(description=_PERIOD)
+    period: str = strawberry.field(description=PERIOD)
     note: str | None = strawberry.field(default=None, description="What to keep with it.")
 
 
@@ -84,7 +84,7 @@ class ClosingMutation:
         input: Given[ClosePeriodInput],  # noqa: A002
     ) -> PeriodResult:
         """Ask and commit, or answer why not."""
-        return await _moved(
+        return await moved(
             info.context,
             lambda db, actor: ask_close(
                 db, code=input.period, actor=actor, early=input.early, now=info.context.now
@@ -112,7 +112,7 @@ class ClosingMutation:
             )
             return period
 
-        return await _moved(info.context, waive)
+        return await moved(info.context, waive)
 
     @resolved("Agree with what a close says. For finance, and not for who asked for the close; to "
               "approve twice is to approve once.")  # fmt: skip
@@ -133,7 +133,7 @@ class ClosingMutation:
                 now=info.context.now,
             )
 
-        return await _moved(info.context, approve)
+        return await moved(info.context, approve)
 
     @resolved("Issue an approved period's statements: they are what the businesses pay by. For "
               "finance; to issue twice is to issue once.")  # fmt: skip
@@ -154,12 +154,13 @@ class ClosingMutation:
                 now=info.context.now,
             )
 
-        return await _moved(info.context, issue)
+        return await moved(info.context, issue)
 
 
-async def _moved(
+async def moved(
     context: Context, move: Callable[[AsyncConnection, str], Awaitable[Period]]
 ) -> PeriodResult:
+    """Let finance do something to a period and commit, or answer why not."""
     try:
         caller = require(context.principal, *CLOSERS)
         async with context.writing() as db:

@@ -15,6 +15,7 @@ from strawberry.extensions import (
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
 
+from graphql_schema.accounting import AccountingMutation, AccountingQuery
 from graphql_schema.accounts import Account
 from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
 from graphql_schema.audit import record
@@ -57,6 +58,7 @@ class Query(
     CorrectingQuery,
     SettlementQuery,
     JournalQuery,
+    AccountingQuery,
     ProgrammeQuery,
     HistoryQuery,
     MatchingQuery,
@@ -88,6 +90,7 @@ class Mutation(
     MergingMutation,
     ClosingMutation,
     JournalMutation,
+    AccountingMutation,
 ):
     """All writes."""
 

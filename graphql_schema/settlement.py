@@ -1,6 +1,7 @@
 """Settlement periods: who owes whom, from the net down to the line."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated
 
 import strawberry
@@ -9,16 +10,25 @@ from strawberry import relay
 from graphql_schema.access import (
     CLOSE_READERS,
     SETTLEMENT_READERS,
-    only_business,
     require,
     visible_business,
 )
-from graphql_schema.context import Context, Info
+from graphql_schema.context import Info
 from graphql_schema.fields import resolved
 from graphql_schema.money import Money
 from graphql_schema.obligations import Obligation, obligation_page
 from graphql_schema.pages import After, Connection, First, connection, cursor_day, window
 from graphql_schema.programme import Business
+from graphql_schema.recognition import (
+    NOT_YET,
+    LiabilityRollForward,
+    LiabilitySensitivity,
+    PriceAllocation,
+    allocations_of,
+    own_id,
+    roll_forwards_of,
+    sensitivity_of,
+)
 from hub.errors import NotFound
 from hub.settlement import queries
 from hub.settlement.life import Check
@@ -153,14 +163,14 @@ class SettlementPeriod(relay.Node):
     @resolved("What each business receives or pays.")
     async def net_positions(self, info: Info) -> list[NetPosition]:
         """Return the net positions that the caller may see."""
-        own = await _own_id(info.context)
+        own = await own_id(info.context)
         rows = await info.context.load.nets.load(self.row.period_id)
         return [NetPosition.of(row) for row in rows if own in (None, row.business_id)]
 
     @resolved("What is left between each two businesses.")
     async def bilateral(self, info: Info) -> list[BilateralPosition]:
         """Return the pairs that the caller may see."""
-        own = await _own_id(info.context)
+        own = await own_id(info.context)
         rows = await info.context.load.bilaterals.load(self.row.period_id)
         return [
             BilateralPosition.of(row)
@@ -201,6 +211,32 @@ class SettlementPeriod(relay.Node):
             info.context, self.row.period_id, business=business, first=first, after=after
         )
 
+    @resolved("How what is owed for points went through the period; a business sees its own. "
+              + NOT_YET)  # fmt: skip
+    async def roll_forwards(self, info: Info) -> list[LiabilityRollForward]:
+        """Return the roll-forwards that the caller may see."""
+        return await roll_forwards_of(info.context, self.row.period_id)
+
+    @resolved("How the price of what was sold was shared between goods and points; a business "
+              "sees its own. " + NOT_YET)  # fmt: skip
+    async def price_allocations(self, info: Info) -> list[PriceAllocation]:
+        """Return the allocations that the caller may see."""
+        return await allocations_of(info.context, self.row.period_id)
+
+    @resolved("What would be owed if the estimates were off; a business sees its own.")
+    async def sensitivity(
+        self,
+        info: Info,
+        by: Annotated[
+            Decimal,
+            strawberry.argument(
+                description="By how much, as a fraction of the points issued: 0.05 is five points."
+            ),
+        ],
+    ) -> list[LiabilitySensitivity]:
+        """Return the sensitivities that the caller may see."""
+        return await sensitivity_of(info.context, self.row.period_id, by)
+
     @resolved("A business's statement; null until the period is closed.")
     async def statement(
         self,
@@ -219,11 +255,6 @@ class SettlementPeriod(relay.Node):
         except NotFound:
             return None
         return Statement(csv=row.csv.decode(), sha256=row.sha256.hex(), created_at=row.created_at)
-
-
-async def _own_id(context: Context) -> int | None:
-    own = only_business(require(context.principal, *SETTLEMENT_READERS))
-    return None if own is None else (await context.business_by_code(own)).business_id
 
 
 async def period_node(info: Info, code: str) -> SettlementPeriod | None:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Conflict, Malformed, NotFound
 from hub.programme.apply_policies import apply_policies
-from hub.programme.chart import ChartConfig, apply_chart
+from hub.programme.chart import BooksConfig, ChartConfig, apply_books, apply_chart
 from hub.programme.policy_config import PoliciesConfig
 from hub.programme.policy_queries import policies
 from hub.programme.queries import business_by_code
@@ -126,6 +126,7 @@ class ProgrammeConfig(PoliciesConfig):
     agreements: tuple[AgreementConfig, ...] = ()
     source_ranks: tuple[SourceRankConfig, ...] = ()
     charts: tuple[ChartConfig, ...] = ()
+    books: tuple[BooksConfig, ...] = ()
 
 
 async def apply(db: AsyncConnection, *, config: ProgrammeConfig) -> None:
@@ -157,6 +158,8 @@ async def apply(db: AsyncConnection, *, config: ProgrammeConfig) -> None:
         await rank_sources(db, **rank.model_dump(), ranked_by=RANKED_BY_FILE)
     for chart in config.charts:
         await apply_chart(db, chart)
+    for books in config.books:
+        await apply_books(db, books)
 
 
 def _known(named: Mapping[str, str | None], ids: Mapping[str, int]) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.errors import NotFound
 from hub.programme.versions import CODE, add_version
 
+Code = Annotated[str, Field(pattern=CODE)]
 Printable = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
@@ -80,15 +81,25 @@ class ChartAccountConfig(_Config):
     name: Printable
 
 
+class ChartConfig(_Config):
+    """Accounts of legal entities from a business date on; those not named stay as they were."""
+
+    legal_entities: tuple[Code, ...] = Field(min_length=1)
+    effective_from: date
+    accounts: dict[Purpose, ChartAccountConfig] = Field(min_length=1)
+
+
 class BooksConfig(_Config):
     """What an entity's books call things, for files that are to be read in there.
 
-    `company_code` is the entity's own number (a company code, an account book), `voucher_group` the
-    word that vouchers are numbered under, `document_type` the kind of document, `currency_code`
-    what the books call the currency (None: its ISO code), `untaxed` the name of the tax rate that
-    is none.
+    `company_code` is the entity's own number (a company code, an account book; None: the entity's
+    code), `voucher_group` the word that vouchers are numbered under, `document_type` the kind of
+    document, `currency_code` what the books call the currency (None: its ISO code), `untaxed` the
+    name of the tax rate that is none.
     """
 
+    legal_entity: Code
+    effective_from: date
     company_code: Printable | None = None
     voucher_group: Printable = "记"
     document_type: Printable = "SA"
@@ -96,34 +107,33 @@ class BooksConfig(_Config):
     untaxed: Printable = "Tax Exempt"
 
 
-class ChartConfig(_Config):
-    """Accounts of a legal entity from a business date on; those not named stay as they were."""
-
-    legal_entity: str = Field(pattern=CODE)
-    effective_from: date
-    accounts: dict[Purpose, ChartAccountConfig] = {}
-    books: BooksConfig | None = None
-
-
 async def apply_chart(db: AsyncConnection, chart: ChartConfig) -> None:
-    """Make an entity's accounts what `chart` says. Applying the same again changes nothing.
+    """Make entities' accounts what `chart` says. Applying the same again changes nothing.
 
     Raises Conflict, naming the field, when a version in force would have to be edited; NotFound for
     a legal entity that no business is of.
     """
+    for entity in chart.legal_entities:
+        key = await _key(db, entity, chart.effective_from, field="legal_entities")
+        for purpose, account in sorted(chart.accounts.items()):
+            await add_version(
+                db, "chart_account", {**key, "purpose": purpose.value}, account.model_dump()
+            )
+
+
+async def apply_books(db: AsyncConnection, books: BooksConfig) -> None:
+    """Make what an entity's books call things what `books` says; raises as `apply_chart` does."""
+    key = await _key(db, books.legal_entity, books.effective_from, field="legal_entity")
+    facts = books.model_dump(exclude={"legal_entity", "effective_from"})
+    await add_version(db, "chart_books", key, facts)
+
+
+async def _key(
+    db: AsyncConnection, entity: str, effective_from: date, *, field: str
+) -> dict[str, object]:
     entity_id = await db.scalar(
-        text("SELECT legal_entity_id FROM legal_entity WHERE code = :code"),
-        {"code": chart.legal_entity},
+        text("SELECT legal_entity_id FROM legal_entity WHERE code = :code"), {"code": entity}
     )
     if entity_id is None:
-        raise NotFound(
-            f"there is no legal entity {chart.legal_entity!r} among the businesses'",
-            field="legal_entity",
-        )
-    key = {"legal_entity_id": entity_id, "effective_from": chart.effective_from}
-    for purpose, account in sorted(chart.accounts.items()):
-        await add_version(
-            db, "chart_account", {**key, "purpose": purpose.value}, account.model_dump()
-        )
-    if chart.books is not None:
-        await add_version(db, "chart_books", key, chart.books.model_dump())
+        raise NotFound(f"there is no legal entity {entity!r} among the businesses'", field=field)
+    return {"legal_entity_id": entity_id, "effective_from": effective_from}

@@ -12,7 +12,14 @@ from hub.accounting.journals.post_journals import post_journals
 from hub.accounting.journals.queries import books, chart, journals
 from hub.accounting.recognise import recognise
 from hub.errors import Conflict, Malformed, NotFound, Rejected
-from hub.programme.chart import BooksConfig, ChartAccountConfig, ChartConfig, Purpose, apply_chart
+from hub.programme.chart import (
+    BooksConfig,
+    ChartAccountConfig,
+    ChartConfig,
+    Purpose,
+    apply_books,
+    apply_chart,
+)
 from hub.settlement.approve_period import approve_period
 from hub.settlement.queries import Period
 from tests.integration.test_recognition import SALES_DAY, end_of, shops
@@ -35,7 +42,8 @@ SELECT journal_id, line_no + 100, debit_minor, credit_minor, 0, business_id, eve
 async def january(db: AsyncConnection, *, charts: tuple[str, ...] = ENTITIES) -> Period:
     """Sell at a shop, redeem at a hotel, and close the month."""
     till = await shops(db)
-    await give_charts(db, *charts)
+    if charts:
+        await give_charts(db, *charts)
     await _trade(till)
     return await closed(db, "2026-01", end_of(2026, 1))
 
@@ -154,22 +162,28 @@ async def test_an_account_changes_from_a_day_on_and_is_never_edited(db: AsyncCon
 
     def new(since: date) -> ChartConfig:
         return ChartConfig(
-            legal_entity="hotel-ltd",
+            legal_entities=("hotel-ltd",),
             effective_from=since,
             accounts={Purpose.PAYABLE: renamed},
-            books=BooksConfig(company_code="H9"),
         )
 
-    with pytest.raises(Conflict):
-        await apply_chart(db, new(SINCE))
-    await apply_chart(db, new(date(2026, 3, 1)))
-    before, after = [await chart(db, on=day) for day in (date(2026, 2, 28), date(2026, 3, 1))]
+    def numbered(since: date, entity: str = "hotel-ltd") -> BooksConfig:
+        return BooksConfig(legal_entity=entity, effective_from=since, company_code="H9")
+
+    for refused in (apply_chart(db, new(SINCE)), apply_books(db, numbered(SINCE))):
+        with pytest.raises(Conflict):
+            await refused
+    march = date(2026, 3, 1)
+    await apply_chart(db, new(march))
+    await apply_books(db, numbered(march))
+    before, after = [await chart(db, on=day) for day in (date(2026, 2, 28), march)]
     key = entity_id, Purpose.PAYABLE
     assert (before[key].code, after[key].code) == (CHART[Purpose.PAYABLE].code, "2203")
     assert before.keys() == after.keys()
-    assert (await books(db, on=date(2026, 3, 1)))[entity_id].company_code == "H9"
+    codes = [(await books(db, on=day))[entity_id].company_code for day in (SINCE, march)]
+    assert codes == ["101", "H9"]
     with pytest.raises(NotFound):
-        await apply_chart(db, ChartConfig(legal_entity="nobody", effective_from=SINCE))
+        await apply_books(db, numbered(SINCE, "nobody"))
 
 
 async def test_an_agent_books_the_difference(db: AsyncConnection) -> None:
@@ -192,8 +206,9 @@ async def test_an_agent_books_the_difference(db: AsyncConnection) -> None:
 
 
 def test_a_chart_names_what_it_is_for() -> None:
-    good = {"legal_entity": "x", "effective_from": "2026-01-01"}
+    good = {"legal_entities": ["x"], "effective_from": "2026-01-01"}
     for accounts in (
+        {},
         {"no_such_purpose": {"code": "1", "name": "x"}},
         {"payable": {"code": "1 2", "name": "x"}},
         {"payable": {"code": "1", "name": "two\nlines"}},

@@ -7,7 +7,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.accounting.journals.lines import Journal
 from hub.accounting.journals.post_journals import post_journals
-from hub.programme.chart import BooksConfig, ChartAccountConfig, ChartConfig, Purpose, apply_chart
+from hub.programme.chart import (
+    BooksConfig,
+    ChartAccountConfig,
+    ChartConfig,
+    Purpose,
+    apply_books,
+    apply_chart,
+)
 from hub.settlement.approve_period import approve_period
 
 CHART = {
@@ -18,16 +25,13 @@ SINCE = date(2026, 1, 1)
 
 
 async def give_charts(db: AsyncConnection, *entities: str) -> None:
-    """Give each legal entity an account for every purpose."""
+    """Give legal entities an account for every purpose, and numbers of their own."""
+    await apply_chart(
+        db, ChartConfig(legal_entities=entities, effective_from=SINCE, accounts=CHART)
+    )
     for n, entity in enumerate(entities):
-        await apply_chart(
-            db,
-            ChartConfig(
-                legal_entity=entity,
-                effective_from=SINCE,
-                accounts=CHART,
-                books=BooksConfig(company_code=str(100 + n)),
-            ),
+        await apply_books(
+            db, BooksConfig(legal_entity=entity, effective_from=SINCE, company_code=str(100 + n))
         )
 
 

@@ -10,6 +10,8 @@ from hub.accounting.journals.build import build
 from hub.accounting.journals.eliminate import eliminate
 from hub.accounting.journals.lines import Draft, Journal, Moved, PostedLine
 from hub.accounting.movements import MovementKind
+from hub.entrypoints.commands.programme import read_group
+from hub.entrypoints.sample import GROUP_FILE
 from hub.programme.chart import Purpose
 from hub.settlement.codes import LineKind
 from hub.settlement.queries import Total
@@ -250,3 +252,16 @@ def test_elimination_refuses_what_only_one_side_booked() -> None:
     journals = built(of=[total(10000)])
     with pytest.raises(AssertionError, match="differs by"):
         eliminate([posted(journals[ENTITIES[H]])])
+
+
+def test_the_sample_group_has_an_account_for_every_purpose() -> None:
+    group = read_group(GROUP_FILE)
+    entities = {business.legal_entity for business in group.businesses}
+    for entity in entities:
+        named = {
+            purpose
+            for chart in group.charts
+            if entity in chart.legal_entities
+            for purpose in chart.accounts
+        }
+        assert named == set(Purpose)
