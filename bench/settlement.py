@@ -25,15 +25,26 @@ from hub.ledger.rollup import roll_up
 FROM = datetime.now(UTC).date().replace(day=1)
 TO = FROM + timedelta(days=27)
 # Redemptions at five businesses of points of five, at three costs, all in one month's partition.
+# Every member has four lots, of cohorts of a year.
 SEED = (
+    "INSERT INTO legal_entity (code, name) VALUES ('town', 'Town')",
+    """INSERT INTO business (code, name, kind, legal_entity_id, currency, country, time_zone)
+       SELECT 'shop-' || n, 'Shop', 'retail', 1, 'CNY', 'CN', 'Asia/Shanghai'
+       FROM generate_series(1, 5) n""",
+    f"""INSERT INTO lot (member_id, lot_id, account_id, earned, remaining, earned_at, expires_on,
+         issuer_id, cost_rate)
+       SELECT 1 + n % 100000, n, n, 10000, 5000,
+         timestamptz '{FROM} 12:00Z' - (n % 12) * interval '30 days', 'infinity', 1 + n % 5, 0.008
+       FROM generate_series(0, 399999) n""",
     f"""INSERT INTO entry (member_id, tx_id, seq, lot_id, account_id, points, occurred_at,
          business_date, debit, credit, issuer_id, business_id, unit, cost_rate)
-       SELECT 1 + n % 100000, ledger_tx_at(timestamptz '{FROM} 12:00Z') + n, 1, n, n,
+       SELECT 1 + n % 100000, ledger_tx_at(timestamptz '{FROM} 12:00Z') + n, 1,
+         n % 100000 + 100000 * (n / 100000 % 4), n,
          1 + n % 500, timestamptz '{FROM} 12:00Z' + n * interval '2 seconds',
          date '{FROM}' + (n / 40000)::integer % 28, 1, 20, 1 + n % 5, 1 + n / 5 % 5, 1,
          0.008 + n % 3 * 0.001
        FROM generate_series(1, {{entries}}) n""",
-    "VACUUM ANALYZE entry",
+    "VACUUM ANALYZE entry, lot",
     "CHECKPOINT",
 )
 _COUNT = text("SELECT count(*) FROM entry WHERE business_date BETWEEN :from_date AND :to_date")

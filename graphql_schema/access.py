@@ -15,7 +15,8 @@ recover; what is proposed is seen by staff alone.
 Finance alone closes, approves and issues a period; who did so, and what was checked and waived, is
 for finance and staff.
 A statement of account tells what moved at all businesses: it is for the member and for staff.
-What an issuer owes is part of settlement: a business sees its own.
+What an issuer owes is part of settlement, and so are the books of it: a business sees its own.
+Finance alone proposes, approves and rejects estimates, and recognises a period.
 A member's notices are for the member and for staff; a business is shown none.
 Of a member's name, phone and email a business sees what its own legal entity was told, and what
 others were told if the member agreed that it is shared with that entity (hub.privacy.shown_to).

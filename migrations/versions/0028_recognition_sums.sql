@@ -76,7 +76,7 @@ BEGIN
     FROM jsonb_array_elements(b.lines) AS line));
   IF r.tx_id IS NOT NULL THEN
     base := (SELECT coalesce(sum((line ->> 'base')::numeric
-          * least((line ->> 'net')::numeric, (r.nets ->> (line ->> 'id'))::numeric)
+          * least((line ->> 'net')::numeric, coalesce((r.nets ->> (line ->> 'id'))::numeric, 0))
           / (line ->> 'net')::numeric), 0)
         FROM jsonb_array_elements(b.lines) AS line
         WHERE (line ->> 'net')::bigint > 0)
@@ -96,7 +96,7 @@ COMMENT ON COLUMN entry_daily.cohort IS 'the month, by its first day, in which t
 COMMENT ON COLUMN entry_daily.price IS
   'of what was earned, what was sold for it; of what was clawed back, what was refunded: net of tax and of what points paid, in major units of the issuer''s currency';
 
--- As in 0015, by cohort.
+-- As in 0015, by cohort, as ledger_cohort tells it: written out, it is twice as fast.
 CREATE OR REPLACE FUNCTION ledger_roll_up() RETURNS bigint LANGUAGE plpgsql
 SET enable_seqscan = off AS $$
 DECLARE
@@ -114,7 +114,11 @@ BEGIN
     SELECT pg_current_snapshot() AS snapshot
   ), fresh AS MATERIALIZED (
     SELECT business_date, unit, debit, credit, issuer_id, business_id, cost_rate,
-      ledger_cohort(e.member_id, e.lot_id, e.unit, e.business_date) AS cohort,
+      CASE WHEN e.unit = 2 THEN date_trunc('month', e.business_date)::date ELSE coalesce(
+        (SELECT cohort_of(l.earned_at, b.time_zone, b.day_starts_at_hour)
+          FROM lot l JOIN business b ON b.business_id = l.issuer_id
+          WHERE l.member_id = e.member_id AND l.lot_id = e.lot_id),
+        ledger_cohort_elsewhere(e.member_id, e.lot_id)) END AS cohort,
       sum(e.points)::bigint AS points, count(*) AS entries,
       coalesce(sum(CASE WHEN unit <> 2 AND (debit = 10 OR credit = 40) THEN
         ledger_price(member_id, tx_id, lot_id, seq, debit, credit) END), 0) AS price

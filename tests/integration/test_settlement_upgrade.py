@@ -56,3 +56,36 @@ async def test_a_period_closed_before_is_carried_over(empty_database_url: str) -
     assert len({line.line_id for line in lines}) == 2
     assert (total.kind, total.debtor_id, total.creditor_id) == (LineKind.REDEMPTION, 1, 2)
     assert (total.net_minor, total.tax_minor, total.gross_minor) == (200, 0, 200)
+
+
+async def test_entries_from_before_are_summed_by_cohort(empty_database_url: str) -> None:
+    await asyncio.to_thread(upgrade, empty_database_url, "0027_periods")
+    engine = make_engine(empty_database_url, poolclass=NullPool)
+    try:
+        async with engine.begin() as db:
+            for statement in (
+                *CLOSED[:2],
+                """INSERT INTO lot (member_id, lot_id, account_id, earned, remaining, earned_at,
+                     expires_on, issuer_id, cost_rate)
+                   VALUES (7, 100, 70, 250, 125, '2026-02-28 17:00Z', 'infinity', 1, 0.008)""",
+                """INSERT INTO entry (member_id, tx_id, seq, lot_id, account_id, points,
+                     occurred_at, business_date, debit, credit, issuer_id, business_id, unit,
+                     cost_rate)
+                   SELECT 7, 100 + n, 1, 100, 70, 250 - n * 125, '2026-03-05Z', '2026-03-05',
+                     CASE n WHEN 0 THEN 10 ELSE 1 END, CASE n WHEN 0 THEN 1 ELSE 20 END, 1, 1 + n,
+                     1, 0.008 FROM generate_series(0, 1) n""",
+                """INSERT INTO earn_basis (member_id, tx_id, total_minor, currency, lines)
+                   VALUES (7, 100, 30000, 'CNY', '[{"base": 20000}, {"base": 5000}]')""",
+            ):
+                await db.execute(text(statement))
+        await asyncio.to_thread(upgrade, empty_database_url)
+        async with engine.begin() as db:
+            rows = await db.execute(
+                text("SELECT credit, cohort::text, points, price FROM entry_daily ORDER BY credit")
+            )
+            assert rows.all() == [
+                (1, "2026-03-01", 250, Decimal(250)),  # the first of March, in Shanghai
+                (20, "2026-03-01", 125, Decimal(0)),
+            ]
+    finally:
+        await engine.dispose()
