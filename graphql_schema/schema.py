@@ -28,6 +28,7 @@ from graphql_schema.finding import MemberQuery
 from graphql_schema.giving import GivingMutation
 from graphql_schema.history import HistoryQuery
 from graphql_schema.joining import JoiningMutation
+from graphql_schema.journals import JournalMutation, JournalQuery
 from graphql_schema.limits import SizeLimit
 from graphql_schema.matching import MatchingQuery
 from graphql_schema.mending import MendingMutation
@@ -57,6 +58,7 @@ class Query(
     MemberQuery,
     CorrectingQuery,
     SettlementQuery,
+    JournalQuery,
     AccountingQuery,
     ProgrammeQuery,
     HistoryQuery,
@@ -89,6 +91,7 @@ class Mutation(
     MergingMutation,
     ClosingMutation,
     PayingMutation,
+    JournalMutation,
     AccountingMutation,
 ):
     """All writes."""

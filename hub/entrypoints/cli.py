@@ -90,6 +90,12 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "paid": "payment:paid",
     },
     "settle": {"": "settle:settle", "verify": "verifying:verify", "keys": "verifying:keys"},
+    "journals": {
+        "post": "journals:post",
+        "show": "journals:show",
+        "export": "journals:export",
+        "eliminate": "journals:elimination",
+    },
     "token": "token:token",
 }
 """Each command's module and function below hub.entrypoints.commands; a group has several.
@@ -104,6 +110,7 @@ _GROUPS_SAY = {
     "egress": "What subscribers are told.",
     "identity": "Which records are of one person.",
     "intake": "What came in from the connected systems.",
+    "journals": "A period in the books of each legal entity.",
     "keys": "The master keys, in versions.",
     "ledger": "The points of all members.",
     "member": "What a person may ask, and what forbids it.",

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Conflict, Malformed, NotFound
 from hub.programme.apply_policies import apply_policies
+from hub.programme.chart import BooksConfig, ChartConfig, apply_books, apply_chart
 from hub.programme.policy_config import PoliciesConfig
 from hub.programme.policy_queries import policies
 from hub.programme.queries import business_by_code
@@ -124,14 +125,16 @@ class ProgrammeConfig(PoliciesConfig):
     exchange_rates: tuple[ExchangeRateConfig, ...] = ()
     agreements: tuple[AgreementConfig, ...] = ()
     source_ranks: tuple[SourceRankConfig, ...] = ()
+    charts: tuple[ChartConfig, ...] = ()
+    books: tuple[BooksConfig, ...] = ()
 
 
 async def apply(db: AsyncConnection, *, config: ProgrammeConfig) -> None:
     """Make the programme what `config` says. Applying the same again changes nothing.
 
     Raises Conflict, naming the field, when a version that exists would have to be edited: give
-    the change a new `effective_from` instead; NotFound for a unit, or a business of an earning
-    rule or agreement, that is not configured.
+    the change a new `effective_from` instead; NotFound for a unit, a business of an earning rule or
+    agreement, or a chart's legal entity, that is not configured.
     """
     await db.execute(
         text("""
@@ -153,6 +156,10 @@ async def apply(db: AsyncConnection, *, config: ProgrammeConfig) -> None:
         await _apply_agreement(db, agreement, ids)
     for rank in config.source_ranks:
         await rank_sources(db, **rank.model_dump(), ranked_by=RANKED_BY_FILE)
+    for chart in config.charts:
+        await apply_chart(db, chart)
+    for books in config.books:
+        await apply_books(db, books)
 
 
 def _known(named: Mapping[str, str | None], ids: Mapping[str, int]) -> None:

@@ -13,7 +13,7 @@ from tests.integration.api_kit import FINANCE, HOTEL, SHOP, STAFF, Api, Person
 from tests.integration.test_graphql_card import CARD, gid
 
 ROLES = ("nobody", "member", "business", "staff", "finance")
-YES, NO, OUT = "answered", "forbidden", "unauthenticated"
+YES, NO, OUT, MISSING = "answered", "forbidden", "unauthenticated", "not_found"
 # In the order of ROLES.
 TABLE: dict[str, tuple[str, str, str, str, str]] = {
     "{ __typename }": (YES, YES, YES, YES, YES),
@@ -31,6 +31,9 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     "{ member(id: $MEMBER) { joinCode { code } } }": (OUT, YES, NO, NO, NO),
     "{ settlementPeriods { nodes { code } } }": (OUT, NO, YES, YES, YES),
     '{ settlementPeriod(code: "2026-01") { code } }': (OUT, NO, YES, YES, YES),
+    '{ journals(period: "2026-01") { reference } }': (OUT, NO, MISSING, MISSING, MISSING),
+    '{ elimination(period: "2026-01") { currency } }': (OUT, NO, NO, MISSING, MISSING),
+    '{ journalFiles(period: "2026-01", format: "csv") { name } }': (OUT, NO, NO, NO, MISSING),
     "{ redemptionEstimates { rate } }": (OUT, NO, YES, YES, YES),
     "{ liabilityAgeing { points } }": (OUT, NO, YES, YES, YES),
     "{ liability { outstanding } }": (OUT, NO, YES, YES, YES),

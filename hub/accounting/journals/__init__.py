@@ -1,0 +1,1 @@
+"""Journals: what a period means for the books of each legal entity."""
