@@ -1,4 +1,4 @@
-"""Advance: one step of a run. Each is a transaction of its own, so that a run can be gone on with."""
+"""Advance: one step of a run, in a transaction of its own, so that a run can be gone on with."""
 
 from datetime import datetime
 

@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.reconciliation.runs import Run
 from hub.reconciliation.codes import Role
+from hub.reconciliation.runs import Run
 from hub.settlement.mark_paid import mark_paid
 
 _SEEN = """

@@ -9,14 +9,11 @@ from hub.reconciliation.sides import (
     CONFIRM,
     CONFIRM_PAIRS,
     HUB,
-    NOT_APART,
     PAIRED,
     PARTNER,
     SAME,
-    SAME_AMOUNT,
     SAME_CURRENCY,
     SAME_PARTY,
-    SAME_POINTS,
     SUGGEST,
     UNNAMED,
     WITHIN,
@@ -86,7 +83,7 @@ def _summed(*, key: str, asked: str, partner: str = "p", hub: str = "h") -> str:
 # One to many, many to one: all rows of a name together say the same.
 _TOGETHER = f""", chosen AS (
   SELECT partners, hubs FROM summed WHERE fits AND of_partner + of_hub > 2)
-{CONFIRM}"""
+{CONFIRM}"""  # noqa: S608 - constants of ours
 _OF_ONE = _summed(key="names, counterparty_id", asked="p.counterparty_id IS NOT NULL")
 _OF_ANY = _summed(key="names", asked="p.names IS NOT NULL")
 REFERENCE_PARTS = f"WITH {PARTNER}, {HUB}, {_OF_ONE}{_TOGETHER}"
@@ -152,7 +149,7 @@ _OF_DAY_ANY = _summed(key="day", asked="true", partner="pu", hub="hu")
 _DAY = f""", chosen AS (
   SELECT partners, hubs FROM summed
   WHERE fits AND of_partner = 1 AND of_hub > 1 AND CAST(:day_totals AS boolean))
-{CONFIRM}"""
+{CONFIRM}"""  # noqa: S608 - constants of ours
 DAY_TOTAL = f"WITH {UNNAMED}, {_OF_DAY}{_DAY}"
 DAY_TOTAL_OF_ANY = f"WITH {UNNAMED}, {_OF_DAY_ANY}{_DAY}"
 

@@ -25,27 +25,19 @@ known AS (
   WHERE h.{own} = CAST(:business_id AS smallint) AND {payments}
     AND h.day BETWEEN CAST(:reach_from AS date) AND CAST(:reach_to AS date)
 )"""
-HUB = (
-    KNOWN
-    + """, h AS (
+HUB = f"""{KNOWN}, h AS (
   SELECT k.* FROM known k WHERE NOT EXISTS (SELECT FROM reconciliation_match_row c
-    WHERE c.row_id = k.row_id AND c.leg = {leg} AND c.live)
-)"""
-)
+    WHERE c.row_id = k.row_id AND c.leg = {{leg}} AND c.live)
+)"""  # noqa: S608 - constants of ours
 # Rows that name nothing the hub knows go by their figures. What a row says twice under its own
 # reference is a duplicate, and takes nothing from a row like it; neither does anything take what
 # another row names.
-UNNAMED = (
-    PARTNER
-    + ","
-    + HUB
-    + """, pu AS (
+UNNAMED = f"""{PARTNER}, {HUB}, pu AS (
   SELECT p.* FROM p WHERE NOT EXISTS (SELECT FROM known k WHERE k.names = p.names)
     AND (p.copy = 1 OR p.reference = '#' || p.digest)
 ), hu AS (
   SELECT h.* FROM h WHERE NOT EXISTS (SELECT FROM p WHERE p.names = h.names)
-)"""
-)
+)"""  # noqa: S608 - constants of ours
 SAME_PARTY = "(p.counterparty_id IS NULL OR p.counterparty_id = h.counterparty_id)"
 NOT_APART = """NOT EXISTS (SELECT FROM reconciliation_apart a
   WHERE a.partner_row_id = p.row_id AND a.hub_row_id = h.row_id AND a.leg = {leg})"""

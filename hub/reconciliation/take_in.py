@@ -125,7 +125,9 @@ async def take_in(
     revived = (await db.execute(text(_REVIVE), facts)).rowcount
     added = (await db.execute(text(_ADD), facts)).rowcount
     stale = await db.scalar(
-        text("SELECT count(*) FROM reconciliation_named n JOIN reconciliation_stale USING (known_as)")
+        text(
+            "SELECT count(*) FROM reconciliation_named n JOIN reconciliation_stale USING (known_as)"
+        )
     )
     counts = {
         "added": added + revived,
@@ -156,9 +158,7 @@ async def _before(db: AsyncConnection, mapping: SavedMapping, sha256: bytes) -> 
     return None if row is None else TakenIn(**row._asdict(), replayed=True)
 
 
-async def _copy(
-    db: AsyncConnection, rows: Iterable[PartnerRow | BadRow], bad: list[BadRow]
-) -> int:
+async def _copy(db: AsyncConnection, rows: Iterable[PartnerRow | BadRow], bad: list[BadRow]) -> int:
     for table in ("said", "named", "stale"):
         await db.execute(text(f"DROP TABLE IF EXISTS pg_temp.reconciliation_{table}"))
     await db.execute(text(_SAID))

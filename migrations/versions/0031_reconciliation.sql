@@ -221,3 +221,48 @@ CREATE TABLE reconciliation_break_event (
 CREATE INDEX reconciliation_break_event_break ON reconciliation_break_event (break_id);
 CREATE TRIGGER reconciliation_break_event_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
   ON reconciliation_break_event FOR EACH STATEMENT EXECUTE FUNCTION forbid_change();
+
+-- What was settled wrongly and is put right: proposed by one person, approved by another, and a
+-- line of the next period that is closed. A closed statement never changes.
+CREATE TABLE correction (
+  correction_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  proposed_at timestamptz NOT NULL,
+  decided_at timestamptz,
+  points bigint NOT NULL DEFAULT 0,
+  line_id bigint,
+  debtor_id smallint NOT NULL REFERENCES business,
+  creditor_id smallint NOT NULL REFERENCES business,
+  currency char(3) NOT NULL,
+  amount numeric(24, 8) NOT NULL CHECK (amount <> 0),
+  state text NOT NULL DEFAULT 'proposed' CHECK (state IN ('proposed', 'approved', 'rejected')),
+  reason text NOT NULL,
+  maker text NOT NULL,
+  checker text,
+  verdict text,
+  idempotency_key text COLLATE "C" NOT NULL UNIQUE,
+  CHECK (debtor_id <> creditor_id),
+  CHECK (state <> 'approved' OR checker <> maker),
+  CHECK ((state = 'proposed') = (decided_at IS NULL)),
+  CHECK ((decided_at IS NULL) = (checker IS NULL))
+);
+COMMENT ON COLUMN correction.amount IS
+  'what the debtor owes the creditor more, exact, in major units; negative: less';
+COMMENT ON COLUMN correction.line_id IS 'the line that it corrects, whose tax it bears';
+CREATE FUNCTION correction_decided_once() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'UPDATE' AND OLD.state = 'proposed' AND NEW.state <> 'proposed'
+      AND to_jsonb(NEW) - '{state,checker,verdict,decided_at}'::text[]
+        = to_jsonb(OLD) - '{state,checker,verdict,decided_at}'::text[] THEN
+    RETURN NEW;
+  END IF;
+  RAISE EXCEPTION 'correction % is decided once, and never changed', OLD.correction_id
+    USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+CREATE TRIGGER correction_decided_once BEFORE UPDATE OR DELETE ON correction
+  FOR EACH ROW EXECUTE FUNCTION correction_decided_once();
+CREATE TRIGGER correction_kept BEFORE TRUNCATE ON correction
+  FOR EACH STATEMENT EXECUTE FUNCTION forbid_change();
+ALTER TABLE reconciliation_break
+  ADD FOREIGN KEY (correction_id) REFERENCES correction;
+COMMENT ON COLUMN obligation.source IS
+  'what tx_id and seq number: 1 an entry, 2 a use of a benefit, 3 a correction';
