@@ -84,6 +84,7 @@ from hub.connector.serving import (
 )
 from hub.connector.sessions import Sessions
 from hub.connector.streaming import Place, Streaming, Subscription
+from hub.connector.tables import decoded, read_table
 from hub.connector.times import local_instant, zoned_instant
 from hub.connector.tokens import token_given, token_in_url
 
@@ -154,6 +155,7 @@ __all__ = [
     "as_text",
     "bill",
     "connector",
+    "decoded",
     "field_path",
     "folio_facts",
     "full_birthday",
@@ -167,6 +169,7 @@ __all__ = [
     "person_name",
     "profile_fact",
     "read_as",
+    "read_table",
     "require_mapping",
     "require_match",
     "require_object",

@@ -37,4 +37,5 @@ import hub.intake.pull_actors  # noqa: E402
 import hub.ledger.actors  # noqa: E402
 import hub.members.actors  # noqa: E402
 import hub.points.actors  # noqa: E402
+import hub.reconciliation.actors  # noqa: E402
 import hub.settlement.actors  # noqa: E402, F401

@@ -23,3 +23,4 @@ class Source(IntEnum):
 
     ENTRY = 1
     USE = 2
+    CORRECTION = 3

@@ -1,4 +1,4 @@
-"""Place: write the lines of what is due, one for each consumed lot and each benefit used."""
+"""Place: write the lines of what is due: each consumed lot, benefit used and correction."""
 
 from datetime import date
 from typing import Any
@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.errors import Rejected
 from hub.programme.queries import businesses
 from hub.settlement.codes import LineKind, Source
+from hub.settlement.place_corrections import place_corrections
 from hub.settlement.queries import Period
 from hub.units import exponent
 
@@ -127,8 +128,10 @@ async def place(
         facts["from_date"] = from_date
     days = " AND ".join(visible)
     async with db.begin_nested():
-        return await _place_lots(db, period, days, facts, snapshot) + await _place_benefits(
-            db, days, facts
+        return (
+            await _place_lots(db, period, days, facts, snapshot)
+            + await _place_benefits(db, days, facts)
+            + await place_corrections(db, days=days, facts=facts)
         )
 
 

@@ -43,6 +43,14 @@ CHECKS = {
           OR (o.debtor_id, o.creditor_id, o.currency)
             <> (u.funder_id, u.business_id, u.currency))
         ORDER BY o.member_id, o.tx_id LIMIT 1""",
+    "I6 a line says what its correction says": """
+        SELECT 0, format('correction %s: the line says %s owes %s %s, it says %s owes %s %s',
+          o.tx_id, o.debtor_id, o.creditor_id, o.amount, c.debtor_id, c.creditor_id, c.amount)
+        FROM obligation o LEFT JOIN correction c ON c.correction_id = o.tx_id
+        WHERE o.source = 3 AND (c.correction_id IS NULL OR c.state <> 'approved'
+          OR (o.debtor_id, o.creditor_id, o.currency, o.amount)
+            <> (c.debtor_id, c.creditor_id, c.currency, c.amount))
+        ORDER BY o.tx_id LIMIT 1""",
 }
 
 

@@ -10,7 +10,10 @@ import pytest
 from tests.support import tidy
 from tests.support.tidy import PACKAGES, ROOT, complaints, sources
 
-MONEY = ("hub/ledger", "hub/points", "hub/settlement", "hub/programme", "connectors")
+MONEY = (
+    *("hub/ledger", "hub/points", "hub/settlement", "hub/programme", "hub/reconciliation"),
+    "connectors",
+)
 PLUG = {"hub.connector", "hub.units", "hub.errors", "hub.clock"}
 
 

@@ -10,18 +10,14 @@ like the fields below, or are mapped to them by the connection's `columns`.
     tender.{kind amount tip reference}
 """
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from python_calamine import CalamineError, CalamineWorkbook
-
 from connectors.inhouse.canonical.config import CanonicalConfig
-from hub.connector import EventType, FileRow, parse_json
+from hub.connector import EventType, FileRow, parse_json, read_table
 from hub.errors import HubError, Malformed
 
 _SIMPLE = (
@@ -39,8 +35,6 @@ FIELDS = frozenset(
 )
 _TIMES = ("occurred_at", "arrival", "departure")
 _WITH_LINES = (EventType.SALE_COMPLETED, EventType.STAY_COMPLETED, EventType.REFUND_RECORDED)
-# What Chinese systems export besides UTF-8.
-_ENCODINGS = ("utf-8-sig", "gb18030")
 
 Cells = Mapping[str, str]
 
@@ -55,7 +49,7 @@ def rows(name: str, body: bytes, config: CanonicalConfig) -> Iterator[FileRow]:
     if kind in ("jsonl", "ndjson"):
         yield from _json_lines(body)
         return
-    heading, table = _table(kind, body)
+    heading, table = read_table(kind, body)
     fields = _fields(heading, config)
     groups: dict[tuple[str, str], list[tuple[int, list[str]]]] = {}
     for number, cells in enumerate(table, start=2):
@@ -80,56 +74,6 @@ def _json_lines(body: bytes) -> Iterator[FileRow]:
                 yield FileRow(numbers=[number], cells=cells, error=wrong)
             else:
                 yield FileRow(numbers=[number], cells=cells, document=written)
-
-
-def _table(kind: str, body: bytes) -> tuple[list[str], Iterator[list[str]]]:
-    if kind == "csv":
-        table = _csv(body)
-    elif kind in ("xlsx", "xls", "ods"):
-        table = _workbook(body)
-    else:
-        raise Malformed("a file ends in .csv, .xlsx or .jsonl", field="file")
-    heading = next(table, None)
-    if heading is None:
-        raise Malformed("the file is empty", field="file")
-    return heading, table
-
-
-def _csv(body: bytes) -> Iterator[list[str]]:
-    for encoding in _ENCODINGS:
-        try:
-            text = body.decode(encoding)
-            break
-        except UnicodeDecodeError:
-            continue
-    else:
-        raise Malformed("the file is neither UTF-8 nor GB 18030", field="file")
-    first = text.partition("\n")[0]
-    separator = max(",;\t", key=first.count)
-    try:
-        for cells in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True):
-            yield [cell.strip() for cell in cells]
-    except csv.Error as bad:
-        raise Malformed(f"the file is no CSV: {bad}", field="file") from bad
-
-
-def _workbook(body: bytes) -> Iterator[list[str]]:
-    """Read the first sheet. A cell that holds a number is read as the digits that it shows."""
-    try:
-        sheet = CalamineWorkbook.from_filelike(io.BytesIO(body)).get_sheet_by_index(0)
-    except CalamineError as bad:
-        raise Malformed(f"the file is no workbook: {bad}", field="file") from bad
-    for cells in sheet.iter_rows():
-        yield [_text(cell) for cell in cells]
-
-
-def _text(cell: Any) -> str:
-    if isinstance(cell, datetime | date):
-        return cell.isoformat()
-    if isinstance(cell, float):
-        # The shortest digits that mean this number are those that were typed.
-        return format(Decimal(repr(cell)).normalize(), "f")
-    return "" if cell is None else str(cell).strip()
 
 
 def _fields(heading: Sequence[str], config: CanonicalConfig) -> dict[int, str]:

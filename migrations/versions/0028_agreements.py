@@ -6,7 +6,7 @@ from alembic import op
 
 from hub.db.migrate import execute_script
 
-revision = "0026_agreements"
+revision = "0028_agreements"
 down_revision = "0027_periods"
 
 

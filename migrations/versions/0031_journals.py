@@ -6,8 +6,8 @@ from alembic import op
 
 from hub.db.migrate import execute_script
 
-revision = "0030_journals"
-down_revision = "0028_recognition"
+revision = "0031_journals"
+down_revision = "0030_documents"
 
 
 def upgrade() -> None:

@@ -6,8 +6,8 @@ from alembic import op
 
 from hub.db.migrate import execute_script
 
-revision = "0029_documents"
-down_revision = "0026_agreements"
+revision = "0030_documents"
+down_revision = "0029_recognition"
 
 
 def upgrade() -> None:

@@ -1,0 +1,1 @@
+"""Partners' own files against the ledger: matches and breaks."""

@@ -1,0 +1,69 @@
+"""How a business's files are read: a saved mapping, of which the newest version is in force."""
+
+from collections.abc import Mapping as ReadOnly
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hub.connector import field_path
+from hub.errors import Malformed
+from hub.reconciliation.codes import Role
+
+FIELDS = (
+    *("reference", "transaction", "receipt", "counterparty", "day", "points", "amount", "currency"),
+)
+"""What a row may say. It needs a day, and points or an amount; an amount needs a currency."""
+
+
+class Tolerance(BaseModel):
+    """How far two rows may differ and still be the same."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    amount_minor: int = Field(default=0, ge=0, le=1_000_000)
+    points: int = Field(default=0, ge=0, le=1_000_000)
+    days: int = Field(default=0, ge=0, le=31)
+
+
+class MappingConfig(BaseModel):
+    """A mapping as it is written down.
+
+    `columns` says which of FIELDS a column of a file holds, `defaults` what a field holds where the
+    file says nothing; `counterparties` how the file calls the businesses, by their codes.
+    `negate` is for books that write what is owed as negative. `day_totals` is for books with a
+    row per day and counterparty. `account` is the account that a bank's statement must be of.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
+    business: str
+    role: Role
+    format: Literal["table", "mt940", "camt053"] = "table"
+    columns: ReadOnly[str, str] = Field(default_factory=dict)
+    defaults: ReadOnly[str, str] = Field(default_factory=dict)
+    counterparties: ReadOnly[str, str] = Field(default_factory=dict)
+    date_format: str | None = None
+    decimal_mark: Literal[".", ","] = "."
+    negate: bool = False
+    day_totals: bool = False
+    account: str | None = None
+    tolerance: Tolerance = Tolerance()
+
+    @model_validator(mode="after")
+    def _fits(self) -> "MappingConfig":
+        for field in (*self.columns.values(), *self.defaults):
+            if field not in FIELDS:
+                raise ValueError(f"{field!r} is no field: there are {', '.join(FIELDS)}")
+        if (self.format == "table") == (self.role is Role.BANK):
+            raise ValueError("a bank's statement is mt940 or camt053, any other book a table")
+        return self
+
+
+def read_mapping(said: ReadOnly[str, Any]) -> MappingConfig:
+    """Read a mapping; raises Malformed naming the first field that is wrong."""
+    try:
+        return MappingConfig.model_validate(said)
+    except ValidationError as bad:
+        first = bad.errors(include_url=False)[0]
+        raise Malformed(f"a mapping: {first['msg']}", field=field_path(first["loc"])) from bad

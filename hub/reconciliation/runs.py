@@ -1,0 +1,67 @@
+"""Runs: a book laid beside the hub's rows of some days, step by step."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.errors import NotFound
+from hub.reconciliation.codes import LEGS, Leg, Role
+
+REACH = timedelta(days=31)
+"""How far beyond a run's days rows are looked for that may belong to one within them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run over business dates, both inclusive; `found` says how many each step found."""
+
+    run_id: int
+    book_id: int
+    business_id: int
+    role: Role
+    from_date: date
+    to_date: date
+    amount_tolerance_minor: int
+    points_tolerance: int
+    window_days: int
+    day_totals: bool
+    steps_done: int
+    asked_by: str
+    asked_at: datetime
+    finished_at: datetime | None
+    found: Mapping[str, int]
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """The legs that are matched."""
+        return LEGS[self.role]
+
+
+_RUN = """
+SELECT run_id, book_id, business_id, role, from_date, to_date, amount_tolerance_minor,
+  points_tolerance, window_days, day_totals, steps_done, asked_by, asked_at, finished_at, found
+FROM reconciliation_run JOIN reconciliation_book USING (book_id)"""
+
+
+async def run_by_id(db: AsyncConnection, run_id: int) -> Run:
+    """Return a run; raises NotFound."""
+    row = (await db.execute(text(f"{_RUN} WHERE run_id = :id"), {"id": run_id})).first()
+    if row is None:
+        raise NotFound(f"there is no reconciliation {run_id}", run=run_id)
+    return Run(**{**row._asdict(), "role": Role(row.role)})
+
+
+async def runs(
+    db: AsyncConnection, *, business_ids: Sequence[int], first: int, before: int | None = None
+) -> list[Run]:
+    """Return the latest runs over these businesses' books, newest first."""
+    rows = await db.execute(
+        text(f"""{_RUN} WHERE business_id = ANY (CAST(:ids AS smallint[]))
+          AND run_id < coalesce(CAST(:before AS integer), 2147483647)
+          ORDER BY run_id DESC LIMIT :first"""),
+        {"ids": list(business_ids), "before": before, "first": first},
+    )
+    return [Run(**{**row._asdict(), "role": Role(row.role)}) for row in rows]
