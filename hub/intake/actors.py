@@ -83,14 +83,9 @@ class Intake:
             taken = await take(db, [asked[d.delivery_id] for d in ready])
             mine = {message.reference for message in taken}
             ready = [d for d in ready if d.delivery_id in mine]
+            fetched = {d.delivery_id: serialise(d.snapshots) for d in opened if d.fetched}
+            await keep_snapshots(db, snapshots=fetched, keyring=keyring)
             for delivery in opened:
-                if delivery.fetched:
-                    await keep_snapshots(
-                        db,
-                        delivery_id=delivery.delivery_id,
-                        snapshots=serialise(delivery.snapshots),
-                        keyring=keyring,
-                    )
                 if delivery.postponed is not None:
                     await _postpone(db, asked[delivery.delivery_id], delivery.postponed)
             await process(db, deliveries=ready, now=now(), keyring=keyring)
