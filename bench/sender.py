@@ -31,7 +31,7 @@ class Sender:
 
     def __init__(self, base_url: str) -> None:
         parts = urlsplit(base_url)
-        self._address = parts.hostname, parts.port
+        self._address = parts.hostname or "", parts.port or 80
         self._gate = asyncio.Semaphore(CONNECTIONS)
         self._idle: list[_Line] = []
 
@@ -82,10 +82,10 @@ class _Line(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self.used_at = self._loop.time()
-        self._answered.set_result(self._parser.get_status_code())
+        self._answered.set_result(int(self._parser.get_status_code()))
 
     async def ask(self, request: bytes) -> int:
-        self._answered = self._loop.create_future()
+        self._answered: asyncio.Future[int] = self._loop.create_future()
         self._parser = httptools.HttpResponseParser(self)
         self._transport.write(request)
         return await self._answered

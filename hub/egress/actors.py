@@ -30,8 +30,6 @@ BEGIN_WITHIN_SECONDS = 10.0
 # Whoever has not answered is asked by one call in so long; others fail meanwhile, and are not made.
 SILENCE_SECONDS = 60.0
 AGAIN_SECONDS = 1.0
-# Whoever asks for more patience than this is asked again all the same.
-LONGEST_WAIT_SECONDS = 86_400.0
 
 
 class Teller:
@@ -128,7 +126,7 @@ async def _keep(
         now=now(),
         permanent=answer.status == GONE,
         away=True,
-        at_least_seconds=min(answer.retry_after_seconds, LONGEST_WAIT_SECONDS),
+        at_least_seconds=answer.retry_after_seconds,
     )
     await note_answer(db, call=call, answer=answer, died=died, now=now())
     return answer.delivered or died

@@ -16,16 +16,26 @@ from hub.intake.scrub import scrub
 
 AT_ONCE = 8
 TIMEOUT_SECONDS = 10.0
+# An answer that comes drop by drop, or without end, is none.
+LONGEST_SECONDS = 30.0
+MOST_BYTES = 32 * 1024 * 1024
 LONGEST_WAIT_SECONDS = 1.0
 
 
 class Upstream:
     """Asks one upstream system. Create one per connection and process; close it at the end."""
 
-    def __init__(self, base_url: str, budget: RateBudget | None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        budget: RateBudget | None,
+        *,
+        longest_seconds: float = LONGEST_SECONDS,
+    ) -> None:
         self._http = httpx2.AsyncClient(base_url=base_url, timeout=TIMEOUT_SECONDS)
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._budget = budget
+        self._longest_seconds = longest_seconds
         self._sent: deque[float] = deque()
 
     async def aclose(self) -> None:
@@ -58,11 +68,15 @@ class Upstream:
         require_sendable(path, headers)
         await self._within_budget()
         try:
-            async with self._gate:
-                response = await self._http.request(
+            async with (
+                self._gate,
+                asyncio.timeout(self._longest_seconds),
+                self._http.stream(
                     method, path, headers=dict(headers or {}), json=json, data=form
-                )
-        except httpx2.HTTPError as failure:
+                ) as response,
+            ):
+                content = await _read(response, f"{method} {path}", path)
+        except (httpx2.HTTPError, TimeoutError) as failure:
             raise NotYet(f"{method} {path} got no answer: {type(failure).__name__}") from failure
         if response.status_code == 429 or response.status_code >= 500:
             raise NotYet(
@@ -75,7 +89,7 @@ class Upstream:
                 field=path,
                 status=response.status_code,
             )
-        body, _ = scrub(response.content)
+        body, _ = scrub(content)
         return Answered(body=body, headers=dict(response.headers))
 
     async def _within_budget(self) -> None:
@@ -96,6 +110,15 @@ class Upstream:
             if wait > LONGEST_WAIT_SECONDS:
                 raise NotYet("the rate budget is used up", retry_after_seconds=wait)
             await asyncio.sleep(wait)
+
+
+async def _read(response: httpx2.Response, asked: str, path: str) -> bytes:
+    content = bytearray()
+    async for part in response.aiter_bytes():
+        content += part
+        if len(content) > MOST_BYTES:
+            raise Malformed(f"{asked} answered more than {MOST_BYTES} bytes", field=path)
+    return bytes(content)
 
 
 class Upstreams:
