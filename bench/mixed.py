@@ -17,6 +17,7 @@ from hashlib import sha256
 import asyncpg
 import httpx2
 
+from bench import cpu
 from bench.webhook import GOAL_P99_SECONDS, Run, percentiles, with_hub
 from connectors.sandbox import accounts, load
 from connectors.sandbox.delivery import Delivery
@@ -202,6 +203,7 @@ def main() -> None:
     options.add_argument("--seconds", type=int, default=60)
     options.add_argument("--rate", type=int, default=200)
     options.add_argument("--systems", nargs="+", help="only these dialects")
+    options.add_argument("--statements", type=int, default=0, help="show so many of the dearest")
     chosen = options.parse_args()
     count = chosen.rate * chosen.seconds
     warm_up = chosen.rate
@@ -223,8 +225,15 @@ def main() -> None:
         run = Mixed()
         orders = signed(settings, rest)
         names = {name: one.system for (name, _), one in zip(orders, rest, strict=True)}
+        asyncio.run(cpu.begin_statements(Run.database_url))
+        before = cpu.spent()
         asyncio.run(run.offer(orders, chosen.rate))
+        after = cpu.spent()
         rows += rows_of(run, chosen.rate, names)
+        rows += cpu.rows_of(before, after, len(orders))
+        if chosen.statements:
+            shown = cpu.statements(Run.database_url, len(orders), most=chosen.statements)
+            rows += asyncio.run(shown)
 
     with_hub("Every dialect at once", measure, beside)
 

@@ -18,9 +18,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import asyncpg
-import httpx2
 
 from bench.common import Bench, report
+from bench.sender import Sender, written
 from connectors.sandbox import load
 from connectors.sandbox.accounts import connections
 from connectors.sandbox.signing import Signed, sign
@@ -69,22 +69,23 @@ class Run:
     async def offer(self, orders: Sequence[tuple[str, Signed]], rate: float) -> None:
         """Send the orders at `rate` a second (0: as fast as 32 connections go), and watch."""
         watching = asyncio.create_task(self._watch(len(orders)))
-        limits = httpx2.Limits(max_connections=32, max_keepalive_connections=32)
-        async with httpx2.AsyncClient(timeout=30, limits=limits) as http:
-            started = time.monotonic()
-            tasks = []
-            for n, (order_id, signed) in enumerate(orders):
-                if rate:
-                    await asyncio.sleep(max(0.0, started + n / rate - time.monotonic()))
-                tasks.append(asyncio.create_task(self._send(http, order_id, signed)))
-            await asyncio.gather(*tasks)
+        requests = [(order_id, written(signed)) for order_id, signed in orders]
+        sender = Sender(orders[0][1].url)
+        started = time.monotonic()
+        tasks = []
+        for n, (order_id, request) in enumerate(requests):
+            if rate:
+                await asyncio.sleep(max(0.0, started + n / rate - time.monotonic()))
+            tasks.append(asyncio.create_task(self._send(sender, order_id, request)))
+        await asyncio.gather(*tasks)
+        sender.close()
         await watching
 
-    async def _send(self, http: httpx2.AsyncClient, order_id: str, signed: Signed) -> None:
+    async def _send(self, sender: Sender, order_id: str, request: bytes) -> None:
         self.sent[order_id] = time.monotonic()
-        answer = await http.post(signed.url, content=signed.body, headers=dict(signed.headers))
+        status = await sender.send(request)
         self.answered[order_id] = time.monotonic()
-        self.refused += not answer.is_success
+        self.refused += not 200 <= status < 300
 
     async def _watch(self, count: int) -> None:
         connection = await asyncpg.connect(self.database_url)

@@ -6,6 +6,7 @@ from hub.errors import Malformed
 
 _LONGEST_PATH = 8000
 _SHORTEST_RETRY_SECONDS = 1.0
+_LONGEST_RETRY_SECONDS = 86_400.0
 
 
 def require_sendable(path: str, headers: Mapping[str, str] | None) -> None:
@@ -24,8 +25,9 @@ def require_sendable(path: str, headers: Mapping[str, str] | None) -> None:
 
 def retry_after_seconds(value: str | None) -> float | None:
     """Read Retry-After in seconds (RFC 9110, 10.2.3); a date, which hardly anybody sends, is left
-    to the backoff. Who says 0 is not asked again at once, or it would be asked for ever.
+    to the backoff. Who says 0 is not asked again at once, or it would be asked for ever; who says
+    more than a day is asked again after one.
     """
     if value is None or not (value.isascii() and value.isdigit()):
         return None
-    return max(float(value), _SHORTEST_RETRY_SECONDS)
+    return min(max(float(value), _SHORTEST_RETRY_SECONDS), _LONGEST_RETRY_SECONDS)

@@ -4,6 +4,7 @@ Standard Webhooks 1.0.0 (standardwebhooks.com): `webhook-id` stays the same when
 the signature covers id, time and body, any 2xx is success, 410 means that nobody is there any more.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +24,6 @@ from hub.egress.subscribe import secrets_place
 # Standard Webhooks: receivers have 15 to 30 seconds.
 TIMEOUT_SECONDS = 15.0
 GONE = 410
-LONGEST_ERROR = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +92,27 @@ def signed(call: Call, now: datetime) -> dict[str, str]:
     }
 
 
-async def send(http: httpx2.AsyncClient, *, call: Call, now: datetime) -> Answer:
-    """Make one call; never raises for what the other side does. A redirect is not followed."""
+async def send(
+    http: httpx2.AsyncClient, *, call: Call, now: datetime, timeout_seconds: float = TIMEOUT_SECONDS
+) -> Answer:
+    """Make one call; never raises for what the other side does. A redirect is not followed.
+
+    Whoever answers drop by drop, or without end, is held to the same time, and no more of what it
+    says is read than its head.
+    """
     try:
-        said = await http.post(call.url, content=call.event.body, headers=signed(call, now))
-    except httpx2.HTTPError as failure:
+        async with (
+            asyncio.timeout(timeout_seconds),
+            http.stream(
+                "POST", call.url, content=call.event.body, headers=signed(call, now)
+            ) as said,
+        ):
+            status, wait = said.status_code, said.headers.get("retry-after")
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as failure:  # a TimeoutError is one
         return Answer(None, f"no answer: {type(failure).__name__}")
-    if said.is_success:
-        return Answer(said.status_code)
-    wait = retry_after_seconds(said.headers.get("retry-after")) or 0
-    return Answer(said.status_code, f"answered {said.status_code}"[:LONGEST_ERROR], wait)
+    if 200 <= status < 300:
+        return Answer(status)
+    return Answer(status, f"answered {status}", retry_after_seconds(wait) or 0)
 
 
 async def note_answer(

@@ -2,6 +2,8 @@
 
 import base64
 import binascii
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from socket import inet_aton, inet_ntoa
 from urllib.parse import urlsplit
 
 import orjson
@@ -44,6 +46,8 @@ class SubscriptionConfig(BaseModel):
             raise ValueError("an https:// address was expected")
         if not parts.hostname or parts.username or parts.fragment:
             raise ValueError("an address without credentials or fragment was expected")
+        if _is_forbidden(parts.hostname):
+            raise ValueError("an address that a subscriber can have was expected")
         return url
 
     @field_validator("secrets")
@@ -58,6 +62,20 @@ class SubscriptionConfig(BaseModel):
             if not secret.startswith(SECRET_PREFIX) or len(plain) not in _SECRET_BYTES:
                 raise ValueError("whsec_ and 24 to 64 bytes in base64 were expected")
         return secrets
+
+
+def _is_forbidden(host: str) -> bool:
+    """Say whether an address, however it is written, is nobody's: link-local ones tell secrets."""
+    address: IPv4Address | IPv6Address
+    try:
+        address = ip_address(inet_ntoa(inet_aton(host)))
+    except (OSError, UnicodeError):
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return False
+    inner = getattr(address, "ipv4_mapped", None) or address
+    return bool(inner.is_link_local or inner.is_unspecified or inner.is_multicast)
 
 
 async def subscribe(db: AsyncConnection, *, config: SubscriptionConfig, keyring: Keyring) -> None:

@@ -12,7 +12,7 @@ from hub.crypto.keyring import Keyring
 from hub.entrypoints.patience import UNKNOWN_SECONDS, patience_seconds, within
 from hub.intake.accept import accept
 from hub.intake.connections import Switchboard, Wired
-from hub.jobs.wake import wake_relay
+from hub.jobs.wake import Tap
 
 DELIVERIES = Counter(
     "hub_deliveries_total", "Deliveries received, by outcome", ["connection", "outcome"]
@@ -23,8 +23,9 @@ class Door:
     """Receives deliveries for all connections of one process."""
 
     def __init__(self, engine: AsyncEngine, redis: Redis, keyring: Keyring) -> None:
-        self._engine = engine
-        self._redis = redis
+        # What a delivery costs is one statement: a transaction around it would be two more.
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._tap = Tap(redis)
         self._keyring = keyring
         self._switchboard = Switchboard(keyring)
         self._patience: dict[str, float] = {}
@@ -40,7 +41,7 @@ class Door:
         wired, outcome = await within(patience, self._accept(code, inbound))
         self._patience[code] = patience_seconds(wired.connector)
         if outcome is Outcome.ACCEPTED:
-            await wake_relay(self._redis)
+            self._tap.wake_relay()
         DELIVERIES.labels(code, outcome.value).inc()
         if isinstance(wired.connector, Replying):
             return _respond(wired.connector.reply_to(outcome, inbound))
@@ -52,7 +53,6 @@ class Door:
             wired = await self._switchboard.by_code(db, code, now=at)
             try:
                 await accept(db, wired=wired, inbound=inbound, now=at, keyring=self._keyring)
-                await db.commit()
             except SignatureInvalid:
                 return wired, Outcome.SIGNATURE_INVALID
             except (DBAPIError, OSError):

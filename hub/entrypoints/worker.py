@@ -1,7 +1,9 @@
 """What `dramatiq hub.entrypoints.worker` runs: the broker, and every actor."""
 
+import asyncio
 from typing import Any
 
+import uvloop
 from dramatiq import Middleware
 from dramatiq.asyncio import get_event_loop_thread
 
@@ -13,6 +15,8 @@ from hub.jobs.runtime import close
 
 die_with_parent()
 configure_logs(settings().log_level)
+# The broker's thread makes its loop by the policy, and has no other way to be told which.
+asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 
 class _CloseAtTheEnd(Middleware):

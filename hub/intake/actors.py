@@ -25,6 +25,8 @@ from hub.members.batch.plan_matches import Kind, plan_matches, unfinished
 from hub.outbox.messages import fail, peek, take
 
 MATCH_PATIENCE = 20
+# Two batches keep the database busy. More would wait there for each other's people, holding locks.
+POSTING_AT_ONCE = 2
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +45,7 @@ class Intake:
         self._switchboard = Switchboard(runtime.keyring)
         self._upstreams = Upstreams()
         self._hydrator = Hydrator(self._upstreams)
+        self._posting = asyncio.Semaphore(POSTING_AT_ONCE)
 
     async def aclose(self) -> None:
         """Close the upstream clients."""
@@ -78,19 +81,14 @@ class Intake:
         if not opened:
             return
         keyring = self._runtime.keyring
-        async with self._runtime.engine.begin() as db:
+        async with self._posting, self._runtime.engine.begin() as db:
             ready = [d for d in opened if d.postponed is None]
             taken = await take(db, [asked[d.delivery_id] for d in ready])
             mine = {message.reference for message in taken}
             ready = [d for d in ready if d.delivery_id in mine]
+            fetched = {d.delivery_id: serialise(d.snapshots) for d in opened if d.fetched}
+            await keep_snapshots(db, snapshots=fetched, keyring=keyring)
             for delivery in opened:
-                if delivery.fetched:
-                    await keep_snapshots(
-                        db,
-                        delivery_id=delivery.delivery_id,
-                        snapshots=serialise(delivery.snapshots),
-                        keyring=keyring,
-                    )
                 if delivery.postponed is not None:
                     await _postpone(db, asked[delivery.delivery_id], delivery.postponed)
             await process(db, deliveries=ready, now=now(), keyring=keyring)

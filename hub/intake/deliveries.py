@@ -1,6 +1,6 @@
 """Stored deliveries: opened for work, and closed with what came of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -92,14 +92,21 @@ async def open_all(
 
 
 async def keep_snapshots(
-    db: AsyncConnection, *, delivery_id: int, snapshots: bytes, keyring: Keyring
+    db: AsyncConnection, *, snapshots: Mapping[int, bytes], keyring: Keyring
 ) -> None:
-    """Keep what was fetched for a thin delivery: its evidence, and what a replay works on."""
-    sealed = seal(keyring, snapshots, context=f"{SNAPSHOTS_CONTEXT}|{delivery_id}")
-    await db.execute(
-        text("UPDATE delivery SET snapshots = :sealed WHERE delivery_id = :id"),
-        {"sealed": sealed, "id": delivery_id},
-    )
+    """Keep what was fetched for thin deliveries: their evidence, and what a replay works on."""
+    if snapshots:
+        sealed = [
+            seal(keyring, found, context=f"{SNAPSHOTS_CONTEXT}|{delivery_id}")
+            for delivery_id, found in snapshots.items()
+        ]
+        await db.execute(
+            text("""
+              UPDATE delivery d SET snapshots = x.sealed
+              FROM unnest(CAST(:ids AS bigint[]), CAST(:sealed AS bytea[])) AS x (id, sealed)
+              WHERE d.delivery_id = x.id"""),
+            {"ids": list(snapshots), "sealed": sealed},
+        )
 
 
 async def close_all(db: AsyncConnection, *, deliveries: Sequence[Opened], now: datetime) -> None:

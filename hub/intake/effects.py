@@ -161,15 +161,12 @@ async def _earn(
 ) -> list[PostedFact]:
     """Earn for every sale, and let go what waited for a check-out that a bill tells of."""
     earned = await earn(db, sales=[sale for _, sale in sales], now=now, tiers_at=tiers_at)
+    left: dict[tuple[int, int], datetime] = {}
     for fact, sale in sales:
         if sale.checked_out:
-            await check_out(
-                db,
-                member_id=sale.member_id,
-                account_id=sale.account_id,
-                left_at=fact.event.occurred_at,
-                now=now,
-            )
+            who = sale.member_id, sale.account_id
+            left[who] = max(left.get(who, fact.event.occurred_at), fact.event.occurred_at)
+    await check_out(db, left=left, now=now)
     return [
         fact.posted(member_id=sale.member_id, account_id=sale.account_id, tx_id=one.tx_id)
         for (fact, sale), one in zip(sales, earned, strict=True)

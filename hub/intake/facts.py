@@ -89,6 +89,8 @@ async def of_entities(
 
 async def find(db: AsyncConnection, keys: Collection[SourceKey]) -> dict[SourceKey, PostedFact]:
     """Return the facts that `keys` name, by their own name or by another one (a payment's)."""
+    if not keys:
+        return {}
     rows = await db.execute(
         text(f"""
           SELECT x.connection_id AS asked_connection, x.kind AS asked_kind, x.id AS asked_id, f.*,
@@ -108,6 +110,8 @@ async def find(db: AsyncConnection, keys: Collection[SourceKey]) -> dict[SourceK
 
 async def waiting_for(db: AsyncConnection, keys: Collection[SourceKey]) -> list[PostedFact]:
     """Return the facts that wait for one of `keys`, oldest first."""
+    if not keys:
+        return []
     rows = await db.execute(
         text(f"""
           SELECT f.*, {_WHOSE} FROM {_KEYS}

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.connector import NotYet, Pulling
+from hub.connector import NotYet, Page, Pulling
 from hub.crypto.keyring import Keyring
 from hub.errors import HubError, Malformed
 from hub.intake.client import Upstreams
@@ -23,7 +23,8 @@ AGAIN = timedelta(minutes=10)
 LONGEST_REASON = 500
 
 _TAKE = text("""
-SELECT stream_id, connection_id, stream, cursor, since, backfilling, began_at FROM pull_stream
+SELECT stream_id, connection_id, stream, cursor, since, backfilling, began_at, last_error
+FROM pull_stream
 WHERE stream_id = :stream_id FOR UPDATE SKIP LOCKED
 """)
 _GO_ON = text("""
@@ -39,6 +40,13 @@ WHERE stream_id = :stream_id
 _STOP = text("""
 UPDATE pull_stream SET last_error = :error, next_at = :next_at WHERE stream_id = :stream_id
 """)
+# The second time in a row a place in the middle is taken for lost: systems forget them after a
+# while. From its beginning the pull finds again what it found, and posts nothing twice.
+_BEGIN_ANEW = text("""
+UPDATE pull_stream SET last_error = :error, next_at = :next_at, cursor = NULL, began_at = NULL
+WHERE stream_id = :stream_id
+""")
+_LOST = frozenset({400, 404, 410, 422})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ async def pull(
     page and the cursor behind it are one commit, so that a crash neither loses nor skips a page;
     of a queue that forgets what it gives, no second page is asked for before the first is safe.
     What the system refuses or cannot give now is kept as the stream's `last_error`, and it is
-    asked again later.
+    asked again later; twice refused, the pull begins anew.
     """
     row = (await db.execute(_TAKE, {"stream_id": stream_id})).first()
     if row is None:
@@ -80,11 +88,16 @@ async def pull(
             since=row.since,
             until=max(until, row.since),
         )
+        _require_progress(wired, row, page)
     except HubError as failure:
         wait = failure.retry_after_seconds if isinstance(failure, NotYet) else None
         again = now + (AGAIN if wait is None else timedelta(seconds=wait))
         said = f"{failure.code}: {failure.message}"[:LONGEST_REASON]
-        await db.execute(_STOP, {"stream_id": stream_id, "error": said, "next_at": again})
+        lost = _is_lost(failure) and row.cursor is not None and row.last_error is not None
+        await db.execute(
+            _BEGIN_ANEW if lost else _STOP,
+            {"stream_id": stream_id, "error": said, "next_at": again},
+        )
         return Pulled(None, go_on=False)
     delivery_id = None
     if page.body is not None:
@@ -113,6 +126,21 @@ def _dialect(wired: Wired) -> Pulling:
     if not isinstance(wired.connector, Pulling):
         raise Malformed(f"{wired.connector.spec.title} cannot be asked", field="connector")
     return wired.connector
+
+
+def _require_progress(wired: Wired, row: Any, page: Page) -> None:
+    """Raise Malformed where the next page is this one again: it would be pulled for ever.
+
+    A queue that forgets what it gives needs no place to go on from.
+    """
+    stands_still = page.cursor is not None and page.cursor == row.cursor
+    if stands_still and not page.done and wired.connector.spec.poll_seconds is None:
+        raise Malformed("the next page is this page again", field="cursor")
+
+
+def _is_lost(failure: HubError) -> bool:
+    facts = failure.facts if isinstance(failure, Malformed) else {}
+    return facts.get("field") == "cursor" or facts.get("status") in _LOST
 
 
 def _origin(wired: Wired, row: Any) -> str:

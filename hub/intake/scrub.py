@@ -5,6 +5,7 @@ is left is what may be shown of a card number: the first six digits and the last
 """
 
 import codecs
+import json
 import re
 from typing import Final
 
@@ -15,8 +16,13 @@ _DIGIT: Final = (
     # Of full width, as East Asian keyboards write them.
     rb"|\xef\xbc[\x90-\x99]|\\u[Ff]{2}1[0-9])"
 )
-# One sign between digits, as people and machines group them: a space, however it is written.
-_GAP: Final = rb"(?:[ \-]|%20|\\u00(?:20|2d|a0)|\xc2\xa0|&nbsp;|&#(?:160|xa0|32|x20);)"
+# One sign between digits, as people and machines group them: a space or a hyphen of any width,
+# however it is written.
+_GAP: Final = (
+    rb"(?:[ \-]|%2[0Dd]|\xc2[\xa0\xad]|\xe2\x80[\x80-\x8b\x90-\x95\xaf]|\xe2\x88\x92|\xe3\x80\x80"
+    rb"|\xef\xbc\x8d|%[Cc]2%[Aa]0|&nbsp;|&#(?:0*160|x0*[Aa]0|0*32|x0*20|0*45|x0*2[Dd]);"
+    rb"|\\u(?:00(?:20|2[Dd]|[Aa][0Dd])|20(?:0[0-9ABab]|1[0-5]|2[Ff])|2212|3000|[Ff]{2}0[Dd]))"
+)
 # Between groups as they are printed on cards anything that people type, and line breaks.
 _BETWEEN: Final = rb"(?:%b|[.+_/\r\n\t]|\\[nrt]){1,4}" % _GAP
 _PRINTED: Final = b"|".join(
@@ -32,7 +38,18 @@ _ESCAPE: Final = re.compile(rb"\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}")
 _LONGEST_ESCAPE: Final = 6
 _SIGN: Final = re.compile(rb"%b|(%b)" % (_GAP, _DIGIT))
 _SHORTEST, _LONGEST = 13, 19
+_BLANK: Final = b" \t\r\n"
 _KEPT_FIRST, _KEPT_LAST = 6, 4
+_FIRST_GROUP: Final = 4
+_WIDE: Final = (
+    # The first of these begins with the third.
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+_Digits = list[tuple[int, int]]
 
 # Who issues numbers that begin so, and how long these are (ISO/IEC 7812; the schemes' own pages).
 _SCHEMES: Final = (
@@ -57,32 +74,88 @@ def scrub(body: bytes) -> tuple[bytes, int]:
     One in ten other numbers that look so is taken for one; it keeps ten digits to be told by.
     Digits that are hidden become `*`, or 0 where they are a bare JSON number, which stays one.
     """
-    for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
-        if body.startswith(mark):
-            try:
-                text = body[2:].decode(encoding).encode()
-            except UnicodeError:
-                break
-            clean, found = scrub(text)
-            return (mark + clean.decode().encode(encoding), found) if found else (body, 0)
-    found = 0
+    body, found = _scrub_wide(body)
 
     def hide(run: re.Match[bytes]) -> bytes:
         nonlocal found
-        digits = [one.span() for one in _SIGN.finditer(run[0]) if one[1] is not None]
-        if not _is_card(_number(run[0], digits)):
-            digits = digits[_escaped(body, run.start()) :]
-            if not _is_card(_number(run[0], digits)):
-                return run[0]
-        found += 1
-        sign = b"0" if _is_number(body, run) else b"*"
-        hidden = digits[_KEPT_FIRST : len(digits) - _KEPT_LAST]
-        clean = run[0]
-        for start, end in reversed(hidden):
-            clean = clean[:start] + sign + clean[end:]
-        return clean
+        written = run[0]
+        cards = _cards(body, written, run.start())
+        if not cards:
+            return written
+        found += len(cards)
+        sign = b"0" if written.isdigit() and _is_bare(body, run) else b"*"
+        clean, last = [], 0
+        for digits in cards:
+            for start, end in digits[_KEPT_FIRST : len(digits) - _KEPT_LAST]:
+                clean += [written[last:start], sign]
+                last = end
+        return b"".join((*clean, written[last:]))
 
     return _RUN.sub(hide, body), found
+
+
+def _scrub_wide(body: bytes) -> tuple[bytes, int]:
+    """Scrub a body of two or four bytes a letter, with a mark at its beginning or without.
+
+    Whoever reads JSON or XML finds that out by itself, so it must be found out here.
+    """
+    marked = (one for one in _WIDE if body.startswith(one[0]))
+    mark, encoding = next(marked, (b"", json.detect_encoding(body)))
+    if not encoding.startswith(("utf-16-", "utf-32-")):
+        return body, 0
+    # What was cut off in the middle of a letter is left as it is.
+    end = len(body) - (len(body) - len(mark)) % (2 if "16" in encoding else 4)
+    try:
+        text = body[len(mark) : end].decode(encoding, "surrogatepass")
+    except UnicodeError:
+        return body, 0
+    clean, found = scrub(text.encode("utf-8", "surrogatepass"))
+    if not found:
+        return body, 0
+    wide = clean.decode("utf-8", "surrogatepass").encode(encoding, "surrogatepass")
+    return mark + wide + body[end:], found
+
+
+def _cards(body: bytes, run: bytes, start: int) -> list[_Digits]:
+    """The card numbers in a run that begins there, as the places of their digits.
+
+    The whole run, or what is grouped within it: an expiry date may follow, or the next number.
+    """
+    if len(run) > _LONGEST and run.isdigit():
+        return []
+    digits: _Digits = []
+    edges: list[int] = []
+    end = -1
+    for one in _SIGN.finditer(run):
+        if one[1] is None:
+            continue
+        if one.start() != end:
+            edges.append(len(digits))
+        digits.append(one.span())
+        end = one.end()
+    number = _number(run, digits)
+    for first in (0, _escaped(body, start)):
+        if _is_card(number[first:]):
+            return [digits[first:]]
+    return [digits[first:last] for first, last in _grouped(number, [*edges, len(digits)])]
+
+
+def _grouped(number: bytes, edges: list[int]) -> list[tuple[int, int]]:
+    """The card numbers in a row of digits that begin and end with a group; `edges` are the groups'.
+
+    Those that begin with the four digits that cards begin with, or more.
+    """
+    found, at = [], 0
+    while at < len(edges) - 1:
+        first, last = edges[at], 0
+        if edges[at + 1] - first >= _FIRST_GROUP:
+            ends = edges[at + 1 : at + _LONGEST]
+            cards = [end for end in ends if _is_card(number[first:end])]
+            last = max(cards, default=0)
+        if last:
+            found.append((first, last))
+        at = edges.index(last, at) if last else at + 1
+    return found
 
 
 def _escaped(body: bytes, start: int) -> int:
@@ -114,7 +187,12 @@ def _is_card(number: bytes) -> bool:
     return issued and passes_luhn(number.decode())
 
 
-def _is_number(body: bytes, run: re.Match[bytes]) -> bool:
-    """Whether a run is a JSON number: neither quoted nor between an element's tags."""
-    before, after = body[: run.start()].rstrip()[-1:], body[run.end() :].lstrip()[:1]
-    return before in (b":", b"[", b",") and after in (b",", b"]", b"}", b".") and run[0].isdigit()
+def _is_bare(body: bytes, run: re.Match[bytes]) -> bool:
+    """Whether a run stands as JSON's numbers do: neither quoted nor between an element's tags."""
+    before, after = run.start() - 1, run.end()
+    while before >= 0 and body[before] in _BLANK:
+        before -= 1
+    while after < len(body) and body[after] in _BLANK:
+        after += 1
+    opened, closed = body[max(before, 0) : before + 1], body[after : after + 1]
+    return opened in (b":", b"[", b",") and closed in (b",", b"]", b"}", b".")

@@ -15,14 +15,18 @@ UPDATE delivery d SET body = '', body_sha256 = '', snapshots = NULL, reason = NU
 WHERE d.state <> 'pending' AND d.shredded_at IS NULL AND d.delivery_id"""
 
 _NAMED = text(f"{_SHRED} = ANY (CAST(:ids AS bigint[]))")
-_OF_ERASED = text(f"""{_SHRED} IN (
+# Every batch asks this, of tables that have grown since it was planned. So it is written as the
+# loop over indexes that it must be: a plan that reads deliveries or keys through costs 100 ms.
+_OF_ERASED = text(f"""{_SHRED} = ANY (ARRAY(
   SELECT x.delivery_id
   FROM unnest(CAST(:ids AS bigint[]), CAST(:connections AS smallint[]), CAST(:kinds AS text[]),
     CAST(:names AS text[])) AS x (delivery_id, connection_id, entity, entity_id)
-  JOIN business_fact f ON f.connection_id = x.connection_id AND f.entity = x.entity
-    AND f.entity_id = x.entity_id
-  WHERE f.account_id IS NOT NULL
-    AND NOT EXISTS (SELECT 1 FROM account_key k WHERE k.account_id = f.account_id))
+  CROSS JOIN LATERAL (
+    SELECT f.account_id FROM business_fact f
+    WHERE f.connection_id = x.connection_id AND f.entity = x.entity AND f.entity_id = x.entity_id
+      AND f.account_id IS NOT NULL
+    OFFSET 0) AS f
+  WHERE (SELECT k.account_id FROM account_key k WHERE k.account_id = f.account_id) IS NULL))
   AND d.state <> 'dead'
 """)  # noqa: S608 - a constant of ours
 

@@ -18,7 +18,7 @@ from hub.ledger.codes import ShortfallMode
 from hub.points.clawback import clawback
 from hub.points.due_back import PaidBack
 from hub.points.undo import Refunded
-from hub.programme.policy_queries import policies
+from hub.programme.policy_queries import Policies, policies
 
 _MODES = {
     "within_balance": ShortfallMode.FORGIVEN,
@@ -87,6 +87,17 @@ async def undo(
     # A payment is not what it paid for: its refund waits until the bill is known.
     originals = {key: fact for key, fact in found.items() if fact.type in EARNS}
     records = []
+    arrived = {record.key: record for record in earned if record.type in EARNS}
+    aliases = {
+        name: arrived[SourceKey(name.connection_id, *fact)]
+        for name, fact in names
+        if SourceKey(name.connection_id, *fact) in arrived
+    }
+    known = {**arrived, **aliases}
+    waited = await facts.waiting_for(db, list(known))
+    if not undoing and not waited:
+        return []
+    rules = await policies(db)
     for fact in sorted(undoing, key=lambda f: (f.event.occurred_at, f.key)):
         key = fact.undoes
         original = originals.get(key) if key is not None else None
@@ -102,20 +113,13 @@ async def undo(
             waits_for = FactKey(key.kind, key.id)
             records.append(fact.posted(waits_for=waits_for, undo=this.pack()))
         else:
-            records.append(await _undo(db, fact.posted(), original, this, now))
-    arrived = {record.key: record for record in earned if record.type in EARNS}
-    aliases = {
-        name: arrived[SourceKey(name.connection_id, *fact)]
-        for name, fact in names
-        if SourceKey(name.connection_id, *fact) in arrived
-    }
-    known = {**arrived, **aliases}
-    for waiting in await facts.waiting_for(db, list(known)):
+            records.append(await _undo(db, fact.posted(), original, this, rules=rules, now=now))
+    for waiting in waited:
         if waiting.waits_for is not None and waiting.undo is not None:
             original = known[SourceKey(waiting.key.connection_id, *waiting.waits_for)]
             this = _Undo.unpack(waiting.undo)
             try:
-                records.append(await _undo(db, waiting, original, this, now))
+                records.append(await _undo(db, waiting, original, this, rules=rules, now=now))
             except Malformed as said:
                 # The sale stands, whatever a refund that came before it says.
                 await close_as(db, delivery_id=waiting.delivery_id, verdict=said, now=now)
@@ -138,7 +142,13 @@ def _refunded(event: CanonicalEvent) -> Refunded | None:
 
 
 async def _undo(
-    db: AsyncConnection, fact: PostedFact, original: PostedFact | None, this: _Undo, now: datetime
+    db: AsyncConnection,
+    fact: PostedFact,
+    original: PostedFact | None,
+    this: _Undo,
+    *,
+    rules: Policies,
+    now: datetime,
 ) -> PostedFact:
     """Take back what the original earned, and give back what it was paid for in points.
 
@@ -147,7 +157,7 @@ async def _undo(
     done = replace(fact, waits_for=None, undo=None)
     if original is None:
         return done
-    tx_id = await _clawback(db, fact, original, this, now)
+    tx_id = await _clawback(db, fact, original, this, rules=rules, now=now)
     await give_points_back(
         db,
         fact=fact,
@@ -165,11 +175,17 @@ async def _undo(
 
 
 async def _clawback(
-    db: AsyncConnection, fact: PostedFact, original: PostedFact, this: _Undo, now: datetime
+    db: AsyncConnection,
+    fact: PostedFact,
+    original: PostedFact,
+    this: _Undo,
+    *,
+    rules: Policies,
+    now: datetime,
 ) -> int | None:
     if original.tx_id is None or original.member_id is None or original.account_id is None:
         return None
-    policy = (await policies(db)).clawback(this.business_id, this.occurred_at)
+    policy = rules.clawback(this.business_id, this.occurred_at)
     answer = await clawback(
         db,
         business_id=this.business_id,

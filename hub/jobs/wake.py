@@ -12,18 +12,36 @@ from redis.exceptions import RedisError
 
 CHANNEL = "hub:outbox"
 PATIENCE_SECONDS = 0.2
+PAUSE_SECONDS = 0.02
 
 log = structlog.get_logger(__name__)
 
 
-async def wake_relay(redis: Redis) -> None:
-    """Tell the relays that a transaction with messages has committed.
+class Tap:
+    """Tells the relays of committed messages: at once, and while more come every few moments.
 
-    A dead or stuck broker is ignored: whoever sent the work is not kept waiting for a convenience.
+    A relay gathers what comes within a moment, so that one tap for each would be for nothing.
     """
-    with contextlib.suppress(RedisError, OSError):  # a TimeoutError is an OSError
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await redis.publish(CHANNEL, b"")
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._wanted = False
+        self._tapping: asyncio.Task[None] | None = None
+
+    def wake_relay(self) -> None:
+        """Say that a transaction with messages has committed. Waits for nobody."""
+        self._wanted = True
+        if self._tapping is None or self._tapping.done():
+            self._tapping = asyncio.create_task(self._tap())
+
+    async def _tap(self) -> None:
+        while self._wanted:
+            self._wanted = False
+            # A dead or stuck broker is ignored: the relay looks by itself, too.
+            with contextlib.suppress(RedisError, OSError):  # a TimeoutError is an OSError
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await self._redis.publish(CHANNEL, b"")
+            await asyncio.sleep(PAUSE_SECONDS)
 
 
 class WakeUps:

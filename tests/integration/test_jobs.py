@@ -17,7 +17,7 @@ from hub.errors import Rejected, Unavailable
 from hub.jobs.actors import describe, work_through
 from hub.jobs.runtime import Runtime
 from hub.jobs.schedule import Job, fire_due, slot
-from hub.jobs.wake import wake_relay
+from hub.jobs.wake import CHANNEL, Tap
 from hub.ledger.verify import verify
 from hub.outbox.messages import (
     MAX_ATTEMPTS,
@@ -98,15 +98,35 @@ async def test_a_slot_takes_the_place_of_one_that_died(engine: AsyncEngine) -> N
     assert await left(engine) == [(0, 0, False)]
 
 
-async def test_nobody_waits_for_a_broker_that_does_not_answer() -> None:
+async def test_a_broker_that_does_not_answer_is_given_up() -> None:
+    asked = asyncio.Semaphore(0)
+
     async def stuck(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.release()
         await reader.read()
         writer.close()
 
     server = await asyncio.start_server(stuck, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, Redis(host="127.0.0.1", port=port, socket_timeout=None) as redis:
-        await asyncio.wait_for(wake_relay(redis), 30)
+        tap = Tap(redis)
+        for _ in range(2):
+            tap.wake_relay()
+            await asyncio.wait_for(asked.acquire(), 30)
+
+
+async def test_many_taps_at_once_are_few_and_the_last_is_heard(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as redis, redis.pubsub() as heard:
+        await heard.subscribe(CHANNEL)
+        tap, taps = Tap(redis), 0
+        assert (await heard.get_message(timeout=30) or {})["type"] == "subscribe"
+        tap.wake_relay()
+        assert await heard.get_message(timeout=30)
+        for _ in range(100):
+            tap.wake_relay()
+        while await heard.get_message(timeout=1):
+            taps += 1
+        assert 1 <= taps <= 2
 
 
 async def test_two_relays_never_claim_the_same_message(engine: AsyncEngine) -> None:

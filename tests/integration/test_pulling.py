@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from connectors.sandbox.delivery import Delivery
 from connectors.sandbox.world import World
 from hub.clock import now
+from hub.connector import Page
 from hub.entrypoints.sample import CONNECTIONS
 from hub.intake.forget import forget
 from hub.intake.found import found_facts
@@ -131,6 +132,51 @@ async def test_a_pull_goes_on_where_it_stopped(hub: Hub, puller: Puller) -> None
     assert (pages > 0, more) == (True, False)
     bodies = await hub.rows("SELECT count(*), count(DISTINCT body_sha256) FROM delivery")
     assert bodies[0][0] == bodies[0][1]
+
+
+async def test_a_place_that_the_system_has_forgotten_is_given_up(hub: Hub, puller: Puller) -> None:
+    """Not at the first refusal: from the beginning a pull may be long."""
+    orders = min(await streams(hub))
+    assert await puller.pull(orders, at_most=1) == (1, True)
+    await set_cursor(hub, orders, "forgotten")
+    assert await puller.pull(orders) == (0, False)
+    assert (await at_stream(hub, orders))[0] == "forgotten"
+    assert await puller.pull(orders) == (0, False)
+    pages, more = await puller.pull(orders)
+    assert (pages > 1, more) == (True, False)
+    assert await hub.rows(
+        "SELECT last_error FROM pull_stream WHERE stream_id = :id", id=orders
+    ) == [(None,)]
+
+
+async def test_pages_that_lead_to_themselves_are_not_followed(
+    hub: Hub, puller: Puller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def same(*_: object, **__: object) -> Page:
+        return Page(body=b'{"orders": []}', topic="orders", cursor="here", done=False)
+
+    monkeypatch.setattr("connectors.retail.shopify.dialect.Shopify.pull", same)
+    orders = min(await streams(hub))
+    assert await asyncio.wait_for(puller.pull(orders), 30) == (1, False)
+    [(said,)] = await hub.rows(
+        "SELECT last_error FROM pull_stream WHERE stream_id = :id", id=orders
+    )
+    assert "this page again" in str(said)
+
+
+async def at_stream(hub: Hub, stream_id: int) -> tuple[object, ...]:
+    [found] = await hub.rows(
+        "SELECT cursor, last_error FROM pull_stream WHERE stream_id = :id", id=stream_id
+    )
+    return found
+
+
+async def set_cursor(hub: Hub, stream_id: int, cursor: str) -> None:
+    async with hub.engine.begin() as db:
+        await db.execute(
+            text("UPDATE pull_stream SET cursor = :cursor WHERE stream_id = :id"),
+            {"cursor": cursor, "id": stream_id},
+        )
 
 
 async def test_two_workers_do_not_pull_one_stream_at_once(hub: Hub, puller: Puller) -> None:

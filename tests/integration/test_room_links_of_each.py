@@ -74,12 +74,8 @@ async def tell(hub: Hub, code: str, body: bytes, place: str, snapshot: dict[str,
             db, wired=wired, body=body, topic=None, now=now(), keyring=hub.keyring
         )
         exact = parse_json(json.dumps(snapshot).encode())
-        await keep_snapshots(
-            db,
-            delivery_id=delivery_id,
-            snapshots=serialise({place: exact}),
-            keyring=hub.keyring,
-        )
+        fetched = {delivery_id: serialise({place: exact})}
+        await keep_snapshots(db, snapshots=fetched, keyring=hub.keyring)
     await hub.work()
 
 

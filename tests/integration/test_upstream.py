@@ -1,6 +1,7 @@
 """The client that connectors are lent, against a real server that is slow, strict or elsewhere."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -47,9 +48,26 @@ async def never(writer: asyncio.StreamWriter) -> None:
     await asyncio.sleep(3600)
 
 
+async def drop_by_drop(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    with contextlib.suppress(ConnectionError):
+        while True:
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+
+async def without_end(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    with contextlib.suppress(ConnectionError):
+        while True:
+            writer.write(b" " * 1_000_000)
+            await writer.drain()
+
+
 async def ask(answer: Answer, *, budget: RateBudget | None = None, times: int = 1) -> object:
     async with answering(answer) as url:
-        upstream = Upstream(url, budget)
+        upstream = Upstream(url, budget, longest_seconds=5)
         try:
             for _ in range(times):
                 said = await upstream.request("GET", "/things")
@@ -68,6 +86,9 @@ async def test_numbers_come_exact() -> None:
     [
         ("429 Too Many Requests", ["retry-after: 7"], 7),
         ("429 Too Many Requests", ["retry-after: 0"], 1),
+        ("429 Too Many Requests", ["retry-after: 99999999999"], 86_400),
+        ("429 Too Many Requests", ["retry-after: " + "9" * 400], 86_400),
+        ("429 Too Many Requests", ["retry-after: -1"], None),
         ("503 Service Unavailable", [], None),
         ("503 Service Unavailable", ["retry-after: Fri, 31 Dec 1999 23:59:59 GMT"], None),
     ],
@@ -78,6 +99,16 @@ async def test_who_asks_for_patience_is_given_it(
     with pytest.raises(NotYet) as said:
         await ask(saying(status, *headers))
     assert said.value.retry_after_seconds == seconds
+
+
+async def test_an_answer_that_comes_drop_by_drop_is_none() -> None:
+    with pytest.raises(NotYet, match="no answer"):
+        await asyncio.wait_for(ask(drop_by_drop), 20)
+
+
+async def test_an_answer_without_end_is_refused() -> None:
+    with pytest.raises(Malformed, match="more than"):
+        await asyncio.wait_for(ask(without_end), 20)
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "401 Unauthorized", "302 Found"])

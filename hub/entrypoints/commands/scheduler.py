@@ -3,6 +3,8 @@
 import asyncio
 import signal
 
+import uvloop
+
 from hub.config import Settings, settings
 from hub.entrypoints.embedded.process import die_with_supervisor
 from hub.entrypoints.logs import configure_logs
@@ -13,7 +15,7 @@ def scheduler() -> None:
     """Run one scheduler until told to stop. Several may run: each slot fires once."""
     die_with_supervisor()
     configure_logs(settings().log_level)
-    asyncio.run(_until_stopped(settings()))
+    uvloop.run(_until_stopped(settings()))
 
 
 async def _until_stopped(chosen: Settings) -> None:

@@ -93,12 +93,23 @@ async def post_more_time(
 
 
 async def post_check_out(
-    db: AsyncConnection, *, member_id: int, account_id: int, left_at: datetime, now: datetime
+    db: AsyncConnection,
+    *,
+    members: Sequence[int],
+    accounts: Sequence[int],
+    left_at: Sequence[datetime],
+    now: datetime,
 ) -> None:
-    """Make active what waits for a check-out on this account and was earned by `left_at`."""
+    """Make active what waits for check-outs on these accounts and was earned by `left_at`.
+
+    The three are parallel, in the order of the members: their balances are locked in it.
+    """
     await db.execute(
-        text("SELECT ledger_check_out(:member_id, :account_id, :left_at, :now)"),
-        {"member_id": member_id, "account_id": account_id, "left_at": left_at, "now": now},
+        text("""
+          SELECT count(ledger_check_out(u.member_id, u.account_id, u.left_at, :now)::text)
+          FROM unnest(CAST(:members AS bigint[]), CAST(:accounts AS bigint[]),
+            CAST(:left_at AS timestamptz[])) AS u (member_id, account_id, left_at)"""),
+        {"members": members, "accounts": accounts, "left_at": left_at, "now": now},
     )
 
 
