@@ -234,7 +234,7 @@ class SettlementPeriod(relay.Node):
     @resolved("What is paid for it, once it is prepared.")
     async def payments(self, info: Info) -> list[Payment]:
         """Return the payments that the caller may see."""
-        own = await _own_id(info.context)
+        own = await own_id(info.context)
         rows = await info.context.load.payments.load(self.row.period_id)
         return [Payment.of(row) for row in rows if own in (None, row.debtor_id, row.creditor_id)]
 
