@@ -139,3 +139,8 @@ CREATE TRIGGER period_sale_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON pe
   FOR EACH STATEMENT EXECUTE FUNCTION forbid_change();
 CREATE TRIGGER period_sale_while_closing AFTER INSERT ON period_sale REFERENCING NEW TABLE AS added
   FOR EACH STATEMENT EXECUTE FUNCTION settlement_only_while_closing();
+
+-- Who owes points, and who keeps breakage, is what their agreement says.
+ALTER TABLE accounting_policy DROP COLUMN owner_id, DROP COLUMN breakage_owner;
+COMMENT ON COLUMN accounting_policy.role IS
+  'how the issuer shows what others supply for its points: as cost (principal) or off revenue (agent)';

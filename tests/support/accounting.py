@@ -155,7 +155,6 @@ async def account_for(
     *,
     value: str,
     since: date,
-    owner_id: int | None = None,
     role: str = "principal",
 ) -> None:
     """Say how an issuer's points are accounted for."""
@@ -164,7 +163,6 @@ async def account_for(
         issuer_id=issuer_id,
         effective_from=since,
         point_value=Decimal(value),
-        owner_id=owner_id,
         role=role,
         actor="wei",
         now=noon(since),
