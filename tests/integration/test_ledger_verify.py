@@ -117,7 +117,7 @@ WRONG = {
     "I6 a lot is settled as it was sold": (
         """INSERT INTO agreement (issuer_id, acceptor_id, effective_from, basis, rate_per_point,
             currency, breakage_owner)
-          SELECT issuer_id, acceptor_id, '2026-01-01', 'at_issue', 0.01, 'CNY', 'programme'
+          SELECT issuer_id, acceptor_id, '2026-11-01', 'at_issue', 0.01, 'CNY', 'programme'
           FROM obligation LIMIT 1""",
         SPENDER,
         "sold to 3",

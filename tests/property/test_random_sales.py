@@ -23,16 +23,12 @@ from tests.property.test_random_months import FIRST, Months, ties
 from tests.support.accounting import account_for, closed, expect, make_selling_group
 from tests.support.journals import booked, give_charts, posted
 from tests.support.settlement import COMPANY, KINDS, agreement, sale
+from tests.support.turmoil import Turmoil
 
 SEEDS = range(int(os.environ.get("HUB_SALES_EXAMPLES", "6")))
 MONTHS, STEPS = 5, 40
 K = MovementKind
 PAID_FOR = (K.DEFERRED, K.BROUGHT_IN, K.CLAWBACK, K.ADJUSTED)
-# What was paid for points less what redemptions and expiry took of them, by lot, wherever it is.
-LEFT = text("""
-SELECT s.issuer_id, s.cohort, sum(s.points)::bigint AS points FROM period_sale s
-WHERE s.kind <> 'expired' GROUP BY s.issuer_id, s.cohort HAVING sum(s.points) <> 0
-""")
 # Of the lots of one issuer and month, by which of the two their redemptions were settled.
 TORN = text("""
 SELECT count(*) FROM (
@@ -127,3 +123,46 @@ async def test_random_months_of_points_that_are_sold(db: AsyncConnection, seed: 
     assert [name for name in (PERIODS, *CHECKS) if await check(db, name)] == []
     assert await db.scalar(TORN) == 0
     assert await verify(db) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_points_that_are_sold_stay_so_when_members_merge_and_split(
+    db: AsyncConnection, seed: int
+) -> None:
+    town = Turmoil(seed, means=False, today=date(2026, 10, 29))
+    await town.found(db)
+    await db.execute(
+        text("""
+          INSERT INTO business (business_id, code, name, kind, legal_entity_id, currency, country,
+            time_zone) OVERRIDING SYSTEM VALUE
+          VALUES (4, 'club', 'Club', 'programme', 1, 'CNY', 'CN', 'UTC')""")
+    )
+    # One shop sells all its points, one those of November on, at prices of their own.
+    await db.execute(
+        text("""
+          INSERT INTO agreement (issuer_id, acceptor_id, effective_from, basis, rate_per_point,
+            breakage_owner, currency)
+          SELECT issuer, 4, since, 'at_issue', price, breakage, 'CNY'
+          FROM (VALUES (1, date '2026-01-01', 0.011, 'issuer'),
+            (2, date '2026-11-01', 0.013, 'programme')) AS v (issuer, since, price, breakage)""")
+    )
+    await db.execute(
+        text("""
+          INSERT INTO agreement (issuer_id, acceptor_id, effective_from, rate_per_point, currency)
+          SELECT i.business_id, a.business_id, '2026-01-01', 0.008, 'CNY'
+          FROM business i JOIN business a ON i.business_id <> a.business_id
+          WHERE a.kind <> 'programme'""")
+    )
+    for _ in range(200):
+        await town.step(db)
+    for business_id in (1, 2, 3):
+        await account_for(db, business_id, value="0.01", since=FIRST)
+        await expect(db, business_id, "0.8", since=FIRST)
+    at = datetime(2027, 2, 1, tzinfo=UTC)
+    for code in ("2026-10", "2026-11", "2026-12"):
+        period = await closed(db, code, at)
+        await what_is_paid_for_is_what_moved(db, period.period_id)
+        for roll in await recognise(db, period_id=period.period_id, actor="wei", now=at):
+            ties(roll, None)
+    assert [name for name in (PERIODS, *CHECKS) if await check(db, name)] == []
+    assert await db.scalar(TORN) == 0
