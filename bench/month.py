@@ -127,7 +127,7 @@ async def configure(db: AsyncConnection) -> None:
         issuer_id = business.business_id
         await set_policy(
             db, issuer_id=issuer_id, effective_from=SINCE, point_value=Decimal("0.01"),
-            owner_id=None, role="principal", actor="wei", now=at,
+            role="principal", actor="wei", now=at,
         )  # fmt: skip
         made = await propose_estimate(
             db, issuer_id=issuer_id, rate=Decimal("0.8"), effective_from=SINCE, cohort=None,
