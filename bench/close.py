@@ -11,10 +11,9 @@ import asyncio
 import resource
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import text
@@ -30,16 +29,21 @@ from hub.closing.check_period import check_period
 from hub.crypto.keyring import Keyring
 from hub.db.engine import make_engine
 from hub.ledger.rollup import roll_up
-from hub.settlement import close_period
 from hub.settlement.approve_period import approve_period
+from hub.settlement.begin_close import begin_close
 from hub.settlement.documents.book import write_xlsx
 from hub.settlement.documents.paper import write_pdf
 from hub.settlement.documents.sheet import write_csv
+from hub.settlement.go_on_closing import go_on_closing
 from hub.settlement.queries import Statement, statement
 from hub.settlement.sign_statements import sign_statements
 
-# What the close calls, in its order; the rest of it is netting and the database's own proof.
-PARTS = ("freeze_flows", "place", "total", "write_statements")
+NAMES = {
+    "lines": "lines",
+    "totals": "totals and nets",
+    "statement": "statements",
+    "draft": "prove that it adds up",
+}
 PLAIN = (
     "CREATE TABLE plain AS SELECT * FROM obligation LIMIT 0",
     "INSERT INTO plain SELECT * FROM obligation",
@@ -64,16 +68,10 @@ class Watch:
         self.seconds[name] = self.seconds.get(name, 0) + time.perf_counter() - started
         self._progress.advance(self._task)
 
-    def timed(
-        self, name: str, verb: Callable[..., Awaitable[Any]]
-    ) -> Callable[..., Awaitable[Any]]:
-        """Return a verb that is timed wherever it is called."""
-
-        async def watched(*args: Any, **named: Any) -> Any:
-            async with self.step(name):
-                return await verb(*args, **named)
-
-        return watched
+    def note(self, name: str, seconds: float) -> None:
+        """Add what was timed elsewhere."""
+        self._progress.update(self._task, description=name)
+        self.seconds[name] = self.seconds.get(name, 0) + seconds
 
 
 async def close_month(engine: AsyncEngine, watch: Watch) -> int:
@@ -86,19 +84,20 @@ async def close_month(engine: AsyncEngine, watch: Watch) -> int:
         stops = [one.says for one in found if one.stops]
         if stops:
             raise RuntimeError(f"the month is made wrong: {stops}")
-    verbs = {name: getattr(close_period, name) for name in PARTS}
-    for name, verb in verbs.items():
-        setattr(close_period, name, watch.timed(name, verb))
-    started = time.perf_counter()
-    async with engine.begin() as db:
-        closed = await close_period.close(db, period_id=period.period_id, now=now)
-    rest = time.perf_counter() - started - sum(watch.seconds[name] for name in PARTS)
-    watch.seconds["net, prove and commit"] = rest
-    for name, verb in verbs.items():
-        setattr(close_period, name, verb)
+    async with watch.step("begin: freeze the flows, plan the steps"), engine.begin() as db:
+        await begin_close(db, period_id=period.period_id, now=now)
+    lines = 0
+    while True:
+        started = time.perf_counter()
+        async with engine.begin() as db:
+            step = await go_on_closing(db, period_id=period.period_id, now=now)
+        if step is None:
+            break
+        watch.note(NAMES[step.kind], time.perf_counter() - started)
+        lines += step.lines or 0
     async with watch.step("sign"), engine.begin() as db:
         await sign_statements(db, period_id=period.period_id, keyring=Keyring.generate(), now=now)
-    return closed.lines
+    return lines
 
 
 async def keep_books(engine: AsyncEngine, watch: Watch) -> None:
@@ -151,7 +150,7 @@ async def measure(bench: Bench, rows: int) -> tuple[int, dict[str, float], list[
     """Make a month and end it; returns its lines, seconds by step, and what else to say."""
     engine = make_engine(bench.url, poolclass=NullPool)
     with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()) as progress:
-        watch = Watch(progress, steps=len(PARTS) + 11)
+        watch = Watch(progress, steps=12)
         async with watch.step(f"make {rows:,} redemptions"):
             async with engine.begin() as db:
                 await configure(db)
