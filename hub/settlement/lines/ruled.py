@@ -86,7 +86,8 @@ WITH {TERMS}, due AS (
       SELECT found.origin_tx
       UNION ALL
       SELECT c.tx_id FROM ledger_transaction c WHERE c.member_id = ANY (kin.ids)
-        AND c.reference_tx = found.hold_tx AND c.kind = 4 AND c.tx_id < found.origin_tx)) whole ON found.whole_amount IS NOT NULL
+        AND c.reference_tx = found.hold_tx AND c.kind = 4 AND c.tx_id < found.origin_tx)
+    ) whole ON found.whole_amount IS NOT NULL
   LEFT JOIN LATERAL (
     SELECT sum(o.points) AS points
     FROM (SELECT ledger_kin(ARRAY[found.member_id]) AS ids OFFSET 0) kin
