@@ -277,6 +277,7 @@ def _refusal(refused: IntegrityError, agreement: AgreementConfig) -> HubError:
 
 async def _apply_rule(db: AsyncConnection, rule: EarningRuleConfig, ids: dict[str, int]) -> None:
     _known({"business": rule.business, "funder": rule.funder}, ids)
+    (await business_by_code(db, rule.business)).with_a_shop()
     unit = (await policies(db)).unit(rule.unit)
     if unit.kind != "spendable":
         raise Malformed(
