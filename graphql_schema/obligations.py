@@ -39,7 +39,7 @@ class Obligation:
     currency: str = strawberry.field(description="ISO 4217 currency of rate and amount.")
     business_date: date = strawberry.field(description="The trading day on which it happened.")
     issued_on: date | None = strawberry.field(
-        description="Of points that their issuer sold: the day on which they were issued."
+        description="Of points that were sold at issue: the day on which they were issued."
     )
     occurred_at: datetime = strawberry.field(description="When it happened in the shop.")
     posted_at: datetime = strawberry.field(description="When the ledger recorded it.")

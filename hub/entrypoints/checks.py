@@ -242,8 +242,8 @@ async def failed_work(db: AsyncConnection) -> Finding:
 async def agreements(db: AsyncConnection) -> Finding:
     """Does every business know what another's points are worth to it?
 
-    Of who sells its points at issue, it is for the company to say; the close tells what is missing
-    for points from before.
+    Of an issuer whose points are sold at issue, the company says; for points from before, the close
+    tells what is missing.
     """
     if not await _exists(db, "point_sale"):
         return _ok("no agreement is missing: there is no schema yet")

@@ -40,8 +40,8 @@ async def place(
     if snapshot is not None:
         seen += f" AND {SEEN}"
         facts["snapshot"] = snapshot
-    sellers = await db.scalars(text("SELECT DISTINCT issuer_id FROM point_sale ORDER BY issuer_id"))
-    asked = Slice(period=period, days=days, seen=seen, facts=facts, sellers=list(sellers))
+    buyers = await db.scalars(text("SELECT DISTINCT issuer_id FROM point_sale ORDER BY issuer_id"))
+    asked = Slice(period=period, days=days, seen=seen, facts=facts, buyers=list(buyers))
     async with db.begin_nested():
         return (
             await place_lots(db, asked)

@@ -41,7 +41,7 @@ class Obligation:
     `kind` is a LineKind and says which. `tx_id` and `seq` number what it derives from, by `source`:
     an entry, and so the receipt, or a use of a benefit. `account_id` is the acting account, never
     a person. Issuer, acceptor, account and rate are those of a consumed lot. `issued_on` is the day
-    on which points were issued that their issuer sold.
+    on which points were issued that were sold at issue.
     """
 
     line_id: int

@@ -38,7 +38,7 @@ def on(day: int) -> date:
 
 
 async def town(db: AsyncConnection, *sales: AgreementConfig) -> Shops:
-    """Retail sells its points from November on at 0.01; whoever takes them gets 0.008 for each."""
+    """Retail buys its points from November on, at 0.01; whoever takes them gets 0.008 for each."""
     ids = await make_selling_group(
         db,
         [

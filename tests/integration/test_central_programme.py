@@ -1,6 +1,6 @@
 """A month of a central programme, worked out by hand: the company sells points and owes them.
 
-R (retail) sells its points at issue to the company P, at 0.0100 per point issued net of clawback. P
+P sells R (retail) its points at issue, at 0.0100 per point issued net of clawback. P
 pays whoever takes them 0.0080, R too. D (dining) has not joined: its points are settled at
 redemption, at 0.0080. What R and P, and P and acceptors, owe each other bears 6% of tax on top.
 80% of points are expected to be redeemed; from December on, 90%.
@@ -192,7 +192,7 @@ async def test_the_month_is_settled_recognised_and_booked_to_the_cent(
     found = {letter: booked(journals[f"{code}-ltd"]) for letter, code in CODE.items()}
     expected = {letter: dict(sums) for letter, sums in BOOKED.items()}
     if role == "agent":
-        # An agent's revenue is what is left of it: R sells for another, D for whoever takes them.
+        # An agent's revenue is what is left of it: R's points are another's, D's whoever takes them.
         expected["R"][Purpose.GOODS_REVENUE] = expected["R"].pop(Purpose.POINTS_PURCHASED)
         # Of D's 69.30, 59.40 were redeemed elsewhere, less the 48.00 that it pays for them.
         expected["D"][Purpose.POINTS_REVENUE] = -9_90

@@ -47,31 +47,31 @@ def group(*made: AgreementConfig, **more: Any) -> ProgrammeConfig:
     )
 
 
-def sells(*, since: date = NOVEMBER, **changed: Any) -> AgreementConfig:
+def sold(*, since: date = NOVEMBER, **changed: Any) -> AgreementConfig:
     return sale("shop", "0.01", since=since).model_copy(update=changed)
 
 
 REFUSED: dict[str, tuple[list[AgreementConfig], str]] = {
-    "to a shop": ([sells(acceptor="hotel")], "not by shop (retail) to hotel (hotel)"),
-    "by a company": ([sells(issuer="club-b")], "not by club-b (programme) to club (programme)"),
-    "in its own currency": ([sells(acceptor="club-usd")], "club-usd in USD"),
-    "in another currency": ([sells(currency="USD")], "the agreement in USD"),
-    "in mid-month": ([sells(since=date(2026, 11, 2))], "from the first of one"),
+    "by a shop": ([sold(acceptor="hotel")], "not by hotel (hotel) to shop (retail)"),
+    "to a company": ([sold(issuer="club-b")], "not by club (programme) to club-b (programme)"),
+    "in its own currency": ([sold(acceptor="club-usd")], "club-usd in USD"),
+    "in another currency": ([sold(currency="USD")], "the agreement in USD"),
+    "in mid-month": ([sold(since=date(2026, 11, 2))], "from the first of one"),
     "to end in mid-month": (
-        [sells(), agreement("shop", COMPANY, None, since=date(2026, 12, 5))],
+        [sold(), agreement("shop", COMPANY, None, since=date(2026, 12, 5))],
         "not from 2026-12-05",
     ),
     "before what ends it in mid-month": (
-        [agreement("shop", COMPANY, None, since=date(2026, 12, 5)), sells()],
+        [agreement("shop", COMPANY, None, since=date(2026, 12, 5)), sold()],
         "not from 2026-12-05",
     ),
     "with breakage of another from mid-month": (
-        [sells(), sells(since=date(2026, 11, 9), breakage_owner="issuer")],
+        [sold(), sold(since=date(2026, 11, 9), breakage_owner="issuer")],
         "who keeps breakage",
     ),
-    "to two": ([sells(), sells(acceptor="club-b", since=date(2027, 1, 1))], "to club from 2026-11"),
-    "to two from before": (
-        [sells(), sells(acceptor="club-b", since=date(2026, 1, 1))],
+    "by two": ([sold(), sold(acceptor="club-b", since=date(2027, 1, 1))], "from club from 2026-11"),
+    "by two from before": (
+        [sold(), sold(acceptor="club-b", since=date(2026, 1, 1))],
         "end that first",
     ),
 }
@@ -88,11 +88,11 @@ async def test_points_cannot_be_sold(db: AsyncConnection, how: str) -> None:
 
 async def test_what_may_be_agreed(db: AsyncConnection) -> None:
     config = group(
-        sells(),
-        sells(since=date(2026, 11, 9), rate_per_point=Decimal("0.02")),
-        sells(since=date(2026, 12, 1), breakage_owner="issuer"),
+        sold(),
+        sold(since=date(2026, 11, 9), rate_per_point=Decimal("0.02")),
+        sold(since=date(2026, 12, 1), breakage_owner="issuer"),
         agreement("shop", COMPANY, None, since=date(2027, 1, 1)),
-        sells(acceptor="club-b", since=date(2027, 1, 1)),
+        sold(acceptor="club-b", since=date(2027, 1, 1)),
     )
     await apply(db, config=config)
     spans = await db.execute(
@@ -114,8 +114,8 @@ async def test_what_is_closed_was_settled_as_it_was_agreed(db: AsyncConnection) 
     await apply(db, config=group())
     await closed(db, "2026-11", datetime(2026, 12, 1, tzinfo=UTC))
     with pytest.raises(Rejected, match="period 2026-11 is closed"):
-        await apply(db, config=group(sells()))
-    await apply(db, config=group(sells(since=date(2026, 12, 1))))
+        await apply(db, config=group(sold()))
+    await apply(db, config=group(sold(since=date(2026, 12, 1))))
     with pytest.raises(DBAPIError, match="period 2026-11 is closed"):
         await db.execute(
             text("""
@@ -140,10 +140,10 @@ def test_an_agreement_says_all_that_it_needs(wrong: dict[str, Any], says: str) -
 
 
 async def test_the_doctor_asks_for_what_the_company_pays(db: AsyncConnection) -> None:
-    await apply(db, config=group(sells(), *PROGRAMME.agreements))
+    await apply(db, config=group(sold(), *PROGRAMME.agreements))
     assert "club → diner, club → hotel, club → shop" in (await agreed(db)).says
     paid = [agreement(COMPANY, code, "0.008") for code in ("shop", "hotel", "diner")]
-    await apply(db, config=group(sells(), *PROGRAMME.agreements, *paid))
+    await apply(db, config=group(sold(), *PROGRAMME.agreements, *paid))
     assert (await agreed(db)).says == "every pair of businesses has an agreement"
 
 

@@ -39,8 +39,8 @@ _SIDES = {
     LineKind.CORRECTION: (Purpose.CORRECTION_COST, Purpose.CORRECTION_REVENUE),
 }
 _PAID_FOR = (Purpose.GOODS_REVENUE, Purpose.POINTS_GRANTED, Purpose.OPENING_BALANCE)
-# What it costs an agent comes off its revenue: off the points', or, where it sells its points at
-# issue, off the goods'.
+# What it costs an agent comes off its revenue: off the points', or, where it buys the points that
+# it issues, off the goods'.
 _OF_AN_AGENT = {
     Purpose.REDEMPTION_COST: Purpose.AGENCY_REVENUE,
     Purpose.POINTS_PURCHASED: Purpose.GOODS_REVENUE,
@@ -59,7 +59,7 @@ def build(
     """Return the journals of a period, by legal entity and currency; those without lines are none.
 
     `entities` are the legal entities of businesses, `agents` those that are no principal in what
-    others supply for points: partners that take them, or the company that they are sold to. What
+    others supply for points: partners that take them, or the company that sells them. What
     two businesses of one legal entity owe each other is nothing in its books, and what was carried
     over from an earlier period is in them already.
     """

@@ -60,7 +60,7 @@ SELECT debtor_id, business_id AS acceptor_id, agreement_id, count(*) AS lines,
 FROM priced GROUP BY debtor_id, business_id, agreement_id
 ORDER BY debtor_id, business_id, agreement_id
 """  # noqa: S608 - constants of ours
-# Where nobody sells points at issue, nothing of it is asked.
+# Where no points are sold at issue, nothing of it is asked.
 _OWED_BY_ISSUER = {"owed_by": "e.issuer_id", "issued_on": "CAST(NULL AS date)", "sold": ""}
 _OWED_BY_OWNER = {
     "owed_by": "coalesce(sale.company_id, e.issuer_id)",
@@ -74,14 +74,14 @@ _OWED_BY_OWNER = {
 async def place_lots(db: AsyncConnection, asked: Slice) -> int:
     """Write the missing lines of redemptions and restorations; return how many.
 
-    Who owes a lot pays who took it: its issuer, or the company that bought it at issue, also
+    Who owes a lot pays who took it: its issuer, or the company that sold it at issue, also
     where the issuer took it. Raises Rejected naming every pair that has no price.
     """
     facts = {**asked.facts, "kind": LineKind.REDEMPTION, "source": Source.ENTRY}
     shape = _OWED_BY_ISSUER
-    if asked.sellers:
+    if asked.buyers:
         shape = _OWED_BY_OWNER
-        facts["sellers"] = asked.sellers
+        facts["buyers"] = asked.buyers
     rows = (await db.execute(text(_LOTS.format(visible=asked.seen, **shape)), facts)).all()
     unpriced = [row for row in rows if row.unpriced]
     if unpriced:

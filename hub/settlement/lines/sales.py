@@ -27,7 +27,7 @@ WITH due AS (
         AND (o.debit, o.credit) = (e.credit, e.debit)) THEN CAST(:issue AS smallint)
     END AS kind) counted
   {ISSUED_ON}
-  WHERE e.issuer_id = ANY (:sellers) AND e.unit <> 2 AND counted.kind IS NOT NULL
+  WHERE e.issuer_id = ANY (:buyers) AND e.unit <> 2 AND counted.kind IS NOT NULL
     AND {{visible}}
     AND NOT EXISTS (SELECT 1 FROM obligation o
       WHERE o.member_id = e.member_id AND o.tx_id = e.tx_id AND o.seq = e.seq
@@ -59,14 +59,14 @@ async def place_sales(db: AsyncConnection, asked: Slice) -> int:
     Each is priced by the version that was in force on the day its lot was issued, what is taken
     back as well as what is issued.
     """
-    if not asked.sellers:
+    if not asked.buyers:
         return 0
     facts = {
         **asked.facts,
         "issue": LineKind.ISSUE,
         "breakage": LineKind.BREAKAGE,
         "source": Source.ENTRY,
-        "sellers": asked.sellers,
+        "buyers": asked.buyers,
     }
     placed: int = await db.scalar(text(_SALES.format(visible=asked.seen)), facts) or 0
     return placed
