@@ -192,7 +192,7 @@ async def test_the_month_is_settled_recognised_and_booked_to_the_cent(
     found = {letter: booked(journals[f"{code}-ltd"]) for letter, code in CODE.items()}
     expected = {letter: dict(sums) for letter, sums in BOOKED.items()}
     if role == "agent":
-        # An agent's revenue is what is left of it: R's points are another's, D's whoever takes them.
+        # An agent shows what is left: R's points are P's supply, D's that of whoever takes them.
         expected["R"][Purpose.GOODS_REVENUE] = expected["R"].pop(Purpose.POINTS_PURCHASED)
         # Of D's 69.30, 59.40 were redeemed elsewhere, less the 48.00 that it pays for them.
         expected["D"][Purpose.POINTS_REVENUE] = -9_90
