@@ -309,3 +309,23 @@ async def test_breakage_that_is_the_issuers_is_given_back_and_never_revenue(
     _, rolls = await recognised(shops, "2026-12", datetime(2027, 1, 1, tzinfo=UTC))
     assert shown(rolls["P"])["catch_up"] == 0
     assert shown(rolls["P"])["closing"] == 6_50
+
+
+async def test_a_price_that_contains_tax_is_deferred_without_it(db: AsyncConnection) -> None:
+    """1,000 points at 0.0106, of which 6% is tax: 10.60, and 10.00 without it."""
+    tax = AgreementTaxConfig(kind="issue", code="VAT6", rate=Decimal("0.06"), included=True)
+    ids = await make_selling_group(
+        db,
+        [sale("retail", "0.0106", since=NOVEMBER_1, taxes=(tax,))],
+        points_per_unit="1",
+        codes=tuple(CODE.values()),
+    )
+    await expect(db, ids["retail"], "0.8", since=NOVEMBER_1)
+    await give_charts(db, *(f"{code}-ltd" for code in CODE.values()))
+    shops = Shops(db, ids)
+    await shops.sell("retail", BUYER, 1_000_00, date(2026, 11, 2))
+    period_id, rolls = await recognised(shops, "2026-11", datetime(2026, 12, 1, tzinfo=UTC))
+    assert await owed(shops, period_id) == {"R>P": (1_000, 10_00, 60, 10_60)}
+    assert rolls["P"].of(K.CLOSING).amount == Decimal(10)
+    journals = await posted(db, period_id, datetime(2026, 12, 2, tzinfo=UTC))
+    assert booked(journals[f"{COMPANY}-ltd"])[Purpose.POINTS_SOLD] == 0
