@@ -1,5 +1,6 @@
 """The programme company: what may be agreed with it, and the doors that need a shop."""
 
+import asyncio
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.benefits.configure import configure
 from hub.crypto import tokens
@@ -205,3 +206,24 @@ async def test_tills_and_desks_are_refused(api: Api) -> None:
     answer = (await api.data(ADJUST, STAFF, input=given))["proposeAdjustment"]
     assert (answer["__typename"], answer["field"]) == ("InvalidInput", "business")
     assert "name a shop" in answer["message"]
+
+
+async def test_who_applies_while_a_period_closes_waits_and_is_refused(
+    engine: AsyncEngine,
+) -> None:
+    async with engine.begin() as db:
+        await apply(db, config=group())
+
+    async def begin_to_sell() -> None:
+        async with engine.begin() as db:
+            await apply(db, config=group(sold()))
+
+    async with engine.begin() as closing:
+        await closed(closing, "2026-11", datetime(2026, 12, 1, tzinfo=UTC))
+        applying = asyncio.create_task(begin_to_sell())
+        async with engine.connect() as db:
+            while not await db.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+                await asyncio.sleep(0.01)
+        assert not applying.done()
+    with pytest.raises(Rejected, match="period 2026-11 is closed"):
+        await applying
