@@ -14,22 +14,21 @@ from hub.settlement.queries import Period
 
 # What is still due is found by the absence of its line, never by a watermark: an entry that was
 # not visible to the last close is simply still absent at this one. A restoration is priced as what
-# it gives back was, so that the two cancel whatever was agreed in between. Whose it was is asked in
-# a CASE: as a condition it would be asked of every redemption first, which took most of the time.
+# it gives back was, so that the two cancel whatever was agreed in between. That is asked of each
+# restoration by itself, once (OFFSET 0): joined, all redemptions there ever were would be read.
 _LOTS = f"""
 WITH {TERMS}, due AS (
   SELECT e.*, CASE WHEN e.credit = 20 THEN e.points ELSE -e.points END AS signed,
-    CASE WHEN e.credit = 20 THEN e.business_date ELSE redeemed.business_date END AS priced_on,
-    {{owed_by}} AS debtor_id, {{issued_on}} AS issued_on
+    given_back.priced_on, {{owed_by}} AS debtor_id, {{issued_on}} AS issued_on
   FROM entry e
-  CROSS JOIN LATERAL (
-    SELECT CASE WHEN e.debit = 20 THEN ledger_kin(ARRAY[e.member_id]) END AS ids) kin
-  LEFT JOIN ledger_transaction given_back ON e.debit = 20
-    AND given_back.member_id = ANY (kin.ids) AND given_back.tx_id = e.tx_id
-    AND given_back.reference_tx IS NOT NULL
-  LEFT JOIN entry redeemed ON redeemed.member_id = ANY (kin.ids)
-    AND redeemed.tx_id = given_back.reference_tx AND redeemed.lot_id = e.lot_id
-    AND redeemed.credit = 20
+  CROSS JOIN LATERAL (SELECT CASE WHEN e.credit = 20 THEN e.business_date ELSE (
+      SELECT redeemed.business_date
+      FROM (SELECT ledger_kin(ARRAY[e.member_id]) AS ids OFFSET 0) kin
+      JOIN ledger_transaction t ON t.member_id = ANY (kin.ids) AND t.tx_id = e.tx_id
+        AND t.reference_tx IS NOT NULL
+      JOIN entry redeemed ON redeemed.member_id = ANY (kin.ids)
+        AND redeemed.tx_id = t.reference_tx AND redeemed.lot_id = e.lot_id
+        AND redeemed.credit = 20) END AS priced_on OFFSET 0) given_back
   {{sold}}
   WHERE 20 IN (e.debit, e.credit) AND {{owed_by}} <> e.business_id
     AND {{visible}}
