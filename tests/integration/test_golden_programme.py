@@ -1,7 +1,7 @@
 """The golden month with a central programme: signed events, tills, the sweep, the close, the books.
 
-What happens is what happens in the golden month. But P sells the three each point that they issue, at
-0.0100 net of clawback, September's too, and pays 0.0080 for each that is taken, wherever. 80% of
+What happens is what happens in the golden month. But P sells the three each point that they issue,
+at 0.0100 net of clawback, September's too, and pays 0.0080 for each that is taken, wherever. 80% of
 points will be redeemed.
 """
 

@@ -65,8 +65,10 @@ def build(
     """
     lines: dict[tuple[int, str], list[Line]] = defaultdict(list)
     for movement in moved:
-        place = entities[movement.owner_id], movement.currency
-        lines[place].extend(_of_liability(movement, agent=movement.owner_id in agents))
+        owner = entities[movement.owner_id]
+        sold = owner != entities[movement.issuer_id]
+        agent = movement.owner_id in agents
+        lines[owner, movement.currency].extend(_of_liability(movement, sold=sold, agent=agent))
     for total in totals:
         debtor, creditor = entities[total.debtor_id], entities[total.creditor_id]
         if debtor == creditor or total.kind == LineKind.CARRIED:
@@ -80,10 +82,10 @@ def build(
     return [draft for draft in drafts if draft.lines]
 
 
-def _of_liability(moved: Moved, *, agent: bool) -> Iterator[Line]:
+def _of_liability(moved: Moved, *, sold: bool, agent: bool) -> Iterator[Line]:
     """Return what a movement is against, and the liability."""
     against = _AGAINST[moved.kind]
-    if against in _PAID_FOR and moved.issuer_id != moved.owner_id:
+    if sold and against in _PAID_FOR:
         # The goods, or whatever else points were given for, were the issuer's, which paid for them.
         against = Purpose.POINTS_SOLD
     own = (
