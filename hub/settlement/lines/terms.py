@@ -22,7 +22,8 @@ SEEN = """(
   OR e.xact >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)"""
 
 # On which day the lot of an entry was issued, if its issuer buys its points. Most lots are with the
-# entry's member: those are met all at once, and only the others one by one.
+# entry's member: those are met all at once, and only the others one by one; each is asked once
+# (OFFSET 0).
 ISSUED_ON = """
   LEFT JOIN business buyer ON buyer.business_id = e.issuer_id AND e.issuer_id = ANY (:buyers)
   LEFT JOIN lot issued ON issued.member_id = e.member_id AND issued.lot_id = e.lot_id
@@ -30,7 +31,7 @@ ISSUED_ON = """
   CROSS JOIN LATERAL (SELECT CASE WHEN buyer.business_id IS NULL THEN NULL
     WHEN issued.lot_id IS NULL THEN ledger_issued_elsewhere(e.member_id, e.lot_id)
     ELSE issue_day(issued.earned_at, buyer.time_zone, buyer.day_starts_at_hour)
-    END AS issued_on) sold"""
+    END AS issued_on OFFSET 0) sold"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
