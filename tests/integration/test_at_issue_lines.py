@@ -12,7 +12,7 @@ from hub.errors import Rejected
 from hub.ledger.codes import Kind, ShortfallMode
 from hub.ledger.post import post_adjustment, post_clawback, post_move, post_reinstatement
 from hub.points.expire import expire
-from hub.programme.apply import AgreementConfig
+from hub.programme.agree import AgreementConfig
 from hub.settlement.codes import LineKind
 from hub.settlement.freeze_flows import freeze_flows
 from hub.settlement.open_period import open_period

@@ -22,7 +22,7 @@ from hub.accounting.sensitivity import sensitivity
 from hub.ledger.post import post_reinstatement
 from hub.ledger.verify import verify
 from hub.points.expire import expire
-from hub.programme.apply import AgreementConfig, AgreementTaxConfig
+from hub.programme.agree import AgreementConfig, AgreementTaxConfig
 from hub.programme.chart import Purpose
 from hub.settlement.queries import net_positions, obligations, statement, totals
 from hub.settlement.verify import CHECKS, PERIODS, check

@@ -18,7 +18,8 @@ from hub.entrypoints.checks import agreements as agreed
 from hub.errors import Malformed, Rejected
 from hub.intake.connections import ConnectionConfig, connect
 from hub.points.opening_file import BadRow, Reader
-from hub.programme.apply import AgreementConfig, BusinessConfig, ProgrammeConfig, apply
+from hub.programme.agree import AgreementConfig
+from hub.programme.apply import BusinessConfig, ProgrammeConfig, apply
 from hub.programme.queries import businesses, terms
 from tests.integration.api_kit import PROGRAMME, STAFF, TIERS, UPGRADE, Api
 from tests.integration.test_graphql_paying import OPERATIONS
