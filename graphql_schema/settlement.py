@@ -172,6 +172,7 @@ class CloseStepKind(Enum):
     """The kinds of steps, in their order."""
 
     LINES = strawberry.enum_value("lines", description="Writes what is owed, day by day.")
+    TERMS = strawberry.enum_value("terms", description="Writes caps, prefunds and draws on them.")
     TOTALS = strawberry.enum_value("totals", description="Sums and nets it.")
     STATEMENT = strawberry.enum_value("statement", description="States it to a business.")
     DRAFT = strawberry.enum_value("draft", description="Proves that it adds up, and ends.")

@@ -89,7 +89,12 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "file": "payment:file",
         "paid": "payment:paid",
     },
-    "settle": {"": "settle:settle", "verify": "verifying:verify", "keys": "verifying:keys"},
+    "settle": {
+        "": "settle:settle",
+        "verify": "verifying:verify",
+        "keys": "verifying:keys",
+        "exposure": "exposure:exposure",
+    },
     "journals": {
         "post": "journals:post",
         "show": "journals:show",
