@@ -31,6 +31,7 @@ from hub.programme.policy_queries import Policies, policies
 from hub.programme.queries import Business, Programme, businesses, programme
 from hub.settlement import life, payments
 from hub.settlement import queries as settlement
+from hub.settlement.funds import Fund, funds
 from hub.settlement.life import Check, PeriodEvent
 from hub.settlement.netting import Bilateral, Net
 from hub.settlement.steps import Step, steps
@@ -135,6 +136,7 @@ class Loaders:
         self.settled: DataLoader[int, list[payments.Settled]] = of(
             lambda db, ids: payments.settled(db, payment_ids=ids)
         )
+        self.funds: DataLoader[int, list[Fund]] = of(lambda db, ids: funds(db, period_ids=ids))
         self.close_steps: DataLoader[int, list[Step]] = of(
             lambda db, ids: steps(db, period_ids=ids)
         )

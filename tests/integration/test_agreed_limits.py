@@ -1,5 +1,6 @@
 """Caps, credit limits and prefunds: what bounds an agreement, to the cent."""
 
+import json
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -21,6 +22,7 @@ from hub.programme.queries import business_by_code
 from hub.settlement.close_period import close
 from hub.settlement.codes import LineKind
 from hub.settlement.credit import standings
+from hub.settlement.documents.paper import write_pdf
 from hub.settlement.open_period import open_period
 from hub.settlement.queries import totals
 from hub.settlement.verify import CHECKS, check, prove_periods
@@ -120,6 +122,14 @@ async def test_redemptions_draw_on_what_was_paid_ahead(db: AsyncConnection) -> N
         LineKind.PREFUND_DRAW: (0, Decimal(6)),
     }
     assert await funds(db) == [(0, 40, 30, 10), (10, 0, 10, 0), (0, 0, -6, 6)]
+    bodies = await db.scalars(text("SELECT body FROM statement ORDER BY period_id, business_id"))
+    body = bodies.all()[0]
+    assert json.loads(body)["funds"] == [
+        {"counterparty": "hotel", "currency": "CNY", "opening": "0.00", "paid": "40.00",
+         "drawn": "30.00", "closing": "10.00"},
+    ]  # fmt: skip
+    for language in ("en", "zh"):
+        assert write_pdf(body, signature=None, language=language).startswith(b"%PDF")
 
 
 async def test_points_taken_back_after_their_prefund_was_drawn_are_owed_after_all(
