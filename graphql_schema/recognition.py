@@ -63,7 +63,7 @@ class LiabilityRollForward:
     )
     proof: Money = strawberry.field(description="… and what they are worth: the closing.")
 
-    @resolved("Who owes the points: their issuer, or the company that it sold them to.")
+    @resolved("Who owes the points: their issuer, or the company that sold them to it.")
     async def owner(self, info: Info) -> Business:
         """Return the owner."""
         return Business.of(await info.context.business(self.row.owner_id))

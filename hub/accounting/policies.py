@@ -15,7 +15,7 @@ class AccountingPolicy:
 
     `point_value` is what a redeemed point is worth, in major units of the issuer's currency.
     `role` says how the business shows what others supply for points, its partners where it owes
-    them or the company that it sells them to: as cost (principal), or off its revenue (agent).
+    them or the company that it buys them from: as cost (principal), or off its revenue (agent).
     """
 
     issuer_id: int

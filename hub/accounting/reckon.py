@@ -99,7 +99,7 @@ async def reckon(db: AsyncConnection, *, period: Period) -> list[Reckoned]:
     paid = await paid_in(db, period_id=period.period_id)
     for cohort, (owner_id, _) in owners.items():
         if owner_id != cohort[0]:
-            flows[cohort] = _bought(flows.get(cohort, NOTHING), paid.get(cohort, {}))
+            flows[cohort] = _sold(flows.get(cohort, NOTHING), paid.get(cohort, {}))
     terms = await _terms(db, period=period, chosen=chosen, owners=owners, flows=flows)
     return [
         Reckoned(
@@ -158,7 +158,7 @@ Owners = Mapping[CohortKey, tuple[int, Sale | None]]
 async def _owners(
     db: AsyncConnection, cohorts: Sequence[CohortKey], before: Mapping[CohortKey, CohortState]
 ) -> Owners:
-    """Return who owes each cohort: who bought it at issue, else its issuer. It never changes."""
+    """Return who owes each cohort: who sold it at issue, else its issuer. It never changes."""
     agreed = await sales(db)
     owners = {}
     for cohort in cohorts:
@@ -168,7 +168,7 @@ async def _owners(
     return owners
 
 
-def _bought(flow: CohortFlow, paid: Mapping[MovementKind, Decimal]) -> CohortFlow:
+def _sold(flow: CohortFlow, paid: Mapping[MovementKind, Decimal]) -> CohortFlow:
     """Return a cohort's flow as its owner sees it, who has no shop: all is redeemed elsewhere."""
     away = (MovementKind.REDEEMED, MovementKind.REINSTATED)
     return replace(

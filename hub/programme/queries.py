@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.errors import NotFound, Rejected
+from hub.errors import Malformed, NotFound, Rejected
 from hub.programme.exchange import ExchangeRate, Table
 from hub.programme.policies import SPENDABLE, ExpiryPolicy
 from hub.programme.policy_queries import Policies, policies
@@ -39,6 +39,16 @@ class Business:
     day_starts_at_hour: int
     stopped_issuers: tuple[int, ...] = ()
     """Businesses whose points it takes no more of until some are paid for (credit limits)."""
+
+    def with_a_shop(self, *, field: str = "business") -> "Business":
+        """Return it; raises Malformed for the programme company, which has none."""
+        if self.kind == "programme":
+            raise Malformed(
+                f"{self.code} is a programme company: it sells points to the group's shops and has "
+                "no till, no guests and no sales of its own: name a shop",
+                field=field,
+            )
+        return self
 
 
 async def programme(db: AsyncConnection) -> Programme:

@@ -110,7 +110,7 @@ async def _slices(db: AsyncConnection, period: Period) -> list[tuple[date | None
         text("""
           SELECT business_date, sum(entries)::bigint AS entries FROM entry_daily
           WHERE business_date BETWEEN :starts_on AND :ends_on AND unit <> 2
-            AND 20 IN (debit, credit)
+            AND (20 IN (debit, credit) OR issuer_id IN (SELECT issuer_id FROM point_sale))
           GROUP BY business_date"""),
         {"starts_on": period.starts_on, "ends_on": period.ends_on},
     )

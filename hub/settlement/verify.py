@@ -37,7 +37,7 @@ CHECKS = {
         ORDER BY o.member_id, o.tx_id, o.seq LIMIT 1""",
     "I6 a lot is settled as it was sold": """
         SELECT o.member_id, format('transaction %s, line %s: %s owes %s for points issued on %s, '
-          'sold to %s', o.tx_id, o.seq, o.debtor_id, o.creditor_id, d.issued_on, s.company_id)
+          'sold by %s', o.tx_id, o.seq, o.debtor_id, o.creditor_id, d.issued_on, s.company_id)
         FROM obligation o
         JOIN business b ON b.business_id = o.issuer_id
         LEFT JOIN entry e USING (member_id, tx_id, seq)

@@ -120,7 +120,7 @@ WRONG = {
           SELECT issuer_id, acceptor_id, '2026-11-01', 'at_issue', 0.01, 'CNY', 'programme'
           FROM obligation LIMIT 1""",
         SPENDER,
-        "sold to 3",
+        "sold by 3",
     ),
     "I6 a line says what its use says": (
         "UPDATE obligation SET source = 2, kind = 3",

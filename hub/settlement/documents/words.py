@@ -45,7 +45,7 @@ WORDS: dict[str, dict[str, str]] = {
         "amount": "Amount",
         "lines_heading": "Lines",
         "lines_note": "The statement rests on its lines, one for each lot of points that was "
-        "consumed or benefit that was used; they are in its CSV and XLSX. Lines:",
+        "consumed or sold, or benefit that was used; they are in its CSV and XLSX. Lines:",
         "of_which_late": "of which late:",
         "rounding_note": "Positive amounts are received, negative ones paid. Each total is the "
         "exact sum of its lines, rounded once, half to even.",
@@ -53,8 +53,8 @@ WORDS: dict[str, dict[str, str]] = {
         "unsigned": "not signed yet",
         "page": "page",
         "page_after": "",
-        "issuer": "granted the points we took",
-        "acceptor": "took the points we granted",
+        "issuer": "owes the points we took",
+        "acceptor": "took the points we owe",
         "debtor": "owes us",
         "creditor": "is owed by us",
         "kind_redemption": "Redemption",
@@ -122,7 +122,7 @@ WORDS: dict[str, dict[str, str]] = {
         "trading_days": "营业日",
         "amount": "金额",
         "lines_heading": "明细",
-        "lines_note": "本结算单以逐笔明细为依据：每耗用一批积分或一项权益一笔，"
+        "lines_note": "本结算单以逐笔明细为依据：每耗用或售出一批积分、或每使用一项权益一笔，"
         "载于本结算单的 CSV 与 XLSX 文件。笔数：",
         "of_which_late": "其中迟到：",
         "rounding_note": "正数为应收，负数为应付。各合计为明细精确金额之和，"
@@ -131,8 +131,8 @@ WORDS: dict[str, dict[str, str]] = {
         "unsigned": "尚未签名",
         "page": "第",
         "page_after": " 页",
-        "issuer": "发行我方所受理的积分",
-        "acceptor": "受理我方所发行的积分",
+        "issuer": "承担我方所受理的积分",
+        "acceptor": "受理我方所承担的积分",
         "debtor": "应向我方支付",
         "creditor": "应由我方支付",
         "kind_redemption": "积分核销",

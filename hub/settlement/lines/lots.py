@@ -63,7 +63,7 @@ ORDER BY debtor_id, business_id, agreement_id
 # Pairs with rates by award, category or occupancy are asked for by themselves (ruled.py).
 _UNRULED = """NOT EXISTS (SELECT 1 FROM ruled_pair p
   WHERE p.issuer_id = {owed_by} AND p.acceptor_id = e.business_id)"""
-# Where nobody sells points at issue, nothing of it is asked.
+# Where no points are sold at issue, nothing of it is asked.
 _OWED_BY_ISSUER = {"owed_by": "e.issuer_id", "issued_on": "CAST(NULL AS date)", "sold": ""}
 _OWED_BY_OWNER = {
     "owed_by": "coalesce(sale.company_id, e.issuer_id)",
@@ -77,14 +77,14 @@ _OWED_BY_OWNER = {
 async def place_lots(db: AsyncConnection, asked: Slice) -> int:
     """Write the missing lines of redemptions and restorations; return how many.
 
-    Who owes a lot pays who took it: its issuer, or the company that bought it at issue, also
+    Who owes a lot pays who took it: its issuer, or the company that sold it at issue, also
     where the issuer took it. Raises Rejected naming every pair that has no price.
     """
     facts = {**asked.facts, "kind": LineKind.REDEMPTION, "source": Source.ENTRY}
     shape = _OWED_BY_ISSUER
-    if asked.sellers:
+    if asked.buyers:
         shape = _OWED_BY_OWNER
-        facts["sellers"] = asked.sellers
+        facts["buyers"] = asked.buyers
     unruled = _UNRULED.format(**shape) if asked.ruled else "true"
     query = _LOTS.format(visible=asked.seen, unruled=unruled, **shape)
     rows = list((await db.execute(text(query), facts)).all())
