@@ -14,7 +14,9 @@ from hub.settlement.lines.terms import ISSUED_ON, TERMS, Slice
 from hub.settlement.queries import Period
 
 # What is still due is found by the absence of its line, never by a watermark: an entry that was
-# not visible to the last close is simply still absent at this one. A restoration is priced as what
+# not visible to the last close is simply still absent at this one. It is asked for line by line, by
+# its key (OFFSET 0): lines are written too fast for the planner to know how many there are, and one
+# that takes them for none would compare each entry with each line. A restoration is priced as what
 # it gives back was, so that the two cancel whatever was agreed in between. That is asked of each
 # restoration by itself, once (OFFSET 0): joined, all redemptions there ever were would be read.
 _LOTS = f"""
@@ -35,7 +37,7 @@ WITH {TERMS}, due AS (
     AND {{unruled}} AND {{visible}}
     AND NOT EXISTS (SELECT 1 FROM obligation o
       WHERE o.member_id = e.member_id AND o.tx_id = e.tx_id AND o.seq = e.seq
-        AND o.kind = :kind AND o.source = :source)
+        AND o.kind = :kind AND o.source = :source OFFSET 0)
 ), priced AS MATERIALIZED (
   SELECT due.*, t.agreement_id, t.currency, t.tax_code, t.tax_rate, t.tax_included,
     CASE WHEN t.rate_per_point IS NOT NULL THEN t.rate_per_point
