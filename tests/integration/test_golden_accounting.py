@@ -1,9 +1,7 @@
 """The golden month's books: sales through the earn verb, every figure to the cent."""
 
-import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,56 +23,19 @@ from tests.support.accounting import (
     make_selling_group,
     recognised,
 )
+from tests.support.golden_figures import EXPECTED, INPUT, PARAMETERS, cents
 from tests.support.settlement import agreement, noon
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "golden" / "settlement_at_redemption.json"
-SALES = {"R": "99000", "H": "49500", "D": "19800"}
-REFUNDS = {"R": ("990", 1250), "D": ("198", 250)}
-VALUE, EXPECTED_REDEMPTION = "0.01", "0.80"
+SALES = INPUT["sales"]
+REFUNDS = {i: (one["sale"], one["clawback_points"]) for i, one in INPUT["refunds"].items()}
+VALUE = PARAMETERS["face_value_per_point"]
+EXPECTED_REDEMPTION = PARAMETERS["expected_redemption"]
+ROLLS = {i: roll for i, roll in EXPECTED["liability_rollforward"].items() if i in SALES}
 # 99,000 yuan come to 125,000 points and no more: 125,000.07, floored.
 POINTS_PER_YUAN = "1.262627"
-ROLLS = {
-    "R": {
-        "opening": "396.00", "deferred": "990.00", "redeemed": "-594.00", "reinstated": "9.90",
-        "expired": "0", "clawback": "-9.90", "closing": "792.00", "proof_expected_points": 80000,
-    },
-    "H": {
-        "opening": "198.00", "deferred": "495.00", "redeemed": "-247.50", "reinstated": "0",
-        "expired": "0", "clawback": "0", "closing": "445.50", "proof_expected_points": 45000,
-    },
-    "D": {
-        "opening": "0", "deferred": "198.00", "redeemed": "-69.30", "reinstated": "0",
-        "expired": "0", "clawback": "-1.98", "closing": "126.72", "proof_expected_points": 12800,
-    },
-}  # fmt: skip
-EXPECTED = {
-    "allocated_to_points": {"R": "990", "H": "495", "D": "198"},
-    "goods_revenue_before_refunds": {"R": "98010", "H": "49005", "D": "19602"},
-    "clawback_revenue": {
-        "R": {"revenue": "980.10", "liability": "9.90"},
-        "D": {"revenue": "196.02", "liability": "1.98"},
-    },
-    "closing_points": {"R": 104750, "H": 57500, "D": 17750, "group": 180000},
-    "group_points_revenue": "900.90",
-    "liability_per_expected_point": "0.0099",
-    "liability_rollforward": {**ROLLS, "group_closing": "1364.22"},
-}
 OPENING = {"R": "396", "H": "198"}
 NOVEMBER, REFUND_DAY = date(2026, 11, 2), date(2026, 11, 30)
 BROUGHT_ON = {"before": date(2026, 10, 20), "within": date(2026, 11, 1)}
-
-
-def test_the_figures_here_are_the_shared_golden_figures() -> None:
-    if not SHARED.exists():
-        pytest.skip("the shared folder with the golden figures is not beside this checkout")
-    golden = json.loads(SHARED.read_text())
-    assert {name: golden["expected"][name] for name in EXPECTED} == EXPECTED
-    given, parameters = golden["input"], golden["parameters"]
-    assert given["sales"] == SALES
-    refunds = {i: (r["sale"], r["clawback_points"]) for i, r in given["refunds"].items()}
-    assert refunds == REFUNDS
-    assert parameters["face_value_per_point"] == VALUE
-    assert parameters["expected_redemption"] == EXPECTED_REDEMPTION
 
 
 async def _bring_what_was_before(shops: Shops, day: date) -> None:
@@ -117,10 +78,6 @@ async def _sell_and_redeem(shops: Shops) -> None:
         await shops.refund(
             CODE[letter], SPENDER[letter], earned[letter], int(amount) * 100, REFUND_DAY
         )
-
-
-def _cents(value: str) -> int:
-    return int(Decimal(value) * 100)
 
 
 def _shown(roll: RollForward) -> dict[str, int]:
@@ -171,18 +128,20 @@ async def as_expected(
         )
         for kind, value in expected.items():
             if kind != "proof_expected_points":
-                assert told[kind] == _cents(str(value)), (letter, kind)
+                assert told[kind] == cents(str(value)), (letter, kind)
         assert told["catch_up"] == told["breakage"] == 0
         points = EXPECTED["closing_points"][letter]
         assert roll.of(MovementKind.CLOSING).points == points
         assert sum(m.points for m in roll.movements[:-1]) == points
-    assert sum(r.of(MovementKind.CLOSING).minor for r in rolls.values()) == _cents("1364.22")
+    assert sum(r.of(MovementKind.CLOSING).minor for r in rolls.values()) == cents(
+        EXPECTED["liability_rollforward"]["group_closing"]
+    )
     revenue = -sum(
         r.of(kind).minor
         for r in rolls.values()
         for kind in (MovementKind.REDEEMED, MovementKind.REINSTATED)
     )
-    assert revenue == _cents(EXPECTED["group_points_revenue"])
+    assert revenue == cents(EXPECTED["group_points_revenue"])
     partner = rolls["R"].of(MovementKind.REDEEMED)
     assert (partner.partner_points, partner.partner_minor) == (-40000, -39600)
 
