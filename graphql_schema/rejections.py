@@ -104,6 +104,9 @@ _FIELDS = {
     "idempotency_key": "idempotencyKey",
     "bill_minor": "billMinor",
     "external_id": "externalId",
+    "effective_from": "effectiveFrom",
+    "point_value": "pointValue",
+    "breakage_owner": "breakageOwner",
 }
 
 

@@ -16,6 +16,10 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
 
 from graphql_schema.accounting import AccountingMutation, AccountingQuery
+from graphql_schema.accounting_policies import (
+    AccountingPolicyMutation,
+    AccountingPolicyQuery,
+)
 from graphql_schema.accounts import Account
 from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
 from graphql_schema.audit import record
@@ -60,6 +64,7 @@ class Query(
     SettlementQuery,
     JournalQuery,
     AccountingQuery,
+    AccountingPolicyQuery,
     ProgrammeQuery,
     HistoryQuery,
     MatchingQuery,
@@ -93,6 +98,7 @@ class Mutation(
     PayingMutation,
     JournalMutation,
     AccountingMutation,
+    AccountingPolicyMutation,
 ):
     """All writes."""
 

@@ -53,6 +53,8 @@ async def test_finance_recognises_a_period_on_the_command_line(database_url: str
     told = await run("recognise", "2026-01", "--as", "wei")
     assert "retail, 2026-01: recognised" in told
     assert told == await run("show", "2026-01")
+    assert "10,900" in (made_of := await run("cohorts", "2026-01"))
+    assert "recognised" in made_of
     assert "never" in (aged := await run("ageing"))
     assert "later" in aged
     assert "+0.05" in await run("sensitivity", "2026-01")

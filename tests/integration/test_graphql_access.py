@@ -35,6 +35,7 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     '{ elimination(period: "2026-01") { currency } }': (OUT, NO, NO, MISSING, MISSING),
     '{ journalFiles(period: "2026-01", format: "csv") { name } }': (OUT, NO, NO, NO, MISSING),
     "{ redemptionEstimates { rate } }": (OUT, NO, YES, YES, YES),
+    "{ accountingPolicies { pointValue } }": (OUT, NO, YES, YES, YES),
     "{ liabilityAgeing { points } }": (OUT, NO, YES, YES, YES),
     "{ liability { outstanding } }": (OUT, NO, YES, YES, YES),
     '{ member(id: $MEMBER) { balance(asOf: "2026-01-01T00:00:00Z") { posted } } }': (

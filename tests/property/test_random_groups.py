@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from random import Random
+from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -174,15 +175,14 @@ class Town(Months):
     async def _hold(self, day: date) -> None:
         code, member = self.dice.choice(list(self.ids)), self.dice.randint(1, MEMBERS)
         points = self.dice.randint(2, 500)
+        facts: dict[str, Any] = self._facts(code, day)
         held = await hold(
-            self.db, member_id=member, points=points, ttl_seconds=60, today=day,
-            **self._facts(code, day),
-        )  # type: ignore[arg-type]  # fmt: skip
+            self.db, member_id=member, points=points, ttl_seconds=60, today=day, **facts
+        )
         if held.outcome is Outcome.POSTED:
-            await capture(
-                self.db, member_id=member, hold_id=held.tx_id,
-                points=self.dice.choice([None, points // 2]), **self._facts(code, day),
-            )  # type: ignore[arg-type]  # fmt: skip
+            part = self.dice.choice([None, points // 2])
+            facts = self._facts(code, day)
+            await capture(self.db, member_id=member, hold_id=held.tx_id, points=part, **facts)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

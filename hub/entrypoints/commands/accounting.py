@@ -20,11 +20,13 @@ from hub.accounting.policies import AccountingPolicy
 from hub.accounting.propose_estimate import propose_estimate
 from hub.accounting.propose_from_history import propose_from_history
 from hub.accounting.recognise import recognise as recognise_period
+from hub.accounting.recognition import decimal, expected_points
 from hub.accounting.reject_estimate import reject_estimate
 from hub.accounting.roll_forward import roll_forward
 from hub.accounting.sensitivity import Sensitivity
 from hub.accounting.sensitivity import sensitivity as sensitive
 from hub.accounting.set_policy import set_policy
+from hub.accounting.standing import Standing, standing
 from hub.accounting.state_opening import state_opening
 from hub.clock import business_date, now
 from hub.entrypoints.commands.edge import committed, only_read
@@ -205,6 +207,26 @@ def show(period: Code) -> None:
         return rolls, await allocations(db, period_id=found.period_id), await _codes(db)
 
     _show_rolls(period, *only_read(work))
+
+
+def cohorts(period: Code) -> None:
+    """Show what a closed period's liabilities are made of, by month of the points; exactly."""
+
+    async def work(db: AsyncConnection) -> tuple[Standing, dict[int, str]]:
+        found = await period_by_code(db, period)
+        return await standing(db, period_id=found.period_id), await _codes(db)
+
+    found, codes = only_read(work)
+    state = "recognised" if found.recognised else "not recognised yet"
+    columns = ("issued", "redeemed", "left", "rate", "still expected", "paid for", "owed")
+    table = Table("issuer", "points of", "", *columns, title=f"{period}: {state}")
+    for one in found.closing:
+        expected = decimal(expected_points(one))
+        points = (f"{n:,}" for n in (one.issued, one.redeemed, one.outstanding))
+        exact = (f"{n.normalize():,f}" for n in (one.rate, expected, one.allocated, one.liability))
+        month = f"{one.cohort:%Y-%m}"
+        table.add_row(codes[one.issuer_id], month, one.currency, *points, *exact)
+    Console().print(table)
 
 
 def sensitivity(
