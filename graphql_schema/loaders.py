@@ -12,6 +12,7 @@ from strawberry.dataloader import DataLoader
 from hub.benefits import queries as benefits
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
+from hub.intake.trace import Trace, lots_consumed, trace
 from hub.ledger import history
 from hub.ledger import queries as ledger
 from hub.members import queries as members
@@ -125,6 +126,10 @@ class Loaders:
         of = self._loader
         self.payments: DataLoader[int, list[payments.Payment]] = of(
             lambda db, ids: payments.payments(db, period_ids=ids)
+        )
+        self.traces: DataLoader[int, Trace | None] = of(lambda db, ids: trace(db, tx_ids=ids))
+        self.lots_consumed: DataLoader[int, int | None] = of(
+            lambda db, ids: lots_consumed(db, line_ids=ids)
         )
         self.settled: DataLoader[int, list[payments.Settled]] = of(
             lambda db, ids: payments.settled(db, payment_ids=ids)

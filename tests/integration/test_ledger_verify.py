@@ -119,6 +119,11 @@ WRONG = {
         SPENDER,
         "the use says  owes",
     ),
+    "I6 a line says what its correction says": (
+        "UPDATE obligation SET source = 3, kind = 9",
+        0,
+        "it says  owes",
+    ),
     "I7 what a fact did is in the ledger": (
         "UPDATE business_fact SET tx_id = 1",
         GUEST,
