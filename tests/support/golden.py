@@ -4,6 +4,7 @@ Sales are of 990 yuan (a rule of 1.262627 points per yuan gives 1,250 points for
 month's figures come out whole. What the businesses sold in September are the opening points.
 """
 
+import hashlib
 import json
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connectors.sandbox.delivery import Delivery, identifier
 from connectors.sandbox.signing import sign
+from hub.accounting.exports.export_journals import FORMATS, export_journals
 from hub.accounting.journals.lines import Journal
 from hub.accounting.movements import RollForward
 from hub.accounting.recognise import recognise
@@ -34,10 +36,11 @@ from hub.points.expire import expire
 from hub.points.redeem import redeem
 from hub.programme.queries import businesses
 from hub.settlement.issue_period import issue_period
-from hub.settlement.queries import Period, period_by_id
+from hub.settlement.queries import Period, period_by_id, statement
 from tests.support.accounting import account_for, expect
 from tests.support.golden_figures import INPUT, PARAMETERS
 from tests.support.journals import give_charts, posted
+from tests.support.settlement import statement_csv
 
 SHOPS = {"R": "retail", "H": "hotel", "D": "dining"}
 PERIOD = "2026-10"
@@ -110,6 +113,26 @@ def group(**more: Any) -> GroupFile:
 def noon(day: date) -> datetime:
     """Noon in the shops, whose clocks are eight hours ahead."""
     return datetime.combine(day, time(4), UTC)
+
+
+def sold(number: str, yuan: int, day: date, phone: str) -> dict[str, Any]:
+    """Return the event that tells of a sale."""
+    data = {
+        "id": number, "version": 1, "occurred_at": noon(day).isoformat(), "currency": "CNY",
+        "total": f"{yuan}.00", "lines": [{"id": "1", "amount": f"{yuan}.00"}],
+        "tenders": [{"kind": "card", "amount": f"{yuan}.00"}],
+        "customer": {"id": phone, "phone": phone, "verified": ["phone"]},
+    }  # fmt: skip
+    return {"type": "sale.completed", "data": data}
+
+
+def refunded(sale: str, yuan: int, kind: str, day: date) -> dict[str, Any]:
+    """Return the event that tells of a refund, by the tender that the sale was paid with."""
+    data = {
+        "id": f"refund-of-{sale}", "sale": sale, "amount": f"{yuan}.00", "currency": "CNY",
+        "occurred_at": noon(day).isoformat(), "tenders": [{"kind": kind, "amount": f"{yuan}.00"}],
+    }  # fmt: skip
+    return {"type": "refund.recorded", "data": data}
 
 
 class GoldenMonth:
@@ -191,38 +214,31 @@ class GoldenMonth:
             {entities[entity]: journal for entity, journal in journals.items()},
         )
 
+    async def kept(self, period: Period) -> dict[str, Any]:
+        """Return all that a closed and posted period says to anybody, as it is read now."""
+        kept: dict[str, Any] = {}
+        async with self.engine.connect() as db:
+            for letter, business_id in self.ids.items():
+                told = {"period_id": period.period_id, "business_id": business_id}
+                kept[f"statement {letter}"] = await statement(db, **told)
+                sheet = await statement_csv(db, **told)
+                kept[f"lines {letter}"] = hashlib.sha256(sheet).hexdigest()
+            for to in FORMATS:
+                kept[to] = await export_journals(db, period_id=period.period_id, to=to)
+        return kept
+
     async def sell(self, letter: str, yuan: int, day: date, phone: str) -> list[str]:
         """Sell goods for `yuan` net in sales of SALE, and the rest as one; returns their ids."""
         prices = [SALE] * (yuan // SALE) + ([yuan % SALE] if yuan % SALE else [])
         sales = [(f"{letter}-{next(self._numbers)}", price) for price in prices]
         if not sales:
             return []
-        await self.hear(
-            letter,
-            [
-                {
-                    "type": "sale.completed",
-                    "data": {
-                        "id": number, "version": 1, "occurred_at": noon(day).isoformat(),
-                        "currency": "CNY", "total": f"{price}.00",
-                        "lines": [{"id": "1", "amount": f"{price}.00"}],
-                        "tenders": [{"kind": "card", "amount": f"{price}.00"}],
-                        "customer": {"id": phone, "phone": phone, "verified": ["phone"]},
-                    },
-                }
-                for number, price in sales
-            ],
-        )  # fmt: skip
+        await self.hear(letter, [sold(number, price, day, phone) for number, price in sales])
         return [number for number, _ in sales]
 
     async def refund(self, letter: str, sale: str, yuan: int, kind: str, day: date) -> None:
         """Refund a sale by the tender it was paid with."""
-        data = {
-            "id": f"refund-of-{sale}", "sale": sale, "amount": f"{yuan}.00", "currency": "CNY",
-            "occurred_at": noon(day).isoformat(),
-            "tenders": [{"kind": kind, "amount": f"{yuan}.00"}],
-        }  # fmt: skip
-        await self.hear(letter, [{"type": "refund.recorded", "data": data}])
+        await self.hear(letter, [refunded(sale, yuan, kind, day)])
 
     async def spend(self, issuer: str, acceptor: str, points: int, day: date, key: str) -> Answer:
         """Redeem points of the customer of `issuer` alone at a till of `acceptor`."""
