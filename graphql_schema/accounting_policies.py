@@ -21,6 +21,10 @@ from hub.accounting.set_policy import set_policy
 from hub.accounting.state_opening import state_opening
 
 Said = TypeVar("Said")
+ROLE = (
+    "The business's in what others supply for points, its partners or whom it sells them to at "
+    "issue: principal, who shows their cost, or agent, who takes it off revenue."
+)
 
 
 @strawberry.input(description="How an issuer's points are accounted for, from a month on.")
@@ -34,16 +38,7 @@ class SetAccountingPolicyInput:
     point_value: Decimal = strawberry.field(
         description="What a redeemed point is worth, in major units of the issuer's currency."
     )
-    owner: str | None = strawberry.field(
-        default=None, description="Who owes the points, where the issuer buys them."
-    )
-    role: str = strawberry.field(
-        default="principal",
-        description="The owner's, when points are redeemed at a partner: principal or agent.",
-    )
-    breakage_owner: str = strawberry.field(
-        default="owner", description="Who keeps what is never redeemed: owner or issuer."
-    )
+    role: str = strawberry.field(default="principal", description=ROLE)
 
 
 @strawberry.input(description="What an issuer owes for the points that it brings.")
@@ -64,10 +59,7 @@ class AccountingPolicy:
     point_value: Decimal = strawberry.field(
         description="What a redeemed point is worth, in major units of the issuer's currency."
     )
-    role: str = strawberry.field(description="principal or agent.")
-    breakage_owner: str = strawberry.field(
-        description="Who keeps what is never redeemed: owner or issuer."
-    )
+    role: str = strawberry.field(description=ROLE)
     actor: str = strawberry.field(description="Who said so.")
     set_at: datetime = strawberry.field(description="When.")
 
@@ -75,11 +67,6 @@ class AccountingPolicy:
     async def issuer(self, info: Info) -> Business:
         """Return the issuer."""
         return Business.of(await info.context.business(self.row.issuer_id))
-
-    @resolved("Who owes them.")
-    async def owner(self, info: Info) -> Business:
-        """Return the owner."""
-        return Business.of(await info.context.business(self.row.owner_id))
 
     @classmethod
     def of(cls, row: policies.AccountingPolicy) -> "AccountingPolicy":
@@ -89,7 +76,6 @@ class AccountingPolicy:
             effective_from=row.effective_from,
             point_value=row.point_value,
             role=row.role,
-            breakage_owner=row.breakage_owner,
             actor=row.actor,
             set_at=row.set_at,
         )
@@ -136,7 +122,7 @@ class AccountingPolicyQuery:
         async with info.context.reading() as db:
             found = await policies.policies(db)
         rows = [row for versions in found.values() for row in versions]
-        return [AccountingPolicy.of(r) for r in rows if own in (None, r.issuer_id, r.owner_id)]
+        return [AccountingPolicy.of(r) for r in rows if own in (None, r.issuer_id)]
 
 
 @strawberry.type
@@ -152,12 +138,9 @@ class AccountingPolicyMutation:
     ) -> AccountingPolicyResult:
         """Set and commit, or answer why not."""
         context = info.context
-        owner: int | None = None
         try:
             require(context.principal, *CLOSERS)
             issuer_id = (await business_named(context, input.business)).business_id
-            if input.owner is not None:
-                owner = (await business_named(context, input.owner, field="owner")).business_id
         except (errors.Malformed, errors.Forbidden) as no:
             return unfit(no)
 
@@ -167,9 +150,7 @@ class AccountingPolicyMutation:
                 issuer_id=issuer_id,
                 effective_from=input.effective_from,
                 point_value=input.point_value,
-                owner_id=owner,
                 role=input.role,
-                breakage_owner=input.breakage_owner,
                 actor=actor,
                 now=context.now,
             )

@@ -88,12 +88,12 @@ def _key(caller: Principal, idempotency_key: str) -> str:
     return f"staff:{idempotency_key}"
 
 
-async def business_named(context: Context, code: str, *, field: str = "business") -> Business:
+async def business_named(context: Context, code: str) -> Business:
     """Return the business called `code`; raises Malformed."""
     try:
         return await context.business_by_code(code)
     except NotFound as unknown:
-        raise Malformed(unknown.message, field=field) from None
+        raise Malformed(unknown.message, field="business") from None
 
 
 async def business_for(context: Context, desk: Desk, asked: str | None) -> Business:

@@ -33,6 +33,7 @@ from hub.settlement import life, payments
 from hub.settlement import queries as settlement
 from hub.settlement.life import Check, PeriodEvent
 from hub.settlement.netting import Bilateral, Net
+from hub.settlement.steps import Step, steps
 
 Reading = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 MOST_LOTS = 100
@@ -133,6 +134,9 @@ class Loaders:
         )
         self.settled: DataLoader[int, list[payments.Settled]] = of(
             lambda db, ids: payments.settled(db, payment_ids=ids)
+        )
+        self.close_steps: DataLoader[int, list[Step]] = of(
+            lambda db, ids: steps(db, period_ids=ids)
         )
         self.period_checks: DataLoader[int, list[Check]] = of(
             lambda db, ids: life.checks(db, period_ids=ids)

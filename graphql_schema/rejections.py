@@ -106,7 +106,6 @@ _FIELDS = {
     "external_id": "externalId",
     "effective_from": "effectiveFrom",
     "point_value": "pointValue",
-    "breakage_owner": "breakageOwner",
 }
 
 

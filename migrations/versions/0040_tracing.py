@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0040_tracing"
-down_revision = "0032_reconciliation"
+down_revision = "0035_close"
 
 
 def upgrade() -> None:

@@ -39,7 +39,7 @@ async def test_finance_recognises_a_period_on_the_command_line(database_url: str
         return said.stderr
 
     assert "has no accounting policy" in await refused("recognise", "2026-01", "--as", "wei")
-    assert "owed by retail as principal" in await run(
+    assert "retail is principal" in await run(
         "policy", "retail", "--from", "2026-01", "--value", "0.01", "--as", "wei"
     )
     assert "not a decimal" in await refused(

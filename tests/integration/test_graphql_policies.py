@@ -16,7 +16,7 @@ from tests.integration.api_kit import FINANCE, HOTEL, SHOP, STAFF, ZONE, Api, Pe
 CHECKER = Principal(role=Role.FINANCE, subject="cy")
 SET = """mutation ($input: SetAccountingPolicyInput!) { setAccountingPolicy(input: $input) {
   __typename ... on AccountingPolicySet { policy {
-    issuer { code } owner { code } effectiveFrom pointValue role breakageOwner actor setAt } }
+    issuer { code } effectiveFrom pointValue role actor setAt } }
   ... on Rejection { message } ... on InvalidInput { field } } }"""
 STATE = """mutation ($input: StateOpeningLiabilityInput!) { stateOpeningLiability(input: $input) {
   __typename ... on OpeningLiabilityStated { amount }
@@ -33,7 +33,7 @@ BOOKS = """query ($code: String!) { settlementPeriod(code: $code) {
   priceAllocations { issuer { code } toGoods { formatted } toPoints { formatted } toPointsExact }
   liabilityCohorts { issuer { code } owner { code } cohort currency issued redeemed outstanding
     rate expectedPoints allocated liability } } }"""
-LISTED = "{ accountingPolicies { issuer { code } owner { code } pointValue } }"
+LISTED = "{ accountingPolicies { issuer { code } pointValue } }"
 
 
 async def said(api: Api, query: str, who: Principal = FINANCE, **given: object) -> dict[str, Any]:
@@ -114,20 +114,17 @@ async def test_what_cannot_be_said_is_a_typed_answer(api: Api) -> None:
     given = {"business": "shop", "effectiveFrom": "2026-01-01", "pointValue": "0.01"}
     for wrong, field in (
         ({"business": "nowhere"}, "business"),
-        ({"owner": "nowhere"}, "owner"),
         ({"effectiveFrom": "2026-01-02"}, "effectiveFrom"),
         ({"pointValue": "0"}, "pointValue"),
         ({"role": "broker"}, "role"),
-        ({"breakageOwner": "bank"}, "breakageOwner"),
     ):
         answer = await said(api, SET, **{**given, **wrong})
         assert (answer["__typename"], answer["field"]) == ("InvalidInput", field)
     for _ in range(2):
-        made = await said(api, SET, **given, owner="hotel", role="agent", breakageOwner="issuer")
-        assert made["policy"]["owner"] == {"code": "hotel"}
-        assert (made["policy"]["role"], made["policy"]["breakageOwner"]) == ("agent", "issuer")
+        made = await said(api, SET, **given, role="agent")
+        assert (made["policy"]["issuer"], made["policy"]["role"]) == ({"code": "shop"}, "agent")
     other = await said(api, SET, **given)
-    assert (other["__typename"], "another owner" in other["message"]) == ("AccountingStands", True)
+    assert (other["__typename"], "another role" in other["message"]) == ("AccountingStands", True)
     for who in (STAFF, SHOP):
         assert (await said(api, SET, who, **given))["__typename"] == "Forbidden"
 
