@@ -21,6 +21,11 @@ from hub.accounting.set_policy import set_policy
 from hub.accounting.state_opening import state_opening
 
 Said = TypeVar("Said")
+DISCOUNT = "By which fraction goods are sold below their own price on average; points share it."
+SHARE = (
+    "What fraction of the price must be for points: of fewer, they are no material right and "
+    "nothing is deferred."
+)
 ROLE = (
     "The business's in what others supply for points, its partners or whom it sells them to at "
     "issue: principal, who shows their cost, or agent, who takes it off revenue."
@@ -39,6 +44,8 @@ class SetAccountingPolicyInput:
         description="What a redeemed point is worth, in major units of the issuer's currency."
     )
     role: str = strawberry.field(default="principal", description=ROLE)
+    goods_discount: Decimal = strawberry.field(default=Decimal(0), description=DISCOUNT)
+    least_share: Decimal = strawberry.field(default=Decimal(0), description=SHARE)
 
 
 @strawberry.input(description="What an issuer owes for the points that it brings.")
@@ -60,6 +67,8 @@ class AccountingPolicy:
         description="What a redeemed point is worth, in major units of the issuer's currency."
     )
     role: str = strawberry.field(description=ROLE)
+    goods_discount: Decimal = strawberry.field(description=DISCOUNT)
+    least_share: Decimal = strawberry.field(description=SHARE)
     actor: str = strawberry.field(description="Who said so.")
     set_at: datetime = strawberry.field(description="When.")
 
@@ -76,6 +85,8 @@ class AccountingPolicy:
             effective_from=row.effective_from,
             point_value=row.point_value,
             role=row.role,
+            goods_discount=row.goods_discount,
+            least_share=row.least_share,
             actor=row.actor,
             set_at=row.set_at,
         )
@@ -151,6 +162,8 @@ class AccountingPolicyMutation:
                 effective_from=input.effective_from,
                 point_value=input.point_value,
                 role=input.role,
+                goods_discount=input.goods_discount,
+                least_share=input.least_share,
                 actor=actor,
                 now=context.now,
             )

@@ -106,6 +106,8 @@ _FIELDS = {
     "external_id": "externalId",
     "effective_from": "effectiveFrom",
     "point_value": "pointValue",
+    "goods_discount": "goodsDiscount",
+    "least_share": "leastShare",
 }
 
 

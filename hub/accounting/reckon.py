@@ -216,6 +216,8 @@ async def _terms(
             currency=known[issuer_id].currency,
             rate=rate,
             point_value=Decimal(0) if policy is None else policy.point_value,
+            goods_discount=Decimal(0) if policy is None else policy.goods_discount,
+            least_share=Decimal(0) if policy is None else policy.least_share,
             refundable=refundable,
             brought_liability=opening.get((issuer_id, unit, cohort)),
         )

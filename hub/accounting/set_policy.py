@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.accounting.checks import first_of_month
-from hub.accounting.policies import AccountingPolicy, policies
+from hub.accounting.policies import COLUMNS, AccountingPolicy, policies
 from hub.errors import Conflict, Malformed, NotFound, Rejected
 from hub.ledger.codes import Unit
 from hub.points.checks import named
@@ -26,6 +26,8 @@ async def set_policy(
     actor: str,
     now: datetime,
     role: str = "principal",
+    goods_discount: Decimal = Decimal(0),
+    least_share: Decimal = Decimal(0),
     unit: int = Unit.SPENDABLE,
 ) -> AccountingPolicy:
     """Account for cohorts from `effective_from` on as said.
@@ -45,6 +47,13 @@ async def set_policy(
             f"a point is worth more than 0 and less than {_DEAREST}, with up to 8 decimals",
             field="point_value",
         )
+    for field, part in (("goods_discount", goods_discount), ("least_share", least_share)):
+        if not (part.is_finite() and 0 <= part < 1 and part == part.quantize(_FINEST)):
+            raise Malformed(
+                "say it as a fraction from 0 up to less than 1, with up to 8 decimals: 0.05 is "
+                "five per cent",
+                field=field,
+            )
     if role not in ROLES:
         raise Malformed(f"{role!r} is neither of {' and '.join(ROLES)}", field="role")
     await _possible(db, issuer_id=issuer_id, unit=unit)
@@ -55,6 +64,8 @@ async def set_policy(
         "effective_from": effective_from,
         "role": role,
         "point_value": point_value,
+        "goods_discount": goods_discount,
+        "least_share": least_share,
     }
     for version in (await policies(db)).get((issuer_id, unit), []):
         if version.effective_from == effective_from:
@@ -68,11 +79,11 @@ async def set_policy(
             return version
     await _not_recognised(db, issuer_id=issuer_id, unit=unit, since=effective_from)
     row = await db.execute(
-        text("""
-          INSERT INTO accounting_policy (issuer_id, unit, effective_from, role, point_value, actor,
-            set_at)
-          VALUES (:issuer_id, :unit, :effective_from, :role, :point_value, :actor, :now)
-          RETURNING issuer_id, unit, effective_from, role, point_value, actor, set_at"""),
+        text(f"""
+          INSERT INTO accounting_policy ({COLUMNS})
+          VALUES (:issuer_id, :unit, :effective_from, :role, :point_value, :goods_discount,
+            :least_share, :actor, :now)
+          RETURNING {COLUMNS}"""),  # noqa: S608
         {**said, "actor": actor, "now": now},
     )
     return AccountingPolicy(**row.one()._asdict())

@@ -40,8 +40,9 @@ async def test_finance_recognises_a_period_on_the_command_line(database_url: str
 
     assert "has no accounting policy" in await refused("recognise", "2026-01", "--as", "wei")
     assert "retail is principal" in await run(
-        "policy", "retail", "--from", "2026-01", "--value", "0.01", "--as", "wei"
-    )
+        "policy", "retail", "--from", "2026-01", "--value", "0.01", "--least-share", "0.001",
+        "--goods-discount", "0.1", "--as", "wei",
+    )  # fmt: skip
     assert "not a decimal" in await refused(
         "policy", "retail", "--from", "2026-01", "--value", "dear", "--as", "wei"
     )

@@ -4,6 +4,7 @@ Each figure beside the code is what one gets on paper: what was paid for the poi
 redeemed, over those expected to be redeemed; less what was revenue before.
 """
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -106,6 +107,43 @@ def test_the_price_is_shared_by_what_each_would_cost_alone(
 ) -> None:
     shared = allocate(Decimal(price), points, point_value=Decimal(value), rate=Decimal(rate))
     assert cents(shared) == Decimal(expected)
+
+
+@pytest.mark.parametrize(
+    ("discount", "least", "expected"),
+    [
+        ("0", "0", "8675.80"),
+        # Goods for 125,000 sold at 100,000: 100,000 x 9,500 / 134,500.
+        ("0.2", "0", "7063.20"),
+        ("0", "0.08675799", "8675.80"),
+        # 8.676% of the price is for points: below 9% they are no material right.
+        ("0", "0.09", "0.00"),
+        ("0.2", "0.08", "0.00"),
+    ],
+)
+def test_points_share_the_discount_and_below_a_part_of_the_price_are_no_right(
+    discount: str, least: str, expected: str
+) -> None:
+    shared = allocate(
+        Decimal(100_000),
+        10_000,
+        point_value=Decimal(1),
+        rate=Decimal("0.95"),
+        goods_discount=Decimal(discount),
+        least_share=Decimal(least),
+    )
+    assert cents(shared) == Decimal(expected)
+
+
+def test_points_that_are_no_material_right_are_owed_nothing() -> None:
+    """All the price is revenue at once; what redemptions cost is a cost when it comes."""
+    few = replace(terms("0.8", value="0.01"), least_share=Decimal("0.01"))
+    flow = CohortFlow(points={K.DEFERRED: 1_000}, price=Decimal(9_000))
+    sold = recognise(None, flow, few)
+    used = recognise(sold.state, CohortFlow(points={K.REDEEMED: -400}), few)
+    assert (sold.to_points, sold.state.liability, used.state.liability) == (0, 0, 0)
+    assert amount(used, *K) == 0
+    assert used.state.outstanding == 600
 
 
 def test_a_refund_takes_its_share_of_both_and_no_revenue_of_points() -> None:

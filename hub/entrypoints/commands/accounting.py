@@ -53,6 +53,13 @@ def policy(
     role: Annotated[
         str, typer.Option(help="in what others supply for points: principal or agent")
     ] = "principal",
+    goods_discount: Annotated[
+        str, typer.Option(help="how far below their own price goods are sold: 0.1")
+    ] = "0",
+    least_share: Annotated[
+        str,
+        typer.Option(help="what part of the price makes points a material right: 0.005"),
+    ] = "0",
 ) -> None:
     """Say how an issuer's points are accounted for."""
 
@@ -64,6 +71,8 @@ def policy(
             effective_from=since.date(),
             point_value=_decimal(value, "value"),
             role=role,
+            goods_discount=_decimal(goods_discount, "goods_discount"),
+            least_share=_decimal(least_share, "least_share"),
             actor=who,
             now=now(),
         )
