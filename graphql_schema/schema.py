@@ -29,6 +29,7 @@ from graphql_schema.accounting_policies import (
 )
 from graphql_schema.accounts import Account
 from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
+from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.audit import record
 from graphql_schema.closing import ClosingMutation
 from graphql_schema.context import Context
@@ -73,6 +74,7 @@ class Query(
     JournalQuery,
     AccountingQuery,
     AccountingPolicyQuery,
+    AgreementQuery,
     ProgrammeQuery,
     HistoryQuery,
     MatchingQuery,
@@ -104,6 +106,7 @@ class Mutation(
     MergingMutation,
     ClosingMutation,
     PayingMutation,
+    AgreementMutation,
     JournalMutation,
     AccountingMutation,
     AccountingPolicyMutation,

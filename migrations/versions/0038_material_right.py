@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0038_material_right"
-down_revision = "0040_tracing"
+down_revision = "0041_rates"
 
 
 def upgrade() -> None:

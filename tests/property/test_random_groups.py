@@ -30,9 +30,9 @@ from hub.ledger.codes import Outcome
 from hub.ledger.verify import verify
 from hub.points.capture import capture
 from hub.points.hold import hold
+from hub.programme.agree import AgreementTaxConfig
 from hub.programme.apply import (
     AgreementConfig,
-    AgreementTaxConfig,
     BusinessConfig,
     EarningRuleConfig,
     GroupConfig,
