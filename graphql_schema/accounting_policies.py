@@ -22,6 +22,7 @@ from hub.accounting.state_opening import state_opening
 
 Said = TypeVar("Said")
 DISCOUNT = "By which fraction goods are sold below their own price on average; points share it."
+PORTFOLIO = "Recognised by the month in which points were earned (month), or together (all)."
 SHARE = (
     "What fraction of the price must be for points: of fewer, they are no material right and "
     "nothing is deferred."
@@ -46,6 +47,7 @@ class SetAccountingPolicyInput:
     role: str = strawberry.field(default="principal", description=ROLE)
     goods_discount: Decimal = strawberry.field(default=Decimal(0), description=DISCOUNT)
     least_share: Decimal = strawberry.field(default=Decimal(0), description=SHARE)
+    portfolio: str = strawberry.field(default="month", description=PORTFOLIO)
 
 
 @strawberry.input(description="What an issuer owes for the points that it brings.")
@@ -69,6 +71,7 @@ class AccountingPolicy:
     role: str = strawberry.field(description=ROLE)
     goods_discount: Decimal = strawberry.field(description=DISCOUNT)
     least_share: Decimal = strawberry.field(description=SHARE)
+    portfolio: str = strawberry.field(description=PORTFOLIO)
     actor: str = strawberry.field(description="Who said so.")
     set_at: datetime = strawberry.field(description="When.")
 
@@ -87,6 +90,7 @@ class AccountingPolicy:
             role=row.role,
             goods_discount=row.goods_discount,
             least_share=row.least_share,
+            portfolio=row.portfolio,
             actor=row.actor,
             set_at=row.set_at,
         )
@@ -164,6 +168,7 @@ class AccountingPolicyMutation:
                 role=input.role,
                 goods_discount=input.goods_discount,
                 least_share=input.least_share,
+                portfolio=input.portfolio,
                 actor=actor,
                 now=context.now,
             )

@@ -16,7 +16,8 @@ class AccountingPolicy:
     `point_value` is what a redeemed point is worth, in major units of the issuer's currency.
     `role` says how the business shows what others supply for points, its partners where it owes
     them or the company that it sells them to: as cost (principal), or off its revenue (agent).
-    `goods_discount` and `least_share`: see hub.accounting.recognition.allocate.
+    `goods_discount` and `least_share`: see hub.accounting.recognition.allocate. `portfolio`:
+    whether points are recognised by the month that they were earned in (month) or together (all).
     """
 
     issuer_id: int
@@ -26,12 +27,13 @@ class AccountingPolicy:
     point_value: Decimal
     goods_discount: Decimal
     least_share: Decimal
+    portfolio: str
     actor: str
     set_at: datetime
 
 
-COLUMNS = """issuer_id, unit, effective_from, role, point_value, goods_discount, least_share, actor,
-  set_at"""
+COLUMNS = """issuer_id, unit, effective_from, role, point_value, goods_discount, least_share,
+  portfolio, actor, set_at"""
 
 
 async def policies(db: AsyncConnection) -> dict[tuple[int, int], list[AccountingPolicy]]:

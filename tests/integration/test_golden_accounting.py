@@ -84,16 +84,17 @@ def _shown(roll: RollForward) -> dict[str, int]:
     return {movement.kind.value: movement.minor for movement in roll.movements}
 
 
+@pytest.mark.parametrize("portfolio", ["month", "all"])
 @pytest.mark.parametrize("brought", BROUGHT_ON)
 async def test_the_golden_month_is_recognised_to_the_cent(
-    db: AsyncConnection, brought: str
+    db: AsyncConnection, brought: str, portfolio: str
 ) -> None:
     pairs = [(i, a) for i in LETTER for a in LETTER if i != a]
     ids = await make_selling_group(
         db, [agreement(i, a, RATE) for i, a in pairs], points_per_unit=POINTS_PER_YUAN
     )
     for issuer_id in ids.values():
-        await account_for(db, issuer_id, value=VALUE, since=date(2026, 10, 1))
+        await account_for(db, issuer_id, value=VALUE, since=date(2026, 10, 1), portfolio=portfolio)
         await expect(db, issuer_id, EXPECTED_REDEMPTION, since=date(2026, 10, 1))
     shops = Shops(db, ids)
     await _bring_what_was_before(shops, BROUGHT_ON[brought])
@@ -113,6 +114,35 @@ async def test_the_golden_month_is_recognised_to_the_cent(
     assert [roll.movements for roll in rolls] == [roll.movements for roll in told]
     letters = {business_id: LETTER[code] for code, business_id in ids.items()}
     await as_expected(db, november.period_id, {letters[r.owner_id]: r for r in rolls}, letters)
+    of_two_months = portfolio == "month" and brought == "before"
+    await _is_estimated_anew(shops, letters, BY_MONTH if of_two_months else TOGETHER)
+
+
+# At 85% instead of 80%, by hand: A x redeemed / (0.85 x issued) is revenue to date. Together, R's
+# 1,376.10 for 173,750 points are owed for 88,687.5 more of them; by month its opening points have
+# all been redeemed or ended, and 980.10 for 123,750 are owed for 86,187.5.
+TOGETHER = {
+    "R": ("34.36", "0", "826.36"),
+    "H": ("14.56", "0", "460.06"),
+    "D": ("4.08", "0", "130.80"),
+}
+BY_MONTH = TOGETHER | {"R": ("34.36", "-23.30", "803.06"), "H": ("14.56", "-11.65", "448.41")}
+
+
+async def _is_estimated_anew(
+    shops: Shops, letters: dict[int, str], anew: dict[str, tuple[str, str, str]]
+) -> None:
+    for issuer_id in letters:
+        await expect(shops.db, issuer_id, "0.85", since=date(2026, 12, 1))
+    for roll in await recognised(shops.db, "2026-12", datetime(2027, 1, 1, tzinfo=UTC)):
+        told = _shown(roll)
+        catch_up, breakage, closing = anew[letters[roll.owner_id]]
+        assert (told["catch_up"], told["breakage"], told["closing"]) == (
+            cents(catch_up),
+            cents(breakage),
+            cents(closing),
+        )
+        assert roll.proof.minor == cents(closing)
 
 
 async def as_expected(

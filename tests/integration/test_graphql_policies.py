@@ -16,7 +16,8 @@ from tests.integration.api_kit import FINANCE, HOTEL, SHOP, STAFF, ZONE, Api, Pe
 CHECKER = Principal(role=Role.FINANCE, subject="cy")
 SET = """mutation ($input: SetAccountingPolicyInput!) { setAccountingPolicy(input: $input) {
   __typename ... on AccountingPolicySet { policy {
-    issuer { code } effectiveFrom pointValue role goodsDiscount leastShare actor setAt } }
+    issuer { code } effectiveFrom pointValue role goodsDiscount leastShare
+    portfolio actor setAt } }
   ... on Rejection { message } ... on InvalidInput { field } } }"""
 STATE = """mutation ($input: StateOpeningLiabilityInput!) { stateOpeningLiability(input: $input) {
   __typename ... on OpeningLiabilityStated { amount }
@@ -119,6 +120,7 @@ async def test_what_cannot_be_said_is_a_typed_answer(api: Api) -> None:
         ({"role": "broker"}, "role"),
         ({"goodsDiscount": "1"}, "goodsDiscount"),
         ({"leastShare": "-0.1"}, "leastShare"),
+        ({"portfolio": "week"}, "portfolio"),
     ):
         answer = await said(api, SET, **{**given, **wrong})
         assert (answer["__typename"], answer["field"]) == ("InvalidInput", field)

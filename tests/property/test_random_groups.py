@@ -68,6 +68,7 @@ class Plan:
     costs: dict[str, Decimal]
     values: dict[str, Decimal]
     roles: dict[str, str]
+    portfolios: dict[str, str]
     deals: dict[tuple[str, str], list[Deal]]
 
 
@@ -98,6 +99,7 @@ def a_plan(dice: Random) -> Plan:
         costs={code: unit[code] * Decimal(dice.randint(1, 9_999)).scaleb(-6) for code in codes},
         values={code: unit[code] * Decimal(dice.randint(1, 9_999)).scaleb(-5) for code in codes},
         roles={code: dice.choice(["principal", "agent"]) for code in codes},
+        portfolios={code: dice.choice(["month", "month", "all"]) for code in codes},
         deals={
             (i, a): [deal(i, START.date())]
             + ([deal(i, date(2026, 2, 10))] if dice.random() < 0.4 else [])
@@ -141,8 +143,10 @@ async def found(db: AsyncConnection, plan: Plan) -> dict[str, int]:
     await apply(db, config=config)
     ids = {business.code: business.business_id for business in await businesses(db)}
     for code, business_id in ids.items():
-        value, role = str(plan.values[code]), plan.roles[code]
-        await account_for(db, business_id, value=value, since=FIRST, role=role)
+        await account_for(
+            db, business_id, value=str(plan.values[code]), since=FIRST, role=plan.roles[code],
+            portfolio=plan.portfolios[code],
+        )  # fmt: skip
     await give_charts(db, *sorted(set(plan.entities.values())))
     return ids
 
@@ -156,6 +160,7 @@ class Town(Months):
         self.reference = Reference(
             deals={(ids[i], ids[a]): deals for (i, a), deals in plan.deals.items()},
             values={ids[code]: value for code, value in plan.values.items()},
+            pools={ids[code]: FIRST for code, how in plan.portfolios.items() if how == "all"},
         )
 
     async def step(self, day: date) -> None:

@@ -162,6 +162,7 @@ async def account_for(
     value: str,
     since: date,
     role: str = "principal",
+    portfolio: str = "month",
 ) -> None:
     """Say how an issuer's points are accounted for."""
     await set_policy(
@@ -170,6 +171,7 @@ async def account_for(
         effective_from=since,
         point_value=Decimal(value),
         role=role,
+        portfolio=portfolio,
         actor="wei",
         now=noon(since),
     )

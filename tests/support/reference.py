@@ -88,6 +88,8 @@ class Reference:
 
     deals: Mapping[tuple[int, int], Sequence[Deal]]
     values: Mapping[int, Decimal]
+    pools: Mapping[int, date]
+    """Whose points are recognised together, and under which month."""
     prices: dict[int, Decimal] = field(default_factory=dict)
     """By the transaction of a sale, what it was sold for in major units."""
     cohorts: dict[tuple[int, date], Cohort] = field(default_factory=lambda: defaultdict(Cohort))
@@ -129,15 +131,15 @@ class Reference:
         """Let entries change what was paid for cohorts and what is left of them."""
         moved: dict[tuple[int, date], dict[Side, int]] = defaultdict(lambda: defaultdict(int))
         sold: dict[tuple[int, date], Fraction] = defaultdict(Fraction)
-        cost: dict[tuple[int, date, Side, Decimal], int] = defaultdict(int)
+        cost: dict[tuple[int, date, date, Side, Decimal], int] = defaultdict(int)
         for row in news:
-            key = row.issuer_id, row.cohort
+            key = row.issuer_id, self.pools.get(row.issuer_id, row.cohort)
             for side, other, sign in ((row.debit, row.credit, 1), (row.credit, row.debit, -1)):
                 if side == Side.MEMBER:
                     continue
                 reason = _reason(Side(side), Side(other))
                 moved[key][reason] += sign * row.points
-                cost[*key, reason, row.cost_rate] += sign * row.points
+                cost[*key, row.cohort, reason, row.cost_rate] += sign * row.points
             if row.debit == Side.ISSUED:
                 sold[key] += Fraction(self.prices.pop(row.tx_id, Decimal(0)))
         for key, points in moved.items():
@@ -148,7 +150,7 @@ class Reference:
         key: tuple[int, date],
         points: Mapping[Side, int],
         price: Fraction,
-        cost: Mapping[tuple[int, date, Side, Decimal], int],
+        cost: Mapping[tuple[int, date, date, Side, Decimal], int],
         rate: Fraction,
     ) -> None:
         cohort = self.cohorts[key]
@@ -157,8 +159,8 @@ class Reference:
         if alone > 0 and price > 0:
             cohort.paid += price * alone / (price + alone)
         given = 0
-        for (issuer_id, month, reason, cost_rate), n in cost.items():
-            if (issuer_id, month) != key:
+        for (issuer_id, place, _, reason, cost_rate), n in cost.items():
+            if (issuer_id, place) != key:
                 continue
             if reason == Side.OPENING or (reason == Side.ADJUSTED and n > 0):
                 cohort.paid += n * Fraction(cost_rate) * rate

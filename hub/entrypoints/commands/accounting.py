@@ -60,6 +60,9 @@ def policy(
         str,
         typer.Option(help="what part of the price makes points a material right: 0.005"),
     ] = "0",
+    portfolio: Annotated[
+        str, typer.Option(help="recognise points by month, or all together: month or all")
+    ] = "month",
 ) -> None:
     """Say how an issuer's points are accounted for."""
 
@@ -73,6 +76,7 @@ def policy(
             role=role,
             goods_discount=_decimal(goods_discount, "goods_discount"),
             least_share=_decimal(least_share, "least_share"),
+            portfolio=portfolio,
             actor=who,
             now=now(),
         )
