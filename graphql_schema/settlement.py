@@ -24,10 +24,12 @@ from graphql_schema.payments import Payment
 from graphql_schema.programme import Business
 from graphql_schema.recognition import (
     NOT_YET,
+    LiabilityCohort,
     LiabilityRollForward,
     LiabilitySensitivity,
     PriceAllocation,
     allocations_of,
+    cohorts_of,
     own_id,
     roll_forwards_of,
     sensitivity_of,
@@ -247,6 +249,12 @@ class SettlementPeriod(relay.Node):
     async def price_allocations(self, info: Info) -> list[PriceAllocation]:
         """Return the allocations that the caller may see."""
         return await allocations_of(info.context, self.row.period_id)
+
+    @resolved("What the closings are made of, by issuer and month of the points; a business sees "
+              "its own. " + NOT_YET)  # fmt: skip
+    async def liability_cohorts(self, info: Info) -> list[LiabilityCohort]:
+        """Return the cohorts that the caller may see."""
+        return await cohorts_of(info.context, self.row.period_id)
 
     @resolved("What would be owed if the estimates were off; a business sees its own.")
     async def sensitivity(

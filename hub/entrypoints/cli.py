@@ -71,6 +71,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "estimates": "accounting:estimates",
         "recognise": "accounting:recognise",
         "show": "accounting:show",
+        "cohorts": "accounting:cohorts",
         "sensitivity": "accounting:sensitivity",
         "ageing": "accounting:ageing",
     },

@@ -37,6 +37,7 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     "{ creditStandings { currency } }": (OUT, NO, YES, YES, YES),
     "{ agreements { currency } }": (OUT, NO, YES, YES, YES),
     "{ redemptionEstimates { rate } }": (OUT, NO, YES, YES, YES),
+    "{ accountingPolicies { pointValue } }": (OUT, NO, YES, YES, YES),
     "{ liabilityAgeing { points } }": (OUT, NO, YES, YES, YES),
     "{ liability { outstanding } }": (OUT, NO, YES, YES, YES),
     '{ member(id: $MEMBER) { balance(asOf: "2026-01-01T00:00:00Z") { posted } } }': (
