@@ -36,8 +36,10 @@ SELECT m.match_id, b.book_id, b.business_id, m.leg, m.rule, m.state, m.made_at, 
 FROM reconciliation_match m
 CROSS JOIN LATERAL (
   SELECT min(p.book_id) AS book_id,
-    array_agg(r.row_id ORDER BY r.row_id) FILTER (WHERE p.row_id IS NOT NULL) AS partner_rows,
-    array_agg(r.row_id ORDER BY r.row_id) FILTER (WHERE p.row_id IS NULL) AS hub_rows
+    coalesce(array_agg(r.row_id ORDER BY r.row_id) FILTER (WHERE p.row_id IS NOT NULL), '{}')
+      AS partner_rows,
+    coalesce(array_agg(r.row_id ORDER BY r.row_id) FILTER (WHERE p.row_id IS NULL), '{}')
+      AS hub_rows
   FROM reconciliation_match_row r LEFT JOIN reconciliation_partner_row p USING (row_id)
   WHERE r.match_id = m.match_id) s
 JOIN reconciliation_book b ON b.book_id = s.book_id"""
@@ -49,6 +51,24 @@ async def match_by_id(db: AsyncConnection, match_id: int) -> Match:
     if row is None:
         raise NotFound(f"there is no match {match_id}", match_id=match_id)
     return Match(**row._asdict())
+
+
+async def matches(
+    db: AsyncConnection,
+    *,
+    business_ids: Sequence[int],
+    states: Sequence[str] = ("suggested",),
+    first: int,
+    after: int = 0,
+) -> list[Match]:
+    """Return up to `first` matches of these businesses' books beyond a number, oldest first."""
+    rows = await db.execute(
+        text(f"""{_MATCH} WHERE m.state = ANY (CAST(:states AS text[])) AND m.match_id > :after
+          AND business_id = ANY (CAST(:ids AS smallint[]))
+          ORDER BY m.match_id LIMIT :first"""),
+        {"ids": list(business_ids), "states": list(states), "first": first, "after": after},
+    )
+    return [Match(**row._asdict()) for row in rows]
 
 
 async def lock_match(db: AsyncConnection, match_id: int) -> Match:
