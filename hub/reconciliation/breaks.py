@@ -17,6 +17,7 @@ KINDS = (
     *("duplicate", "ambiguous"),
 )
 UNRESOLVED = ("open", "investigating", "reopened")
+STATES = (*UNRESOLVED, "resolved", "written_off")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,16 +77,31 @@ async def lock_match(db: AsyncConnection, match_id: int) -> Match:
     return await match_by_id(db, match_id)
 
 
-async def matches_of(db: AsyncConnection, *, row_ids: Sequence[int]) -> list[Match]:
-    """Return the matches and suggestions that stand, of which any of these rows is part."""
+async def matches_of_breaks(
+    db: AsyncConnection, *, break_ids: Sequence[int]
+) -> dict[int, list[Match]]:
+    """Return the matches and suggestions that stand, of which a row of each break is part."""
+    pairs = (
+        await db.execute(
+            text("""
+              SELECT DISTINCT b.break_id, m.match_id FROM reconciliation_break b
+              JOIN reconciliation_break_row r USING (break_id)
+              JOIN reconciliation_match_row m ON m.row_id = r.row_id AND m.leg = b.leg
+              WHERE b.break_id = ANY (CAST(:ids AS bigint[])) ORDER BY 1, 2"""),
+            {"ids": list(break_ids)},
+        )
+    ).all()
     rows = await db.execute(
-        text(f"""{_MATCH} WHERE m.state IN ('suggested', 'confirmed') AND m.match_id IN (
-            SELECT match_id FROM reconciliation_match_row
-            WHERE row_id = ANY (CAST(:ids AS bigint[])))
-          ORDER BY m.match_id"""),  # noqa: S608 - no input in it
-        {"ids": list(row_ids)},
+        text(f"""{_MATCH} WHERE m.state IN ('suggested', 'confirmed')
+          AND m.match_id = ANY (CAST(:ids AS bigint[]))"""),
+        {"ids": list({pair.match_id for pair in pairs})},
     )
-    return [Match(**row._asdict()) for row in rows]
+    known = {row.match_id: Match(**row._asdict()) for row in rows}
+    found: dict[int, list[Match]] = {break_id: [] for break_id in break_ids}
+    for pair in pairs:
+        if pair.match_id in known:
+            found[pair.break_id].append(known[pair.match_id])
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,13 +16,13 @@ from hub.entrypoints.commands.errors_file import write_sheet
 from hub.programme.queries import business_by_code, businesses
 from hub.reconciliation.adjust_break import adjust_break
 from hub.reconciliation.both_sides import SideRow, rows_of_breaks, rows_of_matches
-from hub.reconciliation.breaks import KINDS, UNRESOLVED, Break, break_by_id, break_events
+from hub.reconciliation.breaks import KINDS, STATES, UNRESOLVED, Break, break_by_id, break_events
 from hub.reconciliation.breaks import breaks as known_breaks
 from hub.reconciliation.codes import Rule
 from hub.reconciliation.confirm_match import confirm_match
 from hub.reconciliation.investigate_break import investigate_break
 from hub.reconciliation.match_break import match_break
-from hub.reconciliation.matches import Match, matches_of
+from hub.reconciliation.matches import Match, matches_of_breaks
 from hub.reconciliation.matches import matches as known_matches
 from hub.reconciliation.reject_match import reject_match
 from hub.reconciliation.reopen_break import reopen_break
@@ -56,7 +56,7 @@ def breaks(
     first: Annotated[int, typer.Option(help="how many to show")] = 50,
 ) -> None:
     """Show breaks, oldest first: `alone` says who of hub and both books stands alone."""
-    states = (*UNRESOLVED, "resolved", "written_off") if closed else UNRESOLVED
+    states = STATES if closed else UNRESOLVED
 
     async def work(db: AsyncConnection) -> _Seen:
         ids = await _ids(db, business)
@@ -134,7 +134,7 @@ def show(number: Number) -> None:
             verdicts=await verdicts(db, break_ids=[number]),
             rows=rows,
         )
-        near = await matches_of(db, row_ids=[row.row_id for row in rows[number]])
+        near = (await matches_of_breaks(db, break_ids=[number]))[number]
         events = (await break_events(db, break_ids=[number]))[number]
         return seen, near, [
             f"{event.at:%Y-%m-%d %H:%M} {event.event} by {event.actor}: {event.note or ''}"

@@ -156,9 +156,11 @@ def ageing(
     """Show how many breaks are open, for how long, and what they come to."""
 
     async def work(db: AsyncConnection) -> tuple[list[Aged], dict[int, str]]:
-        only = None if business is None else (await business_by_code(db, business)).business_id
         codes = {b.business_id: b.code for b in await businesses(db)}
-        return await aged(db, now=now(), business_id=only), codes
+        ids = list(codes)
+        if business is not None:
+            ids = [(await business_by_code(db, business)).business_id]
+        return await aged(db, now=now(), business_ids=ids), codes
 
     found, codes = only_read(work)
     table = Table("book", "kind", "days", "breaks", "points", "amount", "unowned", title="Breaks")
