@@ -2,6 +2,7 @@
 
 import csv
 import io
+import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ from hub.errors import Malformed
 
 # What Chinese systems export besides UTF-8.
 _ENCODINGS = ("utf-8-sig", "gb18030")
+MOST_UNPACKED = 512 << 20
 _DIGITS = 15
 _KEPT = 10**_DIGITS
 """A number from here on is no longer what was typed: the digits that are missing are zeros."""
@@ -71,8 +73,15 @@ def _csv(body: bytes, encoding: str | None, separator: str | None) -> Iterator[l
 def _workbook(body: bytes) -> Iterator[list[str]]:
     """Read the first sheet. A cell that holds a number is read as the digits that it shows."""
     try:
+        if zipfile.is_zipfile(io.BytesIO(body)):
+            with zipfile.ZipFile(io.BytesIO(body)) as packed:
+                if sum(one.file_size for one in packed.infolist()) > MOST_UNPACKED:
+                    raise Malformed(
+                        f"the workbook is larger than {MOST_UNPACKED >> 20} MiB: send it as CSV",
+                        field="file",
+                    )
         sheet = CalamineWorkbook.from_filelike(io.BytesIO(body)).get_sheet_by_index(0)
-    except CalamineError as bad:
+    except (CalamineError, zipfile.BadZipFile) as bad:
         raise Malformed(f"the file is no workbook: {bad}", field="file") from bad
     for number, cells in enumerate(sheet.iter_rows(), start=1):
         for place, cell in enumerate(cells, start=1):

@@ -2,6 +2,7 @@
 with it.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -38,13 +39,13 @@ async def take_file(
     if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
         raise Malformed(f"a file's name has 1 to {LONGEST_NAME} characters", field="name")
     known = await mapping(db, code)
-    rows: list[PartnerRow] = []
-    bad: list[BadRow] = []
-    for row in _counted(read_file(name, body, known.config, await businesses(db)), told):
-        if isinstance(row, BadRow):
-            bad.append(row)
-        else:
-            rows.append(row)
+    of = await businesses(db)
+    # A large file takes seconds to read, in which others are served.
+    said = await asyncio.to_thread(
+        lambda: list(_counted(read_file(name, body, known.config, of), told))
+    )
+    rows = [row for row in said if isinstance(row, PartnerRow)]
+    bad = [row for row in said if isinstance(row, BadRow)]
     if bad:
         return bad
     if not rows:

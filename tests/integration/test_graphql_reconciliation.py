@@ -252,3 +252,35 @@ async def test_every_mutation_against_every_role(api: Api, name: str) -> None:
         assert (await _do(api, name, who, **MUTATIONS[name]))["__typename"] == said
     query = f"mutation {{ {name}(input: {{}}) {{ __typename }} }}"
     assert "errors" in await api.ask(query, None)
+
+
+async def _send(api: Api, who: Principal | None, body: bytes, path: str = "diner-book") -> Any:
+    headers = {} if who is None else api.token(who)
+    return await api.client.post(
+        f"/reconciliation/{path}?name=more.csv", content=body, headers=headers
+    )
+
+
+async def test_finance_sends_a_file(api: Api, today: str) -> None:
+    body = f"receipt,day,points,counterparty\nk9,{today},5,shop\n".encode()
+    sent = await _send(api, FINANCE, body)
+    assert (sent.status_code, sent.json()["added"]) == (200, 1)
+    assert (await _send(api, FINANCE, body)).json()["replayed"] is True
+    bad = await _send(api, FINANCE, body.replace(b",5,", b",x,") + b",,,\nk8,never,1,shop\n")
+    assert bad.status_code == 400
+    error = bad.json()["error"]
+    assert [(row["row"], row["field"]) for row in error["rows"]] == [(2, "points"), (4, "day")]
+    assert "nothing was taken: 2 rows" in error["message"]
+    unknown = await _send(api, FINANCE, body, path="nobody")
+    assert unknown.status_code == 404
+    answer = await api.client.post(
+        "/reconciliation/diner-book?name=x.exe", content=body, headers=api.token(FINANCE)
+    )
+    assert answer.status_code == 400
+    large = await _send(api, FINANCE, b"x" * (2 * 1024 * 1024 + 1))
+    assert large.status_code == 413
+
+
+async def test_nobody_else_sends_a_file(api: Api, today: str) -> None:
+    for who, status in ((None, 401), (DINER, 403), (STAFF, 403), (tokens.member(1), 403)):
+        assert (await _send(api, who, b"")).status_code == status
