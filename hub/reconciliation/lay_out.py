@@ -36,7 +36,7 @@ _PAYMENTS = """
 INSERT INTO reconciliation_hub_row (points, amount_minor, tx_id, period_id, day, debtor_id,
   creditor_id, source, kind, currency, names)
 SELECT NULL, amount_minor, payment_id, period_id, (released_at AT TIME ZONE time_zone)::date,
-  debtor_id, creditor_id, 0, 0, currency, end_to_end_id
+  debtor_id, creditor_id, 0, 0, payment.currency, end_to_end_id
 FROM payment, programme
 WHERE released_at IS NOT NULL AND {own} = CAST(:business_id AS smallint)
   AND (released_at AT TIME ZONE time_zone)::date

@@ -73,6 +73,11 @@ class MappingConfig(BaseModel):
         return self
 
 
+def encoding_of(config: MappingConfig) -> str:
+    """Return the codec that reads the mapping's files, with or without a byte order mark."""
+    return "utf-8-sig" if config.encoding == "utf-8" else config.encoding
+
+
 def _refuse_half_a_day(way: str) -> None:
     """Raise ValueError unless a day can be written and read in this way."""
     day = datetime(2026, 12, 31)  # noqa: DTZ001

@@ -12,6 +12,7 @@ from hub.reconciliation.both_sides import rows_of_breaks
 from hub.reconciliation.breaks import lock_break, reasoned
 from hub.reconciliation.codes import Rule
 from hub.reconciliation.matches import Match, match_by_id
+from hub.reconciliation.note_paid import note_paid
 from hub.reconciliation.settle_breaks import settle_breaks
 from hub.settlement.life import named
 
@@ -69,4 +70,5 @@ async def match_break(
             f"a row of break {break_id} is matched otherwise: run again", break_id=break_id
         ) from taken
     await settle_breaks(db, book_id=broken.book_id, now=now, actor=actor)
+    await note_paid(db, book_id=broken.book_id, actor=actor, now=now)
     return await match_by_id(db, match_id or 0)

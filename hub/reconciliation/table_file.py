@@ -9,7 +9,7 @@ from hub.connector import read_table
 from hub.errors import HubError, Malformed
 from hub.programme.queries import Business
 from hub.reconciliation.codes import LEGS, Role
-from hub.reconciliation.mapping import FIELDS, MappingConfig
+from hub.reconciliation.mapping import FIELDS, MappingConfig, encoding_of
 from hub.reconciliation.rows import BadRow, PartnerRow
 from hub.units import Money
 
@@ -26,8 +26,9 @@ def read_rows(
     kind = name.lower().rpartition(".")[2]
     if kind not in ("csv", "xlsx", "xls", "ods"):
         raise Malformed("a book is a .csv or .xlsx file", field="file")
-    encoding = {"utf-8": "utf-8-sig"}.get(config.encoding, config.encoding)
-    heading, table = read_table(kind, body, encoding=encoding, separator=config.separator)
+    heading, table = read_table(
+        kind, body, encoding=encoding_of(config), separator=config.separator
+    )
     reader = _Reader(heading, config, {b.code: b for b in businesses}, workbook=kind != "csv")
     for number, cells in enumerate(table, start=2):
         if any(cells):
