@@ -11,27 +11,9 @@ from tests.support.reconciling import Line, closed_month
 from tests.support.settlement import agreement, make_group
 
 PAIRS = [agreement(issuer, "dining", "0.008") for issuer in ("retail", "hotel")]
-MAPPING = """
-code = "dining-book"
-business = "dining"
-role = "creditor"
-date_formats = ["%d.%m.%Y"]
-decimal_mark = ","
-thousands_mark = "."
-separator = ";"
-
-[columns]
-Beleg = "receipt"
-Nummer = "reference"
-Tag = "day"
-Punkte = "points"
-Betrag = "amount"
-Von = "counterparty"
-
-[counterparties]
-Laden = "retail"
-Hotel = "hotel"
-"""
+# The mapping is that of the documentation, where the shop has another code.
+_DOCS = (ROOT / "docs/reconciliation.md").read_text("utf-8")
+MAPPING = _DOCS.split("```toml")[1].split("```")[0].replace('"shop"', '"retail"')
 Run = Callable[..., Awaitable[str]]
 
 
