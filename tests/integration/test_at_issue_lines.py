@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.programme.apply import AgreementConfig
+from hub.programme.agree import AgreementConfig
 from hub.settlement.codes import LineKind
 from hub.settlement.queries import Obligation, obligations
 from tests.support.accounting import Shops, closed, make_selling_group

@@ -20,7 +20,7 @@ from hub.accounting.recognise import recognise
 from hub.accounting.roll_forward import roll_forward
 from hub.ledger.verify import verify
 from hub.points.expire import expire
-from hub.programme.apply import AgreementConfig, AgreementTaxConfig
+from hub.programme.agree import AgreementConfig, AgreementTaxConfig
 from hub.programme.chart import Purpose
 from hub.settlement.queries import net_positions, obligations, statement, totals
 from hub.settlement.verify import CHECKS, PERIODS, check

@@ -39,6 +39,7 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     "{ reconciliationSuggestions { nodes { number } } }": (OUT, NO, YES, YES, YES),
     "{ reconciliationBreaks { nodes { number } } }": (OUT, NO, YES, YES, YES),
     "{ reconciliationAgeing { breaks } }": (OUT, NO, YES, YES, YES),
+    "{ agreements { currency } }": (OUT, NO, YES, YES, YES),
     "{ redemptionEstimates { rate } }": (OUT, NO, YES, YES, YES),
     "{ liabilityAgeing { points } }": (OUT, NO, YES, YES, YES),
     "{ liability { outstanding } }": (OUT, NO, YES, YES, YES),

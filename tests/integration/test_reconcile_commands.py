@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.command import hub
+from tests.support.docs import ROOT
 from tests.support.reconciling import Line, closed_month
 from tests.support.settlement import agreement, make_group
 

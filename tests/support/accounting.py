@@ -15,8 +15,8 @@ from hub.points.clawback import clawback
 from hub.points.earn import earn
 from hub.points.sale import Sale
 from hub.points.undo import Refunded
+from hub.programme.agree import AgreementConfig
 from hub.programme.apply import (
-    AgreementConfig,
     BusinessConfig,
     EarningRuleConfig,
     GroupConfig,

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.errors import Rejected
 from hub.programme.queries import businesses
 from hub.settlement.codes import LineKind, Source
+from hub.settlement.lines.ruled import RULED_LOTS
 from hub.settlement.lines.terms import ISSUED_ON, TERMS, Slice
 from hub.settlement.queries import Period
 
@@ -31,7 +32,7 @@ WITH {TERMS}, due AS (
         AND redeemed.credit = 20) END AS priced_on OFFSET 0) given_back
   {{sold}}
   WHERE 20 IN (e.debit, e.credit) AND {{owed_by}} <> e.business_id
-    AND {{visible}}
+    AND {{unruled}} AND {{visible}}
     AND NOT EXISTS (SELECT 1 FROM obligation o
       WHERE o.member_id = e.member_id AND o.tx_id = e.tx_id AND o.seq = e.seq
         AND o.kind = :kind AND o.source = :source)
@@ -54,11 +55,14 @@ WITH {TERMS}, due AS (
 )
 SELECT debtor_id, business_id AS acceptor_id, agreement_id, count(*) AS lines,
   count(*) FILTER (WHERE rate IS NULL) AS unpriced,
-  min(priced_on) FILTER (WHERE rate IS NULL) AS first_on,
+  false AS unknown_house, min(priced_on) FILTER (WHERE rate IS NULL) AS first_on,
   max(priced_on) FILTER (WHERE rate IS NULL) AS last_on
 FROM priced GROUP BY debtor_id, business_id, agreement_id
 ORDER BY debtor_id, business_id, agreement_id
 """  # noqa: S608 - constants of ours
+# Pairs with rates by award, category or occupancy are asked for by themselves (ruled.py).
+_UNRULED = """NOT EXISTS (SELECT 1 FROM ruled_pair p
+  WHERE p.issuer_id = {owed_by} AND p.acceptor_id = e.business_id)"""
 # Where nobody sells points at issue, nothing of it is asked.
 _OWED_BY_ISSUER = {"owed_by": "e.issuer_id", "issued_on": "CAST(NULL AS date)", "sold": ""}
 _OWED_BY_OWNER = {
@@ -81,7 +85,12 @@ async def place_lots(db: AsyncConnection, asked: Slice) -> int:
     if asked.sellers:
         shape = _OWED_BY_OWNER
         facts["sellers"] = asked.sellers
-    rows = (await db.execute(text(_LOTS.format(visible=asked.seen, **shape)), facts)).all()
+    unruled = _UNRULED.format(**shape) if asked.ruled else "true"
+    query = _LOTS.format(visible=asked.seen, unruled=unruled, **shape)
+    rows = list((await db.execute(text(query), facts)).all())
+    if asked.ruled:
+        query = RULED_LOTS.format(visible=asked.seen, **shape)
+        rows += (await db.execute(text(query), facts)).all()
     unpriced = [row for row in rows if row.unpriced]
     if unpriced:
         await _refuse(db, asked.period, unpriced)
@@ -92,17 +101,21 @@ async def _refuse(db: AsyncConnection, period: Period, unpriced: Sequence[Row[An
     codes = {b.business_id: b.code for b in await businesses(db)}
     pairs = [f"{codes[row.debtor_id]}>{codes[row.acceptor_id]}" for row in unpriced]
     why = "; ".join(
-        f"{pair}: {row.unpriced} lines from {row.first_on} to {row.last_on}, "
-        + (
-            "no agreement in force"
-            if row.agreement_id is None
-            else "an agreement without a rate, in another currency than the points' cost"
-        )
+        f"{pair}: {row.unpriced} lines from {row.first_on} to {row.last_on}, " + _why(row)
         for pair, row in zip(pairs, unpriced, strict=True)
     )
     raise Rejected(
         f"period {period.code} cannot be closed, it has redemptions without a price ({why}): "
-        "apply agreements with a rate, effective from the first of these days, and close it again",
+        "apply agreements with a rate, effective from the first of these days, or state the "
+        "occupancy, and close it again",
         period=period.code,
         pairs=pairs,
     )
+
+
+def _why(row: Row[Any]) -> str:
+    if row.agreement_id is None:
+        return "no agreement in force"
+    if row.unknown_house:
+        return "the acceptor's occupancy is not stated"
+    return "an agreement without a rate, in another currency than the points' cost"

@@ -8,6 +8,7 @@ from hub.settlement.queries import Period
 TERMS = """
 terms AS (
   SELECT g.agreement_id, g.issuer_id, g.acceptor_id, g.rate_per_point, g.currency,
+    g.occupancy_required,
     g.effective_from, lead(g.effective_from, 1, 'infinity') OVER (
       PARTITION BY g.issuer_id, g.acceptor_id ORDER BY g.effective_from) AS superseded_on,
     x.tax_code, x.tax_rate, x.tax_included
@@ -39,7 +40,8 @@ class Slice:
 
     `days` is a condition on the business date of `e`, `seen` one that also asks whether the close
     sees that entry; `facts` are what the conditions and the period's lines ask for. `sellers` are
-    the issuers that ever sold points at issue.
+    the issuers that ever sold points at issue; `ruled` says whether anybody has rates by award,
+    category or occupancy.
     """
 
     period: Period
@@ -47,3 +49,4 @@ class Slice:
     seen: str
     facts: dict[str, Any]
     sellers: list[int]
+    ruled: bool
