@@ -29,6 +29,10 @@ from hub.privacy.consent import Consent, consents
 from hub.privacy.shown_to import shown_to
 from hub.programme.policy_queries import Policies, policies
 from hub.programme.queries import Business, Programme, businesses, programme
+from hub.reconciliation.both_sides import SideRow, rows_of_breaks, rows_of_matches
+from hub.reconciliation.breaks import BreakEvent, break_events
+from hub.reconciliation.matches import Match, matches_of_breaks
+from hub.reconciliation.verdicts import Verdict, verdicts
 from hub.settlement import life, payments
 from hub.settlement import queries as settlement
 from hub.settlement.funds import Fund, funds
@@ -122,6 +126,7 @@ class Loaders:
         self.standings: DataLoader[int, benefits.Standing] = of(self._standings)
         self.entitlements: DataLoader[int, list[benefits.Entitlement]] = of(self._entitlements)
         self._of_settlement()
+        self._of_reconciliation()
         self._group: DataLoader[str, Any] = of(_group)
 
     def _of_settlement(self) -> None:
@@ -151,6 +156,24 @@ class Loaders:
         )
         self.nets: DataLoader[int, list[Net]] = of(
             lambda db, ids: settlement.net_positions(db, period_ids=ids)
+        )
+
+    def _of_reconciliation(self) -> None:
+        of = self._loader
+        self.break_rows: DataLoader[int, list[SideRow]] = of(
+            lambda db, ids: rows_of_breaks(db, break_ids=ids)
+        )
+        self.break_events: DataLoader[int, list[BreakEvent]] = of(
+            lambda db, ids: break_events(db, break_ids=ids)
+        )
+        self.break_matches: DataLoader[int, list[Match]] = of(
+            lambda db, ids: matches_of_breaks(db, break_ids=ids)
+        )
+        self.break_verdicts: DataLoader[int, Verdict] = of(
+            lambda db, ids: verdicts(db, break_ids=ids)
+        )
+        self.match_rows: DataLoader[int, list[SideRow]] = of(
+            lambda db, ids: rows_of_matches(db, match_ids=ids)
         )
 
     async def programme(self) -> Programme:

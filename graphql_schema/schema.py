@@ -53,6 +53,8 @@ from graphql_schema.points import Hold, Lot
 from graphql_schema.pooling import PoolingMutation
 from graphql_schema.privacy import PrivacyMutation
 from graphql_schema.programme import ProgrammeQuery
+from graphql_schema.reconciling import ReconcilingMutation
+from graphql_schema.reconciling_reads import ReconciliationQuery
 from graphql_schema.restoring import RestoringMutation
 from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
@@ -71,6 +73,7 @@ class Query(
     MemberQuery,
     CorrectingQuery,
     SettlementQuery,
+    ReconciliationQuery,
     JournalQuery,
     AccountingQuery,
     AccountingPolicyQuery,
@@ -106,6 +109,7 @@ class Mutation(
     MergingMutation,
     ClosingMutation,
     PayingMutation,
+    ReconcilingMutation,
     AgreementMutation,
     JournalMutation,
     AccountingMutation,
