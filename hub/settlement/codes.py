@@ -24,3 +24,4 @@ class Source(IntEnum):
     ENTRY = 1
     USE = 2
     CORRECTION = 3
+    DISPUTE = 4

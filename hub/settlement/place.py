@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.settlement.lines.benefits import place_benefits
 from hub.settlement.lines.corrections import place_corrections
+from hub.settlement.lines.disputes import place_disputes
 from hub.settlement.lines.lots import place_lots
 from hub.settlement.lines.terms import SEEN, Slice
 from hub.settlement.queries import Period
@@ -44,4 +45,5 @@ async def place(
             await place_lots(db, asked)
             + await place_benefits(db, asked)
             + await place_corrections(db, asked)
+            + await place_disputes(db, asked)
         )
