@@ -9,6 +9,7 @@ from typing import TypeAlias
 import strawberry
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from graphql_schema.cost import Charge
 from graphql_schema.loaders import Loaders
 from hub.audit.chain import Read
 from hub.clock import business_date
@@ -32,7 +33,11 @@ class Context:
         keyring: Keyring,
         principal: Principal | None,
         now: datetime,
+        charge: Charge | None = None,
     ) -> None:
+        self.cost = 0
+        """What the operation costs, once that is known."""
+        self._charge = charge
         self.keyring = keyring
         self.principal = principal
         self.now = now
@@ -50,6 +55,12 @@ class Context:
     async def __aexit__(self, *_: object) -> None:
         async with self._turn:
             await self._close_reader()
+
+    async def charge(self, cost: int) -> None:
+        """Take what the operation costs off what the caller may spend; raises RateLimited."""
+        self.cost = cost
+        if self._charge is not None:
+            await self._charge(cost)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
