@@ -16,6 +16,8 @@ Finance alone closes, approves and issues a period; who did so, and what was che
 for finance and staff.
 A statement of account tells what moved at all businesses: it is for the member and for staff.
 What an issuer owes is part of settlement, and so are the books of it: a business sees its own.
+A business disputes lines of its own statement, and its other side answers; finance alone decides.
+Finance alone proposes, approves and rejects corrections, which staff see.
 Finance alone proposes, approves and rejects estimates, and recognises a period.
 A member's notices are for the member and for staff; a business is shown none.
 Of a member's name, phone and email a business sees what its own legal entity was told, and what
@@ -43,6 +45,7 @@ STATEMENT_READERS = (Role.MEMBER, Role.STAFF)
 VERIFIERS = (Role.MEMBER, Role.BUSINESS)
 MISTAKE_READERS = (Role.BUSINESS, Role.STAFF)
 CLOSERS = (Role.FINANCE,)
+DISPUTERS = (Role.BUSINESS, Role.FINANCE)
 CLOSE_READERS = (Role.STAFF, Role.FINANCE)
 SETTLEMENT_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
 GIVERS = (Role.MEMBER, Role.STAFF)

@@ -28,8 +28,10 @@ from hub.privacy.consent import Consent, consents
 from hub.privacy.shown_to import shown_to
 from hub.programme.policy_queries import Policies, policies
 from hub.programme.queries import Business, Programme, businesses, programme
-from hub.settlement import life, payments
+from hub.settlement import disputes, life, payments
 from hub.settlement import queries as settlement
+from hub.settlement.disputes import Dispute, Message
+from hub.settlement.dues import Due, dues
 from hub.settlement.life import Check, PeriodEvent
 from hub.settlement.netting import Bilateral, Net
 
@@ -128,6 +130,16 @@ class Loaders:
         )
         self.settled: DataLoader[int, list[payments.Settled]] = of(
             lambda db, ids: payments.settled(db, payment_ids=ids)
+        )
+        self.dues: DataLoader[int, list[Due]] = of(lambda db, ids: dues(db, period_ids=ids))
+        self.disputes_of_lines: DataLoader[int, Dispute | None] = of(
+            lambda db, ids: disputes.disputes_of_lines(db, line_ids=ids)
+        )
+        self.disputed_lines: DataLoader[int, list[int]] = of(
+            lambda db, ids: disputes.lines_of(db, dispute_ids=ids)
+        )
+        self.dispute_messages: DataLoader[int, list[Message]] = of(
+            lambda db, ids: disputes.messages(db, dispute_ids=ids)
         )
         self.period_checks: DataLoader[int, list[Check]] = of(
             lambda db, ids: life.checks(db, period_ids=ids)

@@ -30,6 +30,7 @@ from graphql_schema.closing import ClosingMutation
 from graphql_schema.context import Context
 from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
 from graphql_schema.cost import cost, refuse_dear
+from graphql_schema.disputing import DisputeQuery, DisputingMutation
 from graphql_schema.entries import Entry
 from graphql_schema.errors import told
 from graphql_schema.finding import MemberQuery
@@ -66,6 +67,7 @@ class Query(
     MemberQuery,
     CorrectingQuery,
     SettlementQuery,
+    DisputeQuery,
     JournalQuery,
     AccountingQuery,
     ProgrammeQuery,
@@ -99,6 +101,7 @@ class Mutation(
     MergingMutation,
     ClosingMutation,
     PayingMutation,
+    DisputingMutation,
     JournalMutation,
     AccountingMutation,
 ):

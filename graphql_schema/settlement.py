@@ -15,6 +15,7 @@ from graphql_schema.access import (
     visible_business,
 )
 from graphql_schema.context import Info
+from graphql_schema.disputes import Dispute, SettlementDue, dispute_page
 from graphql_schema.fields import resolved
 from graphql_schema.money import Money
 from graphql_schema.obligations import Obligation, obligation_page
@@ -237,6 +238,24 @@ class SettlementPeriod(relay.Node):
         own = await own_id(info.context)
         rows = await info.context.load.payments.load(self.row.period_id)
         return [Payment.of(row) for row in rows if own in (None, row.debtor_id, row.creditor_id)]
+
+    @resolved("What is to be paid for it, once it is approved: totals less what is disputed.")
+    async def dues(self, info: Info) -> list[SettlementDue]:
+        """Return the dues that the caller may see."""
+        own = await own_id(info.context)
+        rows = await info.context.load.dues.load(self.row.period_id)
+        return [
+            SettlementDue.of(row) for row in rows if own in (None, row.debtor_id, row.creditor_id)
+        ]
+
+    @resolved("What was disputed of it, oldest first; a business sees what it is a side of.")
+    async def disputes(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[Dispute]:
+        """Return a page of disputes."""
+        return await dispute_page(
+            info.context, period_id=self.row.period_id, states=None, first=first, after=after
+        )
 
     @resolved("The period's lines, by business date.")
     async def obligations(

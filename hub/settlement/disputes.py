@@ -28,6 +28,7 @@ class Dispute:
 
     dispute_id: int
     period_id: int
+    period: str
     business_id: int
     debtor_id: int
     creditor_id: int
@@ -56,12 +57,13 @@ class Message:
 
 
 _DISPUTE = """
-SELECT dispute_id, period_id, business_id, debtor_id, creditor_id, currency, state, reason,
-  opened_by, opened_at, resolved_by, resolved_at, resolution,
+SELECT dispute_id, d.period_id, p.code AS period, business_id, debtor_id, creditor_id,
+  currency, d.state, reason,
+  opened_by, d.opened_at, resolved_by, resolved_at, resolution,
   (SELECT count(*) FROM dispute_line l WHERE l.dispute_id = d.dispute_id) AS lines,
   (SELECT sum(gross_minor)::bigint FROM dispute_held h WHERE h.dispute_id = d.dispute_id)
     AS held_minor
-FROM dispute d"""
+FROM dispute d JOIN settlement_period p USING (period_id)"""
 
 
 async def dispute(db: AsyncConnection, dispute_id: int) -> Dispute:
@@ -86,8 +88,8 @@ async def disputes(
     With a `business_id`, only those that it opened or is the other side of.
     """
     rows = await db.execute(
-        text(f"""{_DISPUTE} WHERE state = ANY (CAST(:states AS text[])) AND dispute_id > :after
-          AND (CAST(:period_id AS integer) IS NULL OR period_id = :period_id)
+        text(f"""{_DISPUTE} WHERE d.state = ANY (CAST(:states AS text[])) AND dispute_id > :after
+          AND (CAST(:period_id AS integer) IS NULL OR d.period_id = :period_id)
           AND (CAST(:business_id AS smallint) IS NULL OR :business_id IN (debtor_id, creditor_id))
           ORDER BY dispute_id LIMIT :first"""),
         {
