@@ -12,6 +12,7 @@ A till redeems, holds, captures, voids and restores. Who gives transfers points 
 pool. Staff correct: adjust (a second person above the policy's threshold), extend, reinstate and
 recover; what is proposed is seen by staff alone.
 
+How full a house was is stated by itself and by staff; an agreement is seen by both its sides.
 Finance alone closes, approves and issues a period; who did so, and what was checked and waived, is
 for finance and staff.
 A statement of account tells what moved at all businesses: it is for the member and for staff.
@@ -50,6 +51,7 @@ CLOSE_READERS = (Role.STAFF, Role.FINANCE)
 SETTLEMENT_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
 GIVERS = (Role.MEMBER, Role.STAFF)
 CORRECTORS = (Role.STAFF,)
+OCCUPANCY_STATERS = (Role.BUSINESS, Role.STAFF)
 CONSENT_RECORDERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
 EVERYBODY = tuple(Role)
 

@@ -12,6 +12,7 @@ from strawberry.dataloader import DataLoader
 from hub.benefits import queries as benefits
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
+from hub.intake.trace import Trace, lots_consumed, trace
 from hub.ledger import history
 from hub.ledger import queries as ledger
 from hub.members import queries as members
@@ -34,6 +35,7 @@ from hub.settlement.disputes import Dispute, Message
 from hub.settlement.dues import Due, dues
 from hub.settlement.life import Check, PeriodEvent
 from hub.settlement.netting import Bilateral, Net
+from hub.settlement.steps import Step, steps
 
 Reading = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 MOST_LOTS = 100
@@ -128,6 +130,10 @@ class Loaders:
         self.payments: DataLoader[int, list[payments.Payment]] = of(
             lambda db, ids: payments.payments(db, period_ids=ids)
         )
+        self.traces: DataLoader[int, Trace | None] = of(lambda db, ids: trace(db, tx_ids=ids))
+        self.lots_consumed: DataLoader[int, int | None] = of(
+            lambda db, ids: lots_consumed(db, line_ids=ids)
+        )
         self.settled: DataLoader[int, list[payments.Settled]] = of(
             lambda db, ids: payments.settled(db, payment_ids=ids)
         )
@@ -140,6 +146,9 @@ class Loaders:
         )
         self.dispute_messages: DataLoader[int, list[Message]] = of(
             lambda db, ids: disputes.messages(db, dispute_ids=ids)
+        )
+        self.close_steps: DataLoader[int, list[Step]] = of(
+            lambda db, ids: steps(db, period_ids=ids)
         )
         self.period_checks: DataLoader[int, list[Check]] = of(
             lambda db, ids: life.checks(db, period_ids=ids)

@@ -25,6 +25,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from graphql_schema.accounting import AccountingMutation, AccountingQuery
 from graphql_schema.accounts import Account
 from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
+from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.audit import record
 from graphql_schema.closing import ClosingMutation
 from graphql_schema.context import Context
@@ -70,6 +71,7 @@ class Query(
     DisputeQuery,
     JournalQuery,
     AccountingQuery,
+    AgreementQuery,
     ProgrammeQuery,
     HistoryQuery,
     MatchingQuery,
@@ -102,6 +104,7 @@ class Mutation(
     ClosingMutation,
     PayingMutation,
     DisputingMutation,
+    AgreementMutation,
     JournalMutation,
     AccountingMutation,
 ):

@@ -19,7 +19,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
     "serve": "serve:serve",
     "worker": "worker:worker",
     "scheduler": "scheduler:scheduler",
-    "programme": {"apply": "programme:apply"},
+    "programme": {"apply": "programme:apply", "occupancy": "occupancy:occupancy"},
     "sample": {"load": "sample:load"},
     "connector": {"new": "connector:new", "list": "connector:list_"},
     "intake": {

@@ -10,6 +10,7 @@ from hub.ledger.post import Answer, post_hold
 from hub.points.accepting import accepted
 from hub.points.answers import same_request
 from hub.points.checks import key, positive, timely
+from hub.points.purpose import Purpose, keep_purpose
 from hub.programme.acceptance import AcceptanceRule
 
 LONGEST_TTL_SECONDS = 7 * 24 * 3600
@@ -31,15 +32,17 @@ async def hold(
     unit: int = Unit.SPENDABLE,
     acceptance: AcceptanceRule | None = None,
     bill_minor: int | None = None,
+    purpose: Purpose | None = None,
 ) -> Answer:
     """Set `points` aside for `ttl_seconds`; the answer's `tx_id` is the hold's id.
 
     `today` is the group's date, by which points end, whatever trading day the business has.
     Held points can be spent by nobody else and do not expire while they are held. Too few points
     is an answer. Raises Conflict (key used for another request) and Malformed (bad amount or TTL).
-    `acceptance` and `bill_minor` are as for `redeem`.
+    `acceptance`, `bill_minor` and `purpose` are as for `redeem`; captures are for what it was for.
     """
     positive(points)
+    purpose = purpose and purpose.checked()
     key(idempotency_key)
     timely(occurred_at, now)
     if not 0 < ttl_seconds <= LONGEST_TTL_SECONDS:
@@ -66,4 +69,5 @@ async def hold(
         now=now,
         unit=unit,
     )
-    return same_request(answer, kind=Kind.HOLD, member_id=member_id, points=points, unit=unit)
+    same_request(answer, kind=Kind.HOLD, member_id=member_id, points=points, unit=unit)
+    return await keep_purpose(db, answer, purpose)

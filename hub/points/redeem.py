@@ -9,6 +9,7 @@ from hub.ledger.post import Answer, post_redeem
 from hub.points.accepting import accepted
 from hub.points.answers import same_request
 from hub.points.checks import key, positive, timely
+from hub.points.purpose import Purpose, keep_purpose
 from hub.programme.acceptance import AcceptanceRule
 
 
@@ -27,6 +28,7 @@ async def redeem(
     unit: int = Unit.SPENDABLE,
     acceptance: AcceptanceRule | None = None,
     bill_minor: int | None = None,
+    purpose: Purpose | None = None,
 ) -> Answer:
     """Spend `points` at `business_id`, from the lots that end soonest.
 
@@ -34,9 +36,11 @@ async def redeem(
     Too few points is an answer (INSUFFICIENT_POINTS with what is available), stored under the key
     like a success. Raises Conflict when the key was used for another request, Malformed for points,
     a key or an instant that no till means. Where the caller gives the business's rule of acceptance
-    it holds for a bill of `bill_minor`: Rejected says how many points would do.
+    it holds for a bill of `bill_minor`: Rejected says how many points would do. `purpose` says what
+    the points are spent on; agreements may price that (docs/settlement.md).
     """
     positive(points)
+    purpose = purpose and purpose.checked()
     key(idempotency_key)
     timely(occurred_at, now)
     await accepted(
@@ -60,4 +64,5 @@ async def redeem(
         now=now,
         unit=unit,
     )
-    return same_request(answer, kind=Kind.REDEEM, member_id=member_id, points=points, unit=unit)
+    same_request(answer, kind=Kind.REDEEM, member_id=member_id, points=points, unit=unit)
+    return await keep_purpose(db, answer, purpose)

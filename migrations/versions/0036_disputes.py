@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0036_disputes"
-down_revision = "0032_reconciliation"
+down_revision = "0041_rates"
 
 
 def upgrade() -> None:

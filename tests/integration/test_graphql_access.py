@@ -35,6 +35,7 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     '{ journals(period: "2026-01") { reference } }': (OUT, NO, MISSING, MISSING, MISSING),
     '{ elimination(period: "2026-01") { currency } }': (OUT, NO, NO, MISSING, MISSING),
     '{ journalFiles(period: "2026-01", format: "csv") { name } }': (OUT, NO, NO, NO, MISSING),
+    "{ agreements { currency } }": (OUT, NO, YES, YES, YES),
     "{ redemptionEstimates { rate } }": (OUT, NO, YES, YES, YES),
     "{ liabilityAgeing { points } }": (OUT, NO, YES, YES, YES),
     "{ liability { outstanding } }": (OUT, NO, YES, YES, YES),

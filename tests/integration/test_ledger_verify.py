@@ -129,6 +129,14 @@ WRONG = {
         SPENDER,
         "200 points",
     ),
+    "I6 a lot is settled as it was sold": (
+        """INSERT INTO agreement (issuer_id, acceptor_id, effective_from, basis, rate_per_point,
+            currency, breakage_owner)
+          SELECT issuer_id, acceptor_id, '2026-11-01', 'at_issue', 0.01, 'CNY', 'programme'
+          FROM obligation LIMIT 1""",
+        SPENDER,
+        "sold to 3",
+    ),
     "I6 a line says what its use says": (
         "UPDATE obligation SET source = 2, kind = 3",
         SPENDER,

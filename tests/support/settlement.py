@@ -4,25 +4,23 @@ import hashlib
 import json
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.ledger.codes import Outcome
 from hub.ledger.post import EarnRequest, post_clawback, post_earns
+from hub.points.purpose import Purpose
 from hub.points.redeem import redeem
 from hub.points.restore import restore
-from hub.programme.apply import (
-    AgreementConfig,
-    BusinessConfig,
-    GroupConfig,
-    ProgrammeConfig,
-    apply,
-)
+from hub.programme.agree import AgreementConfig, AgreementTaxConfig
+from hub.programme.apply import BusinessConfig, GroupConfig, ProgrammeConfig, apply
 from hub.programme.queries import businesses
 from hub.settlement.documents.sheet import write_csv
 from hub.settlement.queries import statement
 
 KINDS = {"retail": "retail", "hotel": "hotel", "dining": "dining"}
+COMPANY = "club"
 
 
 def noon(day: date) -> datetime:
@@ -43,6 +41,27 @@ def agreement(
         effective_from=since,
         rate_per_point=None if rate is None else Decimal(rate),
         currency=currency,
+    )
+
+
+def sale(
+    issuer: str,
+    price: str,
+    *,
+    since: date = date(2026, 1, 1),
+    breakage_owner: Literal["issuer", "programme"] = "programme",
+    taxes: tuple[AgreementTaxConfig, ...] = (),
+) -> AgreementConfig:
+    """Let an issuer sell its points to the programme company, at a price per point issued."""
+    return AgreementConfig(
+        issuer=issuer,
+        acceptor=COMPANY,
+        effective_from=since,
+        basis="at_issue",
+        rate_per_point=Decimal(price),
+        breakage_owner=breakage_owner,
+        currency="CNY",
+        taxes=taxes,
     )
 
 
@@ -127,7 +146,9 @@ class Tills:
         (tx_id,) = (await post_earns(self.db, [request])).values()
         return tx_id
 
-    async def redeem(self, acceptor: str, member_id: int, points: int, day: date) -> int:
+    async def redeem(
+        self, acceptor: str, member_id: int, points: int, day: date, **purpose: str
+    ) -> int:
         answer = await redeem(
             self.db,
             business_id=self.ids[acceptor],
@@ -138,6 +159,7 @@ class Tills:
             business_date=day,
             today=day,
             now=noon(day),
+            purpose=Purpose(**purpose),
         )
         assert answer.outcome is Outcome.POSTED
         return answer.tx_id
