@@ -17,6 +17,8 @@ Finance alone closes, approves and issues a period; who did so, and what was che
 for finance and staff.
 A statement of account tells what moved at all businesses: it is for the member and for staff.
 What an issuer owes is part of settlement, and so are the books of it: a business sees its own.
+A business disputes lines of its own statement, and its other side answers; finance alone decides.
+Finance alone proposes, approves and rejects corrections, which staff see.
 Finance alone proposes, approves and rejects estimates, and recognises a period.
 What stands between a business's own book and the hub is for finance and staff, and for the
 business: it runs and matches its own books and asks for write-offs and adjustments, to which
@@ -47,6 +49,7 @@ STATEMENT_READERS = (Role.MEMBER, Role.STAFF)
 VERIFIERS = (Role.MEMBER, Role.BUSINESS)
 MISTAKE_READERS = (Role.BUSINESS, Role.STAFF)
 CLOSERS = (Role.FINANCE,)
+DISPUTERS = (Role.BUSINESS, Role.FINANCE)
 CLOSE_READERS = (Role.STAFF, Role.FINANCE)
 SETTLEMENT_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
 RECONCILERS = (Role.BUSINESS, Role.FINANCE)

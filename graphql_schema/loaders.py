@@ -33,8 +33,10 @@ from hub.reconciliation.both_sides import SideRow, rows_of_breaks, rows_of_match
 from hub.reconciliation.breaks import BreakEvent, break_events
 from hub.reconciliation.matches import Match, matches_of_breaks
 from hub.reconciliation.verdicts import Verdict, verdicts
-from hub.settlement import life, payments
+from hub.settlement import disputes, life, payments
 from hub.settlement import queries as settlement
+from hub.settlement.disputes import Dispute, Message
+from hub.settlement.dues import Due, dues
 from hub.settlement.funds import Fund, funds
 from hub.settlement.life import Check, PeriodEvent
 from hub.settlement.netting import Bilateral, Net
@@ -142,6 +144,16 @@ class Loaders:
             lambda db, ids: payments.settled(db, payment_ids=ids)
         )
         self.funds: DataLoader[int, list[Fund]] = of(lambda db, ids: funds(db, period_ids=ids))
+        self.dues: DataLoader[int, list[Due]] = of(lambda db, ids: dues(db, period_ids=ids))
+        self.disputes_of_lines: DataLoader[int, Dispute | None] = of(
+            lambda db, ids: disputes.disputes_of_lines(db, line_ids=ids)
+        )
+        self.disputed_lines: DataLoader[int, list[int]] = of(
+            lambda db, ids: disputes.lines_of(db, dispute_ids=ids)
+        )
+        self.dispute_messages: DataLoader[int, list[Message]] = of(
+            lambda db, ids: disputes.messages(db, dispute_ids=ids)
+        )
         self.close_steps: DataLoader[int, list[Step]] = of(
             lambda db, ids: steps(db, period_ids=ids)
         )

@@ -35,6 +35,7 @@ from graphql_schema.closing import ClosingMutation
 from graphql_schema.context import Context
 from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
 from graphql_schema.cost import cost, refuse_dear
+from graphql_schema.disputing import DisputeQuery, DisputingMutation
 from graphql_schema.entries import Entry
 from graphql_schema.errors import told
 from graphql_schema.finding import MemberQuery
@@ -74,6 +75,7 @@ class Query(
     CorrectingQuery,
     SettlementQuery,
     ReconciliationQuery,
+    DisputeQuery,
     JournalQuery,
     AccountingQuery,
     AccountingPolicyQuery,
@@ -110,6 +112,7 @@ class Mutation(
     ClosingMutation,
     PayingMutation,
     ReconcilingMutation,
+    DisputingMutation,
     AgreementMutation,
     JournalMutation,
     AccountingMutation,
