@@ -6,8 +6,8 @@ from alembic import op
 
 from hub.db.migrate import execute_script
 
-revision = "0042_limits"
-down_revision = "0041_rates"
+revision = "0039_limits"
+down_revision = "0038_disputes"
 
 
 def upgrade() -> None:
