@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from enum import Enum
+from typing import ClassVar
 
 import strawberry
 from strawberry import relay
@@ -10,9 +11,10 @@ from graphql_schema.access import only_business, require
 from graphql_schema.accounts import Account, visible_accounts
 from graphql_schema.context import Context, Info
 from graphql_schema.explaining import EarnExplanation
-from graphql_schema.fields import count, resolved
+from graphql_schema.fields import count, key_of, resolved, said, shown
 from graphql_schema.loaders import EntryPage
 from graphql_schema.pages import Connection, connection, window
+from graphql_schema.plan.declared import BusinessOf, Column, Made
 from graphql_schema.programme import Business
 from hub.crypto.tokens import Role
 from hub.ledger import queries as ledger
@@ -65,13 +67,22 @@ class PointUnit(Enum):
     )
 
 
+def _lot(member_id: int, lot_id: int) -> relay.GlobalID:
+    return relay.GlobalID("Lot", f"{member_id}.{lot_id}")
+
+
+def _unit(unit: int) -> PointUnit:
+    return PointUnit.QUALIFYING if unit == Unit.QUALIFYING else PointUnit.SPENDABLE
+
+
 @strawberry.type(description="One movement of a member's points; it is never changed or deleted.")
 class Entry(relay.Node):
     """An entry, seen from the member."""
 
+    node_key: ClassVar = ("member_id", "tx_id", "seq")
     row: strawberry.Private[ledger.Entry]
-    kind: EntryKind = strawberry.field(description="Why the points moved.")
-    unit: PointUnit = strawberry.field(description="What is counted.")
+    kind: EntryKind = said("Why the points moved.", plan=Column("kind", show=EntryKind))
+    unit: PointUnit = said("What is counted.", plan=Column("unit", show=_unit))
     points: int = count("Points that came (positive) or went (negative).")
     business_date: date = strawberry.field(description="The business's trading day.")
     occurred_at: datetime = strawberry.field(description="When it happened in the shop.")
@@ -80,22 +91,15 @@ class Entry(relay.Node):
     @classmethod
     def resolve_id(cls, root: "Entry", *, info: strawberry.Info) -> str:
         """Return the node id's second half."""
-        return f"{root.row.member_id}.{root.row.tx_id}.{root.row.seq}"
+        return key_of(cls.node_key, root.row)
 
     @classmethod
     def of(cls, row: ledger.Entry) -> "Entry":
         """Show an entry."""
-        return cls(
-            row=row,
-            kind=EntryKind[row.kind.name],
-            unit=PointUnit.QUALIFYING if row.unit == Unit.QUALIFYING else PointUnit.SPENDABLE,
-            points=row.points,
-            business_date=row.business_date,
-            occurred_at=row.occurred_at,
-            posted_at=row.posted_at,
-        )
+        return shown(cls, row, row=row)
 
-    @resolved("Number of the transaction; entries of one transaction were posted together.")
+    @resolved("Number of the transaction; entries of one transaction were posted together.",
+              plan=Made(("tx_id",), str))  # fmt: skip
     def transaction(self) -> strawberry.ID:
         """Return the transaction's number, as it is on receipts."""
         return strawberry.ID(str(self.row.tx_id))
@@ -105,17 +109,19 @@ class Entry(relay.Node):
         """Return the code of what is counted."""
         return (await info.context.load.policies()).unit_by_id(self.row.unit).code
 
-    @resolved("Node id of the lot that gained or lost the points; of what is owed, of no lot.")
+    @resolved("Node id of the lot that gained or lost the points; of what is owed, of no lot.",
+              plan=Made(("member_id", "lot_id"), _lot))  # fmt: skip
     def lot(self) -> relay.GlobalID:
         """Return the lot's id, which stays when all of it is spent or has ended."""
-        return relay.GlobalID("Lot", f"{self.row.member_id}.{self.row.lot_id}")
+        return _lot(self.row.member_id, self.row.lot_id)
 
-    @resolved("The business where it happened; for an expiry, the issuer.")
+    @resolved("The business where it happened; for an expiry, the issuer.",
+              plan=BusinessOf("business_id"))  # fmt: skip
     async def business(self, info: Info) -> Business:
         """Return the acting business."""
         return Business.of(await info.context.business(self.row.business_id))
 
-    @resolved("The business that granted the points and owes them.")
+    @resolved("The business that granted the points and owes them.", plan=BusinessOf("issuer_id"))
     async def issuer(self, info: Info) -> Business:
         """Return the points' issuer."""
         return Business.of(await info.context.business(self.row.issuer_id))
@@ -123,9 +129,8 @@ class Entry(relay.Node):
     @resolved("The member's account that acted; null where the caller may not see it.")
     async def account(self, info: Info) -> Account | None:
         """Return the acting account."""
-        key = f"{self.row.member_id}.{self.row.account_id}"
         accounts = await visible_accounts(info, self.row.member_id)
-        return next((account for account in accounts if account.key == key), None)
+        return next((one for one in accounts if one.account_id == self.row.account_id), None)
 
     @resolved("Why an earn or a clawback came to these points; null for other kinds.")
     async def explain(self, info: Info) -> EarnExplanation | None:
