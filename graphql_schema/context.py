@@ -1,14 +1,16 @@
 """What every resolver of one request shares."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import strawberry
+from asyncpg import InterfaceError, PostgresConnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from graphql_schema.access import EVERYBODY, require
 from graphql_schema.loaders import Loaders
 from hub.audit.chain import Read
 from hub.clock import business_date
@@ -42,7 +44,7 @@ class Context:
         self._reader: AsyncConnection | None = None
         # A connection does one thing at a time; sibling fields are resolved concurrently.
         self._turn = asyncio.Lock()
-        self.load = self._loaders()
+        self._load: Loaders | None = None
 
     async def __aenter__(self) -> "Context":
         return self
@@ -62,6 +64,23 @@ class Context:
                 )
             yield self._reader
 
+    async def fetch(self, statement: str, values: Sequence[Any]) -> Sequence[Any]:
+        """Return the one row of a SELECT, which sees one snapshot by itself.
+
+        It goes to the driver without what SQLAlchemy does for the resolvers' statements; parameters
+        are `$1`, `$2` …. What is wrong with the connection ends it, and is raised as it comes.
+        """
+        connection = await self._engine.raw_connection()
+        try:
+            driver: Any = connection.driver_connection
+            row: Sequence[Any] = await driver.fetchrow(statement, *values)
+        except (InterfaceError, OSError, PostgresConnectionError):
+            connection.invalidate()
+            raise
+        finally:
+            connection.close()
+        return row
+
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """Open the transaction of one mutation; it is committed on leaving, or rolled back.
@@ -72,11 +91,21 @@ class Context:
             await self._close_reader()
             async with self._engine.begin() as db:
                 yield db
-            self.load = self._loaders()
+            self._load = None
 
-    def _loaders(self) -> Loaders:
-        business = self.principal.business if self.principal else None
-        return Loaders(self.reading, now=self.now, keyring=self.keyring, business=business)
+    @property
+    def load(self) -> Loaders:
+        """Return what resolvers read through; new ones after a mutation."""
+        if self._load is None:
+            self._load = Loaders(
+                self.reading, now=self.now, keyring=self.keyring, principal=self.principal
+            )
+        return self._load
+
+    @property
+    def caller(self) -> Principal:
+        """Return who asks; raises Unauthenticated where nobody is signed in."""
+        return require(self.principal, *EVERYBODY)
 
     async def _close_reader(self) -> None:
         reader, self._reader = self._reader, None

@@ -1,8 +1,9 @@
 """Fields as this schema declares them: what each is, in which unit, and where it is from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import fields
 from functools import cache
+from operator import attrgetter
 from typing import Annotated, Any, TypeVar, cast
 
 import strawberry
@@ -43,7 +44,7 @@ def said(description: str, *, plan: object) -> Any:
 
 def shown(type_: type[T], row: object, /, **more: object) -> T:
     """Make an object of a row: each of its fields holds what it says that it holds, or `more`."""
-    held = {name: read(row) for name, read in _reads(type_) if name not in more}
+    held = {name: read(row) for name, read in _reads(cast("Hashable", type_)) if name not in more}
     return type_(**held, **more)
 
 
@@ -53,10 +54,9 @@ def key_of(columns: tuple[str, ...], row: object) -> str:
 
 
 @cache
-def _reads(type_: Any) -> list[tuple[str, Callable[[Any], Any]]]:
-    return [
-        (one.name, _read(one.metadata.get("plan"), one.name)) for one in fields(type_) if one.init
-    ]
+def _reads(type_: Hashable) -> list[tuple[str, Callable[[Any], Any]]]:
+    held = [one for one in fields(cast("Any", type_)) if one.init]
+    return [(one.name, _read(one.metadata.get("plan"), one.name)) for one in held]
 
 
 def _read(plan: object, name: str) -> Callable[[Any], Any]:
@@ -65,6 +65,6 @@ def _read(plan: object, name: str) -> Callable[[Any], Any]:
             return lambda row: None if getattr(row, column) is None else shown(of, row)
         case Column(column, show) if show is not None:
             return lambda row: show(getattr(row, column or name))
-        case Column(column) if column is not None:
-            return lambda row: getattr(row, column)
-    return lambda row: getattr(row, name)
+        case Column(str(column)):
+            return attrgetter(column)
+    return attrgetter(name)

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 from strawberry.dataloader import DataLoader
 
+from graphql_schema import access
 from hub.benefits import queries as benefits
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
+from hub.crypto.tokens import Principal
 from hub.ledger import history
 from hub.ledger import queries as ledger
 from hub.members import queries as members
@@ -51,19 +53,21 @@ class EntryPage(NamedTuple):
 class Loaders:
     """The loaders of one request. They remember what they read: after a mutation take new ones.
 
-    `business` is the code of the business whose eyes members are shown to; None: of no business.
+    `principal` is for whose eyes members are read.
     Keys are the hub's own ids; an answer of None means that there is no such thing.
     """
 
     def __init__(
-        self, reading: Reading, *, now: datetime, keyring: Keyring, business: str | None
+        self, reading: Reading, *, now: datetime, keyring: Keyring, principal: Principal | None
     ) -> None:
+        business = principal.business if principal else None
         self._reading = reading
         self._now = now
         of = self._loader
         self.members: DataLoader[int, int | None] = of(
             lambda db, ids: members.current_members(db, member_ids=ids)
         )
+        self.visible: DataLoader[int, int | None] = of(lambda db, ids: _visible(db, ids, principal))
         self.views: DataLoader[int, MemberView | None] = of(
             lambda db, ids: shown_to(
                 db, member_ids=ids, business=business, now=now, keyring=keyring
@@ -217,6 +221,15 @@ class Loaders:
     ) -> Mapping[int, list[benefits.Entitlement]]:
         zone = (await programme(db)).time_zone
         return await benefits.entitlements(db, member_ids=ids, now=self._now, time_zone=zone)
+
+
+async def _visible(
+    db: AsyncConnection, ids: list[int], principal: Principal | None
+) -> Mapping[int, int]:
+    asked = members.known(access.sees_member(principal))
+    facts = {**access.caller_facts(principal), "member_ids": ids}
+    rows = await db.execute(asked.statement, {name: facts[name] for name in asked.parameters})
+    return {row.wanted: row.member_id for row in rows}
 
 
 async def _entry_pages(

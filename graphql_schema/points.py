@@ -11,7 +11,11 @@ from graphql_schema.fields import count, key_of, resolved, said, shown
 from graphql_schema.plan.declared import BusinessOf, Column
 from graphql_schema.programme import Business
 from hub.ledger import queries as ledger
+from hub.ledger.codes import Unit
 from hub.points import notice_queries as notices
+
+SPENDABLE = {"unit": str(int(Unit.SPENDABLE))}
+"""What balances and what ends are told of."""
 
 
 @strawberry.type(description="What a member has. All counts are points.")

@@ -1,6 +1,7 @@
 """The one schema, with its limits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 import strawberry
@@ -36,6 +37,7 @@ from graphql_schema.merging import MergingMutation
 from graphql_schema.nodes import NodeQuery
 from graphql_schema.paying import PayingMutation
 from graphql_schema.pinning import PinningMutation
+from graphql_schema.plan.plans import Plans
 from graphql_schema.points import Hold, Lot
 from graphql_schema.pooling import PoolingMutation
 from graphql_schema.privacy import PrivacyMutation
@@ -101,10 +103,24 @@ class HubSchema(strawberry.Schema):
     """A schema whose errors are fit to be read by callers, and logged by `told` alone."""
 
     async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
-        """Answer an operation as `strawberry.Schema.execute` does.
+        """Answer an operation as `strawberry.Schema.execute` does: by its plan, if it has one.
 
         What it shows of people in full is on record first; if it cannot be, nothing is shown.
         """
+        context = kwargs.get("context_value")
+        if isinstance(context, Context):
+            data = await self.plans.answer(
+                args[0] if args else kwargs["query"],
+                kwargs.get("operation_name"),
+                kwargs.get("variable_values"),
+                context,
+            )
+            if data is not None:
+                return ExecutionResult(data=data, errors=None)
+        return await self.resolve(*args, **kwargs)
+
+    async def resolve(self, *args: Any, **kwargs: Any) -> ExecutionResult:
+        """Answer an operation by its resolvers, whether there is a plan or not."""
         result = await super().execute(*args, **kwargs)
         context = kwargs.get("context_value")
         if isinstance(context, Context):
@@ -117,10 +133,27 @@ class HubSchema(strawberry.Schema):
             result.errors = [told(error) for error in result.errors]
         return result
 
+    @cached_property
+    def plans(self) -> Plans:
+        """The plans of operations that were executed."""
+        return Plans(self)
+
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
         """Log nothing here: messages may quote what people sent."""
+
+
+class _Learn(SchemaExtension):
+    """Remembers what is executed, that is: what every limit has let pass."""
+
+    def on_execute(self) -> Iterator[None]:
+        asked = self.execution_context
+        schema = asked.schema
+        if isinstance(schema, HubSchema) and asked.query and asked.graphql_document:
+            name = asked._provided_operation_name
+            schema.plans.learn(asked.query, name, asked.graphql_document)
+        yield
 
 
 def build_schema(*, debug: bool = False) -> HubSchema:
@@ -131,6 +164,7 @@ def build_schema(*, debug: bool = False) -> HubSchema:
         lambda: AddValidationRules([SizeLimit]),
         lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
         lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
+        _Learn,
     ]
     return HubSchema(
         Query,

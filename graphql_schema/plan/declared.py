@@ -75,4 +75,18 @@ class Related:
     """The column that the field answers with, 0 where there is no row; None: the row's object."""
 
 
-Planned = Column | Made | Within | BusinessOf | Related
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Members that a root field leads to, each as its last column says.
+
+    `relation` is read for the caller, with what `ask` gives of the field's arguments; None: there
+    is nobody to find for such a caller. Both raise what the resolver would.
+    """
+
+    relation: Callable[[Principal | None], Relation | None]
+    ask: Callable[..., Mapping[str, Any]]
+    live: Mapping[str, str]
+    many: bool = False
+
+
+Planned = Column | Made | Within | BusinessOf | Related | Found

@@ -1,5 +1,7 @@
 """A read that several callers build on: its SQL, and the columns that it gives."""
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sqlalchemy import TextClause, text
@@ -19,3 +21,16 @@ class Relation:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "statement", text(self.sql))
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """Return the names of its parameters."""
+        return frozenset(_PARAMETER.findall(self.sql))
+
+
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
+
+
+def within(sql: str, expression: Callable[[str], str]) -> str:
+    """Return SQL with `expression(name)` in the place of each parameter."""
+    return _PARAMETER.sub(lambda found: expression(found[1]), sql)

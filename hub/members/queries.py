@@ -141,6 +141,23 @@ async def first_account(db: AsyncConnection, *, member_id: int) -> tuple[int, st
     return None if row is None else (row.business_id, row.external_id)
 
 
+def known(condition: str) -> Relation:
+    """Return the read of which member each of `:member_ids` now is, if `condition` allows it.
+
+    `condition` is SQL on `m`, the member as it is now. Unknown ids and erased members are left out.
+    """
+    return Relation(
+        f"""
+SELECT w.wanted, m.member_id
+FROM unnest(CAST(:member_ids AS bigint[])) AS w (wanted)
+JOIN member asked ON asked.member_id = w.wanted AND asked.erased_at IS NULL
+JOIN member m ON m.member_id = coalesce(asked.merged_into, asked.member_id)
+WHERE {condition}
+""",  # noqa: S608 - constants of ours
+        ("wanted", "member_id"),
+    )
+
+
 async def current_members(db: AsyncConnection, *, member_ids: Sequence[int]) -> dict[int, int]:
     """Return which member each id now is: itself, unless merged away.
 

@@ -21,17 +21,23 @@ class Pool:
     opened_at: datetime
     member_ids: Sequence[int]
 
+    @property
+    def size(self) -> int:
+        """Return how many members are in it."""
+        return len(self.member_ids)
+
 
 POOLS = Relation(
     """
 SELECT m.member_id, p.pool_id, p.code, p.opened_at,
   array(SELECT o.member_id FROM pool_member o
     WHERE o.pool_id = p.pool_id AND o.left_at IS NULL
-    ORDER BY o.joined_at, o.member_id) AS member_ids
+    ORDER BY o.joined_at, o.member_id) AS member_ids,
+  (SELECT count(*) FROM pool_member o WHERE o.pool_id = p.pool_id AND o.left_at IS NULL) AS size
 FROM pool_member m JOIN pool p USING (pool_id)
 WHERE m.member_id = ANY(CAST(:member_ids AS bigint[])) AND m.left_at IS NULL
 """,
-    ("member_id", "pool_id", "code", "opened_at", "member_ids"),
+    ("member_id", "pool_id", "code", "opened_at", "member_ids", "size"),
 )
 
 

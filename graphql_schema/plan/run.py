@@ -1,0 +1,39 @@
+"""One run of a plan: what it is given, and what the statement answered."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql.execution.values import VariableValues
+
+from graphql_schema.context import Context
+
+Row = Sequence[Any]
+Build = Callable[[Row, "Run"], Any]
+"""What makes the answer's part of a row."""
+
+
+class Unplanned(Exception):
+    """The operation is for the resolvers: no plan answers what it asks, or it has an error."""
+
+
+@dataclass(slots=True)
+class Run:
+    """A request, and the rows that were read for it."""
+
+    context: Context
+    variables: VariableValues
+    asked: list[Mapping[str, Any]] = field(default_factory=list)
+    """What the arguments of each field that has some came to."""
+    rows: Row = ()
+    """The statement's answer, column by column."""
+    groups: dict[int, dict[Any, list[Row]]] = field(default_factory=dict)
+
+    def of(self, column: int, owner: Any) -> Sequence[Row]:
+        """Return the rows in a column of the answer that belong to `owner`."""
+        groups = self.groups.get(column)
+        if groups is None:
+            groups = self.groups[column] = {}
+            for row in self.rows[column]:
+                groups.setdefault(row[0], []).append(row)
+        return groups.get(owner, ())
