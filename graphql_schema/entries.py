@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 from enum import Enum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import strawberry
 from strawberry import relay
@@ -14,9 +14,9 @@ from graphql_schema.explaining import EarnExplanation
 from graphql_schema.fields import count, key_of, resolved, said, shown
 from graphql_schema.loaders import EntryPage
 from graphql_schema.pages import Connection, connection, window
-from graphql_schema.plan.declared import BusinessOf, Column, Made
+from graphql_schema.plan.declared import BusinessOf, Column, Made, Paged, PageRead, Unplanned
 from graphql_schema.programme import Business
-from hub.crypto.tokens import Role
+from hub.crypto.tokens import Principal, Role
 from hub.ledger import queries as ledger
 from hub.ledger.codes import Kind, Unit
 
@@ -142,6 +142,71 @@ class Entry(relay.Node):
         return None if explanation is None else EarnExplanation.of(explanation)
 
 
+def _read(given: frozenset[str], caller: Principal) -> PageRead:
+    """Return what is read of the ledger for a page, by which arguments are given."""
+    own = caller.business is not None
+    if own and "business" in given:
+        raise Unplanned("a business asks for another's, or by name for its own")
+    backward = "last" in given
+    ends = ("before", "after") if backward else ("after", "before")
+    code = ":own_business_id"
+    if not own:
+        code = "(SELECT business_id FROM business WHERE code = :code)"
+    return PageRead(
+        relation=ledger.entry_page(
+            oldest_first=backward,
+            beyond=ends[0] in given,
+            short_of=ends[1] in given,
+            at_business=own or "business" in given,
+            of_kind="kind" in given,
+        ),
+        facts={"business_id": code},
+        guard=f"{code} IS NOT NULL" if "business" in given else None,
+    )
+
+
+def _ask(
+    _context: Context,
+    *,
+    business: str | None = None,
+    kind: EntryKind | None = None,
+    first: int | None = None,
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
+) -> dict[str, Any]:
+    asked = window(first=first, after=after, last=last, before=before, shape=(int, int))
+    beyond, short = asked.ends
+    debits, credits_ = ledger.sides_of(Kind[kind.name]) if kind else ([], [])
+    return {
+        "window": asked,
+        "limit": asked.limit,
+        "code": business,
+        "debits": debits,
+        "credits": credits_,
+        **dict(zip(("beyond_tx_id", "beyond_seq"), beyond or (), strict=False)),
+        **dict(zip(("short_tx_id", "short_seq"), short or (), strict=False)),
+    }
+
+
+ENTRIES = Paged(
+    read=_read,
+    ask=_ask,
+    live={
+        "limit": "bigint",
+        "code": "text",
+        "debits": "smallint[]",
+        "credits": "smallint[]",
+        "beyond_tx_id": "bigint",
+        "beyond_seq": "bigint",
+        "short_tx_id": "bigint",
+        "short_seq": "bigint",
+    },
+    place=ledger.PLACE,
+)
+"""A member's entries, for plans; `entry_page` reads them for resolvers."""
+
+
 async def entry_page(
     context: Context,
     member_id: int,
@@ -167,9 +232,13 @@ async def entry_page(
         business_id=None if code is None else (await context.business_by_code(code)).business_id,
         kind=None if kind is None else Kind[kind.name],
     )
-    ends = (asked.after, asked.before) if not asked.backward else (asked.before, asked.after)
+    beyond, short_of = asked.ends
     page = EntryPage(
-        limit=asked.limit, only=only, oldest_first=asked.backward, beyond=ends[0], short_of=ends[1]
+        limit=asked.limit,
+        only=only,
+        oldest_first=asked.backward,
+        beyond=beyond,
+        short_of=short_of,
     )
     rows = await context.load.entry_pages.load((page, member_id))
     return connection(rows, asked, node=Entry.of, place=_place)

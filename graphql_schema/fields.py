@@ -63,8 +63,9 @@ def _read(plan: object, name: str) -> Callable[[Any], Any]:
     match plan:
         case Within(column, of):
             return lambda row: None if getattr(row, column) is None else shown(of, row)
-        case Column(column, show) if show is not None:
-            return lambda row: show(getattr(row, column or name))
-        case Column(str(column)):
-            return attrgetter(column)
+        case Column(column, None):
+            return attrgetter(column or name)
+        case Column(column, show):
+            held = attrgetter(column or name)
+            return lambda row: show(held(row))
     return attrgetter(name)

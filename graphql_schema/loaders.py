@@ -14,6 +14,7 @@ from hub.benefits import queries as benefits
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
+from hub.db.relation import parameters
 from hub.ledger import history
 from hub.ledger import queries as ledger
 from hub.members import queries as members
@@ -228,7 +229,7 @@ async def _visible(
 ) -> Mapping[int, int]:
     asked = members.known(access.sees_member(principal))
     facts = {**access.caller_facts(principal), "member_ids": ids}
-    rows = await db.execute(asked.statement, {name: facts[name] for name in asked.parameters})
+    rows = await db.execute(asked.statement, {name: facts[name] for name in parameters(asked.sql)})
     return {row.wanted: row.member_id for row in rows}
 
 

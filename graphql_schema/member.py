@@ -14,14 +14,14 @@ from graphql_schema.benefits import Entitlement, Tier
 from graphql_schema.consents import Consent, visible_consents
 from graphql_schema.context import Context, Info
 from graphql_schema.corrections import Adjustment, Receivable
-from graphql_schema.entries import Entry, EntryKind, entry_page
+from graphql_schema.entries import ENTRIES, Entry, EntryKind, entry_page
 from graphql_schema.fields import key_of, resolved
 from graphql_schema.history import AccountStatement, AsOf, account_statement, moment
 from graphql_schema.join_code import JoinCode
 from graphql_schema.lineage import Lineage
 from graphql_schema.loaders import MOST_LOTS
 from graphql_schema.pages import After, Before, Connection, First, Last
-from graphql_schema.plan.declared import Made, Related
+from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
 from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
 from hub.benefits.queries import ENTITLEMENTS, STANDINGS
@@ -47,6 +47,13 @@ Masked = Annotated[
 
 _AT_OWN = "r.business_id = :own_business_id"
 _OF_OWN = "r.issuer_id = :own_business_id"
+
+
+def _hidden(context: Context, masked: bool | None = None) -> dict[str, bool]:
+    hidden = access.masks(context.caller, asked=masked)
+    if not hidden and context.caller.role is not Role.MEMBER:
+        raise Unplanned("to be on record before it is shown")
+    return {"hidden": hidden}
 
 
 def _outlook(_context: Context, within_days: int = OUTLOOK_DAYS) -> dict[str, int]:
@@ -93,17 +100,17 @@ class Member(relay.Node):
         access.require(info.context.principal, Role.MEMBER)
         return JoinCode.of(info.context, self.member_id)
 
-    @resolved("The member's name; null when no business knows one.")
+    @resolved("The member's name; null when no business knows one.", plan=Viewed("name", _hidden))
     async def display_name(self, info: Info, masked: Masked = None) -> str | None:
         """Return the name, masked as access demands."""
         return await self._shown(info, "name", masked)
 
-    @resolved("The member's phone number; in E.164 when in full.")
+    @resolved("The member's phone number; in E.164 when in full.", plan=Viewed("phone", _hidden))
     async def phone(self, info: Info, masked: Masked = None) -> str | None:
         """Return the phone number, masked as access demands."""
         return await self._shown(info, "phone", masked)
 
-    @resolved("The member's email address.")
+    @resolved("The member's email address.", plan=Viewed("email", _hidden))
     async def email(self, info: Info, masked: Masked = None) -> str | None:
         """Return the email address, masked as access demands."""
         return await self._shown(info, "email", masked)
@@ -181,7 +188,8 @@ class Member(relay.Node):
         """Return the consents that the caller may see."""
         return await visible_consents(info, self.member_id)
 
-    @resolved("The movements of the member's points, newest first; a business sees its own.")
+    @resolved("The movements of the member's points, newest first; a business sees its own.",
+              plan=ENTRIES)  # fmt: skip
     async def entries(
         self,
         info: Info,

@@ -7,7 +7,8 @@ from graphql.execution.values import VariableValues, get_argument_values
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
-from graphql_schema.plan.run import Run, Unplanned
+from graphql_schema.plan.declared import Unplanned
+from graphql_schema.plan.run import Run
 
 
 class _Variables(Visitor):

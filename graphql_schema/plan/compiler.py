@@ -1,6 +1,6 @@
 """From an operation to its plan: one statement, and one function per object and field."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,17 +25,29 @@ from graphql.execution.values import VariableValues
 from strawberry.relay.utils import to_base64
 from strawberry.types.field import StrawberryField
 
+from graphql_schema.plan import parts
 from graphql_schema.plan.arguments import Arguments
-from graphql_schema.plan.declared import BusinessOf, Column, Found, Made, Related, Within
-from graphql_schema.plan.parts import business_part, leaf_part, made_part, one_part, within_part
-from graphql_schema.plan.run import Build, Row, Run, Unplanned
+from graphql_schema.plan.declared import (
+    BusinessOf,
+    Column,
+    Found,
+    Made,
+    Paged,
+    Related,
+    Unplanned,
+    Viewed,
+    Within,
+)
+from graphql_schema.plan.run import Build, Run
 from graphql_schema.plan.statement import Level, Statement, Value
 from hub.crypto.tokens import Principal, Role
-from hub.db.relation import Relation
+from hub.db.relation import Relation, parameters
 from hub.errors import HubError
+from hub.privacy.shown_to import EVERYTHING, SHOWN
 
 _BACKREF = "strawberry-definition"
-Ask = Callable[[Run], Any]
+Ask = Callable[[Run], Mapping[str, Any]]
+Selected = list[tuple[str, list[FieldDetails]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +79,16 @@ class Asked:
     def plan(self) -> Any:
         """What the field says of where its answer is from."""
         said = self.field.metadata.get("plan")
-        if said is None and self.field.base_resolver is None:
-            return Column()
-        return said
+        return Column() if said is None and self.field.base_resolver is None else said
+
+    @property
+    def leaf(self) -> Callable[[Any], Any]:
+        """What writes the field's one value as the schema's type does."""
+        type_ = get_nullable_type(self.type)
+        if not is_leaf_type(type_):
+            raise Unplanned(f"{self.name} is not one value")
+        serialize: Callable[[Any], Any] = type_.serialize
+        return serialize
 
 
 class Compiler:
@@ -99,37 +118,37 @@ class Compiler:
         collected = collect_fields(
             self._schema, self._fragments, self._variables, query, self._operation
         )
-        build = self._object(query, collected.grouped_field_set, Level(""))
+        build = self._object(query, list(collected.grouped_field_set.items()), Level(""))
         return Plan(tuple(self._asks), self._statement.sql, self._statement.values, build)
 
-    def _object(
-        self, type_: GraphQLObjectType, selected: dict[str, list[FieldDetails]], level: Level
-    ) -> Build:
-        parts = [(key, self._field(type_, details, level)) for key, details in selected.items()]
+    def _object(self, type_: GraphQLObjectType, selected: Selected, level: Level) -> Build:
+        fields = [(key, self._field(type_, details, level)) for key, details in selected]
+        return parts.object_part(fields)
 
-        def build(row: Row, run: Run) -> dict[str, Any]:
-            return {key: part(row, run) for key, part in parts}
+    def _sub(self, type_: Any, details: list[FieldDetails], level: Level) -> Build:
+        """Return what builds objects of a type from rows of `level`."""
+        named = get_named_type(type_)
+        return self._object(named, self._selected(named, details), level)
 
-        return build
-
-    def _sub(self, asked: Asked, level: Level) -> Build:
-        """Return what builds the objects of a field from rows of `level`."""
-        type_ = get_named_type(asked.type)
+    def _selected(self, type_: Any, details: list[FieldDetails]) -> Selected:
         if not is_object_type(type_):
             raise Unplanned(f"{type_} is no object type")
         collected = collect_subfields(
-            self._schema, self._fragments, self._variables, self._operation, type_, asked.details
+            self._schema, self._fragments, self._variables, self._operation, type_, details
         )
-        return self._object(type_, collected.grouped_field_set, level)
+        return list(collected.grouped_field_set.items())
 
     def _field(self, type_: GraphQLObjectType, details: list[FieldDetails], level: Level) -> Build:
         name = details[0].node.name.value
         if name == "__typename":
-            return lambda _row, _run: type_.name
+            return parts.constant(type_.name)
         declared = type_.fields.get(name)
         if declared is None:
             raise Unplanned(f"{name} tells of the schema")
         origin = type_.extensions[_BACKREF].origin
+        if name == "id" and hasattr(origin, "node_key"):
+            places = [level.pick(column) for column in origin.node_key]
+            return parts.made_part(places, _node_id(type_.name), str, nullable=False)
         asked = Asked(
             name=name,
             details=details,
@@ -137,39 +156,42 @@ class Compiler:
             type=declared.type,
             arguments=Arguments(declared, details[0].node, self._variables, self._strawberry),
         )
-        if name == "id" and hasattr(origin, "node_key"):
-            places = [level.pick(column) for column in origin.node_key]
-            return made_part(places, _node_id(type_.name), str, nullable=False)
         return self._planned(asked, level)
 
     def _planned(self, asked: Asked, level: Level) -> Build:
         plan = asked.plan
-        match plan:
-            case Column():
-                return self._column(asked, plan, level)
-            case Made(columns, make):
-                places = [level.pick(column) for column in columns]
-                return made_part(places, make, _leaf(asked), nullable=asked.nullable)
-            case Within(column):
-                return within_part(level.pick(column), self._sub(asked, level))
-            case BusinessOf():
-                return self._business(asked, plan, level)
-            case Related():
-                return self._related(asked, plan, level)
-            case Found():
-                return self._found(asked, plan)
-        raise Unplanned(f"{asked.name} has a resolver and no plan")
+        make: Callable[[Asked, Any, Level], Build] | None = {
+            Column: self._column,
+            Made: self._made,
+            Within: self._in_row,
+            BusinessOf: self._business,
+            Related: self._related,
+            Viewed: self._viewed,
+            Paged: self._paged,
+            Found: self._found,
+        }.get(type(plan))
+        if make is None:
+            raise Unplanned(f"{asked.name} has a resolver and no plan")
+        return make(asked, plan, level)
+
+    def _made(self, asked: Asked, plan: Made, level: Level) -> Build:
+        places = [level.pick(column) for column in plan.columns]
+        return parts.made_part(places, plan.make, asked.leaf, nullable=asked.nullable)
+
+    def _in_row(self, asked: Asked, plan: Within, level: Level) -> Build:
+        build = self._sub(asked.type, asked.details, level)
+        return parts.within_part(level.pick(plan.column), build)
 
     def _column(self, asked: Asked, plan: Column, level: Level) -> Build:
-        leaf = _leaf(asked)
+        leaf = asked.leaf
         if plan.readers is not None and not plan.readers(self._caller()):
-            return lambda _row, _run: None
+            return parts.constant(None)
         place = level.pick(plan.name or asked.field.python_name)
-        return leaf_part(place, plan.show, leaf, nullable=asked.nullable)
+        return parts.leaf_part(place, plan.show, leaf, nullable=asked.nullable)
 
     def _business(self, asked: Asked, plan: BusinessOf, level: Level) -> Build:
         business = Level("b")
-        build = self._sub(asked, business)
+        build = self._sub(asked.type, asked.details, business)
         number = f"{level.alias}.{plan.column}"
         if plan.many:
             rows = f"""ARRAY(SELECT {business.row}
@@ -177,61 +199,135 @@ class Compiler:
               JOIN business b USING (business_id) ORDER BY o.n)"""  # noqa: S608 - names of ours
         else:
             rows = f"(SELECT {business.row} FROM business b WHERE b.business_id = {number})"  # noqa: S608
-        return business_part(level.pick_sql(rows), build, many=plan.many)
+        return parts.business_part(level.pick_sql(rows), build, many=plan.many)
 
     def _related(self, asked: Asked, plan: Related, level: Level) -> Build:
         caller = self._caller()
         if plan.readers is not None and not plan.readers(caller):
-            nothing: Any = [] if plan.many else None
-            return lambda _row, _run: nothing
+            return parts.constant([] if plan.many else None)
         if asked.arguments.given.intersection(plan.unless):
             raise Unplanned(f"{asked.name} with arguments that no plan answers")
-        facts = {
-            **plan.facts,
-            **self._live(asked, plan.ask, plan.live),
-            "member_ids": level.all(plan.key),
-        }
+        facts = {**plan.facts, "member_ids": level.all(plan.key)}
+        if plan.ask is not None:
+            ask = self._ask(asked, plan.ask)
+            facts |= self._live(ask, plan.live, plan.relation, plan.facts)
         seen = plan.seen if caller.role is Role.BUSINESS else None
         related = self._statement.table(plan.relation, facts, where=seen)
         related.pick(plan.relation.columns[0])
-        owner = level.pick(plan.key)
-        column = self._statement.column(related)
+        owner, column = level.pick(plan.key), self._statement.column(related)
         if plan.value is not None:
-            place, leaf = related.pick(plan.value), _leaf(asked)
-            return lambda row, run: (
-                leaf(found[0][place]) if (found := run.of(column, row[owner])) else 0
-            )
-        build = self._sub(asked, related)
+            place = related.pick(plan.value)
+            return parts.value_part(column, owner, place, asked.leaf)
+        build = self._sub(asked.type, asked.details, related)
         if plan.many:
-            return lambda row, run: [build(one, run) for one in run.of(column, row[owner])]
-        return one_part(column, owner, build, nullable=asked.nullable)
+            return parts.many_part(column, owner, build)
+        return parts.one_part(column, owner, build, nullable=asked.nullable)
 
-    def _found(self, asked: Asked, plan: Found) -> Build:
+    def _viewed(self, asked: Asked, plan: Viewed, level: Level) -> Build:
+        relation = SHOWN if self._caller().role is Role.BUSINESS else EVERYTHING
+        if level.views is None:
+            # All personal fields of an object are made of the same rows.
+            rows = self._statement.table(relation, {"member_ids": level.all("member_id")})
+            for column in relation.columns:
+                rows.pick(column)
+            level.views = self._statement.column(rows)
+        owner, ask = level.pick("member_id"), self._ask(asked, plan.ask)
+        return parts.viewed_part(level.views, owner, plan.attribute, ask)
+
+    def _paged(self, asked: Asked, plan: Paged, level: Level) -> Build:
+        read = plan.read(asked.arguments.given, self._caller())
+        ask = self._ask(asked, plan.ask)
+        facts = {
+            **read.facts,
+            **self._live(ask, plan.live, read.relation, read.facts, read.guard),
+            "member_ids": level.all(plan.key),
+        }
+        rows = self._statement.table(read.relation, facts)
+        if read.guard is not None:
+            self._statement.guard(read.guard, facts)
+        rows.pick(read.relation.columns[0])
+        owner, column = level.pick(plan.key), self._statement.column(rows)
+        place = [rows.pick(one) for one in plan.place]
+        page = get_named_type(asked.type)
+        selected = self._selected(page, asked.details)
+        fields = [(key, self._of_page(page, details, rows, place)) for key, details in selected]
+        return parts.page_part(column, owner, ask, fields)
+
+    def _of_page(
+        self, page: Any, details: list[FieldDetails], rows: Level, place: list[int]
+    ) -> parts.PageBuild:
+        name = details[0].node.name.value
+        if name == "__typename":
+            return parts.constant(page.name)
+        type_ = page.fields[name].type
+        named = get_named_type(type_)
+        match name:
+            case "nodes":
+                return parts.nodes_part(self._sub(type_, details, rows))
+            case "pageInfo":
+                selected = self._selected(named, details)
+                return parts.page_info_part(
+                    [
+                        (key, parts.page_info(one[0].node.name.value, place, named.name))
+                        for key, one in selected
+                    ]
+                )
+            case "edges":
+                return parts.edges_part(
+                    [
+                        (key, self._of_edge(named, one, rows, place))
+                        for key, one in self._selected(named, details)
+                    ]
+                )
+        raise Unplanned(f"a page says no {name}")
+
+    def _of_edge(
+        self, edge: Any, details: list[FieldDetails], rows: Level, place: list[int]
+    ) -> Build:
+        match details[0].node.name.value:
+            case "__typename":
+                return parts.constant(edge.name)
+            case "cursor":
+                return parts.cursor_part(place)
+            case "node":
+                return self._sub(edge.fields["node"].type, details, rows)
+        raise Unplanned("an edge says no such thing")
+
+    def _found(self, asked: Asked, plan: Found, _level: Level) -> Build:
         try:
             relation: Relation | None = plan.relation(self._principal)
         except HubError as refused:
             raise Unplanned("the caller is refused") from refused
         if relation is None:
-            return lambda _row, _run: [] if plan.many else None
-        facts = self._live(asked, plan.ask, plan.live)
-        found = self._statement.table(relation, facts, where=None)
+            return parts.constant([] if plan.many else None)
+        ask = self._ask(asked, plan.ask)
+        found = self._statement.table(relation, self._live(ask, plan.live, relation))
         column = self._statement.column(found)
         found.pick(relation.columns[-1])
-        build = self._sub(asked, found)
-        if plan.many:
-            return lambda _row, run: [build(one, run) for one in run.rows[column]]
-        return lambda _row, run: build(rows[0], run) if (rows := run.rows[column]) else None
+        build = self._sub(asked.type, asked.details, found)
+        return parts.root_part(column, build, many=plan.many)
 
-    def _live(self, asked: Asked, ask: Any, live: Any) -> dict[str, str]:
-        """Have the arguments asked about at each run; returns parameters for the answers."""
-        if ask is None:
-            return {}
-        place = len(self._asks)
+    def _ask(self, asked: Asked, ask: Callable[..., Mapping[str, Any]]) -> int:
+        """Have a field's arguments asked about at each run; returns the place of the answers."""
         arguments = asked.arguments
         self._asks.append(lambda run: ask(run.context, **arguments.values(run)))
+        return len(self._asks) - 1
+
+    def _live(
+        self,
+        ask: int,
+        live: Mapping[str, str],
+        relation: Relation,
+        facts: Mapping[str, str] | None = None,
+        guard: str | None = None,
+    ) -> dict[str, str]:
+        """Return parameters of the statement for those answers that its SQL mentions."""
+        used = parameters(f"{relation.sql} {guard or ''}")
+        used |= parameters(" ".join(sql for name, sql in (facts or {}).items() if name in used))
         return {
-            name: self._statement.parameter(sql_type, _answer(place, name))
+            name: self._statement.parameter(sql_type, _answer(ask, name))
             for name, sql_type in live.items()
+            if name in used
         }
 
     def _caller(self) -> Principal:
@@ -242,14 +338,6 @@ class Compiler:
 
 def _answer(place: int, name: str) -> Value:
     return lambda run: run.asked[place][name]
-
-
-def _leaf(asked: Asked) -> Callable[[Any], Any]:
-    type_ = get_nullable_type(asked.type)
-    if not is_leaf_type(type_):
-        raise Unplanned(f"{asked.name} is not one value")
-    serialize: Callable[[Any], Any] = type_.serialize
-    return serialize
 
 
 def _node_id(type_name: str) -> Callable[..., str]:

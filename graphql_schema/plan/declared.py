@@ -12,6 +12,11 @@ from typing import Any
 from hub.crypto.tokens import Principal
 from hub.db.relation import Relation
 
+
+class Unplanned(Exception):
+    """The operation is for the resolvers: no plan answers what it asks, or it has an error."""
+
+
 Readers = Callable[[Principal], bool]
 
 
@@ -75,6 +80,45 @@ class Related:
     """The column that the field answers with, 0 where there is no row; None: the row's object."""
 
 
+@dataclass(frozen=True, slots=True)
+class Viewed:
+    """A personal field: what survives of an attribute, masked or in full, decrypted as it is read.
+
+    `ask` says of the arguments whether it is `hidden`. Who lifts a mask is on record before it is
+    shown: that is left to resolvers.
+    """
+
+    attribute: str
+    ask: Callable[..., Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paged:
+    """A page of what belongs to the object, by keyset.
+
+    `read` says of the arguments that are given, and of who asks, what is read. `ask` gives of their
+    values the `window`, and what `live` says of SQL types. `place` are the columns of a cursor.
+    """
+
+    read: Callable[[frozenset[str], Principal], "PageRead"]
+    ask: Callable[..., Mapping[str, Any]]
+    live: Mapping[str, str]
+    place: tuple[str, ...]
+    key: str = "member_id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRead:
+    """What is read for a page: rows that, asked for backwards, come backwards.
+
+    Where `guard`, a condition in SQL, does not hold, the resolvers say why.
+    """
+
+    relation: Relation
+    facts: Mapping[str, str] = field(default_factory=dict)
+    guard: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """Members that a root field leads to, each as its last column says.
@@ -89,4 +133,4 @@ class Found:
     many: bool = False
 
 
-Planned = Column | Made | Within | BusinessOf | Related | Found
+Planned = Column | Made | Within | BusinessOf | Related | Viewed | Paged | Found

@@ -26,7 +26,8 @@ from graphql.execution.values import VariableValues, get_variable_values
 
 from graphql_schema.context import Context
 from graphql_schema.plan.compiler import Compiler, Plan
-from graphql_schema.plan.run import Run, Unplanned
+from graphql_schema.plan.declared import Unplanned
+from graphql_schema.plan.run import Run
 from hub.errors import HubError
 
 log = structlog.get_logger(__name__)

@@ -7,14 +7,11 @@ from typing import Any
 from graphql.execution.values import VariableValues
 
 from graphql_schema.context import Context
+from hub.members.display import MemberView, view_of
 
 Row = Sequence[Any]
 Build = Callable[[Row, "Run"], Any]
 """What makes the answer's part of a row."""
-
-
-class Unplanned(Exception):
-    """The operation is for the resolvers: no plan answers what it asks, or it has an error."""
 
 
 @dataclass(slots=True)
@@ -28,6 +25,18 @@ class Run:
     rows: Row = ()
     """The statement's answer, column by column."""
     groups: dict[int, dict[Any, list[Row]]] = field(default_factory=dict)
+
+    views: dict[tuple[int, Any], MemberView] = field(default_factory=dict)
+
+    def view(self, column: int, member_id: Any) -> MemberView | None:
+        """Return how a member is shown, by the rows in a column of the answer."""
+        key = column, member_id
+        if key not in self.views:
+            rows = self.of(column, member_id)
+            if not rows:
+                return None
+            self.views[key] = view_of(rows[0], self.context.keyring)
+        return self.views[key]
 
     def of(self, column: int, owner: Any) -> Sequence[Row]:
         """Return the rows in a column of the answer that belong to `owner`."""

@@ -1,10 +1,11 @@
 """The one statement of a plan, as it grows: common table expressions, columns, parameters."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from graphql_schema.plan.run import Run
-from hub.db.relation import Relation, within
+from hub.db.relation import Relation, parameters, within
 
 Value = Callable[[Run], Any]
 
@@ -26,6 +27,8 @@ class Level:
 
     def __init__(self, alias: str) -> None:
         self.alias = alias
+        self.views: int | None = None
+        """The answer's column of how the members among them are shown, if that is asked for."""
         self._picked: list[str] = []
 
     def pick(self, column: str) -> int:
@@ -68,19 +71,27 @@ class Statement:
         self._values.append(value)
         return f"${len(self._values)}::{sql_type}"
 
-    def guard(self, condition: str) -> None:
+    def guard(self, condition: str, facts: Mapping[str, str] = MappingProxyType({})) -> None:
         """Leave the operation to the resolvers where a condition does not hold."""
-        self._guards[condition] = None
+        self._guards[self._within(condition, facts)] = None
 
-    def table(self, relation: Relation, facts: Mapping[str, str], *, where: str | None) -> Level:
+    def table(
+        self, relation: Relation, facts: Mapping[str, str], *, where: str | None = None
+    ) -> Level:
         """Put a relation into the statement; `facts` are SQL for those parameters it has alone."""
         alias = f"r{len(self._tables) + 1}"
-        body = within(relation.sql, lambda name: facts.get(name, f":{name}"))
+        body = relation.sql
         if where is not None:
             body = f"SELECT r.* FROM ({body}) r WHERE {where}"  # noqa: S608 - constants of ours
-        body = within(body, lambda name: facts[name] if name in facts else self.fact(name))
-        self._tables.append(f"{alias} AS ({body})")
+        self._tables.append(f"{alias} AS ({self._within(body, facts)})")
         return Level(alias)
+
+    def _within(self, sql: str, facts: Mapping[str, str]) -> str:
+        """Put SQL in the place of parameters; that of `facts` may have parameters of its own."""
+        while names := parameters(sql):
+            known = {name: facts[name] if name in facts else self.fact(name) for name in names}
+            sql = within(sql, known.__getitem__)
+        return sql
 
     def column(self, level: Level) -> int:
         """Answer with the rows of a level; returns the column's place."""

@@ -22,13 +22,13 @@ class Relation:
     def __post_init__(self) -> None:
         object.__setattr__(self, "statement", text(self.sql))
 
-    @property
-    def parameters(self) -> frozenset[str]:
-        """Return the names of its parameters."""
-        return frozenset(_PARAMETER.findall(self.sql))
-
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
+
+
+def parameters(sql: str) -> frozenset[str]:
+    """Return the names of the parameters in SQL."""
+    return frozenset(_PARAMETER.findall(sql))
 
 
 def within(sql: str, expression: Callable[[str], str]) -> str:

@@ -4,16 +4,17 @@ from typing import Any
 
 import orjson
 import pytest
+from sqlalchemy import text
 
 from graphql_schema.context import Context
 from graphql_schema.schema import build_schema
 from hub.clock import now
 from hub.crypto.tokens import Principal
-from tests.integration.api_kit import HOTEL, SHOP, STAFF, Api, Person
+from tests.integration.api_kit import DINER, FINANCE, HOTEL, SHOP, STAFF, Api, Person
 from tests.integration.test_graphql_card import gid
 
 CARD = """query ($id: ID!) { member(id: $id) {
-  id number
+  __typename id number displayName phone email shown: displayName(masked: true)
   tier { code name nameZh since qualifying progress { nextCode nextName nextNameZh missingPoints
     by } }
   balance { available posted held pending owed qualifying } expiringSoon
@@ -57,6 +58,11 @@ class Both:
         assert planned == resolved
         return planned, self.schema.plans.answered > before
 
+    async def reads(self) -> int:
+        """Return how many reads of personal data are on record."""
+        async with self.api.engine.connect() as db:
+            return await db.scalar(text("SELECT count(*) FROM read_audit")) or 0
+
 
 def _bytes(result: Any) -> bytes:
     errors = [error.formatted for error in result.errors or ()]
@@ -73,3 +79,105 @@ async def test_a_card_is_one_statement(both: Both, li: Person) -> None:
         answer, planned = await both.ask(CARD, who, id=gid("Member", li.member_id))
         assert planned, who
         assert b'"errors":[]' in answer, answer
+
+
+ENTRIES = """query (
+  $first: Int, $after: String, $last: Int, $before: String, $kind: EntryKind, $business: String
+) { me { entries(first: $first, after: $after, last: $last, before: $before, kind: $kind,
+    business: $business) { __typename
+  edges { __typename cursor node { __typename id kind unit points businessDate occurredAt postedAt
+    transaction lot business { code } issuer { id name } } }
+  nodes { id } pageInfo { __typename hasNextPage hasPreviousPage startCursor endCursor } } } }"""
+
+
+async def test_a_history_is_one_statement_from_either_end(both: Both, li: Person) -> None:
+    answer, _ = await both.ask(ENTRIES, li.principal)
+    edges = orjson.loads(answer)["data"]["me"]["entries"]["edges"]
+    assert len(edges) == 4
+    for page in (
+        {"first": 2},
+        {"last": 3},
+        {"first": 2, "after": edges[0]["cursor"]},
+        {"last": 1, "before": edges[2]["cursor"]},
+        {"first": 9, "after": edges[0]["cursor"], "before": edges[3]["cursor"]},
+        {"kind": "EARN"},
+        {"kind": "EXPIRE", "first": 1},
+        {"business": "hotel", "after": edges[0]["cursor"]},
+    ):
+        answer, planned = await both.ask(ENTRIES, li.principal, **page)
+        assert planned, page
+        assert b'"errors":[]' in answer, answer
+    for wrong in (
+        {"first": 0},
+        {"first": 2, "last": 2},
+        {"after": "x"},
+        {"business": "nowhere"},
+        {"kind": "NOTHING"},
+        {"first": 2**40},
+    ):
+        answer, planned = await both.ask(ENTRIES, li.principal, **wrong)
+        assert not planned
+        assert orjson.loads(answer)["errors"]
+
+
+async def test_a_business_is_told_of_its_own_alone_by_a_plan_too(both: Both, li: Person) -> None:
+    query = ENTRIES.replace("me {", f'member(id: "{gid("Member", li.member_id)}") {{')
+    answer, planned = await both.ask(query, HOTEL)
+    assert planned
+    nodes = [one["node"] for one in orjson.loads(answer)["data"]["member"]["entries"]["edges"]]
+    assert {node["business"]["code"] for node in nodes} == {"hotel"}
+    assert await both.ask(query, DINER) == (b'{"data":{"member":null},"errors":[]}', True)
+    for who in (FINANCE, None):
+        answer, planned = await both.ask(query, who)
+        assert not planned
+        assert orjson.loads(answer)["errors"]
+
+
+async def test_who_lifts_a_mask_is_on_record_whatever_was_planned(both: Both, li: Person) -> None:
+    query = "query ($id: ID!, $m: Boolean) { member(id: $id) { phone(masked: $m) } }"
+    id_ = gid("Member", li.member_id)
+    _, planned = await both.ask(query, STAFF, id=id_, m=True)
+    assert planned
+    answer, planned = await both.ask(query, STAFF, id=id_, m=False)
+    assert not planned
+    assert b"+8613910203040" in answer
+    assert await both.reads() == 2  # once by the resolvers, once where a plan left it to them
+    answer, planned = await both.ask(query, li.principal, id=id_, m=False)
+    assert planned
+    assert b"+8613910203040" in answer
+    assert await both.reads() == 2
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ me { ...a number } } fragment a on Member { id ...b } fragment b on Node { id }",
+        "{ a: me { x: number tier { code } } b: me { tier { name } balance { held } } }",
+        "{ me { tier { code } tier { name ... on Tier { since } } } }",
+        "query ($t: Boolean!) { me { number @include(if: $t) tier @skip(if: $t) { code } } }",
+        "query ($t: Boolean!) { me @skip(if: $t) { number } programme @include(if: $t) { name } }",
+        "query ($n: Int = 7) { me { expiringSoon(withinDays: $n) a: expiringSoon(withinDays: 9)}}",
+        "{ me { expiringSoon(withinDays: -1) } }",
+        "{ me { balance(asOf: null) { available } } }",
+        "{ me { pool { code members balance { available } } holds { points } } }",
+        "{ me { ... @include(if: true) { number } ... @skip(if: true) { id } } }",
+        '{ member(id: "nonsense") { id } me { id } }',
+        '{ member(id: "TWVtYmVyOjE=") { number entries(first: 1) { nodes { kind } } } }',
+        "{ me { __typename } __typename }",
+        "{ __schema { queryType { name } } me { id } }",
+    ],
+)
+async def test_whatever_the_form_both_answer_alike(both: Both, li: Person, query: str) -> None:
+    for t in (True, False):
+        for who in (li.principal, STAFF, SHOP, FINANCE, None):
+            await both.ask(query, who, **({"t": t} if "$t" in query else {}))
+
+
+async def test_a_plan_reads_once_and_resolvers_as_often_as_before(api: Api, li: Person) -> None:
+    id_ = gid("Member", li.member_id)
+    await api.data(CARD, li.principal, id=id_)
+    first = len(api.served)
+    assert first > 5
+    again = await api.data(CARD, li.principal, id=id_)
+    assert len(api.served) == first  # nothing went the way that resolvers' statements go
+    assert again["member"]["number"] == str(li.member_id)
