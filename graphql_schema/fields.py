@@ -60,12 +60,10 @@ def _reads(type_: Hashable) -> list[tuple[str, Callable[[Any], Any]]]:
 
 
 def _read(plan: object, name: str) -> Callable[[Any], Any]:
-    match plan:
-        case Within(column, of):
-            return lambda row: None if getattr(row, column) is None else shown(of, row)
-        case Column(column, None):
-            return attrgetter(column or name)
-        case Column(column, show):
-            held = attrgetter(column or name)
-            return lambda row: show(held(row))
-    return attrgetter(name)
+    if isinstance(plan, Within):
+        column, of = plan.column, plan.of
+        return lambda row: None if getattr(row, column) is None else shown(of, row)
+    if not isinstance(plan, Column):
+        return attrgetter(name)
+    held, show = attrgetter(plan.name or name), plan.show
+    return held if show is None else lambda row: show(held(row))

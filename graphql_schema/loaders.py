@@ -1,5 +1,6 @@
 """Set-based reads for one request: what resolvers ask for one by one is read at once."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime
@@ -49,6 +50,17 @@ class EntryPage(NamedTuple):
     oldest_first: bool
     beyond: tuple[int, int] | None
     short_of: tuple[int, int] | None
+
+
+class _Shared(DataLoader[Any, Any]):
+    """A loader whose answers several fields wait for.
+
+    An error on one branch of an answer ends what is under way on it: what others wait for too must
+    go on.
+    """
+
+    def load(self, key: Any) -> Awaitable[Any]:
+        return asyncio.shield(super().load(key))
 
 
 class Loaders:
@@ -174,7 +186,7 @@ class Loaders:
                 found = await read(db, keys)
             return [found.get(key) for key in keys]
 
-        return DataLoader(load)
+        return _Shared(load)
 
     async def _balances(self, db: AsyncConnection, ids: list[int]) -> Mapping[int, ledger.Balance]:
         today = business_date(self._now, (await programme(db)).time_zone)

@@ -160,7 +160,7 @@ class Compiler:
 
     def _planned(self, asked: Asked, level: Level) -> Build:
         plan = asked.plan
-        make: Callable[[Asked, Any, Level], Build] | None = {
+        makers: dict[type, Callable[[Asked, Any, Level], Build]] = {
             Column: self._column,
             Made: self._made,
             Within: self._in_row,
@@ -169,10 +169,10 @@ class Compiler:
             Viewed: self._viewed,
             Paged: self._paged,
             Found: self._found,
-        }.get(type(plan))
-        if make is None:
+        }
+        if type(plan) not in makers:
             raise Unplanned(f"{asked.name} has a resolver and no plan")
-        return make(asked, plan, level)
+        return makers[type(plan)](asked, plan, level)
 
     def _made(self, asked: Asked, plan: Made, level: Level) -> Build:
         places = [level.pick(column) for column in plan.columns]

@@ -181,3 +181,12 @@ async def test_a_plan_reads_once_and_resolvers_as_often_as_before(api: Api, li: 
     again = await api.data(CARD, li.principal, id=id_)
     assert len(api.served) == first  # nothing went the way that resolvers' statements go
     assert again["member"]["number"] == str(li.member_id)
+
+
+async def test_an_error_on_one_branch_leaves_what_another_waits_for(both: Both, li: Person) -> None:
+    query = """{ a: me { entries(first: 0) { nodes { id } } entitlements { benefit } }
+      b: me { entitlements { benefit } } }"""
+    answer, _ = await both.ask(query, li.principal)
+    got = orjson.loads(answer)
+    assert got["data"] == {"a": None, "b": {"entitlements": [{"benefit": "room-upgrade"}]}}
+    assert [error["path"] for error in got["errors"]] == [["a", "entries"]]
