@@ -14,7 +14,7 @@ from graphql_schema.explaining import EarnExplanation
 from graphql_schema.fields import count, key_of, resolved, said, shown
 from graphql_schema.loaders import EntryPage
 from graphql_schema.pages import Connection, connection, window
-from graphql_schema.plan.declared import BusinessOf, Column, Made, Paged, PageRead, Unplanned
+from graphql_schema.plan.declared import BusinessOf, Column, Made, Paged, PageRead
 from graphql_schema.programme import Business
 from hub.crypto.tokens import Principal, Role
 from hub.ledger import queries as ledger
@@ -144,24 +144,26 @@ class Entry(relay.Node):
 
 def _read(given: frozenset[str], caller: Principal) -> PageRead:
     """Return what is read of the ledger for a page, by which arguments are given."""
-    own = caller.business is not None
-    if own and "business" in given:
-        raise Unplanned("a business asks for another's, or by name for its own")
-    backward = "last" in given
-    ends = ("before", "after") if backward else ("after", "before")
-    code = ":own_business_id"
-    if not own:
-        code = "(SELECT business_id FROM business WHERE code = :code)"
+    backward, named = "last" in given, "business" in given
+    beyond, short_of = ("before", "after") if backward else ("after", "before")
+    if caller.business is None:
+        business = "(SELECT business_id FROM business WHERE code = :code)"
+        guard = f"{business} IS NOT NULL" if named else None
+    else:
+        # Of another business it asks in vain.
+        own = "SELECT business_id FROM business WHERE code = :business"
+        business = f"({own} AND code = :code)" if named else ":own_business_id"
+        guard = ":own_business_id IS NOT NULL"
     return PageRead(
         relation=ledger.entry_page(
             oldest_first=backward,
-            beyond=ends[0] in given,
-            short_of=ends[1] in given,
-            at_business=own or "business" in given,
+            beyond=beyond in given,
+            short_of=short_of in given,
+            at_business=named or caller.business is not None,
             of_kind="kind" in given,
         ),
-        facts={"business_id": code},
-        guard=f"{code} IS NOT NULL" if "business" in given else None,
+        facts={"business_id": business},
+        guard=guard,
     )
 
 

@@ -121,8 +121,10 @@ class Vary(Visitor):
 
     def _value(self, name: str) -> tuple[Any, str]:
         match name:
-            case "first" | "last" | "withinDays":
-                return self._draw(st.sampled_from([None, None, 1, 2, 3, 50, 0, 5000])), "Int"
+            case "first" | "withinDays":
+                return self._draw(st.sampled_from([None, 1, 2, 3, 50, 0])), "Int"
+            case "last":
+                return self._draw(st.sampled_from([None, None, None, 2])), "Int"
             case "masked":
                 return self._draw(st.sampled_from([None, True, True, False])), "Boolean"
             case "ids":
