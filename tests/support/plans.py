@@ -120,22 +120,20 @@ class Vary(Visitor):
         return ArgumentNode(name=node.name, value=_literal(value))
 
     def _value(self, name: str) -> tuple[Any, str]:
-        match name:
-            case "first" | "withinDays":
-                return self._draw(st.sampled_from([None, 1, 2, 3, 50, 0])), "Int"
-            case "last":
-                return self._draw(st.sampled_from([None, None, None, 2])), "Int"
-            case "masked":
-                return self._draw(st.sampled_from([None, True, True, False])), "Boolean"
-            case "ids":
-                return self._draw(
-                    st.lists(st.sampled_from(self._known["id"]), max_size=4)
-                ), "[ID!]!"
-            case "id":
-                return self._draw(st.sampled_from(self._known["id"])), "ID!"
-            case "business":
-                return self._draw(st.sampled_from([None, *self._known["business"]])), "String"
-        return self._draw(st.sampled_from([None, None, *self._known["cursor"]])), "String"
+        ids = st.sampled_from(self._known["id"])
+        cursors = st.sampled_from([None, None, None, *self._known["cursor"]])
+        strategy, type_ = {
+            "first": (st.sampled_from([None, 1, 2, 3, 50, 0]), "Int"),
+            "last": (st.sampled_from([None, None, None, 2]), "Int"),
+            "withinDays": (st.sampled_from([None, 1, 3000, 5000]), "Int"),
+            "masked": (st.sampled_from([None, True, True, False]), "Boolean"),
+            "ids": (st.lists(ids, max_size=4), "[ID!]!"),
+            "id": (ids, "ID!"),
+            "business": (st.sampled_from([None, *self._known["business"]]), "String"),
+            "after": (cursors, "String"),
+            "before": (cursors, "String"),
+        }[name]
+        return self._draw(strategy), type_
 
     def leave_field(self, node: FieldNode, *_: Any) -> Any:
         if self._draw(st.integers(0, 15)):
