@@ -32,6 +32,7 @@ types: $(VENV)/installed-dev
 
 schema: $(VENV)/installed-dev
 	$(BIN)/python -m graphql_schema.export --check
+	$(BIN)/python -m graphql_schema.changes
 
 lock: $(VENV)/installed-dev
 	$(LOCK) --extra build --output-file requirements/run.txt

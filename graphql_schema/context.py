@@ -1,7 +1,8 @@
 """What every resolver of one request shares."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from typing import Any, TypeAlias
@@ -11,6 +12,7 @@ from asyncpg import InterfaceError, PostgresConnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from graphql_schema.access import EVERYBODY, require
+from graphql_schema.cost import Charge
 from graphql_schema.loaders import Loaders
 from hub.audit.chain import Read
 from hub.clock import business_date
@@ -34,7 +36,13 @@ class Context:
         keyring: Keyring,
         principal: Principal | None,
         now: datetime,
+        charge: Charge | None = None,
+        noted: Callable[[str, float], None] | None = None,
     ) -> None:
+        self.cost = 0
+        """What the operation costs, once that is known."""
+        self._charge, self._paid = charge, False
+        self._noted = noted
         self.keyring = keyring
         self.principal = principal
         self.now = now
@@ -52,6 +60,16 @@ class Context:
     async def __aexit__(self, *_: object) -> None:
         async with self._turn:
             await self._close_reader()
+
+    async def charge(self, cost: int) -> None:
+        """Take what the operation costs off what the caller may spend; raises RateLimited.
+
+        Once: what a plan leaves to the resolvers is paid for.
+        """
+        if self._charge is not None and not self._paid:
+            self.cost = cost
+            await self._charge(cost)
+        self.cost, self._paid = cost, True
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -71,14 +89,17 @@ class Context:
         are `$1`, `$2` …. What is wrong with the connection ends it, and is raised as it comes.
         """
         connection = await self._engine.raw_connection()
+        began = time.perf_counter()
         try:
             driver: Any = connection.driver_connection
             row: Sequence[Any] = await driver.fetchrow(statement, *values)
-        except (InterfaceError, OSError, PostgresConnectionError):
+        except (InterfaceError, OSError, PostgresConnectionError, asyncio.CancelledError):
             connection.invalidate()
             raise
         finally:
             connection.close()
+            if self._noted is not None:
+                self._noted(statement, time.perf_counter() - began)
         return row
 
     @asynccontextmanager

@@ -23,15 +23,17 @@ from graphql import (
 MOST_DEPTH = 12
 MOST_ALIASES = 50
 MOST_FIELDS = 2000
+MOST_DIRECTIVES = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How deep fields nest, and how many fields and aliases there are, written out."""
+    """How deep fields nest, and how many fields, aliases and directives there are, written out."""
 
     depth: int = 0
     fields: int = 0
     aliases: int = 0
+    directives: int = 0
 
     def beside(self, other: "Size") -> "Size":
         """Return the size of both, one beside the other."""
@@ -39,6 +41,7 @@ class Size:
             max(self.depth, other.depth),
             self.fields + other.fields,
             self.aliases + other.aliases,
+            self.directives + other.directives,
         )
 
 
@@ -54,11 +57,13 @@ class SizeLimit(ValidationRule):
         size = Size()
         for definition in definitions:
             if isinstance(definition, OperationDefinitionNode):
+                size = size.beside(Size(directives=len(definition.directives or ())))
                 size = size.beside(measure.selections(definition.selection_set.selections))
         found = (
             (size.depth, MOST_DEPTH, "levels of depth"),
             (size.aliases, MOST_ALIASES, "aliases"),
             (size.fields, MOST_FIELDS, "fields, with fragments written out"),
+            (size.directives, MOST_DIRECTIVES, "directives"),
         )
         for asked, most, what in found:
             if asked > most:
@@ -74,6 +79,7 @@ class _Measure:
         size = Size()
         for selection in selections:
             size = size.beside(self._selection(selection))
+            size = size.beside(Size(directives=len(selection.directives or ())))
         return size
 
     def _selection(self, selection: SelectionNode) -> Size:

@@ -16,6 +16,7 @@ from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
 from hub.db.relation import parameters
+from hub.intake.trace import Trace, lots_consumed, trace
 from hub.ledger import history
 from hub.ledger import queries as ledger
 from hub.members import queries as members
@@ -36,6 +37,7 @@ from hub.settlement import life, payments
 from hub.settlement import queries as settlement
 from hub.settlement.life import Check, PeriodEvent
 from hub.settlement.netting import Bilateral, Net
+from hub.settlement.steps import Step, steps
 
 Reading = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 MOST_LOTS = 100
@@ -143,8 +145,15 @@ class Loaders:
         self.payments: DataLoader[int, list[payments.Payment]] = of(
             lambda db, ids: payments.payments(db, period_ids=ids)
         )
+        self.traces: DataLoader[int, Trace | None] = of(lambda db, ids: trace(db, tx_ids=ids))
+        self.lots_consumed: DataLoader[int, int | None] = of(
+            lambda db, ids: lots_consumed(db, line_ids=ids)
+        )
         self.settled: DataLoader[int, list[payments.Settled]] = of(
             lambda db, ids: payments.settled(db, payment_ids=ids)
+        )
+        self.close_steps: DataLoader[int, list[Step]] = of(
+            lambda db, ids: steps(db, period_ids=ids)
         )
         self.period_checks: DataLoader[int, list[Check]] = of(
             lambda db, ids: life.checks(db, period_ids=ids)

@@ -9,6 +9,7 @@ from graphql_schema.access import SETTLEMENT_READERS, only_business, require, vi
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import count, resolved
 from graphql_schema.pages import Connection, connection, cursor_day, window
+from graphql_schema.postings import Posting, posting_of
 from graphql_schema.programme import Business
 from hub.settlement import queries
 from hub.settlement.codes import LineKind, Source
@@ -46,6 +47,17 @@ class Obligation:
     def transaction(self) -> strawberry.ID | None:
         """Return the transaction's number."""
         return strawberry.ID(str(self.row.tx_id)) if self.row.source == Source.ENTRY else None
+
+    @resolved("What was posted when the points were taken or given back; null for other kinds.")
+    async def posting(self, info: Info) -> Posting | None:
+        """Return where the line's transaction came from."""
+        return await posting_of(info, self.row.tx_id) if self.row.source == Source.ENTRY else None
+
+    @resolved("What was posted when the consumed lot was given out; null for other kinds.")
+    async def lot_posting(self, info: Info) -> Posting | None:
+        """Return where the lot's transaction came from."""
+        lot_id = await info.context.load.lots_consumed.load(self.row.line_id)
+        return None if lot_id is None else await posting_of(info, lot_id)
 
     @resolved("The business that pays.")
     async def debtor(self, info: Info) -> Business:

@@ -63,7 +63,7 @@ class LiabilityRollForward:
     )
     proof: Money = strawberry.field(description="… and what they are worth: the closing.")
 
-    @resolved("Who owes the points: their issuer, or whom it buys them from.")
+    @resolved("Who owes the points: their issuer, or the company that it sold them to.")
     async def owner(self, info: Info) -> Business:
         """Return the owner."""
         return Business.of(await info.context.business(self.row.owner_id))
@@ -91,14 +91,16 @@ class PriceAllocation:
 
     row: strawberry.Private[Allocation]
     role: str = strawberry.field(
-        description="The owner's, when points are redeemed at a partner: principal or agent."
+        description="The issuer's, in what others supply for its points: principal or agent."
     )
     points: int = count("Points that were earned.")
     price: Money = strawberry.field(
         description="What was sold for them, net of tax and of what was paid in points."
     )
     to_goods: Money = strawberry.field(description="Revenue at once.")
-    to_points: Money = strawberry.field(description="Deferred until they are redeemed.")
+    to_points: Money = strawberry.field(
+        description="Deferred until they are redeemed, or paid to who owes them."
+    )
     refunded: Money = strawberry.field(description="What of it was refunded, and took points back.")
     refunded_to_points: Money = strawberry.field(description="What of that came off what is owed.")
 

@@ -1,11 +1,18 @@
 """The one schema, with its limits."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cached_property
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError
+from graphql import (
+    ASTValidationRule,
+    FragmentDefinitionNode,
+    GraphQLError,
+    NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    get_operation_ast,
+)
 from strawberry.extensions import (
     AddValidationRules,
     MaxTokensLimiter,
@@ -23,6 +30,7 @@ from graphql_schema.audit import record
 from graphql_schema.closing import ClosingMutation
 from graphql_schema.context import Context
 from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
+from graphql_schema.cost import cost, refuse_dear
 from graphql_schema.entries import Entry
 from graphql_schema.errors import told
 from graphql_schema.finding import MemberQuery
@@ -156,14 +164,43 @@ class _Learn(SchemaExtension):
         yield
 
 
-def build_schema(*, debug: bool = False) -> HubSchema:
-    """Build the schema. `debug` names near misses in errors, which helps a stranger to explore."""
+class CostLimit(SchemaExtension):
+    """Refuses an operation that costs too much, and charges the caller for any other."""
+
+    async def on_execute(self) -> AsyncIterator[None]:
+        """Reckon what the operation costs before anything of it is done."""
+        asked = self.execution_context
+        document = asked.graphql_document
+        operation = document and get_operation_ast(document, asked.operation_name)
+        if document is not None and isinstance(operation, OperationDefinitionNode):
+            fragments = {
+                one.name.value: one
+                for one in document.definitions
+                if isinstance(one, FragmentDefinitionNode)
+            }
+            schema = asked.schema._schema
+            price = cost(schema, operation, fragments, asked.variables)
+            refuse_dear(price)
+            if isinstance(asked.context, Context):
+                await asked.context.charge(price)
+        yield
+
+
+def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchema:
+    """Build the schema. `debug` names near misses in errors, which helps a stranger to explore.
+
+    Without `introspection` the schema is not told; `__typename` still is.
+    """
+    rules: list[type[ASTValidationRule]] = [SizeLimit]
+    if not introspection:
+        rules.append(NoSchemaIntrospectionCustomRule)
     # Limits come before the caches, which run what those add to validation.
     extensions: list[Callable[[], SchemaExtension]] = [
         lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS),
-        lambda: AddValidationRules([SizeLimit]),
+        lambda: AddValidationRules(rules),
         lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
         lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
+        CostLimit,
         _Learn,
     ]
     return HubSchema(

@@ -3,6 +3,7 @@
 from base64 import b64encode
 from datetime import date, datetime
 from decimal import Decimal
+from enum import Enum
 from typing import Annotated
 
 import strawberry
@@ -35,6 +36,7 @@ from hub.errors import NotFound
 from hub.settlement import queries
 from hub.settlement.life import Check
 from hub.settlement.netting import Bilateral, Net
+from hub.settlement.steps import Step
 
 
 @strawberry.type(description="The one amount that a business receives or pays for a period.")
@@ -135,7 +137,7 @@ class Statement:
 class PeriodEvent:
     """Who moved a period on."""
 
-    state: str = strawberry.field(description="draft, approved, issued or paid.")
+    state: str = strawberry.field(description="closing, draft, approved, issued or paid.")
     at: datetime = strawberry.field(description="Since when.")
     actor: str = strawberry.field(description="Who did it; hub: it was closed by itself.")
     note: str | None = strawberry.field(description="What they said of it.")
@@ -162,6 +164,42 @@ class PeriodCheck:
             checked_at=row.checked_at,
             waived_by=row.waived_by,
             reason=row.reason,
+        )
+
+
+@strawberry.enum(description="What a step of a close does.")
+class CloseStepKind(Enum):
+    """The kinds of steps, in their order."""
+
+    LINES = strawberry.enum_value("lines", description="Writes what is owed, day by day.")
+    TOTALS = strawberry.enum_value("totals", description="Sums and nets it.")
+    STATEMENT = strawberry.enum_value("statement", description="States it to a business.")
+    DRAFT = strawberry.enum_value("draft", description="Proves that it adds up, and ends.")
+
+
+@strawberry.type(description="A step of a close. It is done in a transaction of its own, once.")
+class CloseStep:
+    """A step, as planned and as done."""
+
+    kind: CloseStepKind = strawberry.field(description="What it does.")
+    from_date: date | None = strawberry.field(
+        description="Of lines, the first business date; null: all that no period had before."
+    )
+    to_date: date | None = strawberry.field(description="Of lines, the last business date.")
+    expected_lines: int = strawberry.field(description="About how many lines it writes.")
+    lines: int | None = strawberry.field(description="How many it wrote; null until it is done.")
+    done_at: datetime | None = strawberry.field(description="When it was done; null until then.")
+
+    @classmethod
+    def of(cls, row: Step) -> "CloseStep":
+        """Show a step."""
+        return cls(
+            kind=CloseStepKind(row.kind),
+            from_date=row.from_date,
+            to_date=row.to_date,
+            expected_lines=row.expected,
+            lines=row.lines,
+            done_at=row.done_at,
         )
 
 
@@ -222,6 +260,14 @@ class SettlementPeriod(relay.Node):
         return [
             PeriodEvent(state=row.state, at=row.at, actor=row.actor, note=row.note) for row in rows
         ]
+
+    @resolved("The steps of its close, done and to be done; empty before it begins. For finance "
+              "and staff.")  # fmt: skip
+    async def close_steps(self, info: Info) -> list[CloseStep]:
+        """Return the steps in their order."""
+        require(info.context.principal, *CLOSE_READERS)
+        rows = await info.context.load.close_steps.load(self.row.period_id)
+        return [CloseStep.of(row) for row in rows]
 
     @resolved("What was found when its close was last asked for; empty before. For finance and "
               "staff.")  # fmt: skip

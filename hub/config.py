@@ -50,6 +50,13 @@ class Settings(BaseSettings):
     public_url: str | None = None
     max_body_bytes: int = 2 * 1024 * 1024
     graphiql: bool = True
+    introspection: bool = True
+    documents: Path | None = None
+    only_documents: bool = False
+    cors_origins: str = ""
+    operation_seconds: float = Field(default=20.0, gt=0)
+    cost_per_minute: int = Field(default=2_000_000, ge=0)
+    slow_milliseconds: int = Field(default=1000, ge=0)
     log_level: str = "info"
     pool_size: int = 8
     lease_seconds: int = 30
@@ -67,6 +74,17 @@ class Settings(BaseSettings):
         if url:
             urlsplit(url).port  # noqa: B018  (raises ValueError for what is no port)
         return url
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: str) -> str:
+        """Refuse what is no list of origins: with a star any page could ask."""
+        for origin in origins.split():
+            parts = urlsplit(origin)
+            plain = f"{parts.scheme}://{parts.netloc}"
+            if parts.scheme not in ("http", "https") or not parts.netloc or origin != plain:
+                raise ValueError("origins such as https://app.example.com were expected")
+        return origins
 
     @field_validator("code_sender")
     @classmethod

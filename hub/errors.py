@@ -54,6 +54,17 @@ class Unavailable(HubError):
     retryable = True
 
 
+class RateLimited(HubError):
+    """The caller has asked for too much in too short a time; may go on after `seconds`."""
+
+    code = "rate_limited"
+    retryable = True
+
+    def __init__(self, message: str, *, seconds: int) -> None:
+        super().__init__(message, seconds=seconds)
+        self.seconds = seconds
+
+
 class Malformed(HubError):
     """The input does not have the shape it must have; `field` names the place."""
 

@@ -15,6 +15,7 @@ from graphql import (
     DocumentNode,
     FragmentDefinitionNode,
     GraphQLError,
+    GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
     VariableNode,
@@ -25,6 +26,7 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_variable_values
 
 from graphql_schema.context import Context
+from graphql_schema.cost import cost, refuse_dear
 from graphql_schema.plan.compiler import Compiler, Plan
 from graphql_schema.plan.declared import Unplanned
 from graphql_schema.plan.run import Run
@@ -47,10 +49,22 @@ class Known:
             for one in document.definitions
             if isinstance(one, FragmentDefinitionNode)
         }
-        asked = _Conditions()
+        asked = _Uses()
         visit(document, asked)
-        self.conditions = tuple(sorted(asked.names))
+        self.conditions = tuple(sorted(asked.conditions))
+        """The variables on which a field or a fragment is there at all."""
+        self._sizes = tuple(sorted(asked.sizes))
+        self._prices: dict[Any, int] = {}
         self.plans: dict[Any, Plan | None] = {}
+
+    def price(self, schema: GraphQLSchema, variables: dict[str, Any]) -> int:
+        """Return what the operation costs, which depends on the sizes of its pages alone."""
+        sizes = tuple([repr(variables.get(name)) for name in self._sizes])
+        if sizes not in self._prices:
+            if len(self._prices) >= MOST_SHAPES:
+                self._prices.clear()
+            self._prices[sizes] = cost(schema, self.operation, self.fragments, variables)
+        return self._prices[sizes]
 
 
 class Plans:
@@ -80,10 +94,9 @@ class Plans:
         if known is None:
             return None
         self._known.move_to_end((query, name))
+        schema: GraphQLSchema = self._schema._schema
         given = get_variable_values(
-            self._schema._schema,
-            known.operation.variable_definitions or (),
-            variables or {},
+            schema, known.operation.variable_definitions or (), variables or {}
         )
         if isinstance(given, list):
             return None
@@ -91,6 +104,9 @@ class Plans:
         if plan is None:
             return None
         try:
+            price = known.price(schema, variables or {})
+            refuse_dear(price)
+            await context.charge(price)
             data = await _run(plan, Run(context, given))
         except (Unplanned, HubError, GraphQLError):
             return None
@@ -143,14 +159,22 @@ def _shape(known: Known, given: VariableValues, context: Context) -> Any:
     )
 
 
-class _Conditions(Visitor):
-    """Finds the variables on which a field or a fragment is there at all."""
+class _Uses(Visitor):
+    """Finds the variables that say what is there at all, and how large pages are."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.names: set[str] = set()
+        self.conditions: set[str] = set()
+        self.sizes: set[str] = set()
 
     def enter_directive(self, node: Any, *_: Any) -> None:
-        for argument in node.arguments or ():
-            if isinstance(argument.value, VariableNode):
-                self.names.add(argument.value.name.value)
+        self.conditions |= _variables(node.arguments)
+
+    def enter_field(self, node: Any, *_: Any) -> None:
+        sizes = [one for one in node.arguments or () if one.name.value in ("first", "last")]
+        self.sizes |= _variables(sizes)
+
+
+def _variables(arguments: Any) -> set[str]:
+    values = [argument.value for argument in arguments or ()]
+    return {value.name.value for value in values if isinstance(value, VariableNode)}

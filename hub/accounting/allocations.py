@@ -21,16 +21,15 @@ async def allocations(db: AsyncConnection, *, period_id: int) -> list[Allocation
     """
     found = await standing(db, period_id=period_id)
     versions = await policies(db)
-    by_issuer: dict[tuple[int, int, int, str, str, str], list[Allocated]] = defaultdict(list)
+    by_issuer: dict[tuple[int, int, int, str, str], list[Allocated]] = defaultdict(list)
     for of, one in found.allocated:
         policy = in_force(versions, issuer_id=of.issuer_id, unit=of.unit, cohort=of.cohort)
-        if policy is None:
-            raise AssertionError("what was recognised had a policy")
-        key = (of.issuer_id, of.owner_id, of.unit, of.currency, policy.role, policy.breakage_owner)
+        role = "principal" if policy is None else policy.role
+        key = (of.issuer_id, of.owner_id, of.unit, of.currency, role)
         by_issuer[key].append(one)
     made = []
     for key, shares in sorted(by_issuer.items()):
-        issuer_id, owner_id, unit, currency, role, breakage_owner = key
+        issuer_id, owner_id, unit, currency, role = key
         price, to_points, refunded, refunded_to_points = (
             summed([getattr(share, name) for share in shares]) for name in _AMOUNTS
         )
@@ -42,7 +41,6 @@ async def allocations(db: AsyncConnection, *, period_id: int) -> list[Allocation
                 unit=unit,
                 currency=currency,
                 role=role,
-                breakage_owner=breakage_owner,
                 points=sum(share.points for share in shares),
                 clawed_back=sum(share.clawed_back for share in shares),
                 price=price,

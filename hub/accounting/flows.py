@@ -1,7 +1,6 @@
 """What a closed period's frozen flows say of each cohort."""
 
 from collections import defaultdict
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -10,9 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.accounting.movements import MovementKind
 from hub.accounting.recognition import CohortFlow
-
-CohortKey = tuple[int, int, date]
-"""Issuer, unit and cohort."""
+from hub.accounting.sales import CohortKey
 
 # Each side of an entry but the member's says why points came (debit) or went (credit): what goes
 # from one such side to another is in both, and sums to nothing. What members or accounts give each

@@ -17,7 +17,8 @@ class MovementKind(StrEnum):
     DEFERRED    the part of sales' price that is allocated to points
     REDEEMED    revenue as points are redeemed (by a partner too: `partner_*`)
     REINSTATED  redemptions that were given back
-    EXPIRED     points that ended, less those reinstated: no money moves, as it was expected
+    EXPIRED     points that ended, less those reinstated: no money moves, as it was expected, but
+                where their price is given back to the issuer that sold them at issue
     CLAWBACK    points taken back as their sale was refunded
     CATCH_UP    what was recognised before, put right by a new estimate
     BREAKAGE    expected redemptions that cannot come any more, as the points have ended
@@ -40,7 +41,7 @@ class MovementKind(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
     """A line of a roll-forward. Of it, `partner_*` is of points that another business than their
-    issuer took or gave back; the rest is the issuer's own.
+    owner took or gave back; the rest is the owner's own.
     """
 
     kind: MovementKind
@@ -95,9 +96,9 @@ class Allocation:
     `price` is what was sold for points, net of tax and of what was paid in points; `refunded` what
     of it went back in refunds that took points back, `refunded_to_points` the part of that which
     came off the liability. Exact amounts in major units, and rounded ones as the roll-forward's.
-    `role` is the owner's when its points are redeemed at a partner: as principal it shows what was
-    deferred as revenue and what it pays as cost, as agent only the difference. `breakage_owner`
-    says who keeps what is never redeemed: the owner, or the issuer it bought from.
+    `role` is the issuer's: where it owes the points, as principal it shows what was deferred as
+    revenue and what it pays partners as cost, as agent only the difference; where it sold them at
+    issue, what it paid is its cost, or comes off its revenue.
     """
 
     period_id: int
@@ -106,7 +107,6 @@ class Allocation:
     unit: int
     currency: str
     role: str
-    breakage_owner: str
     points: int
     clawed_back: int
     price: Decimal

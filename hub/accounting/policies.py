@@ -1,4 +1,4 @@
-"""How an issuer's points are accounted for: who owes them, and what a point is worth."""
+"""How an issuer's points are accounted for: what a point is worth, and in which role."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,24 +13,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 class AccountingPolicy:
     """A version of a policy, for cohorts from `effective_from` (the first of a month) on.
 
-    `owner_id` owes the points to members: the issuer, or the programme company that it buys them
-    from. `point_value` is what a redeemed point is worth, in major units of the issuer's currency.
-    `role` and `breakage_owner`: see hub.accounting.movements.Allocation.
+    `point_value` is what a redeemed point is worth, in major units of the issuer's currency.
+    `role` says how the business shows what others supply for points, its partners where it owes
+    them or the company that it sells them to: as cost (principal), or off its revenue (agent).
     """
 
     issuer_id: int
     unit: int
     effective_from: date
-    owner_id: int
     role: str
-    breakage_owner: str
     point_value: Decimal
     actor: str
     set_at: datetime
 
 
 _POLICIES = """
-SELECT issuer_id, unit, effective_from, owner_id, role, breakage_owner, point_value, actor, set_at
+SELECT issuer_id, unit, effective_from, role, point_value, actor, set_at
 FROM accounting_policy"""
 
 

@@ -1,18 +1,19 @@
 """Reckon: what a closed period's flows make of every cohort, under what is in force for it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.accounting.estimates import estimates, rate_in_force
-from hub.accounting.flows import CohortKey, cohort_flows
+from hub.accounting.flows import cohort_flows
 from hub.accounting.movements import CohortState, MovementKind
 from hub.accounting.policies import AccountingPolicy, in_force, policies
 from hub.accounting.recognition import CohortFlow, CohortTerms, Recognised, recognise_cohort
+from hub.accounting.sales import CohortKey, Sale, paid_in, sales, sold
 from hub.errors import Rejected
 from hub.programme.queries import businesses
 from hub.settlement.queries import Period
@@ -94,7 +95,12 @@ async def reckon(db: AsyncConnection, *, period: Period) -> list[Reckoned]:
         cohort: in_force(versions, issuer_id=cohort[0], unit=cohort[1], cohort=cohort[2])
         for cohort in cohorts
     }
-    terms = await _terms(db, period=period, chosen=chosen, flows=flows)
+    owners = await _owners(db, cohorts, before)
+    paid = await paid_in(db, period_id=period.period_id)
+    for cohort, (owner_id, _) in owners.items():
+        if owner_id != cohort[0]:
+            flows[cohort] = _bought(flows.get(cohort, NOTHING), paid.get(cohort, {}))
+    terms = await _terms(db, period=period, chosen=chosen, owners=owners, flows=flows)
     return [
         Reckoned(
             flow=flows.get(cohort, NOTHING),
@@ -145,17 +151,42 @@ async def states_before(db: AsyncConnection, period: Period) -> dict[CohortKey, 
     return {(state.issuer_id, state.unit, state.cohort): state for state in states}
 
 
+Owners = Mapping[CohortKey, tuple[int, Sale | None]]
+"""Who owes each cohort, and under which agreement it was sold, if it was."""
+
+
+async def _owners(
+    db: AsyncConnection, cohorts: Sequence[CohortKey], before: Mapping[CohortKey, CohortState]
+) -> Owners:
+    """Return who owes each cohort: who bought it at issue, else its issuer. It never changes."""
+    agreed = await sales(db)
+    owners = {}
+    for cohort in cohorts:
+        sale = sold(agreed, issuer_id=cohort[0], cohort=cohort[2])
+        owner_id = cohort[0] if sale is None else sale.company_id
+        owners[cohort] = before[cohort].owner_id if cohort in before else owner_id, sale
+    return owners
+
+
+def _bought(flow: CohortFlow, paid: Mapping[MovementKind, Decimal]) -> CohortFlow:
+    """Return a cohort's flow as its owner sees it, who has no shop: all is redeemed elsewhere."""
+    away = (MovementKind.REDEEMED, MovementKind.REINSTATED)
+    return replace(
+        flow, paid=paid, partner={kind: flow.points[kind] for kind in away if kind in flow.points}
+    )
+
+
 async def _terms(
     db: AsyncConnection,
     *,
     period: Period,
     chosen: Mapping[CohortKey, AccountingPolicy | None],
+    owners: Owners,
     flows: Mapping[CohortKey, CohortFlow],
 ) -> dict[CohortKey, CohortTerms]:
     """Return how each cohort is accounted for; raises Rejected naming all that was not said."""
     known = {b.business_id: b for b in await businesses(db)}
     approved = await estimates(db, state="approved")
-    prices = await _prices(db)
     opening = await _openings(db, flows)
     missing: set[str] = set()
     found: dict[CohortKey, CohortTerms] = {}
@@ -164,32 +195,28 @@ async def _terms(
         rate = rate_in_force(
             approved, issuer_id=issuer_id, unit=unit, cohort=cohort, on=period.ends_on
         )
-        if policy is None:
+        owner_id, sale = owners[issuer_id, unit, cohort]
+        refundable = sale is not None and sale.refundable
+        if refundable:
+            rate = Decimal(1)
+        if policy is None and owner_id == issuer_id:
             missing.add(f"{code} has no accounting policy (`hub accounting policy`)")
         if rate is None:
             missing.add(
                 f"{code} has no approved estimate of redemption in force on {period.ends_on} "
                 "(`hub accounting propose`, then `approve`)"
             )
-        if policy is None or rate is None:
+        if rate is None or (policy is None and owner_id == issuer_id):
             continue
-        sold_at = None
-        if policy.owner_id != issuer_id:
-            sold_at = _price(prices.get((issuer_id, policy.owner_id), []), cohort)
-            if sold_at is None:
-                missing.add(
-                    f"{code} buys its points from {known[policy.owner_id].code}, but no agreement "
-                    "says at which rate per point"
-                )
         found[issuer_id, unit, cohort] = CohortTerms(
             issuer_id=issuer_id,
-            owner_id=policy.owner_id,
+            owner_id=owner_id,
             unit=unit,
             cohort=cohort,
             currency=known[issuer_id].currency,
             rate=rate,
-            point_value=policy.point_value,
-            sold_at=sold_at,
+            point_value=Decimal(0) if policy is None else policy.point_value,
+            refundable=refundable,
             brought_liability=opening.get((issuer_id, unit, cohort)),
         )
     if missing:
@@ -198,31 +225,6 @@ async def _terms(
             period=period.code,
         )
     return found
-
-
-Prices = dict[tuple[int, int], list[tuple[date, Decimal]]]
-"""By issuer and owner: from which day on a point is sold for how much."""
-
-
-async def _prices(db: AsyncConnection) -> Prices:
-    prices: Prices = {}
-    for row in await db.execute(
-        text("""
-          SELECT issuer_id, acceptor_id, effective_from, rate_per_point FROM agreement
-          WHERE rate_per_point IS NOT NULL ORDER BY effective_from""")
-    ):
-        pair = prices.setdefault((row.issuer_id, row.acceptor_id), [])
-        pair.append((row.effective_from, row.rate_per_point))
-    return prices
-
-
-def _price(versions: list[tuple[date, Decimal]], cohort: date) -> Decimal | None:
-    """Return the price in force on a cohort's last day, else the first that was agreed."""
-    last_day = (cohort + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-    begun = [price for since, price in versions if since <= last_day]
-    if begun:
-        return begun[-1]
-    return versions[0][1] if versions else None
 
 
 async def _openings(
@@ -244,6 +246,7 @@ async def _openings(
             cohort: flow.points[MovementKind.BROUGHT_IN]
             for cohort, flow in sorted(flows.items())
             if cohort[:2] == (row.issuer_id, row.unit)
+            and flow.paid is None
             and flow.points.get(MovementKind.BROUGHT_IN, 0) > 0
         }
         points, left = sum(brought.values()), row.amount

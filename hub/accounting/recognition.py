@@ -23,6 +23,12 @@ from hub.accounting.movements import CohortState, MovementKind
 
 _PLACES = 12
 _QUANTUM = Decimal(1).scaleb(-_PLACES)
+_PAID_FOR = (
+    MovementKind.DEFERRED,
+    MovementKind.BROUGHT_IN,
+    MovementKind.CLAWBACK,
+    MovementKind.ADJUSTED,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +37,8 @@ class CohortFlow:
 
     `price` is what the points were sold with, `refunded` what of that was refunded; `given` are
     points that came without a sale, at `given_cost`, which are part of ADJUSTED; `brought_cost` is
-    the cost of BROUGHT_IN. In major units of the issuer's currency.
+    the cost of BROUGHT_IN. In major units of the issuer's currency. Of points that were sold at
+    issue, `paid` is what was paid for them, net of tax, by what moved; None: they came with goods.
     """
 
     points: Mapping[MovementKind, int] = field(default_factory=dict)
@@ -41,15 +48,16 @@ class CohortFlow:
     given: int = 0
     given_cost: Decimal = Decimal(0)
     brought_cost: Decimal = Decimal(0)
+    paid: Mapping[MovementKind, Decimal] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CohortTerms:
     """How a cohort is accounted for in a period.
 
-    `rate` is the estimate in force; `sold_at` the price per point at which the owner sold the
-    points (None: they came with goods, whose price is shared), `brought_liability` what the books
-    said of the points brought in (None: their expected cost).
+    `rate` is the estimate in force; `brought_liability` what the books said of the points brought
+    in (None: their expected cost). `refundable`: points were sold at issue, and the price of those
+    that end is given back, so that all that was paid for is owed until it is redeemed or ends.
     """
 
     issuer_id: int
@@ -59,7 +67,7 @@ class CohortTerms:
     currency: str
     rate: Decimal
     point_value: Decimal
-    sold_at: Decimal | None = None
+    refundable: bool = False
     brought_liability: Decimal | None = None
 
 
@@ -175,27 +183,19 @@ def recognise_cohort(
     """Return what a period's flow, under its terms, makes of a cohort that stood as `before`."""
     was = _books(before)
     said = {kind: flow.points.get(kind, 0) for kind in MovementKind}
-    to_points, came = _came(flow, terms, said)
-    issued = was.issued + sum(
-        (said[MovementKind.DEFERRED], said[MovementKind.BROUGHT_IN], flow.given)
-    )
-    pool = was.allocated + sum(came.values())
-    gone = _taken(
-        pool, issued, said[MovementKind.CLAWBACK], said[MovementKind.ADJUSTED] - flow.given
-    )
+    if flow.paid is None:
+        paid = _paid_with_goods(was, flow, terms, said)
+    else:
+        paid = {kind: Fraction(amount) for kind, amount in flow.paid.items()}
+    ended = said[MovementKind.EXPIRED] if terms.refundable else 0
     now = _Books(
-        issued + said[MovementKind.CLAWBACK] + said[MovementKind.ADJUSTED] - flow.given,
+        was.issued + sum(said[kind] for kind in _PAID_FOR) + ended,
         was.redeemed - said[MovementKind.REDEEMED] - said[MovementKind.REINSTATED],
         was.outstanding + sum(said.values()),
-        Fraction(terms.rate),
-        Fraction(decimal(pool + sum(gone))),
+        Fraction(1) if terms.refundable else Fraction(terms.rate),
+        Fraction(decimal(was.allocated + sum(paid.values()))),
     )
-    amounts = {
-        **came,
-        MovementKind.CLAWBACK: gone[0],
-        MovementKind.ADJUSTED: came[MovementKind.ADJUSTED] + gone[1],
-        **_earned(was, now, said),
-    }
+    amounts = {**paid, **_earned(was, now, said)}
     owed = before.liability if before is not None else Decimal(0)
     closing = decimal(now.liability)
     state = CohortState(
@@ -207,7 +207,7 @@ def recognise_cohort(
         issued=now.issued,
         redeemed=now.redeemed,
         outstanding=now.outstanding,
-        rate=terms.rate,
+        rate=Decimal(1) if terms.refundable else terms.rate,
         allocated=decimal(now.allocated),
         liability=closing,
     )
@@ -217,33 +217,38 @@ def recognise_cohort(
         for kind in MovementKind
         if said[kind] or tied.get(kind)
     )
-    return Recognised(state=state, movements=movements, to_points=decimal(to_points))
+    to_points = decimal(paid.get(MovementKind.DEFERRED, Fraction(0)))
+    return Recognised(state=state, movements=movements, to_points=to_points)
 
 
-def _came(
-    flow: CohortFlow, terms: CohortTerms, said: Mapping[MovementKind, int]
-) -> tuple[Fraction, dict[MovementKind, Fraction]]:
-    """Return what of the price is for points, and what each kind adds to what was paid for them.
+def _paid_with_goods(
+    was: _Books, flow: CohortFlow, terms: CohortTerms, said: Mapping[MovementKind, int]
+) -> dict[MovementKind, Fraction]:
+    """Return what each kind adds to what was paid for points that came with goods.
 
     Points that came without a sale are worth what their redemptions are expected to cost.
     """
     rate = Fraction(terms.rate)
     points = said[MovementKind.DEFERRED]
-    to_points = (
-        points * Fraction(terms.sold_at)
-        if terms.sold_at is not None
-        else allocate(flow.price, points, point_value=terms.point_value, rate=terms.rate)
-    )
+    to_points = allocate(flow.price, points, point_value=terms.point_value, rate=terms.rate)
     brought = (
         Fraction(flow.brought_cost) * rate
         if terms.brought_liability is None
         else Fraction(terms.brought_liability)
     )
-    return to_points, {
+    came = {
         MovementKind.BROUGHT_IN: Fraction(decimal(brought)),
         MovementKind.DEFERRED: Fraction(decimal(to_points)),
         MovementKind.ADJUSTED: Fraction(decimal(Fraction(flow.given_cost) * rate)),
     }
+    clawed_back, taken = _taken(
+        was.allocated + sum(came.values()),
+        was.issued + points + said[MovementKind.BROUGHT_IN] + flow.given,
+        said[MovementKind.CLAWBACK],
+        said[MovementKind.ADJUSTED] - flow.given,
+    )
+    came[MovementKind.ADJUSTED] += taken
+    return {**came, MovementKind.CLAWBACK: clawed_back}
 
 
 def _taken(

@@ -1,6 +1,7 @@
 """Sensitivity: what would be owed if the estimate were off by some percentage points."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -8,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.accounting.movements import CohortState
 from hub.accounting.recognition import liability
+from hub.accounting.sales import Sale, sales, sold
 from hub.accounting.standing import standing, summed
 from hub.errors import Malformed
 
@@ -40,6 +42,7 @@ async def sensitivity(db: AsyncConnection, *, period_id: int, by: Decimal) -> li
     if not by.is_finite() or not 0 < by < 1:
         raise Malformed("say by how much, as a fraction: 0.05 is five points", field="by")
     found = await standing(db, period_id=period_id)
+    agreed = await sales(db)
     owners: dict[tuple[int, int, str], list[CohortState]] = defaultdict(list)
     for state in found.closing:
         owners[state.owner_id, state.unit, state.currency].append(state)
@@ -51,9 +54,15 @@ async def sensitivity(db: AsyncConnection, *, period_id: int, by: Decimal) -> li
             by=by,
             liability=summed([state.liability for state in states]),
             if_fewer=summed(
-                [liability(s, rate=max(s.rate - by, min(s.rate, _LEAST))) for s in states]
+                [_at(s, max(s.rate - by, min(s.rate, _LEAST)), agreed) for s in states]
             ),
-            if_more=summed([liability(s, rate=min(s.rate + by, Decimal(1))) for s in states]),
+            if_more=summed([_at(s, min(s.rate + by, Decimal(1)), agreed) for s in states]),
         )
         for (owner_id, unit, currency), states in sorted(owners.items())
     ]
+
+
+def _at(state: CohortState, rate: Decimal, agreed: Sequence[Sale]) -> Decimal:
+    """Return what would be owed at another rate: the same where all that ends is given back."""
+    sale = sold(agreed, issuer_id=state.issuer_id, cohort=state.cohort)
+    return liability(state, rate=None if sale is not None and sale.refundable else rate)

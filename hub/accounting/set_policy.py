@@ -14,7 +14,6 @@ from hub.points.checks import named
 from hub.programme.queries import businesses
 
 ROLES = ("principal", "agent")
-BREAKAGE_OWNERS = ("owner", "issuer")
 _DEAREST, _FINEST = Decimal(10_000), Decimal("1e-8")
 
 
@@ -26,16 +25,14 @@ async def set_policy(
     point_value: Decimal,
     actor: str,
     now: datetime,
-    owner_id: int | None = None,
     role: str = "principal",
-    breakage_owner: str = "owner",
     unit: int = Unit.SPENDABLE,
 ) -> AccountingPolicy:
-    """Account for cohorts from `effective_from` on as said; without an owner the issuer owes them.
+    """Account for cohorts from `effective_from` on as said.
 
     The same again is one effect. Raises Malformed for what makes no sense, NotFound for a business
     that is none, Conflict when that month's version says otherwise, Rejected when cohorts from
-    then on are recognised already, or when owner and issuer count in different currencies.
+    then on are recognised already.
     """
     named(actor, field="actor")
     first_of_month(effective_from, field="effective_from")
@@ -48,22 +45,15 @@ async def set_policy(
             f"a point is worth more than 0 and less than {_DEAREST}, with up to 8 decimals",
             field="point_value",
         )
-    for field, value, known in (
-        ("role", role, ROLES),
-        ("breakage_owner", breakage_owner, BREAKAGE_OWNERS),
-    ):
-        if value not in known:
-            raise Malformed(f"{value!r} is neither of {' and '.join(known)}", field=field)
-    owner = issuer_id if owner_id is None else owner_id
-    await _possible(db, issuer_id=issuer_id, owner_id=owner, unit=unit)
+    if role not in ROLES:
+        raise Malformed(f"{role!r} is neither of {' and '.join(ROLES)}", field="role")
+    await _possible(db, issuer_id=issuer_id, unit=unit)
     await db.execute(text("LOCK TABLE recognition IN SHARE ROW EXCLUSIVE MODE"))
     said = {
         "issuer_id": issuer_id,
         "unit": unit,
         "effective_from": effective_from,
-        "owner_id": owner,
         "role": role,
-        "breakage_owner": breakage_owner,
         "point_value": point_value,
     }
     for version in (await policies(db)).get((issuer_id, unit), []):
@@ -79,28 +69,18 @@ async def set_policy(
     await _not_recognised(db, issuer_id=issuer_id, unit=unit, since=effective_from)
     row = await db.execute(
         text("""
-          INSERT INTO accounting_policy (issuer_id, unit, effective_from, owner_id, role,
-            breakage_owner, point_value, actor, set_at)
-          VALUES (:issuer_id, :unit, :effective_from, :owner_id, :role, :breakage_owner,
-            :point_value, :actor, :now)
-          RETURNING issuer_id, unit, effective_from, owner_id, role, breakage_owner, point_value,
-            actor, set_at"""),
+          INSERT INTO accounting_policy (issuer_id, unit, effective_from, role, point_value, actor,
+            set_at)
+          VALUES (:issuer_id, :unit, :effective_from, :role, :point_value, :actor, :now)
+          RETURNING issuer_id, unit, effective_from, role, point_value, actor, set_at"""),
         {**said, "actor": actor, "now": now},
     )
     return AccountingPolicy(**row.one()._asdict())
 
 
-async def _possible(db: AsyncConnection, *, issuer_id: int, owner_id: int, unit: int) -> None:
-    known = {b.business_id: b for b in await businesses(db)}
-    for field, business_id in (("issuer_id", issuer_id), ("owner_id", owner_id)):
-        if business_id not in known:
-            raise NotFound(f"there is no business {business_id}", field=field)
-    if known[issuer_id].currency != known[owner_id].currency:
-        raise Rejected(
-            f"{known[owner_id].code} counts in {known[owner_id].currency}, {known[issuer_id].code} "
-            f"in {known[issuer_id].currency}: points are owed in their issuer's currency",
-            field="owner_id",
-        )
+async def _possible(db: AsyncConnection, *, issuer_id: int, unit: int) -> None:
+    if issuer_id not in {b.business_id for b in await businesses(db)}:
+        raise NotFound(f"there is no business {issuer_id}", field="issuer_id")
     spendable = await db.scalar(
         text("SELECT kind = 'spendable' FROM point_unit WHERE unit_id = :unit"), {"unit": unit}
     )

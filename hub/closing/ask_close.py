@@ -5,10 +5,9 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.clock import business_date
 from hub.errors import Rejected
 from hub.outbox.messages import forget_dead, put
-from hub.programme.queries import programme
+from hub.settlement.calendars import closes_from
 from hub.settlement.life import named
 from hub.settlement.open_period import open_period
 from hub.settlement.queries import Period
@@ -21,17 +20,19 @@ async def ask_close(
 ) -> Period:
     """Ask for the close of the month or day called `code`, which is opened if need be.
 
-    Whoever asked last counts as who closed it, and nobody who asked approves it. Of a period that
-    is closed nothing is asked. Raises Rejected when its last day is not over, unless `early`, or
-    when another period is in its way; Malformed for a code or a name that is none.
+    Whoever asked last counts as who closed it, and nobody who asked approves it. A close that has
+    stopped half-way goes on. Of a period that is closed nothing is asked. Raises Rejected before
+    its cut-off, unless `early`, or when another period is in its way; Malformed for a code or a
+    name that is none.
     """
     named(actor)
     period = await open_period(db, code=code, now=now)
-    if period.state != "open":
+    if period.state not in ("open", "closing"):
         return period
-    if not early and business_date(now, (await programme(db)).time_zone) <= period.ends_on:
+    due = await closes_from(db, period=period)
+    if period.state == "open" and not early and now < due:
         raise Rejected(
-            f"period {code} is not over until {period.ends_on} is: wait, or close it early "
+            f"period {code} is closed from {due:%Y-%m-%d %H:%M} UTC on: wait, or close it early "
             "(`--early`; what comes later lands in the next period, marked late)",
             period=code,
         )

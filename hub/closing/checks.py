@@ -63,6 +63,42 @@ async def refunds(db: AsyncConnection, _period: Period, _now: datetime) -> Found
     return Found(code="refunds", facts={}, says="every refund of points found its redemption")
 
 
+async def breaks(db: AsyncConnection, period: Period, _now: datetime) -> Found:
+    """Are there breaks up to the period's end that nobody has accounted for?"""
+    rows = await db.execute(
+        text("""
+          SELECT kind, count(*) AS n FROM reconciliation_break
+          WHERE closed_at IS NULL AND day <= :ends_on GROUP BY kind ORDER BY kind"""),
+        {"ends_on": period.ends_on},
+    )
+    found = {row.kind: row.n for row in rows}
+    if found:
+        told = ", ".join(f"{n} {kind}" for kind, n in found.items())
+        return Found(
+            code="breaks",
+            facts=found,
+            says=f"{sum(found.values())} breaks are open ({told}): see `hub reconcile breaks`",
+        )
+    return Found(code="breaks", facts={}, says="no break is open")
+
+
+async def corrections(db: AsyncConnection, _period: Period, _now: datetime) -> Found:
+    """Are there corrections that nobody has decided on?"""
+    ids = list(
+        await db.scalars(
+            text("""SELECT correction_id FROM correction WHERE state = 'proposed'
+              ORDER BY correction_id""")
+        )
+    )
+    if ids:
+        return Found(
+            code="corrections",
+            facts={"proposed": ids},
+            says=f"{len(ids)} corrections are proposed and not decided: decide, or waive them",
+        )
+    return Found(code="corrections", facts={}, says="every correction is decided")
+
+
 async def invariants(db: AsyncConnection, _period: Period, _now: datetime) -> Found:
     """Does every invariant hold over the whole database (I1 to I8)?"""
     proofs: list[tuple[str, Callable[[AsyncConnection, str], Awaitable[Broken | None]]]] = [
@@ -81,4 +117,11 @@ async def invariants(db: AsyncConnection, _period: Period, _now: datetime) -> Fo
     return Found(code="invariants", facts={}, says="every invariant holds")
 
 
-CHECKS: tuple[CheckFor, ...] = (deliveries, dead_letters, refunds, invariants)
+CHECKS: tuple[CheckFor, ...] = (
+    deliveries,
+    dead_letters,
+    refunds,
+    breaks,
+    corrections,
+    invariants,
+)

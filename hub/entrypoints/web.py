@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
@@ -18,7 +19,7 @@ from hub import config
 from hub.connector import Inbound
 from hub.entrypoints import web_errors, web_graphql, web_health
 from hub.entrypoints.logs import configure_logs
-from hub.entrypoints.web_limits import Observed, SizeLimited
+from hub.entrypoints.web_limits import CrossOrigin, Observed, SizeLimited
 from hub.entrypoints.web_payments import payment_advice, payment_order
 from hub.entrypoints.web_state import State, serving, state_of
 from hub.entrypoints.web_statements import statement_file
@@ -71,11 +72,15 @@ def create_app(settings: config.Settings | None = None) -> Observed:
         state: State = inner.state.hub
         return state.settings.max_body_bytes
 
+    def cors_origins() -> list[str]:
+        state: State = inner.state.hub
+        return state.settings.cors_origins.split()
+
     inner = Starlette(
         routes=[
             Route("/", landing),
             Route("/graphql", web_graphql.post, methods=["POST"]),
-            Route("/graphql", web_graphql.explorer),
+            Route("/graphql", web_graphql.get),
             Route("/hooks/{connection}", hook, methods=["POST"]),
             Route("/serve/{connection}", call, methods=["POST"]),
             Route("/statements/{period}/{business}.{kind}", statement_file),
@@ -86,7 +91,11 @@ def create_app(settings: config.Settings | None = None) -> Observed:
             Route("/metrics", web_health.metrics),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        middleware=[Middleware(SizeLimited, most_bytes=most_bytes)],
+        middleware=[
+            Middleware(CrossOrigin, origins=cors_origins),
+            Middleware(SizeLimited, most_bytes=most_bytes),
+            Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5),
+        ],
         exception_handlers={
             HubError: web_errors.hub_error,
             HTTPException: web_errors.http_error,

@@ -1,26 +1,38 @@
 """`/graphql` over HTTP: one operation per POST, as JSON; an explorer for browsers that open it."""
 
+import asyncio
+import hashlib
+import time
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
-from prometheus_client import Counter
+import structlog
+from graphql import GraphQLError
+from prometheus_client import Counter, Histogram
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from strawberry.schema.exceptions import CannotGetOperationTypeError
+from strawberry.types import ExecutionResult
 
 from graphql_schema.context import Context
 from hub.clock import now
 from hub.crypto import tokens
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal, Unauthenticated
-from hub.entrypoints.web_state import state_of
-from hub.errors import Malformed
+from hub.entrypoints.web_documents import changes_nothing
+from hub.entrypoints.web_slow import note, watched
+from hub.entrypoints.web_state import State, state_of
+from hub.errors import Malformed, RateLimited
 
-OPERATIONS = Counter("hub_graphql_operations_total", "GraphQL operations, by outcome", ["outcome"])
+OPERATIONS = Counter(
+    "hub_graphql_operations_total", "GraphQL operations, by outcome", ["operation", "outcome"]
+)
+SECONDS = Histogram("hub_graphql_operation_seconds", "Time of an operation", ["operation"])
 GRAPHIQL = Path(__file__).parent / "static" / "graphiql"
 # The explorer's libraries style elements one by one; scripts come from this server alone.
 _PAGE_MAY = (
@@ -28,6 +40,8 @@ _PAGE_MAY = (
     "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
 )
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +54,95 @@ class Asked:
 
 
 async def post(request: Request) -> Response:
-    """Answer one operation. A GET can therefore never change anything.
+    """Answer one operation.
 
     Raises Unauthenticated for a bad token (none is allowed: the schema decides), Malformed for
-    what is no GraphQL request.
+    what is no GraphQL request, Forbidden and NotFound for a document that is not known.
     """
+    return await _answer(request, await _read(request))
+
+
+async def get(request: Request) -> Response:
+    """Answer a query that is known beforehand, `304` to who has the answer; else the explorer.
+
+    Nothing is ever changed by a GET, and no document can be sent by one. Raises what `post` does.
+    """
+    if "query" in request.query_params:
+        raise HTTPException(405, "POST operations as JSON", headers={"allow": "POST"})
+    if "documentId" not in request.query_params:
+        return await explorer(request)
+    asked = _called(request)
+    if not changes_nothing(asked.query):
+        raise HTTPException(405, "what changes something is POSTed", headers={"allow": "POST"})
+    answer = await _answer(request, asked)
+    if answer.status_code != 200:
+        return answer
+    etag = f'"{hashlib.sha256(bytes(answer.body)).hexdigest()[:32]}"'
+    headers = {"etag": etag, "cache-control": "private, no-cache", "vary": "authorization"}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    answer.headers.update(headers)
+    return answer
+
+
+async def _answer(request: Request, asked: Asked) -> Response:
     state, at = state_of(request), now()
     principal = principal_of(request, state.keyring, at=at)
-    asked = await _read(request)
-    context = Context(state.engine, keyring=state.keyring, principal=principal, now=at)
-    async with context:
-        try:
-            result = await state.schema.execute(
+    caller = principal.subject if principal else f"at {request.client and request.client.host}"
+    context = Context(
+        state.engine,
+        keyring=state.keyring,
+        principal=principal,
+        now=at,
+        charge=partial(state.allowance.spend, caller),
+        noted=note,
+    )
+    began = time.perf_counter()
+    with watched() as statements:
+        result = await _execute(state, asked, context)
+    seconds, name = time.perf_counter() - began, state.documents.name(asked.query)
+    OPERATIONS.labels(name, "failed" if result.errors else "answered").inc()
+    SECONDS.labels(name).observe(seconds)
+    if seconds * 1000 >= state.settings.slow_milliseconds:
+        log.warning(
+            "slow_operation",
+            operation=name,
+            milliseconds=round(seconds * 1000, 1),
+            cost=context.cost,
+            statements=len(statements.statements),
+            slowest=statements.slowest(),
+        )
+    return _response(result)
+
+
+async def _execute(state: State, asked: Asked, context: Context) -> ExecutionResult:
+    """Execute within the time that an operation may take; raises Malformed for a wrong name."""
+    try:
+        async with asyncio.timeout(state.settings.operation_seconds), context:
+            return await state.schema.execute(
                 asked.query,
                 variable_values=asked.variables,
                 context_value=context,
                 operation_name=asked.operation_name,
             )
-        except CannotGetOperationTypeError as error:
-            raise Malformed(error.as_http_error_reason(), field="operationName") from error
+    except TimeoutError:
+        told = f"this took longer than {state.settings.operation_seconds:g} s: ask for less"
+        error = GraphQLError(told, extensions={"code": "too_slow"})
+        return ExecutionResult(data=None, errors=[error])
+    except CannotGetOperationTypeError as error:
+        raise Malformed(error.as_http_error_reason(), field="operationName") from error
+
+
+def _response(result: ExecutionResult) -> Response:
     answer: dict[str, Any] = {"data": result.data}
+    response_facts: dict[str, Any] = {}
     if result.errors:
         answer["errors"] = [error.formatted for error in result.errors]
-    OPERATIONS.labels("failed" if result.errors else "answered").inc()
-    return Response(orjson.dumps(answer), media_type="application/json")
+        limited = (result.errors[0].extensions or {}).get("code") == RateLimited.code
+        if limited:
+            wait = str((result.errors[0].extensions or {}).get("seconds", 1))
+            response_facts = {"status_code": 429, "headers": {"retry-after": wait}}
+    return Response(orjson.dumps(answer), media_type="application/json", **response_facts)
 
 
 async def explorer(request: Request) -> Response:
@@ -97,10 +176,30 @@ async def _read(request: Request) -> Asked:
         raise Malformed("the body is not JSON", field="body") from None
     if not isinstance(body, dict):
         raise Malformed("the body must be one JSON object", field="body")
-    query, variables = body.get("query"), body.get("variables")
-    name = body.get("operationName")
+    return _asked(request, body)
+
+
+def _called(request: Request) -> Asked:
+    """Return what a GET asks for; raises Malformed."""
+    given: dict[str, Any] = dict(request.query_params)
+    try:
+        given["variables"] = orjson.loads(given.get("variables") or "null")
+    except orjson.JSONDecodeError:
+        raise Malformed("`variables` is not JSON", field="variables") from None
+    return _asked(request, given)
+
+
+def _asked(request: Request, given: dict[str, Any]) -> Asked:
+    documents = state_of(request).documents
+    query, variables = given.get("query"), given.get("variables")
+    name, document_id = given.get("operationName"), given.get("documentId")
+    if document_id is not None:
+        if query is not None or not isinstance(document_id, str):
+            raise Malformed("give `query` or `documentId`, as a text", field="documentId")
+        query = documents.text(document_id)
     if not isinstance(query, str) or not query.strip():
         raise Malformed("`query` must hold a GraphQL document", field="query")
+    documents.refuse_unknown(query)
     if variables is not None and not isinstance(variables, dict):
         raise Malformed("`variables` must be an object", field="variables")
     if name is not None and not isinstance(name, str):

@@ -8,6 +8,7 @@ from uuid import uuid4
 import structlog
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.entrypoints.web_errors import error_response
@@ -108,6 +109,30 @@ class SizeLimited:
             answer = error_response(413, "too_large", f"a body may have up to {most} bytes")
             answer.headers["connection"] = "close"
             await answer(scope, receive, send)
+
+
+class CrossOrigin:
+    """Lets pages of other origins call, if they are listed: a page elsewhere is told nothing.
+
+    The origins are known once the server has started, and do not change.
+    """
+
+    def __init__(self, app: ASGIApp, *, origins: Callable[[], list[str]]) -> None:
+        self._app, self._origins = app, origins
+        self._listed: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on, or answer what a browser asks beforehand."""
+        if scope["type"] == "http" and self._listed is None:
+            self._listed = CORSMiddleware(
+                self._app,
+                allow_origins=self._origins(),
+                allow_methods=["GET", "POST"],
+                allow_headers=["authorization", "content-type", REQUEST_ID],
+                expose_headers=[REQUEST_ID, "retry-after"],
+                max_age=3600,
+            )
+        await (self._listed or self._app)(scope, receive, send)
 
 
 class _TooLarge(Exception):

@@ -14,6 +14,9 @@ from hub.crypto.keyring import Keyring, load
 from hub.db.engine import make_engine
 from hub.entrypoints.calls import Desk
 from hub.entrypoints.hooks import Door
+from hub.entrypoints.web_allowance import Allowance
+from hub.entrypoints.web_documents import Documents, read_documents
+from hub.entrypoints.web_slow import listen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,8 @@ class State:
     schema: HubSchema
     door: Door
     desk: Desk
+    documents: Documents
+    allowance: Allowance
 
 
 @asynccontextmanager
@@ -34,10 +39,14 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
     """Hold the state for as long as the process serves.
 
     Nothing is connected to yet, so that a process may start before its servers do. Raises
-    Unavailable when no server is known, and what `hub.crypto.keyring.load` raises.
+    Unavailable when no server is known, Malformed for documents that do not fit, and what
+    `hub.crypto.keyring.load` raises.
     """
     keyring = load(settings.keyring_path)
+    schema = build_schema(debug=settings.log_level == "debug", introspection=settings.introspection)
+    documents = read_documents(settings.documents, schema, only=settings.only_documents)
     engine = make_engine(settings.require_database_url(), pool_size=settings.pool_size)
+    listen(engine)
     redis = Redis.from_url(settings.require_redis_url(), socket_connect_timeout=2, socket_timeout=2)
     try:
         yield State(
@@ -45,9 +54,11 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
             engine=engine,
             redis=redis,
             keyring=keyring,
-            schema=build_schema(debug=settings.log_level == "debug"),
+            schema=schema,
             door=Door(engine, redis, keyring),
             desk=Desk(engine, keyring),
+            documents=documents,
+            allowance=Allowance(redis, per_minute=settings.cost_per_minute),
         )
     finally:
         await redis.aclose()

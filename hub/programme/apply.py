@@ -5,11 +5,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.errors import Conflict, Malformed, NotFound
+from hub.errors import Conflict, HubError, Malformed, NotFound, Rejected
 from hub.programme.apply_policies import apply_policies
 from hub.programme.chart import BooksConfig, ChartConfig, apply_books, apply_chart
 from hub.programme.policy_config import PoliciesConfig
@@ -38,12 +39,13 @@ class GroupConfig(_Config):
 class BusinessConfig(_Config):
     """A business and the legal entity whose books it is in.
 
+    One of kind `programme` is the company that sells points to the others: it has no shop.
     `loyalty_check`: how the last digit of its customers' loyalty numbers is computed, if at all.
     """
 
     code: str = Field(pattern=CODE)
     name: str
-    kind: Literal["retail", "hotel", "dining"]
+    kind: Literal["retail", "hotel", "dining", "programme"]
     legal_entity: str = Field(pattern=CODE)
     legal_name: str
     currency: str = Field(pattern=CURRENCY)
@@ -83,18 +85,24 @@ class AgreementTaxConfig(_Config):
     `included`: what is agreed contains the tax; else the tax comes on top.
     """
 
-    kind: Literal["redemption", "benefit"]
+    kind: Literal["redemption", "issue", "benefit", "breakage"]
     code: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")
     rate: Decimal = Field(ge=0, lt=1, max_digits=8, decimal_places=8)
     included: bool = False
 
 
 class AgreementConfig(_Config):
-    """A version of an agreement; without a rate the lot's own cost rate is paid."""
+    """A version of an agreement; without a rate the lot's own cost rate is paid.
+
+    `at_issue`, the acceptor is the programme company: it is paid the rate per point issued, and
+    owes the points from then on. `breakage_owner` keeps the price of those that expire.
+    """
 
     issuer: str
     acceptor: str
     effective_from: date
+    basis: Literal["at_redemption", "at_issue"] = "at_redemption"
+    breakage_owner: Literal["issuer", "programme"] | None = None
     rate_per_point: Decimal | None = Field(default=None, ge=0)
     currency: str = Field(pattern=CURRENCY)
     taxes: tuple[AgreementTaxConfig, ...] = ()
@@ -106,6 +114,19 @@ class AgreementConfig(_Config):
         if len(kinds) != len(set(kinds)):
             raise ValueError("name each kind of line once: a line bears one tax")
         return taxes
+
+    @model_validator(mode="after")
+    def _sells_for_a_price(self) -> "AgreementConfig":
+        if self.basis == "at_issue" and self.rate_per_point is None:
+            raise ValueError("points are sold at issue for a rate_per_point: name it")
+        if self.basis != "at_issue" and self.breakage_owner is not None:
+            raise ValueError("breakage_owner is for points that are sold at_issue")
+        return self
+
+    @property
+    def keeps_breakage(self) -> str | None:
+        """Return who keeps the price of points that expire: of points sold, the company."""
+        return (self.breakage_owner or "programme") if self.basis == "at_issue" else None
 
 
 class SourceRankConfig(_Config):
@@ -134,7 +155,8 @@ async def apply(db: AsyncConnection, *, config: ProgrammeConfig) -> None:
 
     Raises Conflict, naming the field, when a version that exists would have to be edited: give
     the change a new `effective_from` instead; NotFound for a unit, a business of an earning rule or
-    agreement, or a chart's legal entity, that is not configured.
+    agreement, or a chart's legal entity, that is not configured; Rejected for an agreement at issue
+    that cannot be.
     """
     await db.execute(
         text("""
@@ -186,7 +208,7 @@ async def _apply_business(db: AsyncConnection, business: BusinessConfig) -> None
 
 
 # The kinds of lines, as hub.settlement.codes numbers them.
-_TAXED = {"redemption": 1, "benefit": 3}
+_TAXED = {"redemption": 1, "issue": 2, "benefit": 3, "breakage": 5}
 _AGREED = text("""
 SELECT agreement_id FROM agreement WHERE issuer_id = :issuer_id AND acceptor_id = :acceptor_id
   AND effective_from = :effective_from""")
@@ -202,9 +224,13 @@ async def _apply_agreement(
         "effective_from": agreement.effective_from,
     }
     new = await db.scalar(_AGREED, key) is None
-    await add_version(
-        db, "agreement", key, agreement.model_dump(include={"rate_per_point", "currency"})
-    )
+    facts = agreement.model_dump(include={"rate_per_point", "currency", "basis"})
+    facts["breakage_owner"] = agreement.keeps_breakage
+    try:
+        async with db.begin_nested():
+            await add_version(db, "agreement", key, facts)
+    except IntegrityError as refused:
+        raise _refusal(refused, agreement) from refused
     agreement_id = await db.scalar(_AGREED, key)
     asked = {(_TAXED[t.kind], t.code, t.rate, t.included) for t in agreement.taxes}
     if new:
@@ -235,6 +261,18 @@ async def _apply_agreement(
             "effective_from",
             field="taxes",
         )
+
+
+def _refusal(refused: IntegrityError, agreement: AgreementConfig) -> HubError:
+    """Return what the database says against a version (agreement_possible), as a refusal."""
+    said = refused.orig.__cause__ if refused.orig else None
+    if getattr(said, "constraint_name", None) != "agreement_possible":
+        raise refused
+    return Rejected(
+        f"the agreement {agreement.issuer}>{agreement.acceptor} of {agreement.effective_from} "
+        f"cannot be: {said}",
+        field="agreements",
+    )
 
 
 async def _apply_rule(db: AsyncConnection, rule: EarningRuleConfig, ids: dict[str, int]) -> None:

@@ -10,16 +10,19 @@ from hub.jobs.actors import work_through
 from hub.jobs.broker import QUEUE
 from hub.jobs.runtime import runtime
 from hub.programme.queries import programme
+from hub.settlement.calendars import calendar_on
 from hub.settlement.open_period import open_period
 
 
 @dramatiq.actor(actor_name="settlement.open_month", queue_name=QUEUE)
 async def open_month(message_ids: list[int]) -> None:
-    """Open the current month of the group's calendar."""
+    """Open the current month, or the day where periods are days."""
 
     async def work(db: AsyncConnection, _references: Sequence[int]) -> None:
         at = now()
         today = business_date(at, (await programme(db)).time_zone)
-        await open_period(db, code=f"{today:%Y-%m}", now=at)
+        calendar = await calendar_on(db, day=today)
+        by_day = calendar is not None and calendar.grain == "day"
+        await open_period(db, code=f"{today:%Y-%m-%d}" if by_day else f"{today:%Y-%m}", now=at)
 
     await work_through(runtime(), message_ids, work)

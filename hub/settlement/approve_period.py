@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Forbidden, Rejected
-from hub.settlement.life import asked_by, lock_period, move_on, named
+from hub.settlement.life import asked_by, lock_period, move_on, named, waived_by
 from hub.settlement.queries import Period
 
 
@@ -14,8 +14,8 @@ async def approve_period(
 ) -> Period:
     """Let a draft stand. Approving twice is one effect.
 
-    Raises Forbidden when `actor` asked for the close, Rejected when it is not closed, NotFound when
-    there is none, Malformed for a name or a note that is none.
+    Raises Forbidden when `actor` asked for the close or waived a check, Rejected when it is not
+    closed, NotFound when there is none, Malformed for a name or a note that is none.
     """
     named(actor)
     period = await lock_period(db, period_id)
@@ -25,6 +25,8 @@ async def approve_period(
         )
     if actor in await asked_by(db, period_id):
         raise Forbidden("somebody else must approve what one has asked to be closed", field="actor")
+    if actor in await waived_by(db, period_id):
+        raise Forbidden("somebody else must approve where one has waived a check", field="actor")
     if period.state != "draft":
         return period
     return await move_on(db, period=period, state="approved", actor=actor, note=note, now=now)

@@ -111,6 +111,15 @@ async def asked_by(db: AsyncConnection, period_id: int) -> list[str]:
     return list(found)
 
 
+async def waived_by(db: AsyncConnection, period_id: int) -> list[str]:
+    """Return everybody who waived a check of a period."""
+    found = await db.scalars(
+        text("SELECT DISTINCT actor FROM settlement_waiver WHERE period_id = :id ORDER BY actor"),
+        {"id": period_id},
+    )
+    return list(found)
+
+
 async def events(db: AsyncConnection, *, period_ids: Sequence[int]) -> dict[int, list[PeriodEvent]]:
     """Return the states that each period reached, in their order."""
     rows = await db.execute(

@@ -228,6 +228,17 @@ async def _of_periods(
     return found
 
 
+async def open_periods(db: AsyncConnection, *, before: date) -> list[Period]:
+    """Return the open periods whose last day is before a date, oldest first."""
+    rows = await db.execute(
+        text("""
+          SELECT period_id, code, starts_on, ends_on, state, opened_at, closed_at
+          FROM settlement_period WHERE state = 'open' AND ends_on < :before ORDER BY starts_on"""),
+        {"before": before},
+    )
+    return [Period(**row._asdict()) for row in rows]
+
+
 async def statement(db: AsyncConnection, *, period_id: int, business_id: int) -> Statement:
     """Return a business's statement; raises NotFound while the period is not closed."""
     row = (

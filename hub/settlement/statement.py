@@ -18,8 +18,10 @@ from hub.settlement.documents.truth import canonical
 from hub.settlement.queries import Period, bilaterals, net_positions, totals
 
 
-async def write_statements(db: AsyncConnection, *, period: Period, now: datetime) -> None:
-    """Store the statement of every business of the group for a period whose totals stand.
+async def write_statement(
+    db: AsyncConnection, *, period: Period, business_id: int, now: datetime
+) -> None:
+    """Store a business's statement for a period whose totals stand.
 
     A business that had no part in it gets one that says so.
     """
@@ -33,23 +35,20 @@ async def write_statements(db: AsyncConnection, *, period: Period, now: datetime
         nets=(await net_positions(db, period_ids=ids))[period.period_id],
         late=await _late(db, period.period_id),
     )
-    for business_id in figures.parties:
-        digest = await digest_lines(db, period_id=period.period_id, business_id=business_id)
-        body = canonical(
-            compose(figures, business_id=business_id, lines_sha256=digest, stated_at=now)
-        )
-        await db.execute(
-            text("""
-              INSERT INTO statement (period_id, business_id, body, sha256, created_at)
-              VALUES (:period_id, :business_id, :body, :sha256, :now)"""),
-            {
-                "period_id": period.period_id,
-                "business_id": business_id,
-                "body": body,
-                "sha256": hashlib.sha256(body).digest(),
-                "now": now,
-            },
-        )
+    digest = await digest_lines(db, period_id=period.period_id, business_id=business_id)
+    body = canonical(compose(figures, business_id=business_id, lines_sha256=digest, stated_at=now))
+    await db.execute(
+        text("""
+          INSERT INTO statement (period_id, business_id, body, sha256, created_at)
+          VALUES (:period_id, :business_id, :body, :sha256, :now)"""),
+        {
+            "period_id": period.period_id,
+            "business_id": business_id,
+            "body": body,
+            "sha256": hashlib.sha256(body).digest(),
+            "now": now,
+        },
+    )
 
 
 async def _late(db: AsyncConnection, period_id: int) -> list[Late]:

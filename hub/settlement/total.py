@@ -5,6 +5,8 @@ from decimal import Decimal
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.settlement.codes import LineKind
+from hub.settlement.freeze_sales import freeze_sales
 from hub.settlement.netting import round_to_minor
 from hub.settlement.queries import Total
 from hub.units import exponent
@@ -25,7 +27,7 @@ VALUES (:period_id, :debtor_id, :creditor_id, :currency, :kind, :tax_code, :tax_
 
 
 async def total(db: AsyncConnection, *, period_id: int) -> list[Total]:
-    """Sum a closing period's lines and keep the totals."""
+    """Sum a closing period's lines and keep the totals, and what was paid for points at issue."""
     sums = await db.execute(_SUMS, {"period_id": period_id})
     totals = []
     for row in sums:
@@ -46,6 +48,8 @@ async def total(db: AsyncConnection, *, period_id: int) -> list[Total]:
             _KEEP,
             [{"period_id": period_id, **{n: getattr(one, n) for n in names}} for one in totals],
         )
+    if any(one.kind in (LineKind.ISSUE, LineKind.BREAKAGE) for one in totals):
+        await freeze_sales(db, period_id=period_id)
     return totals
 
 

@@ -30,9 +30,32 @@ CHECKS = {
         FROM obligation o LEFT JOIN entry e USING (member_id, tx_id, seq)
         WHERE o.source = 1 AND o.kind = 1 AND (
           e.member_id IS NULL OR 20 NOT IN (e.debit, e.credit)
-          OR (o.points, o.issuer_id, o.acceptor_id, o.debtor_id, o.creditor_id)
+          OR (o.points, o.issuer_id, o.acceptor_id, o.creditor_id)
             <> (CASE WHEN e.credit = 20 THEN e.points ELSE -e.points END, e.issuer_id,
-              e.business_id, e.issuer_id, e.business_id))
+              e.business_id, e.business_id)
+          OR (o.issued_on IS NULL AND o.debtor_id <> o.issuer_id))
+        ORDER BY o.member_id, o.tx_id, o.seq LIMIT 1""",
+    "I6 a lot is settled as it was sold": """
+        SELECT o.member_id, format('transaction %s, line %s: %s owes %s for points issued on %s, '
+          'sold to %s', o.tx_id, o.seq, o.debtor_id, o.creditor_id, d.issued_on, s.company_id)
+        FROM obligation o
+        JOIN business b ON b.business_id = o.issuer_id
+        LEFT JOIN entry e USING (member_id, tx_id, seq)
+        LEFT JOIN lot l ON l.member_id = e.member_id AND l.lot_id = e.lot_id
+        CROSS JOIN LATERAL (SELECT CASE
+          WHEN l.lot_id IS NULL THEN ledger_issued_elsewhere(e.member_id, e.lot_id)
+          ELSE issue_day(l.earned_at, b.time_zone, b.day_starts_at_hour) END AS issued_on) d
+        LEFT JOIN point_sale s ON s.issuer_id = o.issuer_id
+          AND d.issued_on >= s.effective_from AND d.issued_on < s.superseded_on
+        WHERE o.source = 1 AND o.kind IN (1, 2, 5)
+          AND o.issuer_id IN (SELECT issuer_id FROM point_sale)
+          AND (e.member_id IS NULL OR abs(o.points) <> e.points OR CASE o.kind
+            WHEN 1 THEN (o.debtor_id, o.issued_on) IS DISTINCT FROM (coalesce(s.company_id,
+              o.issuer_id), CASE WHEN s.company_id IS NOT NULL THEN d.issued_on END)
+            ELSE (o.issuer_id, s.company_id) IS DISTINCT FROM CASE o.kind
+                WHEN 2 THEN (o.debtor_id, o.creditor_id) ELSE (o.creditor_id, o.debtor_id) END
+              OR (o.agreement_id, o.rate, o.issued_on)
+                IS DISTINCT FROM (s.agreement_id, s.rate_per_point, d.issued_on) END)
         ORDER BY o.member_id, o.tx_id, o.seq LIMIT 1""",
     "I6 a line says what its use says": """
         SELECT o.member_id, format('use %s: %s owes %s, the use says %s owes %s', o.tx_id,

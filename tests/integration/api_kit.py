@@ -209,8 +209,10 @@ async def open_group(database_url: str) -> None:
 
 
 @asynccontextmanager
-async def running_api(database_url: str, redis_url: str, place: Path) -> AsyncIterator[Api]:
-    """The application on the group that `open_group` configured."""
+async def running_api(
+    database_url: str, redis_url: str, place: Path, **chosen: Any
+) -> AsyncIterator[Api]:
+    """The application on the group that `open_group` configured, with `chosen` settings."""
     keyring = ensure(place / "keyring.json")
     settings = Settings(
         database_url=database_url,
@@ -219,6 +221,7 @@ async def running_api(database_url: str, redis_url: str, place: Path) -> AsyncIt
         max_body_bytes=100_000,
         pool_size=8,
         log_level="info",
+        **chosen,
     )
     app = create_app(settings)
     async with started(app), _client(app) as client:

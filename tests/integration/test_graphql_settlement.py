@@ -64,8 +64,8 @@ async def test_finance_and_staff_see_all_of_a_period(api: Api, today: str, who: 
     pair = next(p for p in period["bilateral"] if p["creditor"]["code"] == "hotel")
     assert pair["debtor"]["code"] == "shop"
     assert [pair[k]["formatted"] for k in ("owed", "counter", "net")] == ["1.00", "0.80", "0.20"]
-    line = next(n for n in period["obligations"]["nodes"] if n["acceptor"]["code"] == "diner")
-    assert (line["points"], line["rate"], line["late"]) == (500, "0.00800000", False)
+    line = next(n for n in period["obligations"]["nodes"] if n["acceptor"]["code"] == "hotel")
+    assert (line["points"], line["rate"], line["late"]) == (125, "0.00800000", False)
     again = await api.data("query ($id: ID!) { node(id: $id) { id } }", who, id=period["id"])
     assert again["node"]["id"] == period["id"]
 

@@ -114,10 +114,23 @@ WRONG = {
         SPENDER,
         "200 points",
     ),
+    "I6 a lot is settled as it was sold": (
+        """INSERT INTO agreement (issuer_id, acceptor_id, effective_from, basis, rate_per_point,
+            currency, breakage_owner)
+          SELECT issuer_id, acceptor_id, '2026-11-01', 'at_issue', 0.01, 'CNY', 'programme'
+          FROM obligation LIMIT 1""",
+        SPENDER,
+        "sold to 3",
+    ),
     "I6 a line says what its use says": (
         "UPDATE obligation SET source = 2, kind = 3",
         SPENDER,
         "the use says  owes",
+    ),
+    "I6 a line says what its correction says": (
+        "UPDATE obligation SET source = 3, kind = 9",
+        0,
+        "it says  owes",
     ),
     "I7 what a fact did is in the ledger": (
         "UPDATE business_fact SET tx_id = 1",

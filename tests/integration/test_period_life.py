@@ -66,7 +66,8 @@ async def test_one_closes_another_approves_and_it_is_issued(db: AsyncConnection)
     assert again.state == "issued"
     reached = (await events(db, period_ids=[period_id]))[period_id]
     assert [(one.state, one.actor, one.note) for one in reached] == [
-        ("draft", "chen", None), ("approved", "li", "agreed"), ("issued", "chen", None),
+        ("closing", "chen", None), ("draft", "chen", None), ("approved", "li", "agreed"),
+        ("issued", "chen", None),
     ]  # fmt: skip
 
 
@@ -78,8 +79,8 @@ async def test_nobody_who_asked_for_the_close_approves_it(db: AsyncConnection) -
     for actor in ("chen", "li"):
         with pytest.raises(Forbidden):
             await approve_period(db, period_id=period.period_id, actor=actor, now=NOW)
-    (event,) = (await events(db, period_ids=[period.period_id]))[period.period_id]
-    assert event.actor == "li"
+    reached = (await events(db, period_ids=[period.period_id]))[period.period_id]
+    assert [(one.state, one.actor) for one in reached] == [("closing", "li"), ("draft", "li")]
     await approve_period(db, period_id=period.period_id, actor="zhao", now=NOW)
 
 
@@ -108,7 +109,7 @@ async def test_the_database_itself_wants_a_second_person(db: AsyncConnection) ->
 
 async def test_a_period_that_is_not_over_or_not_closed_is_not_moved(db: AsyncConnection) -> None:
     await group_with_a_line(db)
-    with pytest.raises(Rejected, match="not over"):
+    with pytest.raises(Rejected, match="closed from 2026-11-30 16:00 UTC on"):
         await ask_close(db, code=CODE, actor="chen", now=noon(date(2026, 11, 30)))
     period = await ask_close(db, code=CODE, actor="chen", early=True, now=noon(IN_IT))
     for verb in (approve_period, issue_period):
@@ -131,7 +132,7 @@ async def test_two_who_approve_at_once_are_one(engine: AsyncEngine) -> None:
     assert await asyncio.gather(*(approve(f"li-{n}") for n in range(8))) == ["approved"] * 8
     async with engine.connect() as db:
         reached = (await events(db, period_ids=[period_id]))[period_id]
-    assert [one.state for one in reached] == ["draft", "approved"]
+    assert [one.state for one in reached] == ["closing", "draft", "approved"]
 
 
 @pytest.mark.parametrize(
@@ -180,6 +181,8 @@ async def test_a_waiver_is_for_what_was_found_and_nothing_later(db: AsyncConnect
     await close(db, period_id=period_id, now=NOW)
     with pytest.raises(Rejected, match="draft"):
         await waive_check(db, **waiver, reason="too late")
+    with pytest.raises(Forbidden, match="waived"):
+        await approve_period(db, period_id=period_id, actor="chen", now=NOW)
     await db.execute(text(LEFT_OVER), {"state": "dead", "at": NOW})
     kept = await check_period(db, period_id=period_id, now=NOW)
     assert [one.says for one in kept if one.facts] == [
@@ -223,8 +226,8 @@ async def test_a_worker_closes_what_nothing_stops_and_says_what_does(
     await ask("li", 1)
     await ask("zhao", 2)
     async with engine.connect() as db:
-        (event,) = (await events(db, period_ids=[period_id]))[period_id]
-        assert (event.state, event.actor) == ("draft", "li")
+        reached = (await events(db, period_ids=[period_id]))[period_id]
+        assert [(one.state, one.actor) for one in reached] == [("closing", "li"), ("draft", "li")]
         assert await db.scalar(text("SELECT count(*) FROM outbox_message")) == 0
 
 

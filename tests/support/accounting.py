@@ -29,7 +29,7 @@ from hub.programme.queries import businesses
 from hub.settlement.close_period import close
 from hub.settlement.open_period import open_period
 from hub.settlement.queries import Period
-from tests.support.settlement import KINDS, Tills, noon
+from tests.support.settlement import COMPANY, KINDS, Tills, noon
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -58,7 +58,7 @@ async def make_selling_group(
                 BusinessConfig(
                     code=code,
                     name=code.title(),
-                    kind=KINDS.get(code, "retail"),
+                    kind="programme" if code == COMPANY else KINDS.get(code, "retail"),
                     legal_entity=f"{code}-ltd",
                     legal_name=f"{code} Ltd",
                     currency=currency,
@@ -76,6 +76,7 @@ async def make_selling_group(
                     cost_per_point=Decimal("0.008"),
                 )
                 for code in codes
+                if code != COMPANY
             ],
             expiry_policies=[lasting],
             agreements=agreements,
@@ -154,7 +155,6 @@ async def account_for(
     *,
     value: str,
     since: date,
-    owner_id: int | None = None,
     role: str = "principal",
 ) -> None:
     """Say how an issuer's points are accounted for."""
@@ -163,7 +163,6 @@ async def account_for(
         issuer_id=issuer_id,
         effective_from=since,
         point_value=Decimal(value),
-        owner_id=owner_id,
         role=role,
         actor="wei",
         now=noon(since),

@@ -4,6 +4,7 @@ import hashlib
 import json
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,6 +14,7 @@ from hub.points.redeem import redeem
 from hub.points.restore import restore
 from hub.programme.apply import (
     AgreementConfig,
+    AgreementTaxConfig,
     BusinessConfig,
     GroupConfig,
     ProgrammeConfig,
@@ -23,6 +25,7 @@ from hub.settlement.documents.sheet import write_csv
 from hub.settlement.queries import statement
 
 KINDS = {"retail": "retail", "hotel": "hotel", "dining": "dining"}
+COMPANY = "club"
 
 
 def noon(day: date) -> datetime:
@@ -43,6 +46,27 @@ def agreement(
         effective_from=since,
         rate_per_point=None if rate is None else Decimal(rate),
         currency=currency,
+    )
+
+
+def sale(
+    issuer: str,
+    price: str,
+    *,
+    since: date = date(2026, 1, 1),
+    breakage_owner: Literal["issuer", "programme"] = "programme",
+    taxes: tuple[AgreementTaxConfig, ...] = (),
+) -> AgreementConfig:
+    """Let an issuer sell its points to the programme company, at a price per point issued."""
+    return AgreementConfig(
+        issuer=issuer,
+        acceptor=COMPANY,
+        effective_from=since,
+        basis="at_issue",
+        rate_per_point=Decimal(price),
+        breakage_owner=breakage_owner,
+        currency="CNY",
+        taxes=taxes,
     )
 
 

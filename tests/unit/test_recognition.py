@@ -20,7 +20,7 @@ COHORT = date(2026, 1, 1)
 K = MovementKind
 
 
-def terms(rate: str, *, value: str = "1", sold_at: str | None = None) -> CohortTerms:
+def terms(rate: str, *, value: str = "1", refundable: bool = False) -> CohortTerms:
     return CohortTerms(
         issuer_id=1,
         owner_id=1,
@@ -29,7 +29,7 @@ def terms(rate: str, *, value: str = "1", sold_at: str | None = None) -> CohortT
         currency="USD",
         rate=Decimal(rate),
         point_value=Decimal(value),
-        sold_at=None if sold_at is None else Decimal(sold_at),
+        refundable=refundable,
     )
 
 
@@ -119,13 +119,29 @@ def test_points_given_without_a_sale_are_worth_their_expected_cost() -> None:
 
 
 def test_points_sold_by_a_programme_company_are_worth_their_price() -> None:
-    flow = CohortFlow(points={K.DEFERRED: 10_000}, price=Decimal(9_900))
-    sold = recognise_cohort(None, flow, terms("0.8", sold_at="0.0085"))
-    assert sold.state.liability == Decimal(85)
+    flow = CohortFlow(
+        points={K.DEFERRED: 10_000}, price=Decimal(9_900), paid={K.DEFERRED: Decimal(85)}
+    )
+    sold = recognise_cohort(None, flow, terms("0.8"))
+    assert sold.state.liability == sold.to_points == Decimal(85)
     used = recognise_cohort(
-        sold.state, CohortFlow(points={K.REDEEMED: -4_000}), terms("0.8", sold_at="0.0085")
+        sold.state, CohortFlow(points={K.REDEEMED: -4_000}, paid={}), terms("0.8")
     )
     assert amount(used, K.REDEEMED) == Decimal("-42.5")
+
+
+def test_what_is_given_back_for_points_that_end_is_no_breakage() -> None:
+    """1,000 sold at 0.01: each is owed until it is redeemed, or its price is given back."""
+    flow = CohortFlow(points={K.DEFERRED: 1_000}, paid={K.DEFERRED: Decimal(10)})
+    sold = recognise_cohort(None, flow, terms("0.5", refundable=True))
+    assert sold.state.rate == 1
+    flow = CohortFlow(points={K.REDEEMED: -400, K.EXPIRED: -100}, paid={K.EXPIRED: Decimal(-1)})
+    later = recognise_cohort(sold.state, flow, terms("0.5", refundable=True))
+    assert amount(later, K.REDEEMED) == -4
+    assert amount(later, K.EXPIRED) == -1
+    assert amount(later, K.BREAKAGE, K.CATCH_UP) == 0
+    assert later.state.liability == 5
+    assert expected_points(later.state) == 500
 
 
 @pytest.mark.parametrize("rate", ["0.3333", "0.7", "1"])

@@ -38,6 +38,13 @@ _SIDES = {
     LineKind.PREFUND_DRAW: (Purpose.PREFUND_PAID, Purpose.PREFUND_HELD),
     LineKind.CORRECTION: (Purpose.CORRECTION_COST, Purpose.CORRECTION_REVENUE),
 }
+_PAID_FOR = (Purpose.GOODS_REVENUE, Purpose.POINTS_GRANTED, Purpose.OPENING_BALANCE)
+# What it costs an agent comes off its revenue: off the points', or, where it sells its points at
+# issue, off the goods'.
+_OF_AN_AGENT = {
+    Purpose.REDEMPTION_COST: Purpose.AGENCY_REVENUE,
+    Purpose.POINTS_PURCHASED: Purpose.GOODS_REVENUE,
+}
 ELSEWHERE = "_elsewhere"
 PAYABLE, RECEIVABLE = "_payable", "_receivable"
 
@@ -51,9 +58,10 @@ def build(
 ) -> list[Draft]:
     """Return the journals of a period, by legal entity and currency; those without lines are none.
 
-    `entities` are the legal entities of businesses, `agents` the owners that act as such where
-    their points are redeemed at a partner. What two businesses of one legal entity owe each other
-    is nothing in its books, and what was carried over from an earlier period is in them already.
+    `entities` are the legal entities of businesses, `agents` those that are no principal in what
+    others supply for points: partners that take them, or the company that they are sold to. What
+    two businesses of one legal entity owe each other is nothing in its books, and what was carried
+    over from an earlier period is in them already.
     """
     lines: dict[tuple[int, str], list[Line]] = defaultdict(list)
     for movement in moved:
@@ -75,8 +83,8 @@ def build(
 def _of_liability(moved: Moved, *, agent: bool) -> Iterator[Line]:
     """Return what a movement is against, and the liability."""
     against = _AGAINST[moved.kind]
-    if against is Purpose.GOODS_REVENUE and moved.issuer_id != moved.owner_id:
-        # The goods were the issuer's, which bought the points from their owner.
+    if against in _PAID_FOR and moved.issuer_id != moved.owner_id:
+        # The goods, or whatever else points were given for, were the issuer's, which paid for them.
         against = Purpose.POINTS_SOLD
     own = (
         moved.kind.value,
@@ -102,8 +110,8 @@ def _of_liability(moved: Moved, *, agent: bool) -> Iterator[Line]:
 def _owing(total: Total, *, agent: bool) -> Iterator[Line]:
     """Return what a total costs its debtor."""
     cost, _ = _SIDES[LineKind(total.kind)]
-    if agent and cost is Purpose.REDEMPTION_COST:
-        cost = Purpose.AGENCY_REVENUE
+    if agent:
+        cost = _OF_AN_AGENT.get(cost, cost)
     yield from _balanced(
         LineKind(total.kind).name.lower() + PAYABLE,
         total.debtor_id,

@@ -28,8 +28,8 @@ _ByIssuer = dict[tuple[int, int, str, MovementKind], dict[int, list[CohortMoveme
 async def prepare(db: AsyncConnection, *, period: Period) -> list[Draft]:
     """Return the journals that a period makes, by legal entity and currency.
 
-    Raises Rejected when it is not recognised, or when an owner of several issuers' points is
-    principal for some and agent for others; what `reckon` raises while it is not closed.
+    Raises Rejected when it is not recognised, or when a business is principal for one unit of
+    points and agent for another; what `reckon` raises while it is not closed.
     """
     found = await standing(db, period_id=period.period_id)
     if not found.recognised:
@@ -42,7 +42,7 @@ async def prepare(db: AsyncConnection, *, period: Period) -> list[Draft]:
         moved=[one for roll in rolls for one in _moved(roll, _by_issuer(found))],
         totals=(await totals(db, period_ids=[period.period_id]))[period.period_id],
         entities={row.business_id: row.legal_entity_id for row in entities},
-        agents=await _agents(db, found),
+        agents=await _agents(db, period),
     )
 
 
@@ -73,7 +73,7 @@ def _shared(
     for issuer_id, minor in zip(issuers, minors, strict=True):
         cohorts = by_issuer[issuer_id]
         points = sum(one.points for one in cohorts)
-        elsewhere_points, elsewhere = _elsewhere(roll, movement, issuer_id, cohorts)
+        elsewhere_points, elsewhere = _elsewhere(movement, cohorts)
         yield Moved(
             issuer_id=issuer_id,
             owner_id=roll.owner_id,
@@ -88,36 +88,30 @@ def _shared(
         )
 
 
-def _elsewhere(
-    roll: RollForward, movement: Movement, issuer_id: int, cohorts: list[CohortMovement]
-) -> tuple[int, Decimal]:
-    """Return what was redeemed at another business than the owner, which need not be the issuer."""
+def _elsewhere(movement: Movement, cohorts: list[CohortMovement]) -> tuple[int, Decimal]:
+    """Return what was redeemed at another business than the owner."""
     if movement.kind not in (MovementKind.REDEEMED, MovementKind.REINSTATED):
         return 0, Decimal(0)
-    if issuer_id != roll.owner_id:
-        return sum(one.points for one in cohorts), summed([one.amount for one in cohorts])
     return (
         sum(one.partner_points for one in cohorts),
         summed([one.partner_amount for one in cohorts]),
     )
 
 
-async def _agents(db: AsyncConnection, found: Standing) -> set[int]:
-    """Return the owners that are agents, by the policies in force at the period's end."""
+async def _agents(db: AsyncConnection, period: Period) -> set[int]:
+    """Return the businesses that are agents, by their policies in force at the period's end."""
     versions = await policies(db)
     roles: dict[int, set[str]] = defaultdict(set)
-    for of, _ in found.movements:
-        policy = in_force(
-            versions, issuer_id=of.issuer_id, unit=of.unit, cohort=found.period.ends_on
-        )
+    for issuer_id, unit in versions:
+        policy = in_force(versions, issuer_id=issuer_id, unit=unit, cohort=period.ends_on)
         if policy is not None:
-            roles[of.owner_id].add(policy.role)
-    torn = sorted(owner_id for owner_id, named in roles.items() if len(named) > 1)
+            roles[issuer_id].add(policy.role)
+    torn = sorted(business_id for business_id, named in roles.items() if len(named) > 1)
     if torn:
         raise Rejected(
-            f"businesses {torn} are principal for some of the points that they owe and agent for "
-            "others: what they pay partners cannot be told apart; set one role for each of them",
+            f"businesses {torn} are principal for points of one unit and agent for another's: "
+            "what they pay others cannot be told apart; set one role for each of them",
             business_id=torn[0],
             field="role",
         )
-    return {owner_id for owner_id, named in roles.items() if named == {"agent"}}
+    return {business_id for business_id, named in roles.items() if named == {"agent"}}

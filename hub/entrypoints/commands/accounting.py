@@ -48,35 +48,28 @@ def policy(
         datetime, typer.Option("--from", formats=["%Y-%m"], help="from which month's points on")
     ],
     value: Annotated[str, typer.Option(help="what a redeemed point is worth: 0.01")],
-    owner: Annotated[
-        str | None, typer.Option(help="who owes the points, where the issuer buys them")
-    ] = None,
-    role: Annotated[str, typer.Option(help="principal or agent")] = "principal",
-    breakage: Annotated[
-        str, typer.Option(help="who keeps what is never redeemed: owner or issuer")
-    ] = "owner",
+    role: Annotated[
+        str, typer.Option(help="in what others supply for points: principal or agent")
+    ] = "principal",
 ) -> None:
     """Say how an issuer's points are accounted for."""
 
     async def work(db: AsyncConnection) -> AccountingPolicy:
         found = await business_by_code(db, issuer)
-        by = None if owner is None else (await business_by_code(db, owner)).business_id
         return await set_policy(
             db,
             issuer_id=found.business_id,
             effective_from=since.date(),
             point_value=_decimal(value, "value"),
-            owner_id=by,
             role=role,
-            breakage_owner=breakage,
             actor=who,
             now=now(),
         )
 
     made = committed(work)
     typer.echo(
-        f"points of {issuer} from {made.effective_from:%Y-%m} on are worth {made.point_value} and "
-        f"owed by {owner or issuer} as {made.role}"
+        f"points of {issuer} from {made.effective_from:%Y-%m} on are worth {made.point_value}, "
+        f"and {issuer} is {made.role}"
     )
 
 

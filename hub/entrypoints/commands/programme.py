@@ -20,6 +20,7 @@ from hub.intake.connections import ConnectionConfig, connect
 from hub.programme.apply import ProgrammeConfig
 from hub.programme.apply import apply as apply_programme
 from hub.settlement.accounts import ClearingAccountConfig, PaymentAccountConfig
+from hub.settlement.calendars import CalendarConfig, keep_calendar
 from hub.settlement.open_account import open_account, pay_through
 
 
@@ -38,6 +39,7 @@ class GroupFile(ProgrammeConfig):
     subscriptions: tuple[SubscriptionConfig, ...] = ()
     payment_accounts: tuple[PaymentAccountConfig, ...] = ()
     clearing_accounts: tuple[ClearingAccountConfig, ...] = ()
+    settlement_calendars: tuple[CalendarConfig, ...] = ()
 
 
 def read_group(path: Path, **variables: str) -> GroupFile:
@@ -87,6 +89,8 @@ async def apply_group(database_url: str, keyring: Keyring, group: GroupFile) -> 
                 await open_account(db, config=account, keyring=keyring)
             for clearing in group.clearing_accounts:
                 await pay_through(db, config=clearing)
+            for calendar in group.settlement_calendars:
+                await keep_calendar(db, config=calendar)
     finally:
         await engine.dispose()
 

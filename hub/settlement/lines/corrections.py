@@ -1,11 +1,10 @@
-"""Place corrections: what was approved is a line of the period that is being closed."""
-
-from typing import Any
+"""Lines of corrections: what was approved is a line of the period that is being closed."""
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.settlement.codes import LineKind, Source
+from hub.settlement.lines.terms import Slice
 
 # A correction is of the day on which it was approved, in the group's zone, and of nobody's account.
 _CORRECTIONS = """
@@ -28,11 +27,8 @@ WITH approved AS (
 SELECT count(*) FROM placed"""
 
 
-async def place_corrections(db: AsyncConnection, *, days: str, facts: dict[str, Any]) -> int:
-    """Write the lines of approved corrections of these `days` (a condition on `e`) that have none.
-
-    `facts` are those that the condition and the period's lines ask for, as in `place`.
-    """
-    facts = {**facts, "kind": LineKind.CORRECTION, "source": Source.CORRECTION}
-    placed: int = await db.scalar(text(_CORRECTIONS.format(visible=days)), facts) or 0
+async def place_corrections(db: AsyncConnection, asked: Slice) -> int:
+    """Write the lines of approved corrections that have none; return how many."""
+    facts = {**asked.facts, "kind": LineKind.CORRECTION, "source": Source.CORRECTION}
+    placed: int = await db.scalar(text(_CORRECTIONS.format(visible=asked.days)), facts) or 0
     return placed

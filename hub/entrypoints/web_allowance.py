@@ -1,0 +1,81 @@
+"""How much a caller may ask for in a minute, over all processes.
+
+Each process takes the allowance in lumps and spends them by itself, so that most operations ask
+the broker nothing; what it has not spent after some seconds is lost. Without a broker nobody is
+limited: what a single operation may cost still is.
+"""
+
+import math
+import time
+from collections import OrderedDict
+
+import structlog
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.aio.storage import RedisStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from hub.clock import now
+from hub.errors import RateLimited
+
+# A lump is this part of a minute's allowance, and is good for these seconds.
+_LUMPS = 60
+_GOOD_SECONDS = 5.0
+_MOST_CALLERS = 10_000
+
+log = structlog.get_logger(__name__)
+
+
+class Allowance:
+    """What every caller may still spend. There is no limit if `per_minute` is 0."""
+
+    def __init__(self, redis: Redis, *, per_minute: int) -> None:
+        self._limit = RateLimitItemPerMinute(per_minute) if per_minute else None
+        self._lump = max(per_minute // _LUMPS, 1)
+        storage = RedisStorage(
+            "async+redis://",
+            implementation="redispy",
+            key_prefix="cost",
+            connection_pool=redis.connection_pool,  # type: ignore[arg-type]
+        )
+        self._limiter = SlidingWindowCounterRateLimiter(storage)
+        self._left: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    async def spend(self, caller: str, cost: int) -> None:
+        """Take `cost` off what the caller may spend; raises RateLimited when it is too little."""
+        if self._limit is None:
+            return
+        left, good_until = self._left.pop(caller, (0, 0.0))
+        if time.monotonic() > good_until:
+            left = 0
+        if left < cost:
+            left += await self._buy(self._limit, caller, missing=cost - left)
+        if left < cost:
+            raise RateLimited(
+                f"this costs {cost}, and {self._limit.amount} may be spent in a minute: wait, or "
+                "ask for less at a time",
+                seconds=await self._wait(self._limit, caller),
+            )
+        self._left[caller] = (left - cost, time.monotonic() + _GOOD_SECONDS)
+        while len(self._left) > _MOST_CALLERS:
+            self._left.popitem(last=False)
+
+    async def _buy(self, limit: RateLimitItem, caller: str, *, missing: int) -> int:
+        """Return how much was taken off the allowance: a lump, or just what is missing, or 0."""
+        try:
+            for much in sorted({max(self._lump, missing), missing}, reverse=True):
+                if await self._limiter.hit(limit, caller, cost=much):
+                    return much
+        except (RedisError, OSError) as away:
+            log.warning("allowance_unknown", error=type(away).__name__)
+            return max(self._lump, missing)
+        return 0
+
+    async def _wait(self, limit: RateLimitItem, caller: str) -> int:
+        """Return after how many seconds there is more to spend, as far as is known."""
+        try:
+            stats = await self._limiter.get_window_stats(limit, caller)
+        except (RedisError, OSError):
+            return 1
+        return max(1, math.ceil(stats.reset_time - now().timestamp()))

@@ -1,0 +1,55 @@
+"""Lines of used benefits: what their funder owes whoever served them."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.settlement.codes import LineKind, Source
+from hub.settlement.lines.terms import TERMS, Slice
+from hub.units import exponent
+
+# The price of a use is fixed when it is used: an agreement between its funder and who served it
+# says only how it is taxed, and there need be none.
+_BENEFITS = f"""
+WITH {TERMS}, used AS (
+  SELECT u.*, ((u.used_at AT TIME ZONE b.time_zone)
+    - make_interval(hours => b.day_starts_at_hour))::date AS business_date
+  FROM entitlement_use u JOIN business b USING (business_id)
+  WHERE u.outcome = 'used' AND u.funder_id <> u.business_id AND u.price_minor <> 0
+), placed AS (
+  INSERT INTO obligation (member_id, source, tx_id, seq, kind, period_id, debtor_id, creditor_id,
+      points, amount, currency, tax_code, tax_rate, tax_included, agreement_id, business_date,
+      occurred_at, posted_at, late)
+  SELECT e.member_id, :source, e.use_id, 0, :kind, :period_id, e.funder_id, e.business_id,
+    0, e.price_minor / power(10::numeric, x.exponent), e.currency, t.tax_code, t.tax_rate,
+    t.tax_included, t.agreement_id, e.business_date, e.used_at, e.used_at,
+    e.business_date < :starts_on
+  FROM used e
+  JOIN unnest(CAST(:currencies AS text[]), CAST(:exponents AS integer[]))
+    AS x (currency, exponent) ON x.currency = e.currency
+  LEFT JOIN terms t ON t.issuer_id = e.funder_id AND t.acceptor_id = e.business_id
+    AND t.currency = e.currency
+    AND e.business_date >= t.effective_from AND e.business_date < t.superseded_on
+  WHERE {{visible}} AND NOT EXISTS (SELECT 1 FROM obligation o
+    WHERE o.member_id = e.member_id AND o.tx_id = e.use_id AND o.seq = 0
+      AND o.kind = :kind AND o.source = :source)
+  RETURNING 1
+)
+SELECT count(*) FROM placed
+"""  # noqa: S608 - constants of ours
+
+
+async def place_benefits(db: AsyncConnection, asked: Slice) -> int:
+    """Write the missing lines of uses of benefits; return how many."""
+    used = await db.scalars(text("SELECT DISTINCT currency FROM entitlement_use"))
+    currencies = used.all()
+    if not currencies:
+        return 0
+    facts = {
+        **asked.facts,
+        "kind": LineKind.BENEFIT,
+        "source": Source.USE,
+        "currencies": currencies,
+        "exponents": [exponent(currency) for currency in currencies],
+    }
+    placed: int = await db.scalar(text(_BENEFITS.format(visible=asked.days)), facts) or 0
+    return placed

@@ -1,0 +1,72 @@
+"""Lines of points sold at issue: what an issuer pays the company, and what it gets back."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.settlement.codes import LineKind, Source
+from hub.settlement.lines.terms import ISSUED_ON, Slice
+
+# What an entry does to how many points of a lot there are: those that come from a side that is
+# neither a member nor a redemption (20) nor expiry (30), less those that go to one. So what was
+# paid for, less redeemed and expired, is what the company owes. What only moves on is left out: a
+# lot is the same lot wherever it is (50, 100). But where points repay what a member owes for a
+# clawback, they are taken from one lot for another: those two moves are of one member.
+_SALES = f"""
+WITH due AS (
+  SELECT e.*, sold.issued_on, counted.kind,
+    CASE WHEN counted.kind = :breakage THEN CASE WHEN e.credit = 30 THEN e.points ELSE -e.points END
+      WHEN e.debit IN (1, 20) THEN -e.points ELSE e.points END AS signed
+  FROM entry e
+  CROSS JOIN LATERAL (SELECT CASE
+    WHEN 30 IN (e.debit, e.credit) THEN CAST(:breakage AS smallint)
+    WHEN e.debit IN (10, 60, 70, 110) AND e.credit = 1 THEN CAST(:issue AS smallint)
+    WHEN e.debit = 1 AND e.credit IN (40, 60, 80, 110) THEN CAST(:issue AS smallint)
+    WHEN e.debit = 20 AND e.credit = 110 THEN CAST(:issue AS smallint)
+    WHEN (e.debit, e.credit) IN ((1, 50), (50, 1)) AND EXISTS (SELECT 1 FROM entry o
+      WHERE o.member_id = e.member_id AND o.tx_id = e.tx_id
+        AND (o.debit, o.credit) = (e.credit, e.debit)) THEN CAST(:issue AS smallint)
+    END AS kind) counted
+  {ISSUED_ON}
+  WHERE e.issuer_id = ANY (:sellers) AND e.unit <> 2 AND counted.kind IS NOT NULL
+    AND {{visible}}
+    AND NOT EXISTS (SELECT 1 FROM obligation o
+      WHERE o.member_id = e.member_id AND o.tx_id = e.tx_id AND o.seq = e.seq
+        AND o.kind = counted.kind AND o.source = :source)
+), placed AS (
+  INSERT INTO obligation (member_id, source, tx_id, seq, kind, period_id, debtor_id, creditor_id,
+      issuer_id, account_id, points, rate, amount, currency, tax_code, tax_rate, tax_included,
+      agreement_id, business_date, occurred_at, posted_at, late, issued_on)
+  SELECT e.member_id, :source, e.tx_id, e.seq, e.kind, :period_id,
+    CASE e.kind WHEN :issue THEN s.issuer_id ELSE s.company_id END,
+    CASE e.kind WHEN :issue THEN s.company_id ELSE s.issuer_id END,
+    s.issuer_id, e.account_id, e.signed, s.rate_per_point, e.signed * s.rate_per_point, s.currency,
+    x.tax_code, x.tax_rate, x.tax_included, s.agreement_id, e.business_date, e.occurred_at,
+    e.posted_at, e.business_date < :starts_on, e.issued_on
+  FROM due e
+  JOIN point_sale s ON s.issuer_id = e.issuer_id
+    AND e.issued_on >= s.effective_from AND e.issued_on < s.superseded_on
+  LEFT JOIN agreement_tax x ON x.agreement_id = s.agreement_id AND x.kind = e.kind
+  WHERE e.kind = :issue OR s.breakage_owner = 'issuer'
+  RETURNING 1
+)
+SELECT count(*) FROM placed
+"""  # noqa: S608 - constants of ours
+
+
+async def place_sales(db: AsyncConnection, asked: Slice) -> int:
+    """Write the missing lines of points that were sold at issue; return how many.
+
+    Each is priced by the version that was in force on the day its lot was issued, what is taken
+    back as well as what is issued.
+    """
+    if not asked.sellers:
+        return 0
+    facts = {
+        **asked.facts,
+        "issue": LineKind.ISSUE,
+        "breakage": LineKind.BREAKAGE,
+        "source": Source.ENTRY,
+        "sellers": asked.sellers,
+    }
+    placed: int = await db.scalar(text(_SALES.format(visible=asked.seen)), facts) or 0
+    return placed
