@@ -1,6 +1,7 @@
 """Set-based reads for one request: what resolvers ask for one by one is read at once."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime
@@ -57,12 +58,26 @@ class EntryPage(NamedTuple):
 class _Shared(DataLoader[Any, Any]):
     """A loader whose answers several fields wait for.
 
-    An error on one branch of an answer ends what is under way on it: what others wait for too must
-    go on.
+    An error on one branch of an answer ends what is under way on it. What others wait for too goes
+    on; what nobody waits for any more is given up.
     """
 
+    def __init__(self, load: Callable[[list[Any]], Awaitable[list[Any]]]) -> None:
+        super().__init__(load)
+        self._waiting: Counter[asyncio.Future[Any]] = Counter()
+
     def load(self, key: Any) -> Awaitable[Any]:
-        return asyncio.shield(super().load(key))
+        """Return what is loaded for a key; whoever waits for it may be cancelled alone."""
+        shared = asyncio.ensure_future(super().load(key))
+        mine = asyncio.shield(shared)
+        self._waiting[shared] += 1
+        mine.add_done_callback(lambda done: self._leave(shared, gave_up=done.cancelled()))
+        return mine
+
+    def _leave(self, shared: asyncio.Future[Any], *, gave_up: bool) -> None:
+        self._waiting[shared] -= 1
+        if gave_up and not self._waiting[shared]:
+            shared.cancel()
 
 
 class Loaders:
