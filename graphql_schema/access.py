@@ -23,7 +23,8 @@ others were told if the member agreed that it is shared with that entity (hub.pr
 It is not told which other business said so, nor the birthday; who pinned a value is for staff.
 Doubts about who somebody is are put to staff alone, masked unless they ask.
 What a member said of consents a business sees as far as it was said to its own legal entity.
-Only staff erase a member, merge and split members, and see what joins a member's births.
+Only staff list members, erase a member, merge and split members, and see what joins a member's
+births.
 A pool's code is for its members alone.
 
 Codes that prove a phone are for the member and for the business that serves them; a join code is

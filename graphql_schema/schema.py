@@ -21,6 +21,7 @@ from strawberry.extensions import (
     ValidationCache,
 )
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.name_converter import NameConverter
 from strawberry.types import ExecutionContext, ExecutionResult
 
 from graphql_schema.accounting import AccountingMutation, AccountingQuery
@@ -105,6 +106,14 @@ class Mutation(
     AccountingMutation,
 ):
     """All writes."""
+
+
+class _Names(NameConverter):
+    """Names of types that are made of others: `MemberEdge` is what joins a member's births."""
+
+    def from_generic(self, *args: Any, **kwargs: Any) -> str:
+        name = super().from_generic(*args, **kwargs)
+        return "MemberListEdge" if name == "MemberEdge" else name
 
 
 class HubSchema(strawberry.Schema):
@@ -208,5 +217,7 @@ def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchem
         Mutation,
         types=[Account, Entry, Hold, Lot],
         extensions=extensions,
-        config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=not debug),
+        config=StrawberryConfig(
+            scalar_map=SCALARS, disable_field_suggestions=not debug, name_converter=_Names()
+        ),
     )

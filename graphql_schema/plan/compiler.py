@@ -235,18 +235,23 @@ class Compiler:
         return parts.viewed_part(level.views, owner, plan.attribute, ask)
 
     def _paged(self, asked: Asked, plan: Paged, level: Level) -> Build:
-        read = plan.read(asked.arguments.given, self._caller())
+        try:
+            read = plan.read(asked.arguments.given, self._caller())
+        except HubError as refused:
+            raise Unplanned("the caller is refused") from refused
         ask = self._ask(asked, plan.ask)
         facts = {
             **read.facts,
             **self._live(ask, plan.live, read.relation, read.facts, read.guard),
-            "member_ids": level.all(plan.key),
         }
+        if plan.key is not None:
+            facts["member_ids"] = level.all(plan.key)
         rows = self._statement.table(read.relation, facts)
         if read.guard is not None:
             self._statement.guard(read.guard, facts)
         rows.pick(read.relation.columns[0])
-        owner, column = level.pick(plan.key), self._statement.column(rows)
+        owner = None if plan.key is None else level.pick(plan.key)
+        column = self._statement.column(rows)
         place = [rows.pick(one) for one in plan.place]
         page = get_named_type(asked.type)
         selected = self._selected(page, asked.details)

@@ -104,7 +104,8 @@ class Paged:
     ask: Callable[..., Mapping[str, Any]]
     live: Mapping[str, str]
     place: tuple[str, ...]
-    key: str = "member_id"
+    key: str | None = "member_id"
+    """The object's column that the rows are found by; None: they are all that there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,11 +101,14 @@ def viewed_part(column: int, owner: int, attribute: str, ask: int) -> Build:
     return part
 
 
-def page_part(column: int, owner: int, ask: int, fields: Sequence[tuple[str, PageBuild]]) -> Build:
-    """A page of the rows that belong to the object."""
+def page_part(
+    column: int, owner: int | None, ask: int, fields: Sequence[tuple[str, PageBuild]]
+) -> Build:
+    """A page of the rows that belong to the object; without an owner, of all."""
 
     def part(row: Row, run: Run) -> Any:
-        page = page_of(run.of(column, row[owner]), run.asked[ask]["window"])
+        rows = run.rows[column] if owner is None else run.of(column, row[owner])
+        page = page_of(rows, run.asked[ask]["window"])
         return {key: part(page, run) for key, part in fields}
 
     return part

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.crypto import fields
 from hub.crypto.errors import KeyringForeign, KeyUnknown, Undecipherable
 from hub.crypto.keyring import Keyring
-from hub.db.relation import Relation
+from hub.db.relation import Relation, parameters
 from hub.members.identifiers import Kind, Manner, identify, normaliser
 
 # Each half of the last condition has an index of its own; without it neither would be used.
@@ -156,6 +156,44 @@ WHERE {condition}
 """,  # noqa: S608 - constants of ours
         ("wanted", "member_id"),
     )
+
+
+def member_page(
+    *, oldest_first: bool = False, beyond: bool = False, short_of: bool = False
+) -> Relation:
+    """Return the read of up to `:limit` members, newest first unless asked.
+
+    Asked to, only those beyond `:beyond_id` and short of `:short_id`. Whoever was merged away or
+    erased is left out.
+    """
+    after, before = (">", "<") if oldest_first else ("<", ">")
+    conditions = ["merged_into IS NULL", "erased_at IS NULL"]
+    if beyond:
+        conditions.append(f"member_id {after} :beyond_id")
+    if short_of:
+        conditions.append(f"member_id {before} :short_id")
+    order = "member_id" if oldest_first else "member_id DESC"
+    return Relation(
+        f"SELECT member_id FROM member WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT :limit",  # noqa: S608, E501
+        ("member_id",),
+    )
+
+
+async def members_in_order(
+    db: AsyncConnection,
+    *,
+    limit: int,
+    oldest_first: bool = False,
+    beyond: int | None = None,
+    short_of: int | None = None,
+) -> list[int]:
+    """Return up to `limit` members as `member_page` says."""
+    page = member_page(
+        oldest_first=oldest_first, beyond=beyond is not None, short_of=short_of is not None
+    )
+    facts = {"limit": limit, "beyond_id": beyond, "short_id": short_of}
+    asked = {name: facts[name] for name in parameters(page.sql)}
+    return list(await db.scalars(page.statement, asked))
 
 
 async def current_members(db: AsyncConnection, *, member_ids: Sequence[int]) -> dict[int, int]:

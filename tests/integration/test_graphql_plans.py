@@ -148,6 +148,37 @@ async def test_who_lifts_a_mask_is_on_record_whatever_was_planned(both: Both, li
     assert await both.reads() == 2
 
 
+LIST = """query ($first: Int, $after: String, $last: Int, $before: String) {
+  members(first: $first, after: $after, last: $last, before: $before) {
+    edges { cursor node { number displayName tier { code } balance { available }
+      entries(first: 1) { nodes { points } } lots { remaining issuer { code } } } }
+    pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }"""
+
+
+async def test_a_list_of_members_is_one_statement(both: Both, api: Api, li: Person) -> None:
+    for n in range(5):
+        await api.join("shop", f"more-{n}", name=f"Guest {n}", email=f"guest-{n}@example.com")
+    answer, _ = await both.ask(LIST, STAFF)
+    edges = orjson.loads(answer)["data"]["members"]["edges"]
+    assert [edge["node"]["number"] for edge in edges][-1] == str(li.member_id)
+    assert edges[-1]["node"]["balance"] == {"available": 1200}
+    assert len(edges) == 6
+    for page in (
+        {"first": 2},
+        {"last": 2},
+        {"first": 3, "after": edges[1]["cursor"]},
+        {"last": 3, "before": edges[4]["cursor"]},
+        {"first": 100, "after": edges[-1]["cursor"]},
+    ):
+        answer, planned = await both.ask(LIST, STAFF, **page)
+        assert planned, page
+        assert b'"errors":[]' in answer
+    for who in (li.principal, SHOP, FINANCE, None):
+        answer, planned = await both.ask(LIST, who)
+        assert not planned
+        assert orjson.loads(answer)["errors"]
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -36,7 +36,7 @@ from tests.support import stack
 from tests.support.plans import SCALARS, Both, planned_schema, varied
 
 EXAMPLES = int(os.environ.get("HUB_PLANS_EXAMPLES", "100"))
-ROOTS = ("me", "member")
+ROOTS = ("me", "member", "members")
 PLANNED = planned_schema(build_schema(), ROOTS)
 WHOLE = graphql.build_schema(build_schema().as_str())
 HISTORY = "query ($id: ID!) { member(id: $id) { entries { edges { cursor } } lots { id } } }"
