@@ -88,18 +88,18 @@ class Context:
         It goes to the driver without what SQLAlchemy does for the resolvers' statements; parameters
         are `$1`, `$2` …. What is wrong with the connection ends it, and is raised as it comes.
         """
-        connection = await self._engine.raw_connection()
-        began = time.perf_counter()
-        try:
+        async with self._engine.connect() as db:
+            connection = await db.get_raw_connection()
             driver: Any = connection.driver_connection
-            row: Sequence[Any] = await driver.fetchrow(statement, *values)
-        except (InterfaceError, OSError, PostgresConnectionError, asyncio.CancelledError):
-            connection.invalidate()
-            raise
-        finally:
-            connection.close()
-            if self._noted is not None:
-                self._noted(statement, time.perf_counter() - began)
+            began = time.perf_counter()
+            try:
+                row: Sequence[Any] = await driver.fetchrow(statement, *values)
+            except (InterfaceError, OSError, PostgresConnectionError, asyncio.CancelledError):
+                await db.invalidate()
+                raise
+            finally:
+                if self._noted is not None:
+                    self._noted(statement, time.perf_counter() - began)
         return row
 
     @asynccontextmanager

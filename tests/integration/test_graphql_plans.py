@@ -1,10 +1,12 @@
 """What is asked again is answered by a plan: the same bytes as by resolvers, in one statement."""
 
+import asyncio
 from typing import Any
 
 import orjson
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from graphql_schema.context import Context
 from graphql_schema.schema import build_schema
@@ -221,3 +223,27 @@ async def test_an_error_on_one_branch_leaves_what_another_waits_for(both: Both, 
     got = orjson.loads(answer)
     assert got["data"] == {"a": None, "b": {"entitlements": [{"benefit": "room-upgrade"}]}}
     assert [error["path"] for error in got["errors"]] == [["a", "entries"]]
+
+
+async def test_connections_that_were_lost_are_replaced(both: Both, api: Api, li: Person) -> None:
+    query = "{ me { number } }"
+    assert (await both.ask(query, li.principal))[1]
+    await api.data(query, li.principal)
+    async with both.api.engine.connect() as db:
+        await db.execute(
+            text("""SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+              WHERE datname = current_database() AND pid <> pg_backend_pid()""")
+        )
+    with capture_logs() as logs:
+        answers = [await api.ask(query, li.principal) for _ in range(4)]
+    assert [line["error"] for line in logs if line["event"] == "plan_failed"]
+    assert answers[-1]["data"] == {"me": {"number": str(li.member_id)}}
+    for answer in answers:
+        assert "errors" not in answer or answer["errors"][0]["extensions"]["code"] == "unavailable"
+
+
+async def test_more_plans_at_once_than_connections_are_all_answered(api: Api, li: Person) -> None:
+    id_ = gid("Member", li.member_id)
+    first = await api.data(CARD, li.principal, id=id_)
+    answers = await asyncio.gather(*(api.data(CARD, li.principal, id=id_) for _ in range(40)))
+    assert all(answer == first for answer in answers)
