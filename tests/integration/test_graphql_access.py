@@ -25,6 +25,7 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     "{ node(id: $MEMBER) { id } }": (OUT, YES, YES, YES, NO),
     "{ node(id: $SHOP) { id } }": (OUT, YES, YES, YES, YES),
     "{ nodes(ids: [$MEMBER]) { id } }": (OUT, YES, YES, YES, NO),
+    "{ members { nodes { number } } }": (OUT, NO, NO, YES, NO),
     '{ memberSearch(by: { phone: "1" }) { number } }': (OUT, NO, NO, YES, NO),
     '{ memberByIdentifier(presented: { phone: "1" }) { number } }': (OUT, NO, YES, NO, NO),
     "{ unreadableDetails { masked } }": (OUT, NO, YES, YES, NO),
