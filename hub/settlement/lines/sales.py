@@ -32,7 +32,7 @@ WITH due AS (
     AND {{visible}}
     AND NOT EXISTS (SELECT 1 FROM obligation o
       WHERE o.member_id = e.member_id AND o.tx_id = e.tx_id AND o.seq = e.seq
-        AND o.kind = counted.kind AND o.source = :source)
+        AND o.kind = counted.kind AND o.source = :source OFFSET 0)
 ), placed AS (
   INSERT INTO obligation (member_id, source, tx_id, seq, kind, period_id, debtor_id, creditor_id,
       issuer_id, account_id, points, rate, amount, currency, tax_code, tax_rate, tax_included,
