@@ -31,7 +31,7 @@ WITH {TERMS}, due AS (
     AND {{visible}}
     AND NOT EXISTS (SELECT 1 FROM obligation o
       WHERE o.member_id = e.member_id AND o.tx_id = e.tx_id AND o.seq = e.seq
-        AND o.kind = :kind AND o.source = :source)
+        AND o.kind = :kind AND o.source = :source OFFSET 0)
 ), found AS MATERIALIZED (
   SELECT due.*, coalesce(before.agreement_id, t.agreement_id) AS agreement_id,
     coalesce(before.currency, t.currency) AS currency,
@@ -44,9 +44,12 @@ WITH {TERMS}, due AS (
     coalesce(rule.rate_per_point, CASE WHEN rule IS NULL THEN coalesce(t.rate_per_point,
       CASE WHEN t.currency = issuer.currency THEN due.cost_rate END) END) AS rule_rate
   FROM due JOIN business issuer ON issuer.business_id = due.issuer_id
-  LEFT JOIN obligation before ON due.debit = 20 AND before.member_id = due.origin_member
-    AND before.tx_id = due.origin_tx AND before.seq = due.origin_seq
-    AND before.kind = :kind AND before.source = :source
+  LEFT JOIN LATERAL (
+    SELECT o.line_id, o.agreement_id, o.currency, o.tax_code, o.tax_rate, o.tax_included, o.rate,
+      o.amount
+    FROM obligation o
+    WHERE due.debit = 20 AND o.member_id = due.origin_member AND o.tx_id = due.origin_tx
+      AND o.seq = due.origin_seq AND o.kind = :kind AND o.source = :source OFFSET 0) before ON true
   LEFT JOIN terms t ON before.line_id IS NULL
     AND t.issuer_id = due.debtor_id AND t.acceptor_id = due.business_id
     AND due.priced_on >= t.effective_from AND due.priced_on < t.superseded_on
