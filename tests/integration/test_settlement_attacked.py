@@ -1,9 +1,13 @@
 """What was tried against the promises of settlement, and must go on to fail."""
 
+import re
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.intake.merge_members import merge_members
@@ -12,8 +16,9 @@ from hub.points.hold import hold
 from hub.points.purpose import Purpose
 from hub.programme.agree import AgreementConfig, AgreementRateConfig, AgreementTaxConfig, agree
 from hub.settlement.close_period import close
+from hub.settlement.documents.book import write_xlsx
 from hub.settlement.open_period import open_period
-from hub.settlement.queries import Obligation, obligations
+from hub.settlement.queries import Obligation, obligations, period_by_code, statement
 from hub.settlement.verify import CHECKS, check
 from tests.support.people import HAN, LI, a_group
 from tests.support.settlement import Tills, agreement, make_group, noon
@@ -125,3 +130,22 @@ async def test_an_award_has_its_price_whichever_id_the_till_knows(
     await capture(db, **until, hold_id=held.tx_id, idempotency_key="taken")
     (line,) = await settle(db, "2026-10")
     assert line.amount == 100
+
+
+async def test_no_name_becomes_a_formula_in_a_spreadsheet(
+    db: AsyncConnection, tmp_path: Path
+) -> None:
+    tills = Tills(db, await make_group(db, [agreement("retail", "dining", "0.008")]))
+    await db.execute(text("""UPDATE programme SET name = '=HYPERLINK("http://x.example","us")'"""))
+    await tills.issue("retail", 1, 1000, NOVEMBER)
+    await tills.redeem("dining", 1, 400, NOVEMBER)
+    (line,) = await settle(db, "2026-11")
+    told = await statement(
+        db, period_id=(await period_by_code(db, "2026-11")).period_id, business_id=line.debtor_id
+    )
+    out = tmp_path / "statement.xlsx"
+    await write_xlsx(db, statement=told, out=out)
+    with ZipFile(out) as book:
+        front = book.read("xl/worksheets/sheet1.xml").decode()
+    assert "SUMIFS" in front
+    assert "HYPERLINK" not in "".join(re.findall(r"<f>.*?</f>", front))

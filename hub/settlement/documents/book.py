@@ -41,7 +41,16 @@ async def write_xlsx(db: AsyncConnection, *, statement: Statement, out: Path) ->
         raise Rejected("this statement was issued as CSV: download it as .csv", field="format")
     body: Body = json.loads(statement.body)
     with tempfile.TemporaryDirectory() as place:
-        book = xlsxwriter.Workbook(str(out), {"constant_memory": True, "tmpdir": place})
+        # What a name looks like makes it neither a formula nor a link.
+        book = xlsxwriter.Workbook(
+            str(out),
+            {
+                "constant_memory": True,
+                "tmpdir": place,
+                "strings_to_formulas": False,
+                "strings_to_urls": False,
+            },
+        )
         book.set_properties({"created": datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)})
         front, taxes = book.add_worksheet("Statement"), book.add_worksheet("Tax")
         looks = {
