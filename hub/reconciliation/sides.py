@@ -17,13 +17,16 @@ p AS (
     AND NOT EXISTS (SELECT FROM reconciliation_match_row c
       WHERE c.row_id = p.row_id AND c.leg = {leg} AND c.live)
 )"""
-# What the hub has in reach, consumed or not.
+# What the hub has in reach, consumed or not. A correction that this book asked for is what the book
+# said before: it has no other row for it.
 KNOWN = """
 known AS (
   SELECT h.*, h.{other} AS counterparty_id, h.amount_minor + h.remainder AS exact
   FROM reconciliation_hub_row h
   WHERE h.{own} = CAST(:business_id AS smallint) AND {payments}
     AND h.day BETWEEN CAST(:reach_from AS date) AND CAST(:reach_to AS date)
+    AND NOT (h.source = 3 AND EXISTS (SELECT FROM reconciliation_break b
+      WHERE b.book_id = CAST(:book_id AS smallint) AND b.correction_id = h.tx_id))
 )"""
 HUB = f"""{KNOWN}, h AS (
   SELECT k.* FROM known k WHERE NOT EXISTS (SELECT FROM reconciliation_match_row c

@@ -1,6 +1,7 @@
 """What was tried against the promises of settlement, and must go on to fail."""
 
 import re
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -15,12 +16,17 @@ from hub.points.capture import capture
 from hub.points.hold import hold
 from hub.points.purpose import Purpose
 from hub.programme.agree import AgreementConfig, AgreementRateConfig, AgreementTaxConfig, agree
+from hub.reconciliation.adjust_break import adjust_break
+from hub.reconciliation.breaks import breaks
+from hub.reconciliation.resolve_break import resolve_break
+from hub.settlement.approve_correction import approve_correction
 from hub.settlement.close_period import close
 from hub.settlement.documents.book import write_xlsx
 from hub.settlement.open_period import open_period
 from hub.settlement.queries import Obligation, obligations, period_by_code, statement
 from hub.settlement.verify import CHECKS, check
 from tests.support.people import HAN, LI, a_group
+from tests.support.reconciling import NOW, book_row, closed_month, make_mapping, run_over, take
 from tests.support.settlement import Tills, agreement, make_group, noon
 
 NOVEMBER, DECEMBER = date(2026, 11, 10), date(2026, 12, 10)
@@ -149,3 +155,27 @@ async def test_no_name_becomes_a_formula_in_a_spreadsheet(
         front = book.read("xl/worksheets/sheet1.xml").decode()
     assert "SUMIFS" in front
     assert "HYPERLINK" not in "".join(re.findall(r"<f>.*?</f>", front))
+
+
+async def test_what_is_adjusted_is_no_break_of_the_same_book_again(db: AsyncConnection) -> None:
+    ids = await make_group(
+        db, [agreement(issuer, "dining", "0.008") for issuer in ("retail", "hotel")]
+    )
+    lines = await closed_month(db, ids, lines=3)
+    mapping = await make_mapping(db)
+    rows = [book_row(line) for line in lines]
+    rows[0] = replace(rows[0], amount_minor=rows[0].amount_minor + 50)
+    await take(db, mapping, rows)
+    await run_over(db, mapping)
+    (found,) = await breaks(db, business_ids=[ids["dining"]], first=10)
+    made = await adjust_break(
+        db, break_id=found.break_id, reason="a price list of theirs", actor="ann", now=NOW
+    )
+    await approve_correction(db, correction_id=made.correction_id, actor="bo", now=NOW)
+    await resolve_break(
+        db, break_id=found.break_id, resolution="adjusted", reason="agreed", actor="ann", now=NOW
+    )
+    (line,) = await settle(db, "2026-12")
+    assert (line.kind, line.amount) == (9, Decimal("0.5"))
+    await run_over(db, mapping, first=date(2026, 12, 1), last=date(2026, 12, 31))
+    assert await breaks(db, business_ids=[ids["dining"]], first=10) == []
