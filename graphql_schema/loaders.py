@@ -35,6 +35,7 @@ from hub.reconciliation.matches import Match, matches_of_breaks
 from hub.reconciliation.verdicts import Verdict, verdicts
 from hub.settlement import life, payments
 from hub.settlement import queries as settlement
+from hub.settlement.funds import Fund, funds
 from hub.settlement.life import Check, PeriodEvent
 from hub.settlement.netting import Bilateral, Net
 from hub.settlement.steps import Step, steps
@@ -140,6 +141,7 @@ class Loaders:
         self.settled: DataLoader[int, list[payments.Settled]] = of(
             lambda db, ids: payments.settled(db, payment_ids=ids)
         )
+        self.funds: DataLoader[int, list[Fund]] = of(lambda db, ids: funds(db, period_ids=ids))
         self.close_steps: DataLoader[int, list[Step]] = of(
             lambda db, ids: steps(db, period_ids=ids)
         )

@@ -23,6 +23,10 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
 
 from graphql_schema.accounting import AccountingMutation, AccountingQuery
+from graphql_schema.accounting_policies import (
+    AccountingPolicyMutation,
+    AccountingPolicyQuery,
+)
 from graphql_schema.accounts import Account
 from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
 from graphql_schema.agreements import AgreementMutation, AgreementQuery
@@ -72,6 +76,7 @@ class Query(
     ReconciliationQuery,
     JournalQuery,
     AccountingQuery,
+    AccountingPolicyQuery,
     AgreementQuery,
     ProgrammeQuery,
     HistoryQuery,
@@ -108,6 +113,7 @@ class Mutation(
     AgreementMutation,
     JournalMutation,
     AccountingMutation,
+    AccountingPolicyMutation,
 ):
     """All writes."""
 

@@ -71,6 +71,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "estimates": "accounting:estimates",
         "recognise": "accounting:recognise",
         "show": "accounting:show",
+        "cohorts": "accounting:cohorts",
         "sensitivity": "accounting:sensitivity",
         "ageing": "accounting:ageing",
     },
@@ -89,6 +90,12 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "file": "payment:file",
         "paid": "payment:paid",
     },
+    "settle": {
+        "": "settle:settle",
+        "verify": "verifying:verify",
+        "keys": "verifying:keys",
+        "exposure": "exposure:exposure",
+    },
     "reconcile": {
         "map": "reconcile:map_",
         "take": "reconcile:take",
@@ -106,7 +113,6 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "adjust": "breaks:adjust",
         "reopen": "breaks:reopen",
     },
-    "settle": {"": "settle:settle", "verify": "verifying:verify", "keys": "verifying:keys"},
     "journals": {
         "post": "journals:post",
         "show": "journals:show",

@@ -24,3 +24,5 @@ class Source(IntEnum):
     ENTRY = 1
     USE = 2
     CORRECTION = 3
+    TERMS = 4
+    """What an agreement says of a period: 2^32 times its number, and the agreement's."""

@@ -34,6 +34,7 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     '{ journals(period: "2026-01") { reference } }': (OUT, NO, MISSING, MISSING, MISSING),
     '{ elimination(period: "2026-01") { currency } }': (OUT, NO, NO, MISSING, MISSING),
     '{ journalFiles(period: "2026-01", format: "csv") { name } }': (OUT, NO, NO, NO, MISSING),
+    "{ creditStandings { currency } }": (OUT, NO, YES, YES, YES),
     "{ reconciliationMappings { code } }": (OUT, NO, YES, YES, YES),
     "{ reconciliationRuns { nodes { number } } }": (OUT, NO, YES, YES, YES),
     "{ reconciliationSuggestions { nodes { number } } }": (OUT, NO, YES, YES, YES),
@@ -41,6 +42,7 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     "{ reconciliationAgeing { breaks } }": (OUT, NO, YES, YES, YES),
     "{ agreements { currency } }": (OUT, NO, YES, YES, YES),
     "{ redemptionEstimates { rate } }": (OUT, NO, YES, YES, YES),
+    "{ accountingPolicies { pointValue } }": (OUT, NO, YES, YES, YES),
     "{ liabilityAgeing { points } }": (OUT, NO, YES, YES, YES),
     "{ liability { outstanding } }": (OUT, NO, YES, YES, YES),
     '{ member(id: $MEMBER) { balance(asOf: "2026-01-01T00:00:00Z") { posted } } }': (
