@@ -7,6 +7,7 @@ import strawberry
 
 from graphql_schema.access import SETTLEMENT_READERS, only_business, require, visible_business
 from graphql_schema.context import Context, Info
+from graphql_schema.disputes import Dispute
 from graphql_schema.fields import count, resolved
 from graphql_schema.pages import Connection, connection, cursor_day, window
 from graphql_schema.postings import Posting, posting_of
@@ -22,6 +23,7 @@ class Obligation:
     """A line of a period. It names accounts by number, never a person."""
 
     row: strawberry.Private[queries.Obligation]
+    number: int = count("The line's number, by which it is disputed.")
     points: int = count("Points that were taken, issued or ended; negative when given back.")
     kind: str = strawberry.field(
         description="What it is owed for: redemption, issue, breakage, benefit, correction."
@@ -84,11 +86,18 @@ class Obligation:
         """Return the acceptor."""
         return await _business(info, self.row.acceptor_id)
 
+    @resolved("The latest dispute about it; null: nobody has disputed it.")
+    async def dispute(self, info: Info) -> Dispute | None:
+        """Return the dispute that the line was last part of."""
+        row = await info.context.load.disputes_of_lines.load(self.row.line_id)
+        return None if row is None else Dispute.of(row)
+
     @classmethod
     def of(cls, row: queries.Obligation) -> "Obligation":
         """Show a line."""
         return cls(
             row=row,
+            number=row.line_id,
             points=row.points,
             kind=LineKind(row.kind).name.lower(),
             tax_code=row.tax_code,

@@ -1,6 +1,5 @@
 """Settlement periods: who owes whom, from the net down to the line."""
 
-from base64 import b64encode
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated
@@ -15,6 +14,7 @@ from graphql_schema.access import (
     visible_business,
 )
 from graphql_schema.context import Info
+from graphql_schema.disputes import Dispute, SettlementDue, dispute_page
 from graphql_schema.fields import resolved
 from graphql_schema.life import CloseStep, PeriodCheck, PeriodEvent, PrefundBalance
 from graphql_schema.money import Money
@@ -34,6 +34,7 @@ from graphql_schema.recognition import (
     roll_forwards_of,
     sensitivity_of,
 )
+from graphql_schema.statements import Statement
 from hub.errors import NotFound
 from hub.settlement import queries
 from hub.settlement.netting import Bilateral, Net
@@ -89,48 +90,6 @@ class BilateralPosition:
             for minor in (row.owed_minor, row.counter_minor, row.net_minor)
         )
         return cls(row=row, owed=owed, counter=counter, net=net)
-
-
-@strawberry.type(description="Where a statement is downloaded, with the same bearer token.")
-class StatementLinks:
-    """Paths below the hub's address."""
-
-    json: str = strawberry.field(description="The statement, its hash and signature.")
-    csv: str = strawberry.field(description="With all lines (RFC 4180, UTF-8).")
-    xlsx: str = strawberry.field(description="With all lines, and totals that follow from them.")
-    pdf: str = strawberry.field(description="For people; `?lang=zh` or `?lang=en`.")
-
-
-@strawberry.type(description="A business's statement of a period, as it was issued.")
-class Statement:
-    """A statement, never changed."""
-
-    body: str | None = strawberry.field(
-        description="The statement as canonical JSON (RFC 8785); null for one of before."
-    )
-    sha256: str = strawberry.field(description="SHA-256 of the body's bytes, in hexadecimal.")
-    signature: str | None = strawberry.field(
-        description="Ed25519 signature of the body, in base64; null until it is signed."
-    )
-    public_key: str | None = strawberry.field(description="The signer's public key, in base64.")
-    created_at: datetime = strawberry.field(description="When it was issued.")
-    links: StatementLinks = strawberry.field(description="Where it is downloaded.")
-
-    @classmethod
-    def of(cls, row: queries.Statement, *, period: str, business: str) -> "Statement":
-        """Show a statement."""
-        seal = row.signature
-        path = f"/statements/{period}/{business}"
-        return cls(
-            body=None if row.body is None else row.body.decode(),
-            sha256=row.sha256.hex(),
-            signature=None if seal is None else b64encode(seal.signature).decode(),
-            public_key=None if seal is None else b64encode(seal.public_key).decode(),
-            created_at=row.created_at,
-            links=StatementLinks(
-                **{kind: f"{path}.{kind}" for kind in ("json", "csv", "xlsx", "pdf")}
-            ),
-        )
 
 
 @strawberry.type(description="A month or a day that is settled as one.")
@@ -222,6 +181,24 @@ class SettlementPeriod(relay.Node):
         own = await own_id(info.context)
         rows = await info.context.load.payments.load(self.row.period_id)
         return [Payment.of(row) for row in rows if own in (None, row.debtor_id, row.creditor_id)]
+
+    @resolved("What is to be paid for it, once it is approved: totals less what is disputed.")
+    async def dues(self, info: Info) -> list[SettlementDue]:
+        """Return the dues that the caller may see."""
+        own = await own_id(info.context)
+        rows = await info.context.load.dues.load(self.row.period_id)
+        return [
+            SettlementDue.of(row) for row in rows if own in (None, row.debtor_id, row.creditor_id)
+        ]
+
+    @resolved("What was disputed of it, oldest first; a business sees what it is a side of.")
+    async def disputes(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[Dispute]:
+        """Return a page of disputes."""
+        return await dispute_page(
+            info.context, period_id=self.row.period_id, states=None, first=first, after=after
+        )
 
     @resolved("The period's lines, by business date.")
     async def obligations(

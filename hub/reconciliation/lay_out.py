@@ -11,8 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.reconciliation.codes import Leg, Role
 from hub.reconciliation.runs import REACH, Run
 from hub.reconciliation.sides import filled
+from hub.settlement.codes import LineKind
 from hub.units import exponent
 
+# What is carried from an earlier period was laid out there.
 # What was consumed of several lots, and given back in several parts, is one receipt at the till.
 _LINES = """
 INSERT INTO reconciliation_hub_row (points, amount_minor, remainder, tx_id, period_id, day,
@@ -29,6 +31,7 @@ FROM (
     AND business_date BETWEEN CAST(:reach_from AS date) AND CAST(:reach_to AS date)
     AND period_id IN (SELECT period_id FROM settlement_period
       WHERE state NOT IN ('open', 'closing'))
+    AND kind <> :carried
   GROUP BY tx_id, period_id, debtor_id, creditor_id, source, kind, currency, x.exponent
 ) lines
 ON CONFLICT (tx_id, period_id, source, kind, debtor_id, creditor_id, currency) DO NOTHING"""
@@ -84,7 +87,11 @@ async def lay_out(db: AsyncConnection, *, run: Run) -> int:
     used = await db.scalars(text("SELECT DISTINCT currency FROM settlement_gross"))
     currencies = list(used)
     exponents = {"currencies": currencies, "exponents": [exponent(code) for code in currencies]}
-    laid = (await db.execute(text(filled(_LINES, leg)), {**facts, **exponents})).rowcount
+    laid = (
+        await db.execute(
+            text(filled(_LINES, leg)), {**facts, **exponents, "carried": LineKind.CARRIED}
+        )
+    ).rowcount
     acceptor = "CAST(:business_id AS smallint)" if leg is Leg.CREDITOR else "counterparty_id"
     await db.execute(
         text(filled(_RECEIPTS, leg).replace("{acceptor}", acceptor)),

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.settlement.lines.benefits import place_benefits
 from hub.settlement.lines.corrections import place_corrections
+from hub.settlement.lines.disputes import place_disputes
 from hub.settlement.lines.lots import place_lots
 from hub.settlement.lines.sales import place_sales
 from hub.settlement.lines.terms import SEEN, Slice
@@ -51,4 +52,5 @@ async def place(
             + await place_sales(db, asked)
             + await place_benefits(db, asked)
             + await place_corrections(db, asked)
+            + await place_disputes(db, asked)
         )

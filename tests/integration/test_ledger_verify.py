@@ -21,7 +21,7 @@ from hub.points.hold import hold
 from hub.settlement.close_period import close
 from hub.settlement.open_period import open_period
 from hub.settlement.verify import CHECKS as OF_PERIODS
-from hub.settlement.verify import PERIODS
+from hub.settlement.verify import DUES, PERIODS
 from tests.support.ledger import lot
 from tests.support.settlement import KINDS, Tills, agreement, make_group, noon
 
@@ -103,6 +103,21 @@ WRONG = {
         "UPDATE net_position SET net_minor = net_minor + 1 WHERE net_minor > 0",
         0,
         "sum to 1",
+    ),
+    DUES: (
+        "UPDATE settlement_period SET state = 'approved'",
+        0,
+        "the totals are 160, of which 0 disputed and 0 carried in; what is due says",
+    ),
+    "I6 what was ever owed is due or is held back": (
+        "UPDATE settlement_period SET state = 'approved'",
+        0,
+        "owed 160, still held back 0, due 0",
+    ),
+    "I6 a line says what its dispute says": (
+        "UPDATE obligation SET source = 4, kind = 10",
+        0,
+        "it is , of",
     ),
     "I6 a total counts its lines": (
         "UPDATE settlement_gross SET lines = lines + 1",
@@ -215,7 +230,7 @@ async def test_an_intact_database_breaks_nothing(db: AsyncConnection) -> None:
 
 
 def test_every_invariant_is_asked_for_and_broken_here() -> None:
-    assert set(CHECKS) == {*OF_POINTS, PERIODS, *OF_PERIODS, *OF_FACTS} == set(WRONG)
+    assert set(CHECKS) == {*OF_POINTS, PERIODS, DUES, *OF_PERIODS, *OF_FACTS} == set(WRONG)
 
 
 @pytest.mark.parametrize("invariant", WRONG)

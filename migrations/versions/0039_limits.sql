@@ -42,7 +42,7 @@ CREATE TRIGGER settlement_fund_while_closing AFTER INSERT ON settlement_fund
   REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION settlement_only_while_closing();
 
 COMMENT ON COLUMN obligation.source IS
-  'what tx_id and seq number: 1 an entry, 2 a use of a benefit, 3 a correction, 4 what an agreement says of a period';
+  'what tx_id and seq number: 1 an entry, 2 a use of a benefit, 3 a correction, 4 a dispute, 5 what an agreement says of a period';
 
 -- How far each credit limit is used, as it was looked at last.
 CREATE TABLE credit_standing (
