@@ -3,8 +3,8 @@
 One restaurant took points of two shops for a month, and sends its book as a CSV file: nearly all
 rows name the till's receipt and agree; of every hundred one names nothing, one is off by a cent
 within tolerance, one is wrong, and one line is missing. What is found is checked against what was
-planted. The limit beside the run is one full join in plain SQL of the same two tables, by name, that counts
-what agrees, differs and is alone: it decides nothing and writes nothing.
+planted. The limit beside the run is one full join in plain SQL of the same two tables, by
+name, that counts what agrees, differs and is alone: it decides nothing and writes nothing.
 `python -m bench.reconcile --rows 1000000`
 """
 
