@@ -8,6 +8,7 @@ from typing import Any
 
 from hub.reconciliation.codes import Leg, Role, Rule
 from hub.reconciliation.runs import REACH, Run
+from hub.settlement.codes import Source
 
 # What nothing has consumed yet is put aside at the beginning of a step: the planner then counts it,
 # and does not guess that all rows but one are gone.
@@ -18,6 +19,7 @@ WHERE p.book_id = CAST(:book_id AS smallint) AND p.leg = {leg} AND p.superseded_
   AND p.day BETWEEN CAST(:reach_from AS date) AND CAST(:reach_to AS date)
   AND NOT EXISTS (SELECT FROM reconciliation_match_row c
     WHERE c.row_id = p.row_id AND c.leg = {leg} AND c.live)"""
+# A correction that a break of this book brought about is in the book already.
 OPEN_HUB = """
 CREATE TEMP TABLE reconciliation_open_hub ON COMMIT DROP AS
 SELECT h.*, h.{other} AS counterparty_id, h.amount_minor + h.remainder AS exact
@@ -25,7 +27,9 @@ FROM reconciliation_hub_row h
 WHERE h.{own} = CAST(:business_id AS smallint) AND {payments}
   AND h.day BETWEEN CAST(:reach_from AS date) AND CAST(:reach_to AS date)
   AND NOT EXISTS (SELECT FROM reconciliation_match_row c
-    WHERE c.row_id = h.row_id AND c.leg = {leg} AND c.live)"""
+    WHERE c.row_id = h.row_id AND c.leg = {leg} AND c.live)
+  AND NOT (h.source = {correction} AND EXISTS (SELECT FROM reconciliation_break b
+    WHERE b.book_id = CAST(:book_id AS smallint) AND b.correction_id = h.tx_id))"""
 PARTNER = "p AS (SELECT * FROM reconciliation_open_partner)"
 HUB = "h AS (SELECT * FROM reconciliation_open_hub)"
 # What the hub has in reach under a name that a row bears, consumed or not.
@@ -123,6 +127,7 @@ def filled(sql: str, leg: Leg, rule: Rule | None = None) -> str:
         "{rule}": "NULL" if rule is None else str(int(rule)),
         "{own}": own,
         "{other}": other,
+        "{correction}": str(int(Source.CORRECTION)),
         "{payments}": "h.source = 0" if by_bank else "h.source <> 0",
         "{cut_short}": _CUT_SHORT if by_bank else "false",
         # Lines are of their day; a bank books what was ordered together on a later one.
