@@ -66,7 +66,7 @@ class LiabilityRollForward:
     proof: Money = strawberry.field(description="… and what they are worth: the closing.")
     proof_exact: Decimal = strawberry.field(description="The same before rounding, in major units.")
 
-    @resolved("Who owes the points: their issuer, or the company that it sold them to.")
+    @resolved("Who owes the points: their issuer, or the company that sold them to it.")
     async def owner(self, info: Info) -> Business:
         """Return the owner."""
         return Business.of(await info.context.business(self.row.owner_id))

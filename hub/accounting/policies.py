@@ -15,7 +15,7 @@ class AccountingPolicy:
 
     `point_value` is what a redeemed point is worth, in major units of the issuer's currency.
     `role` says how the business shows what others supply for points, its partners where it owes
-    them or the company that it sells them to: as cost (principal), or off its revenue (agent).
+    them or the company that it buys them from: as cost (principal), or off its revenue (agent).
     `goods_discount` and `least_share`: see hub.accounting.recognition.allocate. `portfolio`:
     whether points are recognised by the month that they were earned in (month) or together (all).
     """

@@ -101,7 +101,7 @@ async def reckon(db: AsyncConnection, *, period: Period) -> list[Reckoned]:
     paid = await paid_in(db, period_id=period.period_id)
     for cohort, (owner_id, _) in owners.items():
         if owner_id != cohort[0]:
-            flows[cohort] = _bought(flows.get(cohort, NOTHING), paid.get(cohort, {}))
+            flows[cohort] = _sold(flows.get(cohort, NOTHING), paid.get(cohort, {}))
     terms = await _terms(db, period=period, chosen=chosen, owners=owners, flows=flows)
     return [
         Reckoned(
@@ -162,7 +162,7 @@ def _owners(
     cohorts: Sequence[CohortKey],
     before: Mapping[CohortKey, CohortState],
 ) -> Owners:
-    """Return who owes each cohort: who bought it at issue, else its issuer. It never changes."""
+    """Return who owes each cohort: who sold it at issue, else its issuer. It never changes."""
     owners = {}
     for cohort in cohorts:
         sale = sold(agreed, issuer_id=cohort[0], cohort=cohort[2])
@@ -171,7 +171,7 @@ def _owners(
     return owners
 
 
-def _bought(flow: CohortFlow, paid: Mapping[MovementKind, Decimal]) -> CohortFlow:
+def _sold(flow: CohortFlow, paid: Mapping[MovementKind, Decimal]) -> CohortFlow:
     """Return a cohort's flow as its owner sees it, who has no shop: all is redeemed elsewhere."""
     away = (MovementKind.REDEEMED, MovementKind.REINSTATED)
     return replace(

@@ -14,7 +14,9 @@ from hub.settlement.lines.terms import ISSUED_ON, TERMS, Slice
 from hub.settlement.queries import Period
 
 # What is still due is found by the absence of its line, never by a watermark: an entry that was
-# not visible to the last close is simply still absent at this one. A restoration is priced as what
+# not visible to the last close is simply still absent at this one. It is asked for line by line, by
+# its key (OFFSET 0): lines are written too fast for the planner to know how many there are, and one
+# that takes them for none would compare each entry with each line. A restoration is priced as what
 # it gives back was, so that the two cancel whatever was agreed in between. That is asked of each
 # restoration by itself, once (OFFSET 0): joined, all redemptions there ever were would be read.
 _LOTS = f"""
@@ -35,7 +37,7 @@ WITH {TERMS}, due AS (
     AND {{unruled}} AND {{visible}}
     AND NOT EXISTS (SELECT 1 FROM obligation o
       WHERE o.member_id = e.member_id AND o.tx_id = e.tx_id AND o.seq = e.seq
-        AND o.kind = :kind AND o.source = :source)
+        AND o.kind = :kind AND o.source = :source OFFSET 0)
 ), priced AS MATERIALIZED (
   SELECT due.*, t.agreement_id, t.currency, t.tax_code, t.tax_rate, t.tax_included,
     CASE WHEN t.rate_per_point IS NOT NULL THEN t.rate_per_point
@@ -63,7 +65,7 @@ ORDER BY debtor_id, business_id, agreement_id
 # Pairs with rates by award, category or occupancy are asked for by themselves (ruled.py).
 _UNRULED = """NOT EXISTS (SELECT 1 FROM ruled_pair p
   WHERE p.issuer_id = {owed_by} AND p.acceptor_id = e.business_id)"""
-# Where nobody sells points at issue, nothing of it is asked.
+# Where no points are sold at issue, nothing of it is asked.
 _OWED_BY_ISSUER = {"owed_by": "e.issuer_id", "issued_on": "CAST(NULL AS date)", "sold": ""}
 _OWED_BY_OWNER = {
     "owed_by": "coalesce(sale.company_id, e.issuer_id)",
@@ -77,14 +79,14 @@ _OWED_BY_OWNER = {
 async def place_lots(db: AsyncConnection, asked: Slice) -> int:
     """Write the missing lines of redemptions and restorations; return how many.
 
-    Who owes a lot pays who took it: its issuer, or the company that bought it at issue, also
+    Who owes a lot pays who took it: its issuer, or the company that sold it at issue, also
     where the issuer took it. Raises Rejected naming every pair that has no price.
     """
     facts = {**asked.facts, "kind": LineKind.REDEMPTION, "source": Source.ENTRY}
     shape = _OWED_BY_ISSUER
-    if asked.sellers:
+    if asked.buyers:
         shape = _OWED_BY_OWNER
-        facts["sellers"] = asked.sellers
+        facts["buyers"] = asked.buyers
     unruled = _UNRULED.format(**shape) if asked.ruled else "true"
     query = _LOTS.format(visible=asked.seen, unruled=unruled, **shape)
     rows = list((await db.execute(text(query), facts)).all())

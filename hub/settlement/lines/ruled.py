@@ -30,7 +30,7 @@ WITH {TERMS}, due AS (
     AND {{visible}}
     AND NOT EXISTS (SELECT 1 FROM obligation o
       WHERE o.member_id = e.member_id AND o.tx_id = e.tx_id AND o.seq = e.seq
-        AND o.kind = :kind AND o.source = :source)
+        AND o.kind = :kind AND o.source = :source OFFSET 0)
 ), found AS MATERIALIZED (
   SELECT due.*, t.agreement_id, t.currency, t.tax_code, t.tax_rate, t.tax_included,
     before.line_id AS before_line, before.rate AS before_rate, before.amount AS before_amount,
@@ -41,9 +41,10 @@ WITH {TERMS}, due AS (
   FROM due JOIN business issuer ON issuer.business_id = due.issuer_id
   LEFT JOIN terms t ON t.issuer_id = due.debtor_id AND t.acceptor_id = due.business_id
     AND due.priced_on >= t.effective_from AND due.priced_on < t.superseded_on
-  LEFT JOIN obligation before ON due.debit = 20 AND before.member_id = due.origin_member
-    AND before.tx_id = due.origin_tx AND before.seq = due.origin_seq
-    AND before.kind = :kind AND before.source = :source
+  LEFT JOIN LATERAL (
+    SELECT o.line_id, o.rate, o.amount FROM obligation o
+    WHERE due.debit = 20 AND o.member_id = due.origin_member AND o.tx_id = due.origin_tx
+      AND o.seq = due.origin_seq AND o.kind = :kind AND o.source = :source OFFSET 0) before ON true
   LEFT JOIN LATERAL (
     SELECT p.award, p.category FROM redemption_purpose p
     WHERE p.member_id = due.origin_member AND p.tx_id IN (due.origin_tx, (

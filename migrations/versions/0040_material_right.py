@@ -6,8 +6,8 @@ from alembic import op
 
 from hub.db.migrate import execute_script
 
-revision = "0038_material_right"
-down_revision = "0041_rates"
+revision = "0040_material_right"
+down_revision = "0039_limits"
 
 
 def upgrade() -> None:
