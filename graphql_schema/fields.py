@@ -14,9 +14,10 @@ Given = Annotated[Input, strawberry.argument(description="The request.")]
 """The one argument of a mutation."""
 
 
-def resolved(description: str, *, counts: bool = False) -> Callable[[F], F]:
-    """Make a method a field. `counts`: it answers with a count of points or minor units."""
-    declared = strawberry.field(description=description, graphql_type=Long if counts else None)
+def resolved(description: str, *, counts: bool = False, many: bool = False) -> Callable[[F], F]:
+    """Make a method a field. `counts`: it answers with a count, or `many` of them."""
+    kind = (list[Long] if many else Long) if counts else None
+    declared = strawberry.field(description=description, graphql_type=kind)
     return cast("Callable[[F], F]", declared)
 
 

@@ -55,6 +55,10 @@ from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
 from graphql_schema.scalars import SCALARS
 from graphql_schema.settlement import SettlementQuery
+from graphql_schema.settlement_corrections import (
+    SettlementCorrectionMutation,
+    SettlementCorrectionQuery,
+)
 from graphql_schema.spending import SpendingMutation
 from graphql_schema.using import UsingMutation
 from graphql_schema.verifying import VerifyingMutation
@@ -69,6 +73,7 @@ class Query(
     CorrectingQuery,
     SettlementQuery,
     DisputeQuery,
+    SettlementCorrectionQuery,
     JournalQuery,
     AccountingQuery,
     AgreementQuery,
@@ -104,6 +109,7 @@ class Mutation(
     ClosingMutation,
     PayingMutation,
     DisputingMutation,
+    SettlementCorrectionMutation,
     AgreementMutation,
     JournalMutation,
     AccountingMutation,
