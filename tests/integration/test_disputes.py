@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Conflict, Forbidden, Malformed, NotFound, Rejected
 from hub.ledger.verify import verify
-from hub.programme.apply import AgreementConfig
 from hub.settlement.add_dispute_message import add_dispute_message
 from hub.settlement.approve_period import approve_period
 from hub.settlement.close_period import close
@@ -24,7 +23,7 @@ from hub.settlement.queries import Obligation, net_positions, obligations, total
 from hub.settlement.resolve_dispute import resolve_dispute
 from hub.settlement.verify import CHECKS, DUES, PERIODS, check
 from hub.settlement.withdraw_dispute import withdraw_dispute
-from tests.support.settlement import KINDS, Tills, agreement, make_group, noon
+from tests.support.settlement import KINDS, Tills, agreement, make_group, noon, taxed_agreement
 
 OCTOBER, NOVEMBER = date(2026, 10, 10), date(2026, 11, 10)
 THEN, NOW = noon(date(2026, 11, 2)), noon(date(2026, 12, 2))
@@ -76,16 +75,13 @@ class Group:
             assert await check(self.db, name) is None
 
 
-def taxed(issuer: str, acceptor: str, *, included: bool = False) -> AgreementConfig:
-    taxes = [{"kind": "redemption", "code": "VAT6", "rate": "0.06", "included": included}]
-    facts = agreement(issuer, acceptor, "0.008").model_dump() | {"taxes": taxes}
-    return AgreementConfig.model_validate(facts)
-
-
 @pytest.fixture
 async def group(db: AsyncConnection) -> Group:
     pairs = [(i, a) for i in KINDS for a in KINDS if i != a]
-    agreements = [taxed(i, a) if a == "hotel" else agreement(i, a, "0.00333") for i, a in pairs]
+    agreements = [
+        taxed_agreement(i, a, "0.008") if a == "hotel" else agreement(i, a, "0.00333")
+        for i, a in pairs
+    ]
     made = Group(db, await make_group(db, agreements))
     await made.tills.issue("retail", 1, 100_000, OCTOBER)
     await made.tills.issue("hotel", 2, 100_000, OCTOBER)

@@ -41,9 +41,7 @@ async def test_one_proposes_and_another_approves(api: Api) -> None:
     for who in (FINANCE, STAFF, SHOP):
         answer = await _do(api, "approveCorrection", who, correction=number)
         assert answer["__typename"] == "Forbidden"
-    assert (await api.data(LISTED, STAFF))["settlementCorrections"]["nodes"] == [
-        {"number": number}
-    ]
+    assert (await api.data(LISTED, STAFF))["settlementCorrections"]["nodes"] == [{"number": number}]
     for _ in range(2):
         done = await _do(api, "approveCorrection", OTHER, correction=number)
         assert (done["correction"]["state"], done["correction"]["checker"]) == ("APPROVED", "cleo")
