@@ -77,7 +77,7 @@ class Dispute:
         """Return the creditor."""
         return Business.of(await info.context.business(self.row.creditor_id))
 
-    @resolved("The numbers of the disputed lines, up to 1000.", counts=True, many=True)
+    @resolved("The numbers of the disputed lines, up to 1000.", each_counts=True)
     async def lines(self, info: Info) -> list[int]:
         """Return the lines' numbers."""
         return await info.context.load.disputed_lines.load(self.row.dispute_id)
@@ -159,7 +159,7 @@ async def dispute_page(
     async with context.reading() as db:
         rows = await disputes.disputes(
             db,
-            states=disputes.STATES if states is None else [str(state.value) for state in states],
+            states=disputes.STATES if states is None else [state.name.lower() for state in states],
             period_id=period_id,
             business_id=own,
             first=asked.limit,

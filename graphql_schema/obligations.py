@@ -17,15 +17,17 @@ from hub.settlement.codes import LineKind, Source
 
 
 @strawberry.type(
-    description="What one business owes another for one consumed lot or one use of a benefit."
+    description="What one business owes another for one lot of points, or one use of a benefit."
 )
 class Obligation:
     """A line of a period. It names accounts by number, never a person."""
 
     row: strawberry.Private[queries.Obligation]
     number: int = count("The line's number, by which it is disputed.")
-    points: int = count("Points that were accepted; negative when they were given back.")
-    kind: str = strawberry.field(description="What it is owed for: redemption or benefit.")
+    points: int = count("Points that were taken, issued or ended; negative when given back.")
+    kind: str = strawberry.field(
+        description="What it is owed for: redemption, issue, breakage, benefit, correction."
+    )
     rate: Decimal | None = strawberry.field(
         description="Major units per point, exact; null where nothing is counted in points."
     )
@@ -38,7 +40,10 @@ class Obligation:
         description="Whether the amount contains the tax, or the tax comes on top."
     )
     currency: str = strawberry.field(description="ISO 4217 currency of rate and amount.")
-    business_date: date = strawberry.field(description="The acceptor's trading day.")
+    business_date: date = strawberry.field(description="The trading day on which it happened.")
+    issued_on: date | None = strawberry.field(
+        description="Of points that were sold at issue: the day on which they were issued."
+    )
     occurred_at: datetime = strawberry.field(description="When it happened in the shop.")
     posted_at: datetime = strawberry.field(description="When the ledger recorded it.")
     late: bool = strawberry.field(
@@ -76,7 +81,7 @@ class Obligation:
         """Return the issuer."""
         return await _business(info, self.row.issuer_id)
 
-    @resolved("The business that took the points; null for a use of a benefit.")
+    @resolved("The business that took the points, where some did.")
     async def acceptor(self, info: Info) -> Business | None:
         """Return the acceptor."""
         return await _business(info, self.row.acceptor_id)
@@ -102,6 +107,7 @@ class Obligation:
             amount=row.amount,
             currency=row.currency,
             business_date=row.business_date,
+            issued_on=row.issued_on,
             occurred_at=row.occurred_at,
             posted_at=row.posted_at,
             late=row.late,

@@ -25,3 +25,5 @@ class Source(IntEnum):
     USE = 2
     CORRECTION = 3
     DISPUTE = 4
+    TERMS = 5
+    """What an agreement says of a period: 2^32 times its number, and the agreement's."""

@@ -41,10 +41,10 @@ async def place(
     if snapshot is not None:
         seen += f" AND {SEEN}"
         facts["snapshot"] = snapshot
-    sellers = await db.scalars(text("SELECT DISTINCT issuer_id FROM point_sale ORDER BY issuer_id"))
+    buyers = await db.scalars(text("SELECT DISTINCT issuer_id FROM point_sale ORDER BY issuer_id"))
     ruled = await db.scalar(text("SELECT EXISTS (SELECT 1 FROM ruled_pair)"))
     asked = Slice(
-        period=period, days=days, seen=seen, facts=facts, sellers=list(sellers), ruled=ruled
+        period=period, days=days, seen=seen, facts=facts, buyers=list(buyers), ruled=ruled
     )
     async with db.begin_nested():
         return (

@@ -38,7 +38,7 @@ CHECKS = {
         ORDER BY o.member_id, o.tx_id, o.seq LIMIT 1""",
     "I6 a lot is settled as it was sold": """
         SELECT o.member_id, format('transaction %s, line %s: %s owes %s for points issued on %s, '
-          'sold to %s', o.tx_id, o.seq, o.debtor_id, o.creditor_id, d.issued_on, s.company_id)
+          'sold by %s', o.tx_id, o.seq, o.debtor_id, o.creditor_id, d.issued_on, s.company_id)
         FROM obligation o
         JOIN business b ON b.business_id = o.issuer_id
         LEFT JOIN entry e USING (member_id, tx_id, seq)
@@ -67,6 +67,16 @@ CHECKS = {
           OR (o.debtor_id, o.creditor_id, o.currency)
             <> (u.funder_id, u.business_id, u.currency))
         ORDER BY o.member_id, o.tx_id LIMIT 1""",
+    "I6 a fund is what was paid ahead less what was drawn": """
+        SELECT 0, format('period %s, %s>%s: the lines paid %s ahead and drew %s, the fund says %s '
+          'and %s', p.code, f.debtor_id, f.creditor_id, o.paid, o.drawn, f.paid, f.drawn)
+        FROM settlement_fund f JOIN settlement_period p USING (period_id)
+        CROSS JOIN LATERAL (SELECT coalesce(sum(amount) FILTER (WHERE kind = 6), 0) AS paid,
+            coalesce(-sum(amount) FILTER (WHERE kind = 7), 0) AS drawn
+          FROM obligation o WHERE o.period_id = f.period_id AND o.debtor_id = f.debtor_id
+            AND o.creditor_id = f.creditor_id AND o.currency = f.currency) o
+        WHERE (o.paid, o.drawn) IS DISTINCT FROM (f.paid, f.drawn)
+        ORDER BY f.period_id, f.debtor_id, f.creditor_id LIMIT 1""",
     "I6 a line says what its correction says": """
         SELECT 0, format('correction %s: the line says %s owes %s %s, it says %s owes %s %s',
           o.tx_id, o.debtor_id, o.creditor_id, o.amount, c.debtor_id, c.creditor_id, c.amount)

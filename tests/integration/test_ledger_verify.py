@@ -135,12 +135,18 @@ WRONG = {
           SELECT issuer_id, acceptor_id, '2026-11-01', 'at_issue', 0.01, 'CNY', 'programme'
           FROM obligation LIMIT 1""",
         SPENDER,
-        "sold to 3",
+        "sold by 3",
     ),
     "I6 a line says what its use says": (
         "UPDATE obligation SET source = 2, kind = 3",
         SPENDER,
         "the use says  owes",
+    ),
+    "I6 a fund is what was paid ahead less what was drawn": (
+        """INSERT INTO settlement_fund
+          SELECT period_id, debtor_id, creditor_id, currency, 0, 1, 0, 1 FROM settlement_gross""",
+        0,
+        "the lines paid 0 ahead and drew 0, the fund says 1.00000000 and 0",
     ),
     "I6 a line says what its correction says": (
         "UPDATE obligation SET source = 3, kind = 9",

@@ -6,8 +6,8 @@ from alembic import op
 
 from hub.db.migrate import execute_script
 
-revision = "0036_disputes"
-down_revision = "0041_rates"
+revision = "0038_disputes"
+down_revision = "0037_rates"
 
 
 def upgrade() -> None:

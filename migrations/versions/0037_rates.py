@@ -6,8 +6,8 @@ from alembic import op
 
 from hub.db.migrate import execute_script
 
-revision = "0041_rates"
-down_revision = "0040_tracing"
+revision = "0037_rates"
+down_revision = "0036_tracing"
 
 
 def upgrade() -> None:
