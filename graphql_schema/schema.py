@@ -64,6 +64,10 @@ from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
 from graphql_schema.scalars import SCALARS
 from graphql_schema.settlement import SettlementQuery
+from graphql_schema.settlement_corrections import (
+    SettlementCorrectionMutation,
+    SettlementCorrectionQuery,
+)
 from graphql_schema.spending import SpendingMutation
 from graphql_schema.using import UsingMutation
 from graphql_schema.verifying import VerifyingMutation
@@ -79,6 +83,7 @@ class Query(
     SettlementQuery,
     ReconciliationQuery,
     DisputeQuery,
+    SettlementCorrectionQuery,
     JournalQuery,
     AccountingQuery,
     AccountingPolicyQuery,
@@ -116,6 +121,7 @@ class Mutation(
     PayingMutation,
     ReconcilingMutation,
     DisputingMutation,
+    SettlementCorrectionMutation,
     AgreementMutation,
     JournalMutation,
     AccountingMutation,
