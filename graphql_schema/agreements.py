@@ -1,7 +1,8 @@
 """Agreements: what an issuer pays an acceptor, version by version; and how full a house was."""
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
+from enum import Enum
 from typing import Annotated
 
 import strawberry
@@ -17,9 +18,11 @@ from graphql_schema.context import Info
 from graphql_schema.fields import Given, resolved
 from graphql_schema.programme import Business
 from graphql_schema.rejections import Forbidden, InvalidInput, unfit
+from graphql_schema.scalars import Long
 from hub import errors
 from hub.programme import agreements as programme
 from hub.settlement.codes import LineKind
+from hub.settlement.credit import Standing, standings
 from hub.settlement.state_occupancy import state_occupancy
 
 
@@ -60,7 +63,8 @@ class Agreement:
     )
     basis: str = strawberry.field(
         description="at_redemption: paid per point redeemed; at_issue: per point issued, to the "
-        "company that owes it from then on."
+        "company that owes it from then on; hybrid: paid ahead per point issued, and redemptions "
+        "draw on that first."
     )
     rate_per_point: Decimal | None = strawberry.field(
         description="Major units per point, exact; null: what each lot cost its issuer."
@@ -71,6 +75,24 @@ class Agreement:
     )
     occupancy_required: bool = strawberry.field(
         description="Whether a close waits for each day's occupancy."
+    )
+    cap_points: int | None = strawberry.field(
+        graphql_type=Long | None, description="Points of a period that are paid for at most."
+    )
+    cap_amount: Decimal | None = strawberry.field(
+        description="Major units that redemptions of a period come to at most."
+    )
+    credit_limit: Decimal | None = strawberry.field(
+        description="Major units that may be owed before they are paid."
+    )
+    alert_percent: int = strawberry.field(
+        description="From how many per cent of the limit on finance is alerted."
+    )
+    stops_at_limit: bool = strawberry.field(
+        description="Whether the acceptor takes no more of the issuer's points at the limit."
+    )
+    prefund_per_point: Decimal | None = strawberry.field(
+        description="Hybrid: major units paid ahead per point issued, net of what is taken back."
     )
 
     @resolved("The business that pays.")
@@ -122,6 +144,63 @@ class Agreement:
             currency=row.currency,
             breakage_owner=row.breakage_owner,
             occupancy_required=row.occupancy_required,
+            cap_points=row.cap_points,
+            cap_amount=row.cap_amount,
+            credit_limit=row.credit_limit,
+            alert_percent=row.alert_percent,
+            stops_at_limit=row.on_limit == "stop",
+            prefund_per_point=row.prefund_per_point,
+        )
+
+
+@strawberry.enum(description="How far a credit limit is used.")
+class CreditState(Enum):
+    """The states of a limit."""
+
+    FINE = strawberry.enum_value("fine", description="Far enough from it.")
+    ALERT = strawberry.enum_value("alert", description="Near it.")
+    OVER = strawberry.enum_value("over", description="At or over it.")
+    STOPPED = strawberry.enum_value(
+        "stopped", description="At or over it, and the acceptor takes no more of these points."
+    )
+
+
+@strawberry.type(description="What an issuer owes an acceptor, settled or not, against its limit.")
+class CreditStanding:
+    """How far a credit limit is used, as it was looked at last."""
+
+    row: strawberry.Private[Standing]
+    exposure: Decimal = strawberry.field(
+        description="Major units: what is stated and not paid, and an estimate of what is not "
+        "settled yet."
+    )
+    credit_limit: Decimal = strawberry.field(description="Major units that may be owed.")
+    currency: str = strawberry.field(description="ISO 4217 currency of both.")
+    state: CreditState = strawberry.field(description="How far the limit is used.")
+    since: datetime = strawberry.field(description="Since when it has been so.")
+    looked_at: datetime = strawberry.field(description="When it was looked at last.")
+
+    @resolved("The business that owes.")
+    async def issuer(self, info: Info) -> Business:
+        """Return the issuer."""
+        return Business.of(await info.context.business(self.row.issuer_id))
+
+    @resolved("The business that is owed.")
+    async def acceptor(self, info: Info) -> Business:
+        """Return the acceptor."""
+        return Business.of(await info.context.business(self.row.acceptor_id))
+
+    @classmethod
+    def of(cls, row: Standing) -> "CreditStanding":
+        """Show a standing."""
+        return cls(
+            row=row,
+            exposure=row.exposure,
+            credit_limit=row.credit_limit,
+            currency=row.currency,
+            state=CreditState(row.state),
+            since=row.since,
+            looked_at=row.looked_at,
         )
 
 
@@ -163,6 +242,15 @@ class AgreementQuery:
         own = None if code is None else (await info.context.business_by_code(code)).business_id
         async with info.context.reading() as db:
             return [Agreement.of(row) for row in await programme.agreements(db, business_id=own)]
+
+    @resolved("How far each credit limit is used, the fullest first. A business sees those that it "
+              "is a side of.")  # fmt: skip
+    async def credit_standings(self, info: Info) -> list[CreditStanding]:
+        """Return the standings that the caller may see."""
+        code = only_business(require(info.context.principal, *SETTLEMENT_READERS))
+        own = None if code is None else (await info.context.business_by_code(code)).business_id
+        async with info.context.reading() as db:
+            return [CreditStanding.of(row) for row in await standings(db, business_id=own)]
 
 
 @strawberry.type

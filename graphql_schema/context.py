@@ -1,14 +1,17 @@
 """What every resolver of one request shares."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import strawberry
+from asyncpg import InterfaceError, PostgresConnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from graphql_schema.access import EVERYBODY, require
 from graphql_schema.cost import Charge
 from graphql_schema.loaders import Loaders
 from hub.audit.chain import Read
@@ -34,10 +37,12 @@ class Context:
         principal: Principal | None,
         now: datetime,
         charge: Charge | None = None,
+        noted: Callable[[str, float], None] | None = None,
     ) -> None:
         self.cost = 0
         """What the operation costs, once that is known."""
-        self._charge = charge
+        self._charge, self._paid = charge, False
+        self._noted = noted
         self.keyring = keyring
         self.principal = principal
         self.now = now
@@ -47,7 +52,7 @@ class Context:
         self._reader: AsyncConnection | None = None
         # A connection does one thing at a time; sibling fields are resolved concurrently.
         self._turn = asyncio.Lock()
-        self.load = self._loaders()
+        self._load: Loaders | None = None
 
     async def __aenter__(self) -> "Context":
         return self
@@ -57,10 +62,14 @@ class Context:
             await self._close_reader()
 
     async def charge(self, cost: int) -> None:
-        """Take what the operation costs off what the caller may spend; raises RateLimited."""
-        self.cost = cost
-        if self._charge is not None:
+        """Take what the operation costs off what the caller may spend; raises RateLimited.
+
+        Once: what a plan leaves to the resolvers is paid for.
+        """
+        if self._charge is not None and not self._paid:
+            self.cost = cost
             await self._charge(cost)
+        self.cost, self._paid = cost, True
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -73,6 +82,26 @@ class Context:
                 )
             yield self._reader
 
+    async def fetch(self, statement: str, values: Sequence[Any]) -> Sequence[Any]:
+        """Return the one row of a SELECT, which sees one snapshot by itself.
+
+        It goes to the driver without what SQLAlchemy does for the resolvers' statements; parameters
+        are `$1`, `$2` …. What is wrong with the connection ends it, and is raised as it comes.
+        """
+        async with self._engine.connect() as db:
+            connection = await db.get_raw_connection()
+            driver: Any = connection.driver_connection
+            began = time.perf_counter()
+            try:
+                row: Sequence[Any] = await driver.fetchrow(statement, *values)
+            except (InterfaceError, OSError, PostgresConnectionError, asyncio.CancelledError):
+                await db.invalidate()
+                raise
+            finally:
+                if self._noted is not None:
+                    self._noted(statement, time.perf_counter() - began)
+        return row
+
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """Open the transaction of one mutation; it is committed on leaving, or rolled back.
@@ -83,11 +112,21 @@ class Context:
             await self._close_reader()
             async with self._engine.begin() as db:
                 yield db
-            self.load = self._loaders()
+            self._load = None
 
-    def _loaders(self) -> Loaders:
-        business = self.principal.business if self.principal else None
-        return Loaders(self.reading, now=self.now, keyring=self.keyring, business=business)
+    @property
+    def load(self) -> Loaders:
+        """Return what resolvers read through; new ones after a mutation."""
+        if self._load is None:
+            self._load = Loaders(
+                self.reading, now=self.now, keyring=self.keyring, principal=self.principal
+            )
+        return self._load
+
+    @property
+    def caller(self) -> Principal:
+        """Return who asks; raises Unauthenticated where nobody is signed in."""
+        return require(self.principal, *EVERYBODY)
 
     async def _close_reader(self) -> None:
         reader, self._reader = self._reader, None

@@ -286,6 +286,7 @@ class PoolingMutation:
                     acceptance=counter.acceptance,
                     bill_minor=input.bill_minor,
                     purpose=Purpose(award=input.award, category=input.category),
+                    stopped_issuers=till.business.stopped_issuers,
                 )
         except errors.Rejected as no:
             outside = no.facts.get("field") == "member_id"

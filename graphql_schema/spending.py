@@ -205,6 +205,7 @@ class SpendingMutation:
                     acceptance=counter.acceptance,
                     bill_minor=input.bill_minor,
                     purpose=Purpose(award=input.award, category=input.category),
+                    stopped_issuers=till.business.stopped_issuers,
                 )
         except errors.Rejected as no:
             return not_accepted(no)
@@ -239,6 +240,7 @@ class SpendingMutation:
                     acceptance=counter.acceptance,
                     bill_minor=input.bill_minor,
                     purpose=Purpose(award=input.award, category=input.category),
+                    stopped_issuers=till.business.stopped_issuers,
                 )
         except errors.Rejected as no:
             return not_accepted(no)

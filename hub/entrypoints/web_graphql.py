@@ -25,7 +25,7 @@ from hub.crypto import tokens
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal, Unauthenticated
 from hub.entrypoints.web_documents import changes_nothing
-from hub.entrypoints.web_slow import watched
+from hub.entrypoints.web_slow import note, watched
 from hub.entrypoints.web_state import State, state_of
 from hub.errors import Malformed, RateLimited
 
@@ -95,6 +95,7 @@ async def _answer(request: Request, asked: Asked) -> Response:
         principal=principal,
         now=at,
         charge=partial(state.allowance.spend, caller),
+        noted=note,
     )
     began = time.perf_counter()
     with watched() as statements:

@@ -1,5 +1,6 @@
 """Redeem from a pool: any of its members spends what they hold together."""
 
+from collections.abc import Collection
 from datetime import date, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -30,6 +31,7 @@ async def redeem_from_pool(
     acceptance: AcceptanceRule | None = None,
     bill_minor: int | None = None,
     purpose: Purpose | None = None,
+    stopped_issuers: Collection[int] = (),
 ) -> Answer:
     """Spend `points` of the pool that `member_id` is in, on an account of that member.
 
@@ -61,4 +63,5 @@ async def redeem_from_pool(
         acceptance=acceptance,
         bill_minor=bill_minor,
         purpose=purpose,
+        stopped_issuers=stopped_issuers,
     )

@@ -61,19 +61,29 @@ class AgreementConfig(_Config):
     """A version of an agreement; without a rate the lot's own cost rate is paid.
 
     `at_issue`, the acceptor is the programme company: it is paid the rate per point issued, and
-    owes the points from then on. `breakage_owner` keeps the price of those that expire.
+    owes the points from then on. `breakage_owner` keeps the price of those that expire. `hybrid`,
+    the acceptor is paid `prefund_per_point` ahead, and redemptions draw on that first.
+    `cap_points` and `cap_amount` bound what redemptions of a period come to; `credit_limit` what
+    may be owed before it is paid (`on_limit`: finance is alerted at `alert_percent`, or the
+    acceptor stops taking the issuer's points).
     """
 
     issuer: str
     acceptor: str
     effective_from: date
-    basis: Literal["at_redemption", "at_issue"] = "at_redemption"
+    basis: Literal["at_redemption", "at_issue", "hybrid"] = "at_redemption"
     breakage_owner: Literal["issuer", "programme"] | None = None
     rate_per_point: Decimal | None = Field(default=None, ge=0)
     currency: str = Field(pattern=CURRENCY)
     taxes: tuple[AgreementTaxConfig, ...] = ()
     rates: tuple[AgreementRateConfig, ...] = ()
     occupancy_required: bool = False
+    cap_points: int | None = Field(default=None, ge=0)
+    cap_amount: Decimal | None = Field(default=None, ge=0, max_digits=18, decimal_places=4)
+    credit_limit: Decimal | None = Field(default=None, gt=0, max_digits=18, decimal_places=4)
+    alert_percent: int = Field(default=80, ge=1, le=100)
+    on_limit: Literal["alert", "stop"] = "alert"
+    prefund_per_point: Decimal | None = Field(default=None, gt=0, max_digits=12, decimal_places=8)
 
     @field_validator("taxes")
     @classmethod
@@ -99,6 +109,10 @@ class AgreementConfig(_Config):
             raise ValueError("breakage_owner is for points that are sold at_issue")
         if self.basis == "at_issue" and (self.rates or self.occupancy_required):
             raise ValueError("rates are for redemptions: name them where the company pays")
+        if (self.basis == "hybrid") is (self.prefund_per_point is None):
+            raise ValueError("hybrid is with a prefund_per_point, and nothing else is")
+        if self.basis == "hybrid" and self.effective_from.day != 1:
+            raise ValueError("a hybrid agreement is effective from the first of a month")
         return self
 
     @property
@@ -129,7 +143,18 @@ async def agree(db: AsyncConnection, *, config: AgreementConfig, ids: Mapping[st
     }
     new = await db.scalar(_AGREED, key) is None
     facts = agreement.model_dump(
-        include={"rate_per_point", "currency", "basis", "occupancy_required"}
+        include={
+            "rate_per_point",
+            "currency",
+            "basis",
+            "occupancy_required",
+            "cap_points",
+            "cap_amount",
+            "credit_limit",
+            "alert_percent",
+            "on_limit",
+            "prefund_per_point",
+        }
     )
     facts["breakage_owner"] = agreement.keeps_breakage
     try:

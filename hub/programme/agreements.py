@@ -44,6 +44,12 @@ class Agreement:
     currency: str
     breakage_owner: str | None
     occupancy_required: bool
+    cap_points: int | None
+    cap_amount: Decimal | None
+    credit_limit: Decimal | None
+    alert_percent: int
+    on_limit: str
+    prefund_per_point: Decimal | None
     rates: tuple[AgreementRate, ...]
     taxes: tuple[AgreementTax, ...]
 
@@ -71,7 +77,8 @@ async def agreements(db: AsyncConnection, *, business_id: int | None = None) -> 
           SELECT agreement_id, issuer_id, acceptor_id, effective_from,
             lead(effective_from) OVER (
               PARTITION BY issuer_id, acceptor_id ORDER BY effective_from) AS superseded_on,
-            basis, rate_per_point, currency, breakage_owner, occupancy_required
+            basis, rate_per_point, currency, breakage_owner, occupancy_required, cap_points,
+            cap_amount, credit_limit, alert_percent, on_limit, prefund_per_point
           FROM agreement
           WHERE CAST(:business_id AS smallint) IS NULL
             OR CAST(:business_id AS smallint) IN (issuer_id, acceptor_id)

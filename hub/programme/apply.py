@@ -151,6 +151,7 @@ async def _apply_business(db: AsyncConnection, business: BusinessConfig) -> None
 
 async def _apply_rule(db: AsyncConnection, rule: EarningRuleConfig, ids: dict[str, int]) -> None:
     known({"business": rule.business, "funder": rule.funder}, ids)
+    (await business_by_code(db, rule.business)).with_a_shop()
     unit = (await policies(db)).unit(rule.unit)
     if unit.kind != "spendable":
         raise Malformed(

@@ -52,7 +52,7 @@ def sale(
     breakage_owner: Literal["issuer", "programme"] = "programme",
     taxes: tuple[AgreementTaxConfig, ...] = (),
 ) -> AgreementConfig:
-    """Let an issuer sell its points to the programme company, at a price per point issued."""
+    """Let the programme company sell an issuer its points, at a price per point issued."""
     return AgreementConfig(
         issuer=issuer,
         acceptor=COMPANY,

@@ -32,19 +32,26 @@ WITH {TERMS}, due AS (
       WHERE o.member_id = e.member_id AND o.tx_id = e.tx_id AND o.seq = e.seq
         AND o.kind = :kind AND o.source = :source OFFSET 0)
 ), found AS MATERIALIZED (
-  SELECT due.*, t.agreement_id, t.currency, t.tax_code, t.tax_rate, t.tax_included,
+  SELECT due.*, coalesce(before.agreement_id, t.agreement_id) AS agreement_id,
+    coalesce(before.currency, t.currency) AS currency,
+    coalesce(before.tax_code, t.tax_code) AS tax_code,
+    coalesce(before.tax_rate, t.tax_rate) AS tax_rate,
+    coalesce(before.tax_included, t.tax_included) AS tax_included,
     before.line_id AS before_line, before.rate AS before_rate, before.amount AS before_amount,
     rule.amount AS whole_amount,
     t.occupancy_required AND banded AND rule IS NULL AND house.percent IS NULL AS unknown_house,
     coalesce(rule.rate_per_point, CASE WHEN rule IS NULL THEN coalesce(t.rate_per_point,
       CASE WHEN t.currency = issuer.currency THEN due.cost_rate END) END) AS rule_rate
   FROM due JOIN business issuer ON issuer.business_id = due.issuer_id
-  LEFT JOIN terms t ON t.issuer_id = due.debtor_id AND t.acceptor_id = due.business_id
-    AND due.priced_on >= t.effective_from AND due.priced_on < t.superseded_on
   LEFT JOIN LATERAL (
-    SELECT o.line_id, o.rate, o.amount FROM obligation o
+    SELECT o.line_id, o.agreement_id, o.currency, o.tax_code, o.tax_rate, o.tax_included, o.rate,
+      o.amount
+    FROM obligation o
     WHERE due.debit = 20 AND o.member_id = due.origin_member AND o.tx_id = due.origin_tx
       AND o.seq = due.origin_seq AND o.kind = :kind AND o.source = :source OFFSET 0) before ON true
+  LEFT JOIN terms t ON before.line_id IS NULL
+    AND t.issuer_id = due.debtor_id AND t.acceptor_id = due.business_id
+    AND due.priced_on >= t.effective_from AND due.priced_on < t.superseded_on
   LEFT JOIN LATERAL (
     SELECT p.award, p.category FROM redemption_purpose p
     WHERE p.member_id = due.origin_member AND p.tx_id IN (due.origin_tx, (
@@ -79,9 +86,9 @@ WITH {TERMS}, due AS (
     SELECT sum(o.points) AS points
     FROM (SELECT ledger_kin(ARRAY[found.member_id]) AS ids OFFSET 0) kin
     JOIN ledger_transaction t ON t.member_id = ANY (kin.ids) AND t.reference_tx = found.origin_tx
-      AND t.tx_id < found.tx_id
-    JOIN entry o ON o.member_id = t.member_id AND o.tx_id = t.tx_id AND o.lot_id = found.lot_id
-      AND o.debit = 20) earlier ON found.debit = 20
+      AND t.tx_id <= found.tx_id
+    JOIN entry o ON o.member_id = ANY (kin.ids) AND o.tx_id = t.tx_id AND o.lot_id = found.lot_id
+      AND o.debit = 20 AND (o.tx_id < found.tx_id OR o.seq < found.seq)) earlier ON found.debit = 20
 ), priced AS MATERIALIZED (
   SELECT shared.*, CASE WHEN unknown_house THEN NULL
     WHEN rate IS NOT NULL THEN signed * rate

@@ -50,8 +50,10 @@ CREATE TRIGGER occupancy_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON occu
 
 -- A line of a redemption with a price of its own has a share of that, and no rate.
 ALTER TABLE obligation DROP CONSTRAINT obligation_of_a_lot,
-  ADD CONSTRAINT obligation_of_a_lot CHECK (kind <> 1 OR (source = 1
-    AND issuer_id IS NOT NULL AND acceptor_id IS NOT NULL AND account_id IS NOT NULL));
+  ADD CONSTRAINT obligation_of_a_lot CHECK (kind NOT IN (1, 2, 5) OR (source = 1
+    AND issuer_id IS NOT NULL AND account_id IS NOT NULL
+    AND CASE kind WHEN 1 THEN acceptor_id IS NOT NULL
+      ELSE rate IS NOT NULL AND issued_on IS NOT NULL END));
 
 CREATE VIEW ruled_pair AS
   SELECT DISTINCT g.issuer_id, g.acceptor_id FROM agreement g JOIN agreement_rate USING (agreement_id);

@@ -1,4 +1,4 @@
-"""Prices of redemptions by award, category and occupancy."""
+"""Disputes by line, and what is due of a period once they are set aside."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ from alembic import op
 
 from hub.db.migrate import execute_script
 
-revision = "0041_rates"
-down_revision = "0040_tracing"
+revision = "0038_disputes"
+down_revision = "0037_rates"
 
 
 def upgrade() -> None:
-    """Install the tables; their SQL is frozen beside this file."""
+    """Make the tables; the SQL is frozen beside this file."""
     execute_script(op.get_bind(), Path(__file__).with_suffix(".sql").read_text())
