@@ -12,11 +12,17 @@ A till redeems, holds, captures, voids and restores. Who gives transfers points 
 pool. Staff correct: adjust (a second person above the policy's threshold), extend, reinstate and
 recover; what is proposed is seen by staff alone.
 
+How full a house was is stated by itself and by staff; an agreement is seen by both its sides.
 Finance alone closes, approves and issues a period; who did so, and what was checked and waived, is
 for finance and staff.
 A statement of account tells what moved at all businesses: it is for the member and for staff.
 What an issuer owes is part of settlement, and so are the books of it: a business sees its own.
+A business disputes lines of its own statement, and its other side answers; finance alone decides.
+Finance alone proposes, approves and rejects corrections, which staff see.
 Finance alone proposes, approves and rejects estimates, and recognises a period.
+What stands between a business's own book and the hub is for finance and staff, and for the
+business: it runs and matches its own books and asks for write-offs and adjustments, to which
+finance agrees. Bank statements are finance's, and so is what the other business's book says.
 A member's notices are for the member and for staff; a business is shown none.
 Of a member's name, phone and email a business sees what its own legal entity was told, and what
 others were told if the member agreed that it is shared with that entity (hub.privacy.shown_to).
@@ -42,10 +48,13 @@ STATEMENT_READERS = (Role.MEMBER, Role.STAFF)
 VERIFIERS = (Role.MEMBER, Role.BUSINESS)
 MISTAKE_READERS = (Role.BUSINESS, Role.STAFF)
 CLOSERS = (Role.FINANCE,)
+DISPUTERS = (Role.BUSINESS, Role.FINANCE)
 CLOSE_READERS = (Role.STAFF, Role.FINANCE)
 SETTLEMENT_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
+RECONCILERS = (Role.BUSINESS, Role.FINANCE)
 GIVERS = (Role.MEMBER, Role.STAFF)
 CORRECTORS = (Role.STAFF,)
+OCCUPANCY_STATERS = (Role.BUSINESS, Role.STAFF)
 CONSENT_RECORDERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
 EVERYBODY = tuple(Role)
 

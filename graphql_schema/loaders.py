@@ -34,8 +34,15 @@ from hub.privacy.consent import Consent, consents
 from hub.privacy.shown_to import shown_to
 from hub.programme.policy_queries import Policies, policies
 from hub.programme.queries import Business, Programme, businesses, programme
-from hub.settlement import life, payments
+from hub.reconciliation.both_sides import SideRow, rows_of_breaks, rows_of_matches
+from hub.reconciliation.breaks import BreakEvent, break_events
+from hub.reconciliation.matches import Match, matches_of_breaks
+from hub.reconciliation.verdicts import Verdict, verdicts
+from hub.settlement import disputes, life, payments
 from hub.settlement import queries as settlement
+from hub.settlement.disputes import Dispute, Message
+from hub.settlement.dues import Due, dues
+from hub.settlement.funds import Fund, funds
 from hub.settlement.life import Check, PeriodEvent
 from hub.settlement.netting import Bilateral, Net
 from hub.settlement.steps import Step, steps
@@ -153,6 +160,7 @@ class Loaders:
         self.standings: DataLoader[int, benefits.Standing] = of(self._standings)
         self.entitlements: DataLoader[int, list[benefits.Entitlement]] = of(self._entitlements)
         self._of_settlement()
+        self._of_reconciliation()
         self._group: DataLoader[str, Any] = of(_group)
 
     def _of_settlement(self) -> None:
@@ -166,6 +174,17 @@ class Loaders:
         )
         self.settled: DataLoader[int, list[payments.Settled]] = of(
             lambda db, ids: payments.settled(db, payment_ids=ids)
+        )
+        self.funds: DataLoader[int, list[Fund]] = of(lambda db, ids: funds(db, period_ids=ids))
+        self.dues: DataLoader[int, list[Due]] = of(lambda db, ids: dues(db, period_ids=ids))
+        self.disputes_of_lines: DataLoader[int, Dispute | None] = of(
+            lambda db, ids: disputes.disputes_of_lines(db, line_ids=ids)
+        )
+        self.disputed_lines: DataLoader[int, list[int]] = of(
+            lambda db, ids: disputes.lines_of(db, dispute_ids=ids)
+        )
+        self.dispute_messages: DataLoader[int, list[Message]] = of(
+            lambda db, ids: disputes.messages(db, dispute_ids=ids)
         )
         self.close_steps: DataLoader[int, list[Step]] = of(
             lambda db, ids: steps(db, period_ids=ids)
@@ -181,6 +200,24 @@ class Loaders:
         )
         self.nets: DataLoader[int, list[Net]] = of(
             lambda db, ids: settlement.net_positions(db, period_ids=ids)
+        )
+
+    def _of_reconciliation(self) -> None:
+        of = self._loader
+        self.break_rows: DataLoader[int, list[SideRow]] = of(
+            lambda db, ids: rows_of_breaks(db, break_ids=ids)
+        )
+        self.break_events: DataLoader[int, list[BreakEvent]] = of(
+            lambda db, ids: break_events(db, break_ids=ids)
+        )
+        self.break_matches: DataLoader[int, list[Match]] = of(
+            lambda db, ids: matches_of_breaks(db, break_ids=ids)
+        )
+        self.break_verdicts: DataLoader[int, Verdict] = of(
+            lambda db, ids: verdicts(db, break_ids=ids)
+        )
+        self.match_rows: DataLoader[int, list[SideRow]] = of(
+            lambda db, ids: rows_of_matches(db, match_ids=ids)
         )
 
     async def programme(self) -> Programme:

@@ -29,7 +29,7 @@ class Business(relay.Node):
     node_key: ClassVar = ("code",)
     code: str = strawberry.field(description="Its short name, never changed: bund-retail.")
     name: str = strawberry.field(description="Its name as members know it.")
-    kind: str = strawberry.field(description="What it is: retail, hotel or dining.")
+    kind: str = strawberry.field(description="What it is: retail, hotel, dining or programme.")
     currency: str = strawberry.field(description="ISO 4217 currency that it trades in.")
     country: str = strawberry.field(description="ISO 3166 country that it is in.")
     time_zone: str = strawberry.field(description="IANA zone of its trading day.")

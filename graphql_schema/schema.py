@@ -25,13 +25,19 @@ from strawberry.schema.name_converter import NameConverter
 from strawberry.types import ExecutionContext, ExecutionResult
 
 from graphql_schema.accounting import AccountingMutation, AccountingQuery
+from graphql_schema.accounting_policies import (
+    AccountingPolicyMutation,
+    AccountingPolicyQuery,
+)
 from graphql_schema.accounts import Account
 from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
+from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.audit import record
 from graphql_schema.closing import ClosingMutation
 from graphql_schema.context import Context
 from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
 from graphql_schema.cost import cost, refuse_dear
+from graphql_schema.disputing import DisputeQuery, DisputingMutation
 from graphql_schema.entries import Entry
 from graphql_schema.errors import told
 from graphql_schema.finding import MemberQuery
@@ -51,6 +57,8 @@ from graphql_schema.points import Hold, Lot
 from graphql_schema.pooling import PoolingMutation
 from graphql_schema.privacy import PrivacyMutation
 from graphql_schema.programme import ProgrammeQuery
+from graphql_schema.reconciling import ReconcilingMutation
+from graphql_schema.reconciling_reads import ReconciliationQuery
 from graphql_schema.restoring import RestoringMutation
 from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
@@ -69,8 +77,12 @@ class Query(
     MemberQuery,
     CorrectingQuery,
     SettlementQuery,
+    ReconciliationQuery,
+    DisputeQuery,
     JournalQuery,
     AccountingQuery,
+    AccountingPolicyQuery,
+    AgreementQuery,
     ProgrammeQuery,
     HistoryQuery,
     MatchingQuery,
@@ -102,8 +114,12 @@ class Mutation(
     MergingMutation,
     ClosingMutation,
     PayingMutation,
+    ReconcilingMutation,
+    DisputingMutation,
+    AgreementMutation,
     JournalMutation,
     AccountingMutation,
+    AccountingPolicyMutation,
 ):
     """All writes."""
 

@@ -108,6 +108,8 @@ def _words(step: Step) -> str:
         case "lines":
             since = step.from_date or "before"
             return f"lines of {since} to {step.to_date}, about {step.expected:,}"
+        case "terms":
+            return "caps and prefunds"
         case "totals":
             return "totals and nets"
         case "statement":
