@@ -150,6 +150,22 @@ async def test_who_lifts_a_mask_is_on_record_whatever_was_planned(both: Both, li
     assert await both.reads() == 2
 
 
+async def test_whoever_presents_something_is_found_by_a_plan(both: Both, li: Person) -> None:
+    found = """query ($by: Identifier!) { memberByIdentifier(presented: $by) { number displayName
+      accounts { externalId } balance { available } } }"""
+    search = "query ($by: Identifier!) { memberSearch(by: $by) { number displayName } }"
+    for query, who in ((found, SHOP), (found, DINER), (search, STAFF)):
+        await both.ask(query, who, by={"email": "nobody@example.com"})
+        for by in ({"phone": "+86 139 1020 3040"}, {"email": "LEI@example.com"}):
+            answer, planned = await both.ask(query, who, by=by)
+            assert planned
+            assert f'"number":"{li.member_id}"'.encode() in answer
+        for left in ({"phone": "139 1020 3040"}, {"email": ""}, {}, {"phone": "1", "email": "2"}):
+            assert not (await both.ask(query, who, by=left))[1]
+        for other in (STAFF if who is not STAFF else SHOP, FINANCE, None):
+            assert not (await both.ask(query, other, by={"email": "lei@example.com"}))[1]
+
+
 LIST = """query ($first: Int, $after: String, $last: Int, $before: String) {
   members(first: $first, after: $after, last: $last, before: $before) {
     edges { cursor node { number displayName tier { code } balance { available }
