@@ -12,7 +12,6 @@ from graphql_schema.money import Money
 from graphql_schema.pages import Connection, connection, window
 from graphql_schema.programme import Business
 from graphql_schema.recognition import own_id
-from graphql_schema.scalars import Long
 from hub.settlement import disputes
 from hub.settlement.dues import Due
 
@@ -78,9 +77,7 @@ class Dispute:
         """Return the creditor."""
         return Business.of(await info.context.business(self.row.creditor_id))
 
-    @strawberry.field(
-        description="The numbers of the disputed lines, up to 1000.", graphql_type=list[Long]
-    )
+    @resolved("The numbers of the disputed lines, up to 1000.", each_counts=True)
     async def lines(self, info: Info) -> list[int]:
         """Return the lines' numbers."""
         return await info.context.load.disputed_lines.load(self.row.dispute_id)
@@ -162,7 +159,7 @@ async def dispute_page(
     async with context.reading() as db:
         rows = await disputes.disputes(
             db,
-            states=disputes.STATES if states is None else [state.value for state in states],
+            states=disputes.STATES if states is None else [state.name.lower() for state in states],
             period_id=period_id,
             business_id=own,
             first=asked.limit,

@@ -19,13 +19,17 @@ Given = Annotated[Input, strawberry.argument(description="The request.")]
 """The one argument of a mutation."""
 
 
-def resolved(description: str, *, counts: bool = False, plan: object = None) -> Callable[[F], F]:
+def resolved(
+    description: str, *, counts: bool = False, each_counts: bool = False, plan: object = None
+) -> Callable[[F], F]:
     """Make a method a field. `counts`: it answers with a count of points or minor units.
 
-    `plan` says where its answer is from, as in `graphql_schema.plan.declared`.
+    `each_counts`: with a list of such. `plan` says where its answer is from, as in
+    `graphql_schema.plan.declared`.
     """
+    type_ = Long if counts else list[Long] if each_counts else None
     declared = strawberry.field(
-        description=description, graphql_type=Long if counts else None, metadata={"plan": plan}
+        description=description, graphql_type=type_, metadata={"plan": plan}
     )
     return cast("Callable[[F], F]", declared)
 
