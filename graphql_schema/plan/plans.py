@@ -24,6 +24,7 @@ from graphql import (
     visit,
 )
 from graphql.execution.values import VariableValues, get_variable_values
+from sqlalchemy.exc import SQLAlchemyError
 
 from graphql_schema.context import Context
 from graphql_schema.cost import cost, refuse_dear
@@ -35,6 +36,8 @@ from hub.errors import HubError
 log = structlog.get_logger(__name__)
 
 MOST_DOCUMENTS = 512
+LONGEST_DOCUMENT = 20_000
+"""In characters: what is longer is not kept."""
 MOST_SHAPES = 32
 """Of one document: by role, by which variables are given, and by those that include or skip."""
 
@@ -78,7 +81,7 @@ class Plans:
 
     def learn(self, query: str, name: str | None, document: DocumentNode) -> None:
         """Remember a document that was found fit to be executed."""
-        if (query, name) in self._known:
+        if (query, name) in self._known or len(query) > LONGEST_DOCUMENT:
             return
         operation = get_operation_ast(document, name)
         reads = operation is not None and operation.operation is OperationType.QUERY
@@ -110,7 +113,7 @@ class Plans:
             data = await _run(plan, Run(context, given))
         except (Unplanned, HubError, GraphQLError):
             return None
-        except (PostgresError, InterfaceError, OSError) as failure:
+        except (PostgresError, InterfaceError, SQLAlchemyError, OSError) as failure:
             # The resolvers meet what is wrong with the server too, and say so.
             log.warning("plan_failed", error=type(failure).__name__)
             return None
