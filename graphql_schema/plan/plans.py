@@ -10,7 +10,6 @@ from collections import OrderedDict
 from typing import Any
 
 import structlog
-from asyncpg import InterfaceError, PostgresError
 from graphql import (
     DocumentNode,
     FragmentDefinitionNode,
@@ -24,7 +23,6 @@ from graphql import (
     visit,
 )
 from graphql.execution.values import VariableValues, get_variable_values
-from sqlalchemy.exc import SQLAlchemyError
 
 from graphql_schema.context import Context
 from graphql_schema.cost import cost, refuse_dear
@@ -113,10 +111,6 @@ class Plans:
             data = await _run(plan, Run(context, given))
         except (Unplanned, HubError, GraphQLError):
             return None
-        except (PostgresError, InterfaceError, SQLAlchemyError, OSError) as failure:
-            # The resolvers meet what is wrong with the server too, and say so.
-            log.warning("plan_failed", error=type(failure).__name__)
-            return None
         self.answered += 1
         return data
 
@@ -143,7 +137,13 @@ class Plans:
 async def _run(plan: Plan, run: Run) -> dict[str, Any]:
     for ask in plan.asks:
         run.asked.append(ask(run))
-    run.rows = await run.context.fetch(plan.sql, [value(run) for value in plan.values])
+    values = [value(run) for value in plan.values]
+    try:
+        run.rows = await run.context.fetch(plan.sql, values)
+    except Exception as failure:
+        # The resolvers meet what is wrong with the server too, and say so.
+        log.warning("plan_failed", error=type(failure).__name__)
+        raise Unplanned("the statement failed") from failure
     if run.rows[0] is not True:
         raise Unplanned("the group is not as the plan takes it to be")
     data: dict[str, Any] = plan.build((), run)
