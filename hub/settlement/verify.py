@@ -58,6 +58,20 @@ CHECKS = {
               OR (o.agreement_id, o.rate, o.issued_on)
                 IS DISTINCT FROM (s.agreement_id, s.rate_per_point, d.issued_on) END)
         ORDER BY o.member_id, o.tx_id, o.seq LIMIT 1""",
+    "I6 points sold at issue are paid for as they come and go": """
+        SELECT 0, format('period %s, points of business %s of %s: %s were paid for, %s came',
+          p.code, issuer_id, to_char(cohort, 'YYYY-MM'), coalesce(paid.n, 0), coalesce(came.n, 0))
+        FROM (SELECT period_id, issuer_id, unit, cohort, sum(points) AS n FROM period_sale
+          WHERE kind <> 'expired' GROUP BY 1, 2, 3, 4) paid
+        FULL JOIN (SELECT f.period_id, f.issuer_id, f.unit, f.cohort,
+            sum(CASE WHEN f.debit IN (1, 20, 30) THEN 0 ELSE f.points END
+              - CASE WHEN f.credit IN (1, 20, 30) THEN 0 ELSE f.points END) AS n
+          FROM period_flow f JOIN point_sale s ON s.issuer_id = f.issuer_id
+            AND f.cohort >= s.effective_from AND f.cohort < s.superseded_on
+          GROUP BY 1, 2, 3, 4) came USING (period_id, issuer_id, unit, cohort)
+        JOIN settlement_period p USING (period_id)
+        WHERE p.state NOT IN ('open', 'closing') AND coalesce(paid.n, 0) <> coalesce(came.n, 0)
+        ORDER BY p.starts_on, issuer_id, cohort LIMIT 1""",
     "I6 a line says what its use says": """
         SELECT o.member_id, format('use %s: %s owes %s, the use says %s owes %s', o.tx_id,
           o.debtor_id, o.creditor_id, u.funder_id, u.business_id)

@@ -137,6 +137,14 @@ WRONG = {
         SPENDER,
         "sold by 3",
     ),
+    "I6 points sold at issue are paid for as they come and go": (
+        """INSERT INTO period_sale (period_id, issuer_id, company_id, unit, cohort, kind, points,
+            amount)
+          SELECT period_id, debtor_id, creditor_id, 1, '2026-11-01', 'deferred', 5, 1
+          FROM settlement_gross LIMIT 1""",
+        0,
+        "of 2026-11: 5 were paid for, 0 came",
+    ),
     "I6 a line says what its use says": (
         "UPDATE obligation SET source = 2, kind = 3",
         SPENDER,

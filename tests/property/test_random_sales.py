@@ -84,7 +84,7 @@ async def what_is_paid_for_is_what_moved(db: AsyncConnection, period_id: int) ->
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_random_months_of_points_that_are_sold(db: AsyncConnection, seed: int) -> None:
     ids = await group(db)
-    town = Months(db, ids, seed)
+    town = Months(db, {code: ids[code] for code in KINDS}, seed)
     before = {}
     for number in range(1, MONTHS + 1):
         first = date(2026, number, 1)
