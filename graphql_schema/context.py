@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any, TypeAlias
 
 import strawberry
-from asyncpg import InterfaceError, PostgresConnectionError
+from asyncpg import PostgresError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from graphql_schema.access import EVERYBODY, require
@@ -94,8 +94,10 @@ class Context:
             began = time.perf_counter()
             try:
                 row: Sequence[Any] = await driver.fetchrow(statement, *values)
-            except (InterfaceError, OSError, PostgresConnectionError, asyncio.CancelledError):
-                await db.invalidate()
+            except BaseException as failure:
+                # Only after an error that the server told is the connection sure to be whole.
+                if not isinstance(failure, PostgresError) or driver.is_closed():
+                    await db.invalidate()
                 raise
             finally:
                 if self._noted is not None:
