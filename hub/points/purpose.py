@@ -44,7 +44,9 @@ async def keep_purpose(db: AsyncConnection, answer: Answer, purpose: Purpose | N
         await db.execute(
             text("""
               INSERT INTO redemption_purpose (member_id, tx_id, award, category)
-              VALUES (:member_id, :tx_id, :award, :category)"""),
+              SELECT member_id, tx_id, :award, :category FROM ledger_transaction
+              WHERE member_id = ANY (ledger_kin(ARRAY[CAST(:member_id AS bigint)]))
+                AND tx_id = :tx_id"""),
             {
                 "member_id": answer.member_id,
                 "tx_id": answer.tx_id,
@@ -60,7 +62,8 @@ async def _stored(db: AsyncConnection, answer: Answer) -> Purpose:
         await db.execute(
             text("""
               SELECT award, category FROM redemption_purpose
-              WHERE member_id = :member_id AND tx_id = :tx_id"""),
+              WHERE member_id = ANY (ledger_kin(ARRAY[CAST(:member_id AS bigint)]))
+                AND tx_id = :tx_id"""),
             {"member_id": answer.member_id, "tx_id": answer.tx_id},
         )
     ).first()

@@ -41,7 +41,9 @@ async def write_xlsx(db: AsyncConnection, *, statement: Statement, out: Path) ->
 
 def _write_frame(out: Path, body: Body, sheets: dict[str, int]) -> None:
     """Write the workbook but for its lines."""
-    with xlsxwriter.Workbook(str(out)) as book:
+    # What a name looks like makes it neither a formula nor a link.
+    plain = {"strings_to_formulas": False, "strings_to_urls": False}
+    with xlsxwriter.Workbook(str(out), plain) as book:
         book.set_properties({"created": datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)})
         front, taxes = book.add_worksheet("Statement"), book.add_worksheet("Tax")
         looks = {

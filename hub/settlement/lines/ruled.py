@@ -5,7 +5,8 @@ from hub.settlement.lines.terms import TERMS
 # What was given back is priced as its redemption was: as that line says, or, where both are placed
 # now, as this statement finds for either. A price for a whole redemption is shared by points over
 # the lots that it consumed: each has what is due up to it, less what is due up to the one before,
-# so that the shares add up to the price; and so do those of a lot that is given back in parts.
+# so that the shares add up to the price; and so do those of a lot that is given back in parts. A
+# hold that is captured in parts is one redemption: each part has its share of what was held.
 RULED_LOTS = f"""
 WITH {TERMS}, due AS (
   SELECT e.*, CASE WHEN e.credit = 20 THEN e.points ELSE -e.points END AS signed,
@@ -38,7 +39,7 @@ WITH {TERMS}, due AS (
     coalesce(before.tax_rate, t.tax_rate) AS tax_rate,
     coalesce(before.tax_included, t.tax_included) AS tax_included,
     before.line_id AS before_line, before.rate AS before_rate, before.amount AS before_amount,
-    rule.amount AS whole_amount,
+    rule.amount AS whole_amount, part.reference_tx AS hold_tx,
     t.occupancy_required AND banded AND rule IS NULL AND house.percent IS NULL AS unknown_house,
     coalesce(rule.rate_per_point, CASE WHEN rule IS NULL THEN coalesce(t.rate_per_point,
       CASE WHEN t.currency = issuer.currency THEN due.cost_rate END) END) AS rule_rate
@@ -52,12 +53,13 @@ WITH {TERMS}, due AS (
   LEFT JOIN terms t ON before.line_id IS NULL
     AND t.issuer_id = due.debtor_id AND t.acceptor_id = due.business_id
     AND due.priced_on >= t.effective_from AND due.priced_on < t.superseded_on
+  LEFT JOIN ledger_transaction part ON part.member_id = due.origin_member
+    AND part.tx_id = due.origin_tx AND part.kind = 4
   LEFT JOIN LATERAL (
-    SELECT p.award, p.category FROM redemption_purpose p
-    WHERE p.member_id = due.origin_member AND p.tx_id IN (due.origin_tx, (
-      SELECT c.reference_tx FROM ledger_transaction c
-      WHERE c.member_id = due.origin_member AND c.tx_id = due.origin_tx AND c.kind = 4))
-    LIMIT 1) said ON true
+    SELECT p.award, p.category
+    FROM (SELECT ledger_kin(ARRAY[due.origin_member]) AS ids OFFSET 0) kin
+    JOIN redemption_purpose p ON p.member_id = ANY (kin.ids)
+      AND p.tx_id = coalesce(part.reference_tx, due.origin_tx) LIMIT 1) said ON true
   LEFT JOIN LATERAL (
     SELECT o.percent FROM occupancy o
     WHERE o.business_id = due.business_id AND o.day = due.priced_on
@@ -78,10 +80,17 @@ WITH {TERMS}, due AS (
     coalesce(earlier.points, 0) AS given_back
   FROM found
   LEFT JOIN LATERAL (
-    SELECT sum(o.points) AS points,
-      coalesce(sum(o.points) FILTER (WHERE o.seq < found.origin_seq), 0) AS until
-    FROM entry o WHERE o.member_id = found.origin_member AND o.tx_id = found.origin_tx
-      AND o.credit = 20) whole ON found.whole_amount IS NOT NULL
+    SELECT coalesce(max(h.points), sum(o.points)) AS points,
+      coalesce(sum(o.points) FILTER (
+        WHERE (o.tx_id, o.seq) < (found.origin_tx, found.origin_seq)), 0) AS until
+    FROM (SELECT ledger_kin(ARRAY[found.origin_member]) AS ids OFFSET 0) kin
+    LEFT JOIN ledger_transaction h ON h.member_id = ANY (kin.ids) AND h.tx_id = found.hold_tx
+    JOIN entry o ON o.member_id = ANY (kin.ids) AND o.credit = 20 AND o.tx_id IN (
+      SELECT found.origin_tx
+      UNION ALL
+      SELECT c.tx_id FROM ledger_transaction c WHERE c.member_id = ANY (kin.ids)
+        AND c.reference_tx = found.hold_tx AND c.kind = 4 AND c.tx_id < found.origin_tx)
+    ) whole ON found.whole_amount IS NOT NULL
   LEFT JOIN LATERAL (
     SELECT sum(o.points) AS points
     FROM (SELECT ledger_kin(ARRAY[found.member_id]) AS ids OFFSET 0) kin
