@@ -1,7 +1,7 @@
 """What every resolver of one request shares."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from typing import TypeAlias
@@ -17,6 +17,9 @@ from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
 from hub.errors import NotFound
 from hub.programme.queries import Business
+
+Mention = Callable[[Collection[str]], Awaitable[None]]
+"""Tells who watches what has changed (hub.jobs.changes)."""
 
 
 class Context:
@@ -34,10 +37,13 @@ class Context:
         principal: Principal | None,
         now: datetime,
         charge: Charge | None = None,
+        mention: Mention | None = None,
     ) -> None:
         self.cost = 0
         """What the operation costs, once that is known."""
         self._charge = charge
+        self._mention = mention
+        self._changed: set[str] = set()
         self.keyring = keyring
         self.principal = principal
         self.now = now
@@ -81,9 +87,16 @@ class Context:
         """
         async with self._turn:
             await self._close_reader()
+            self._changed.clear()
             async with self._engine.begin() as db:
                 yield db
             self.load = self._loaders()
+            if self._mention is not None and self._changed:
+                await self._mention(self._changed)
+
+    def changed(self, key: str) -> None:
+        """Say within `writing` what is to be told to who watches it, once it is committed."""
+        self._changed.add(key)
 
     def _loaders(self) -> Loaders:
         business = self.principal.business if self.principal else None

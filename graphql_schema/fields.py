@@ -20,6 +20,11 @@ def resolved(description: str, *, counts: bool = False) -> Callable[[F], F]:
     return cast("Callable[[F], F]", declared)
 
 
+def subscribed(description: str) -> Callable[[F], F]:
+    """Make a method that tells states, one after the other, a subscription."""
+    return cast("Callable[[F], F]", strawberry.subscription(description=description))
+
+
 def count(description: str) -> Any:
     """A field that holds a count of points or minor units."""
     return strawberry.field(graphql_type=Long, description=description)
