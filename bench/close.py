@@ -40,6 +40,7 @@ from hub.settlement.sign_statements import sign_statements
 
 NAMES = {
     "lines": "lines",
+    "terms": "caps and prefunds",
     "totals": "totals and nets",
     "statement": "statements",
     "draft": "prove that it adds up",

@@ -14,14 +14,8 @@ from bench.common import Bench
 from hub.accounting.approve_estimate import approve_estimate
 from hub.accounting.propose_estimate import propose_estimate
 from hub.accounting.set_policy import set_policy
-from hub.programme.apply import (
-    AgreementConfig,
-    AgreementTaxConfig,
-    BusinessConfig,
-    GroupConfig,
-    ProgrammeConfig,
-    apply,
-)
+from hub.programme.agree import AgreementConfig, AgreementTaxConfig
+from hub.programme.apply import BusinessConfig, GroupConfig, ProgrammeConfig, apply
 from hub.programme.chart import BooksConfig, ChartAccountConfig, ChartConfig, Purpose
 from hub.programme.queries import businesses
 

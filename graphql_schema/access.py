@@ -12,18 +12,25 @@ A till redeems, holds, captures, voids and restores. Who gives transfers points 
 pool. Staff correct: adjust (a second person above the policy's threshold), extend, reinstate and
 recover; what is proposed is seen by staff alone.
 
+How full a house was is stated by itself and by staff; an agreement is seen by both its sides.
 Finance alone closes, approves and issues a period; who did so, and what was checked and waived, is
 for finance and staff.
 A statement of account tells what moved at all businesses: it is for the member and for staff.
 What an issuer owes is part of settlement, and so are the books of it: a business sees its own.
+A business disputes lines of its own statement, and its other side answers; finance alone decides.
+Finance alone proposes, approves and rejects corrections, which staff see.
 Finance alone proposes, approves and rejects estimates, and recognises a period.
+What stands between a business's own book and the hub is for finance and staff, and for the
+business: it runs and matches its own books and asks for write-offs and adjustments, to which
+finance agrees. Bank statements are finance's, and so is what the other business's book says.
 A member's notices are for the member and for staff; a business is shown none.
 Of a member's name, phone and email a business sees what its own legal entity was told, and what
 others were told if the member agreed that it is shared with that entity (hub.privacy.shown_to).
 It is not told which other business said so, nor the birthday; who pinned a value is for staff.
 Doubts about who somebody is are put to staff alone, masked unless they ask.
 What a member said of consents a business sees as far as it was said to its own legal entity.
-Only staff erase a member, merge and split members, and see what joins a member's births.
+Only staff list members, erase a member, merge and split members, and see what joins a member's
+births.
 A pool's code is for its members alone.
 
 Codes that prove a phone are for the member and for the business that serves them; a join code is
@@ -33,8 +40,6 @@ it, and for staff; they alone release what was taken for shared.
 What a caller may not know of is answered as if it were not there.
 """
 
-from collections.abc import Collection
-
 from hub.crypto.tokens import Principal, Role, Unauthenticated
 from hub.errors import Forbidden
 
@@ -43,10 +48,13 @@ STATEMENT_READERS = (Role.MEMBER, Role.STAFF)
 VERIFIERS = (Role.MEMBER, Role.BUSINESS)
 MISTAKE_READERS = (Role.BUSINESS, Role.STAFF)
 CLOSERS = (Role.FINANCE,)
+DISPUTERS = (Role.BUSINESS, Role.FINANCE)
 CLOSE_READERS = (Role.STAFF, Role.FINANCE)
 SETTLEMENT_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
+RECONCILERS = (Role.BUSINESS, Role.FINANCE)
 GIVERS = (Role.MEMBER, Role.STAFF)
 CORRECTORS = (Role.STAFF,)
+OCCUPANCY_STATERS = (Role.BUSINESS, Role.STAFF)
 CONSENT_RECORDERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
 EVERYBODY = tuple(Role)
 
@@ -67,23 +75,25 @@ def only_business(principal: Principal) -> str | None:
     return principal.business
 
 
-def may_see_member(
-    principal: Principal, *, member_id: int, own_id: int | None, customer_of: Collection[str]
-) -> bool:
-    """Return whether the caller may know of a member.
+def sees_member(principal: Principal | None) -> str:
+    """Return the condition on which the caller may know of a member.
 
-    `own_id` is the member that the caller is now, `customer_of` the businesses that the member has
-    an account with.
+    It is SQL on `m`, the member as it is now; `:own_member_id` and `:business` are the caller's.
+    Raises Unauthenticated or Forbidden for callers who may see no member at all.
     """
-    match principal.role:
+    match require(principal, *MEMBER_READERS).role:
         case Role.MEMBER:
-            return member_id == own_id
+            return """m.member_id = (SELECT coalesce(o.merged_into, o.member_id) FROM member o
+              WHERE o.member_id = :own_member_id AND o.erased_at IS NULL)"""
         case Role.BUSINESS:
-            return principal.business in customer_of
-        case Role.STAFF:
-            return True
-        case Role.FINANCE:
-            return False
+            return """EXISTS (SELECT 1 FROM member f
+              JOIN account_link l ON l.member_id = f.member_id AND upper_inf(l.valid)
+              JOIN account a ON a.account_id = l.account_id
+              JOIN business b ON b.business_id = a.business_id
+              WHERE (f.member_id = m.member_id OR f.merged_into = m.member_id)
+                AND b.code = :business)"""
+        case _:
+            return "true"
 
 
 def reads_notices(principal: Principal) -> bool:
@@ -143,3 +153,10 @@ def visible_business(principal: Principal, *, asked: str) -> str:
     if principal.business not in (None, asked):
         raise Forbidden("a business sees only its own figures", field="business")
     return asked
+
+
+def caller_facts(principal: Principal | None) -> dict[str, object]:
+    """Return what conditions of this module ask of the caller."""
+    if principal is None:
+        return {}
+    return {"own_member_id": principal.member_id, "business": principal.business}

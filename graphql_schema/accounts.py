@@ -1,13 +1,15 @@
 """Accounts: a member's records at the businesses."""
 
 from datetime import datetime
+from typing import ClassVar
 
 import strawberry
 from strawberry import relay
 
 from graphql_schema.access import only_business, require
 from graphql_schema.context import Info
-from graphql_schema.fields import resolved
+from graphql_schema.fields import key_of, resolved, shown
+from graphql_schema.plan.declared import BusinessOf
 from graphql_schema.programme import Business
 from hub.crypto.tokens import Role
 from hub.members.queries import MemberAccount
@@ -17,7 +19,9 @@ from hub.members.queries import MemberAccount
 class Account(relay.Node):
     """An account; its node id holds the member it was reached by."""
 
-    key: strawberry.Private[str]
+    node_key: ClassVar = ("member_id", "account_id")
+    member_id: strawberry.Private[int]
+    account_id: strawberry.Private[int]
     business_id: strawberry.Private[int]
     external_id: str | None = strawberry.field(
         description="The business's own id for the member; null where the hub keeps the account."
@@ -27,19 +31,14 @@ class Account(relay.Node):
     @classmethod
     def resolve_id(cls, root: "Account", *, info: strawberry.Info) -> str:
         """Return the node id's second half."""
-        return root.key
+        return key_of(cls.node_key, root)
 
     @classmethod
     def of(cls, member_id: int, row: MemberAccount) -> "Account":
         """Show a member's account."""
-        return cls(
-            key=f"{member_id}.{row.account_id}",
-            business_id=row.business_id,
-            external_id=row.external_id,
-            created_at=row.created_at,
-        )
+        return shown(cls, row, member_id=member_id)
 
-    @resolved("The business whose record it is.")
+    @resolved("The business whose record it is.", plan=BusinessOf("business_id"))
     async def business(self, info: Info) -> Business:
         """Return the account's business."""
         return Business.of(await info.context.business(self.business_id))

@@ -5,7 +5,8 @@ from datetime import date, datetime
 import strawberry
 
 from graphql_schema.context import Info
-from graphql_schema.fields import count, resolved
+from graphql_schema.fields import count, resolved, said, shown
+from graphql_schema.plan.declared import BusinessOf, Column, Within
 from graphql_schema.programme import Business
 from hub.benefits import queries
 
@@ -17,7 +18,7 @@ class TierProgress:
     next_code: str = strawberry.field(description="The next tier's short name.")
     next_name: str = strawberry.field(description="The next tier's name.")
     next_name_zh: str = strawberry.field(description="The next tier's name in Chinese.")
-    missing_points: int = count("Qualifying points that are still missing.")
+    missing_points: int = count("Qualifying points that are still missing.", column="missing")
     by: date = strawberry.field(description="The last day on which they count.")
 
 
@@ -30,30 +31,15 @@ class Tier:
     name_zh: str | None = strawberry.field(description="The tier's name in Chinese.")
     since: datetime | None = strawberry.field(description="When the member reached it.")
     qualifying: int = count("Qualifying points of this year, net of refunds.")
-    progress: TierProgress | None = strawberry.field(
-        description="What is missing for the next tier; null at the top."
+    progress: TierProgress | None = said(
+        "What is missing for the next tier; null at the top.",
+        plan=Within("next_code", TierProgress),
     )
 
     @classmethod
     def of(cls, row: queries.Standing) -> "Tier":
         """Show a standing."""
-        progress = None
-        if row.next_code and row.next_name and row.next_name_zh and row.missing is not None:
-            progress = TierProgress(
-                next_code=row.next_code,
-                next_name=row.next_name,
-                next_name_zh=row.next_name_zh,
-                missing_points=row.missing,
-                by=row.by,
-            )
-        return cls(
-            code=row.code,
-            name=row.name,
-            name_zh=row.name_zh,
-            since=row.since,
-            qualifying=row.qualifying,
-            progress=progress,
-        )
+        return shown(cls, row)
 
 
 @strawberry.type(description="How often a member may use a benefit in a period.")
@@ -61,7 +47,9 @@ class Entitlement:
     """A quota and what is left of it."""
 
     offered_ids: strawberry.Private[list[int]]
-    benefit: str = strawberry.field(description="The benefit's short name, for `useEntitlement`.")
+    benefit: str = said(
+        "The benefit's short name, for `useEntitlement`.", plan=Column("benefit_code")
+    )
     kind: str = strawberry.field(description="What it is: upgrade, late_checkout, delivery, ….")
     name: str = strawberry.field(description="The benefit's name.")
     name_zh: str = strawberry.field(description="The benefit's name in Chinese.")
@@ -74,20 +62,9 @@ class Entitlement:
     @classmethod
     def of(cls, row: queries.Entitlement) -> "Entitlement":
         """Show a quota."""
-        return cls(
-            offered_ids=row.offered_at,
-            benefit=row.benefit_code,
-            kind=row.kind,
-            name=row.name,
-            name_zh=row.name_zh,
-            starts_on=row.starts_on,
-            ends_on=row.ends_on,
-            granted=row.granted,
-            used=row.used,
-            remaining=row.remaining,
-        )
+        return shown(cls, row, offered_ids=row.offered_at)
 
-    @resolved("The businesses where it can be used.")
+    @resolved("The businesses where it can be used.", plan=BusinessOf("offered_at", many=True))
     async def offered_at(self, info: Info) -> list[Business]:
         """Return where the benefit is offered."""
         return [Business.of(await info.context.business(id_)) for id_ in self.offered_ids]

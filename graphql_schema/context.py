@@ -1,14 +1,17 @@
 """What every resolver of one request shares."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import strawberry
+from asyncpg import InterfaceError, PostgresConnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from graphql_schema.access import EVERYBODY, require
 from graphql_schema.cost import Charge
 from graphql_schema.loaders import Loaders
 from hub.audit.chain import Read
@@ -37,11 +40,13 @@ class Context:
         principal: Principal | None,
         now: datetime,
         charge: Charge | None = None,
+        noted: Callable[[str, float], None] | None = None,
         mention: Mention | None = None,
     ) -> None:
         self.cost = 0
         """What the operation costs, once that is known."""
-        self._charge = charge
+        self._charge, self._paid = charge, False
+        self._noted = noted
         self._mention = mention
         self._changed: set[str] = set()
         self.keyring = keyring
@@ -53,7 +58,7 @@ class Context:
         self._reader: AsyncConnection | None = None
         # A connection does one thing at a time; sibling fields are resolved concurrently.
         self._turn = asyncio.Lock()
-        self.load = self._loaders()
+        self._load: Loaders | None = None
 
     async def __aenter__(self) -> "Context":
         return self
@@ -63,10 +68,14 @@ class Context:
             await self._close_reader()
 
     async def charge(self, cost: int) -> None:
-        """Take what the operation costs off what the caller may spend; raises RateLimited."""
-        self.cost = cost
-        if self._charge is not None:
+        """Take what the operation costs off what the caller may spend; raises RateLimited.
+
+        Once: what a plan leaves to the resolvers is paid for.
+        """
+        if self._charge is not None and not self._paid:
+            self.cost = cost
             await self._charge(cost)
+        self.cost, self._paid = cost, True
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -79,6 +88,26 @@ class Context:
                 )
             yield self._reader
 
+    async def fetch(self, statement: str, values: Sequence[Any]) -> Sequence[Any]:
+        """Return the one row of a SELECT, which sees one snapshot by itself.
+
+        It goes to the driver without what SQLAlchemy does for the resolvers' statements; parameters
+        are `$1`, `$2` …. What is wrong with the connection ends it, and is raised as it comes.
+        """
+        async with self._engine.connect() as db:
+            connection = await db.get_raw_connection()
+            driver: Any = connection.driver_connection
+            began = time.perf_counter()
+            try:
+                row: Sequence[Any] = await driver.fetchrow(statement, *values)
+            except (InterfaceError, OSError, PostgresConnectionError, asyncio.CancelledError):
+                await db.invalidate()
+                raise
+            finally:
+                if self._noted is not None:
+                    self._noted(statement, time.perf_counter() - began)
+        return row
+
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """Open the transaction of one mutation; it is committed on leaving, or rolled back.
@@ -90,7 +119,7 @@ class Context:
             self._changed.clear()
             async with self._engine.begin() as db:
                 yield db
-            self.load = self._loaders()
+            self._load = None
             if self._mention is not None and self._changed:
                 await self._mention(self._changed)
 
@@ -98,9 +127,19 @@ class Context:
         """Say within `writing` what is to be told to who watches it, once it is committed."""
         self._changed.add(key)
 
-    def _loaders(self) -> Loaders:
-        business = self.principal.business if self.principal else None
-        return Loaders(self.reading, now=self.now, keyring=self.keyring, business=business)
+    @property
+    def load(self) -> Loaders:
+        """Return what resolvers read through; new ones after a mutation."""
+        if self._load is None:
+            self._load = Loaders(
+                self.reading, now=self.now, keyring=self.keyring, principal=self.principal
+            )
+        return self._load
+
+    @property
+    def caller(self) -> Principal:
+        """Return who asks; raises Unauthenticated where nobody is signed in."""
+        return require(self.principal, *EVERYBODY)
 
     async def _close_reader(self) -> None:
         reader, self._reader = self._reader, None

@@ -99,10 +99,11 @@ async def business_named(context: Context, code: str) -> Business:
 async def business_for(context: Context, desk: Desk, asked: str | None) -> Business:
     """Return the business in whose books a request stands.
 
-    Raises Malformed for one that is not there, and when the member has no account to go by.
+    Raises Malformed for one that is not there or has no shop, and when the member has no account to
+    go by.
     """
     if asked is not None:
-        return await business_named(context, asked)
+        return (await business_named(context, asked)).with_a_shop()
     accounts = await context.load.accounts.load(desk.member.member_id) or []
     if not accounts:
         raise Malformed("this member has no account: name a business", field="business")

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from enum import Enum
+from typing import Any, ClassVar
 
 import strawberry
 from strawberry import relay
@@ -10,11 +11,12 @@ from graphql_schema.access import only_business, require
 from graphql_schema.accounts import Account, visible_accounts
 from graphql_schema.context import Context, Info
 from graphql_schema.explaining import EarnExplanation
-from graphql_schema.fields import count, resolved
+from graphql_schema.fields import count, key_of, resolved, said, shown
 from graphql_schema.loaders import EntryPage
 from graphql_schema.pages import Connection, connection, window
+from graphql_schema.plan.declared import BusinessOf, Column, Made, Paged, PageRead
 from graphql_schema.programme import Business
-from hub.crypto.tokens import Role
+from hub.crypto.tokens import Principal, Role
 from hub.ledger import queries as ledger
 from hub.ledger.codes import Kind, Unit
 
@@ -65,13 +67,22 @@ class PointUnit(Enum):
     )
 
 
+def _lot(member_id: int, lot_id: int) -> relay.GlobalID:
+    return relay.GlobalID("Lot", f"{member_id}.{lot_id}")
+
+
+def _unit(unit: int) -> PointUnit:
+    return PointUnit.QUALIFYING if unit == Unit.QUALIFYING else PointUnit.SPENDABLE
+
+
 @strawberry.type(description="One movement of a member's points; it is never changed or deleted.")
 class Entry(relay.Node):
     """An entry, seen from the member."""
 
+    node_key: ClassVar = ("member_id", "tx_id", "seq")
     row: strawberry.Private[ledger.Entry]
-    kind: EntryKind = strawberry.field(description="Why the points moved.")
-    unit: PointUnit = strawberry.field(description="What is counted.")
+    kind: EntryKind = said("Why the points moved.", plan=Column("kind", show=EntryKind))
+    unit: PointUnit = said("What is counted.", plan=Column("unit", show=_unit))
     points: int = count("Points that came (positive) or went (negative).")
     business_date: date = strawberry.field(description="The business's trading day.")
     occurred_at: datetime = strawberry.field(description="When it happened in the shop.")
@@ -80,22 +91,15 @@ class Entry(relay.Node):
     @classmethod
     def resolve_id(cls, root: "Entry", *, info: strawberry.Info) -> str:
         """Return the node id's second half."""
-        return f"{root.row.member_id}.{root.row.tx_id}.{root.row.seq}"
+        return key_of(cls.node_key, root.row)
 
     @classmethod
     def of(cls, row: ledger.Entry) -> "Entry":
         """Show an entry."""
-        return cls(
-            row=row,
-            kind=EntryKind[row.kind.name],
-            unit=PointUnit.QUALIFYING if row.unit == Unit.QUALIFYING else PointUnit.SPENDABLE,
-            points=row.points,
-            business_date=row.business_date,
-            occurred_at=row.occurred_at,
-            posted_at=row.posted_at,
-        )
+        return shown(cls, row, row=row)
 
-    @resolved("Number of the transaction; entries of one transaction were posted together.")
+    @resolved("Number of the transaction; entries of one transaction were posted together.",
+              plan=Made(("tx_id",), str))  # fmt: skip
     def transaction(self) -> strawberry.ID:
         """Return the transaction's number, as it is on receipts."""
         return strawberry.ID(str(self.row.tx_id))
@@ -105,17 +109,19 @@ class Entry(relay.Node):
         """Return the code of what is counted."""
         return (await info.context.load.policies()).unit_by_id(self.row.unit).code
 
-    @resolved("Node id of the lot that gained or lost the points; of what is owed, of no lot.")
+    @resolved("Node id of the lot that gained or lost the points; of what is owed, of no lot.",
+              plan=Made(("member_id", "lot_id"), _lot))  # fmt: skip
     def lot(self) -> relay.GlobalID:
         """Return the lot's id, which stays when all of it is spent or has ended."""
-        return relay.GlobalID("Lot", f"{self.row.member_id}.{self.row.lot_id}")
+        return _lot(self.row.member_id, self.row.lot_id)
 
-    @resolved("The business where it happened; for an expiry, the issuer.")
+    @resolved("The business where it happened; for an expiry, the issuer.",
+              plan=BusinessOf("business_id"))  # fmt: skip
     async def business(self, info: Info) -> Business:
         """Return the acting business."""
         return Business.of(await info.context.business(self.row.business_id))
 
-    @resolved("The business that granted the points and owes them.")
+    @resolved("The business that granted the points and owes them.", plan=BusinessOf("issuer_id"))
     async def issuer(self, info: Info) -> Business:
         """Return the points' issuer."""
         return Business.of(await info.context.business(self.row.issuer_id))
@@ -123,9 +129,8 @@ class Entry(relay.Node):
     @resolved("The member's account that acted; null where the caller may not see it.")
     async def account(self, info: Info) -> Account | None:
         """Return the acting account."""
-        key = f"{self.row.member_id}.{self.row.account_id}"
         accounts = await visible_accounts(info, self.row.member_id)
-        return next((account for account in accounts if account.key == key), None)
+        return next((one for one in accounts if one.account_id == self.row.account_id), None)
 
     @resolved("Why an earn or a clawback came to these points; null for other kinds.")
     async def explain(self, info: Info) -> EarnExplanation | None:
@@ -135,6 +140,73 @@ class Entry(relay.Node):
         key = (self.row.member_id, self.row.tx_id)
         explanation = await info.context.load.explanations.load(key)
         return None if explanation is None else EarnExplanation.of(explanation)
+
+
+def _read(given: frozenset[str], caller: Principal) -> PageRead:
+    """Return what is read of the ledger for a page, by which arguments are given."""
+    backward, named = "last" in given, "business" in given
+    beyond, short_of = ("before", "after") if backward else ("after", "before")
+    if caller.business is None:
+        business = "(SELECT business_id FROM business WHERE code = :code)"
+        guard = f"{business} IS NOT NULL" if named else None
+    else:
+        # Of another business it asks in vain.
+        own = "SELECT business_id FROM business WHERE code = :business"
+        business = f"({own} AND code = :code)" if named else ":own_business_id"
+        guard = ":own_business_id IS NOT NULL"
+    return PageRead(
+        relation=ledger.entry_page(
+            oldest_first=backward,
+            beyond=beyond in given,
+            short_of=short_of in given,
+            at_business=named or caller.business is not None,
+            of_kind="kind" in given,
+        ),
+        facts={"business_id": business},
+        guard=guard,
+    )
+
+
+def _ask(
+    _context: Context,
+    *,
+    business: str | None = None,
+    kind: EntryKind | None = None,
+    first: int | None = None,
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
+) -> dict[str, Any]:
+    asked = window(first=first, after=after, last=last, before=before, shape=(int, int))
+    beyond, short = asked.ends
+    debits, credits_ = ledger.sides_of(Kind[kind.name]) if kind else ([], [])
+    return {
+        "window": asked,
+        "limit": asked.limit,
+        "code": business,
+        "debits": debits,
+        "credits": credits_,
+        **dict(zip(("beyond_tx_id", "beyond_seq"), beyond or (), strict=False)),
+        **dict(zip(("short_tx_id", "short_seq"), short or (), strict=False)),
+    }
+
+
+ENTRIES = Paged(
+    read=_read,
+    ask=_ask,
+    live={
+        "limit": "bigint",
+        "code": "text",
+        "debits": "smallint[]",
+        "credits": "smallint[]",
+        "beyond_tx_id": "bigint",
+        "beyond_seq": "bigint",
+        "short_tx_id": "bigint",
+        "short_seq": "bigint",
+    },
+    place=ledger.PLACE,
+)
+"""A member's entries, for plans; `entry_page` reads them for resolvers."""
 
 
 async def entry_page(
@@ -162,9 +234,13 @@ async def entry_page(
         business_id=None if code is None else (await context.business_by_code(code)).business_id,
         kind=None if kind is None else Kind[kind.name],
     )
-    ends = (asked.after, asked.before) if not asked.backward else (asked.before, asked.after)
+    beyond, short_of = asked.ends
     page = EntryPage(
-        limit=asked.limit, only=only, oldest_first=asked.backward, beyond=ends[0], short_of=ends[1]
+        limit=asked.limit,
+        only=only,
+        oldest_first=asked.backward,
+        beyond=beyond,
+        short_of=short_of,
     )
     rows = await context.load.entry_pages.load((page, member_id))
     return connection(rows, asked, node=Entry.of, place=_place)

@@ -1,18 +1,21 @@
 """Finding a member: by node id, by what they present at a till, by search."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 from strawberry import relay
 
-from graphql_schema.access import EVERYBODY, require
+from graphql_schema.access import EVERYBODY, require, sees_member
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import resolved
 from graphql_schema.member import Member, visible_member
-from hub.crypto.tokens import Role
+from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
+from graphql_schema.plan.declared import Found, Paged, PageRead
+from hub.crypto.tokens import Principal, Role
+from hub.db.relation import Relation
 from hub.errors import Malformed
 from hub.members.identifiers import Kind
-from hub.members.queries import find
+from hub.members.queries import find, known, member_page, members_in_order
 
 LONGEST_IDENTIFIER = 200
 LARGEST_KEY = 2**63
@@ -109,22 +112,104 @@ async def reached_member(context: Context, key: MemberKey) -> Member | None:
     return await find_by(context, key, field="member")
 
 
+_SET = {"member_ids": "bigint[]"}
+
+
+def _own(principal: Principal | None) -> Relation | None:
+    return known("true") if require(principal, *EVERYBODY).role is Role.MEMBER else None
+
+
+def _own_id(context: Context) -> dict[str, list[int | None]]:
+    return {"member_ids": [context.caller.member_id]}
+
+
+def _visible(principal: Principal | None) -> Relation:
+    return known(sees_member(principal))
+
+
+def _asked_id(_context: Context, id: relay.GlobalID) -> dict[str, tuple[int, ...]]:  # noqa: A002
+    return {"member_ids": node_key(id, "Member", parts=1, field="id")}
+
+
+def _page(given: frozenset[str], caller: Principal) -> PageRead:
+    require(caller, Role.STAFF)
+    backward = "last" in given
+    beyond, short_of = ("before", "after") if backward else ("after", "before")
+    return PageRead(
+        relation=member_page(
+            oldest_first=backward, beyond=beyond in given, short_of=short_of in given
+        )
+    )
+
+
+def _asked_page(_context: Context, **asked: Any) -> dict[str, Any]:
+    page = window(**{**_WHOLE_PAGE, **asked}, shape=(int,))
+    beyond, short_of = page.ends
+    return {
+        "window": page,
+        "limit": page.limit,
+        "beyond_id": beyond[0] if beyond else None,
+        "short_id": short_of[0] if short_of else None,
+    }
+
+
+def _shown(member_id: int) -> Member:
+    return Member(member_id=member_id)
+
+
+_WHOLE_PAGE: dict[str, Any] = dict.fromkeys(("first", "after", "last", "before"))
+_MEMBERS = Paged(
+    read=_page,
+    ask=_asked_page,
+    live={"limit": "bigint", "beyond_id": "bigint", "short_id": "bigint"},
+    place=("member_id",),
+    key=None,
+)
+
+
 @strawberry.type
 class MemberQuery:
     """Reads of members."""
 
-    @resolved("The member who is signed in; null for everybody else.")
+    @resolved("The member who is signed in; null for everybody else.",
+              plan=Found(relation=_own, live=_SET, ask=_own_id))  # fmt: skip
     async def me(self, info: Info) -> Member | None:
         """Return the caller's own card."""
         require(info.context.principal, *EVERYBODY)
         own_id = await info.context.own_member_id()
         return None if own_id is None else Member(member_id=own_id)
 
-    @resolved("A member: oneself, a customer of one's own business, for staff anybody.")
+    @resolved("A member: oneself, a customer of one's own business, for staff anybody.",
+              plan=Found(relation=_visible, live=_SET, ask=_asked_id))  # fmt: skip
     async def member(self, info: Info, id: _ID) -> Member | None:  # noqa: A002
         """Return a member by node id; null when there is none that the caller may see."""
-        (member_id,) = node_key(id, "Member", parts=1, field="id")
+        (member_id,) = _asked_id(info.context, id)["member_ids"]
         return await visible_member(info.context, member_id)
+
+    @resolved("Everybody who is a member now, the latest first. For staff.", plan=_MEMBERS)
+    async def members(
+        self,
+        info: Info,
+        *,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Member]:
+        """Return a page of members."""
+        context = info.context
+        require(context.principal, Role.STAFF)
+        asked = window(first=first, after=after, last=last, before=before, shape=(int,))
+        beyond, short_of = asked.ends
+        async with context.reading() as db:
+            rows = await members_in_order(
+                db,
+                limit=asked.limit,
+                oldest_first=asked.backward,
+                beyond=beyond[0] if beyond else None,
+                short_of=short_of[0] if short_of else None,
+            )
+        return connection(rows, asked, node=_shown, place=lambda member_id: (member_id,))
 
     @resolved("Members with an identifier, for staff. An unverified one counts if it leads to one "
               "member only.")  # fmt: skip

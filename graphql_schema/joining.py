@@ -100,7 +100,7 @@ class JoiningMutation:
         context = info.context
         try:
             code = acting_business(context.principal, asked=input.business)
-            business_id = (await context.business_by_code(code)).business_id
+            business_id = (await context.business_by_code(code)).with_a_shop().business_id
             async with context.writing() as db:
                 answer = await join(
                     db,

@@ -1,5 +1,7 @@
 """Set-based reads for one request: what resolvers ask for one by one is read at once."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime
@@ -9,9 +11,12 @@ from typing import Any, NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 from strawberry.dataloader import DataLoader
 
+from graphql_schema import access
 from hub.benefits import queries as benefits
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
+from hub.crypto.tokens import Principal
+from hub.db.relation import parameters
 from hub.intake.trace import Trace, lots_consumed, trace
 from hub.ledger import history
 from hub.ledger import queries as ledger
@@ -29,8 +34,15 @@ from hub.privacy.consent import Consent, consents
 from hub.privacy.shown_to import shown_to
 from hub.programme.policy_queries import Policies, policies
 from hub.programme.queries import Business, Programme, businesses, programme
-from hub.settlement import life, payments
+from hub.reconciliation.both_sides import SideRow, rows_of_breaks, rows_of_matches
+from hub.reconciliation.breaks import BreakEvent, break_events
+from hub.reconciliation.matches import Match, matches_of_breaks
+from hub.reconciliation.verdicts import Verdict, verdicts
+from hub.settlement import disputes, life, payments
 from hub.settlement import queries as settlement
+from hub.settlement.disputes import Dispute, Message
+from hub.settlement.dues import Due, dues
+from hub.settlement.funds import Fund, funds
 from hub.settlement.life import Check, PeriodEvent
 from hub.settlement.netting import Bilateral, Net
 from hub.settlement.steps import Step, steps
@@ -50,22 +62,49 @@ class EntryPage(NamedTuple):
     short_of: tuple[int, int] | None
 
 
+class _Shared(DataLoader[Any, Any]):
+    """A loader whose answers several fields wait for.
+
+    An error on one branch of an answer ends what is under way on it. What others wait for too goes
+    on; what nobody waits for any more is given up.
+    """
+
+    def __init__(self, load: Callable[[list[Any]], Awaitable[list[Any]]]) -> None:
+        super().__init__(load)
+        self._waiting: Counter[asyncio.Future[Any]] = Counter()
+
+    def load(self, key: Any) -> Awaitable[Any]:
+        """Return what is loaded for a key; whoever waits for it may be cancelled alone."""
+        shared = asyncio.ensure_future(super().load(key))
+        mine = asyncio.shield(shared)
+        self._waiting[shared] += 1
+        mine.add_done_callback(lambda done: self._leave(shared, gave_up=done.cancelled()))
+        return mine
+
+    def _leave(self, shared: asyncio.Future[Any], *, gave_up: bool) -> None:
+        self._waiting[shared] -= 1
+        if gave_up and not self._waiting[shared]:
+            shared.cancel()
+
+
 class Loaders:
     """The loaders of one request. They remember what they read: after a mutation take new ones.
 
-    `business` is the code of the business whose eyes members are shown to; None: of no business.
+    `principal` is for whose eyes members are read.
     Keys are the hub's own ids; an answer of None means that there is no such thing.
     """
 
     def __init__(
-        self, reading: Reading, *, now: datetime, keyring: Keyring, business: str | None
+        self, reading: Reading, *, now: datetime, keyring: Keyring, principal: Principal | None
     ) -> None:
+        business = principal.business if principal else None
         self._reading = reading
         self._now = now
         of = self._loader
         self.members: DataLoader[int, int | None] = of(
             lambda db, ids: members.current_members(db, member_ids=ids)
         )
+        self.visible: DataLoader[int, int | None] = of(lambda db, ids: _visible(db, ids, principal))
         self.views: DataLoader[int, MemberView | None] = of(
             lambda db, ids: shown_to(
                 db, member_ids=ids, business=business, now=now, keyring=keyring
@@ -121,6 +160,7 @@ class Loaders:
         self.standings: DataLoader[int, benefits.Standing] = of(self._standings)
         self.entitlements: DataLoader[int, list[benefits.Entitlement]] = of(self._entitlements)
         self._of_settlement()
+        self._of_reconciliation()
         self._group: DataLoader[str, Any] = of(_group)
 
     def _of_settlement(self) -> None:
@@ -134,6 +174,17 @@ class Loaders:
         )
         self.settled: DataLoader[int, list[payments.Settled]] = of(
             lambda db, ids: payments.settled(db, payment_ids=ids)
+        )
+        self.funds: DataLoader[int, list[Fund]] = of(lambda db, ids: funds(db, period_ids=ids))
+        self.dues: DataLoader[int, list[Due]] = of(lambda db, ids: dues(db, period_ids=ids))
+        self.disputes_of_lines: DataLoader[int, Dispute | None] = of(
+            lambda db, ids: disputes.disputes_of_lines(db, line_ids=ids)
+        )
+        self.disputed_lines: DataLoader[int, list[int]] = of(
+            lambda db, ids: disputes.lines_of(db, dispute_ids=ids)
+        )
+        self.dispute_messages: DataLoader[int, list[Message]] = of(
+            lambda db, ids: disputes.messages(db, dispute_ids=ids)
         )
         self.close_steps: DataLoader[int, list[Step]] = of(
             lambda db, ids: steps(db, period_ids=ids)
@@ -149,6 +200,24 @@ class Loaders:
         )
         self.nets: DataLoader[int, list[Net]] = of(
             lambda db, ids: settlement.net_positions(db, period_ids=ids)
+        )
+
+    def _of_reconciliation(self) -> None:
+        of = self._loader
+        self.break_rows: DataLoader[int, list[SideRow]] = of(
+            lambda db, ids: rows_of_breaks(db, break_ids=ids)
+        )
+        self.break_events: DataLoader[int, list[BreakEvent]] = of(
+            lambda db, ids: break_events(db, break_ids=ids)
+        )
+        self.break_matches: DataLoader[int, list[Match]] = of(
+            lambda db, ids: matches_of_breaks(db, break_ids=ids)
+        )
+        self.break_verdicts: DataLoader[int, Verdict] = of(
+            lambda db, ids: verdicts(db, break_ids=ids)
+        )
+        self.match_rows: DataLoader[int, list[SideRow]] = of(
+            lambda db, ids: rows_of_matches(db, match_ids=ids)
         )
 
     async def programme(self) -> Programme:
@@ -178,7 +247,7 @@ class Loaders:
                 found = await read(db, keys)
             return [found.get(key) for key in keys]
 
-        return DataLoader(load)
+        return _Shared(load)
 
     async def _balances(self, db: AsyncConnection, ids: list[int]) -> Mapping[int, ledger.Balance]:
         today = business_date(self._now, (await programme(db)).time_zone)
@@ -226,6 +295,15 @@ class Loaders:
     ) -> Mapping[int, list[benefits.Entitlement]]:
         zone = (await programme(db)).time_zone
         return await benefits.entitlements(db, member_ids=ids, now=self._now, time_zone=zone)
+
+
+async def _visible(
+    db: AsyncConnection, ids: list[int], principal: Principal | None
+) -> Mapping[int, int]:
+    asked = members.known(access.sees_member(principal))
+    facts = {**access.caller_facts(principal), "member_ids": ids}
+    rows = await db.execute(asked.statement, {name: facts[name] for name in parameters(asked.sql)})
+    return {row.wanted: row.member_id for row in rows}
 
 
 async def _entry_pages(

@@ -1,7 +1,7 @@
 """The member card: who, on which tier, with what balance, accounts, entries and benefits."""
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import strawberry
 from strawberry import relay
@@ -14,19 +14,27 @@ from graphql_schema.benefits import Entitlement, Tier
 from graphql_schema.consents import Consent, visible_consents
 from graphql_schema.context import Context, Info
 from graphql_schema.corrections import Adjustment, Receivable
-from graphql_schema.entries import Entry, EntryKind, entry_page
-from graphql_schema.fields import resolved
+from graphql_schema.entries import ENTRIES, Entry, EntryKind, entry_page
+from graphql_schema.fields import key_of, resolved
 from graphql_schema.history import AccountStatement, AsOf, account_statement, moment
 from graphql_schema.join_code import JoinCode
 from graphql_schema.lineage import Lineage
+from graphql_schema.loaders import MOST_LOTS
 from graphql_schema.pages import After, Before, Connection, First, Last
-from graphql_schema.points import Balance, ExpiryNotice, Hold, Lot
+from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
+from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
+from hub.benefits.queries import ENTITLEMENTS, STANDINGS
 from hub.crypto.tokens import Role
 from hub.errors import Malformed
+from hub.ledger.queries import BALANCES, EXPIRING, HOLDS, LOTS
 from hub.members.display import Shown
+from hub.members.queries import ACCOUNTS
+from hub.points.notice_queries import NOTICES
+from hub.points.pool_queries import POOLS
 
 LONGEST_OUTLOOK_DAYS = 3660
+OUTLOOK_DAYS = 30
 
 Masked = Annotated[
     bool | None,
@@ -37,16 +45,36 @@ Masked = Annotated[
 ]
 
 
+_AT_OWN = "r.business_id = :own_business_id"
+_OF_OWN = "r.issuer_id = :own_business_id"
+
+
+def _hidden(context: Context, masked: bool | None = None) -> dict[str, bool]:
+    hidden = access.masks(context.caller, asked=masked)
+    if not hidden and context.caller.role is not Role.MEMBER:
+        raise Unplanned("to be on record before it is shown")
+    return {"hidden": hidden}
+
+
+def _outlook(_context: Context, within_days: int = OUTLOOK_DAYS) -> dict[str, int]:
+    if not 0 <= within_days <= LONGEST_OUTLOOK_DAYS:
+        raise Malformed(
+            f"`withinDays` must be from 0 to {LONGEST_OUTLOOK_DAYS}", field="withinDays"
+        )
+    return {"days": within_days}
+
+
 @strawberry.type(description="One person across all businesses of the group.")
 class Member(relay.Node):
     """A member whom the caller may see; a merged-away id leads to whom the member is now."""
 
+    node_key: ClassVar = ("member_id",)
     member_id: strawberry.Private[int]
 
     @classmethod
     def resolve_id(cls, root: "Member", *, info: strawberry.Info) -> str:
         """Return the node id's second half."""
-        return str(root.member_id)
+        return key_of(cls.node_key, root)
 
     async def _shown(self, info: Info, attribute: str, asked: bool | None) -> str | None:
         caller = access.require(info.context.principal, *access.MEMBER_READERS)
@@ -59,7 +87,8 @@ class Member(relay.Node):
             read_in_full(info.context, caller, member_id=self.member_id, attribute=attribute)
         return shown.masked if masked else shown.value
 
-    @resolved("The number that the member is known by, as it is on cards.")
+    @resolved("The number that the member is known by, as it is on cards.",
+              plan=Made(("member_id",), str))  # fmt: skip
     def number(self) -> strawberry.ID:
         """Return the member's id."""
         return strawberry.ID(str(self.member_id))
@@ -71,17 +100,17 @@ class Member(relay.Node):
         access.require(info.context.principal, Role.MEMBER)
         return JoinCode.of(info.context, self.member_id)
 
-    @resolved("The member's name; null when no business knows one.")
+    @resolved("The member's name; null when no business knows one.", plan=Viewed("name", _hidden))
     async def display_name(self, info: Info, masked: Masked = None) -> str | None:
         """Return the name, masked as access demands."""
         return await self._shown(info, "name", masked)
 
-    @resolved("The member's phone number; in E.164 when in full.")
+    @resolved("The member's phone number; in E.164 when in full.", plan=Viewed("phone", _hidden))
     async def phone(self, info: Info, masked: Masked = None) -> str | None:
         """Return the phone number, masked as access demands."""
         return await self._shown(info, "phone", masked)
 
-    @resolved("The member's email address.")
+    @resolved("The member's email address.", plan=Viewed("email", _hidden))
     async def email(self, info: Info, masked: Masked = None) -> str | None:
         """Return the email address, masked as access demands."""
         return await self._shown(info, "email", masked)
@@ -98,12 +127,13 @@ class Member(relay.Node):
         access.require(info.context.principal, *access.CORRECTORS)
         return await Lineage.of(info.context, self.member_id)
 
-    @resolved("Where the member stands on the ladder.")
+    @resolved("Where the member stands on the ladder.", plan=Related(relation=STANDINGS))
     async def tier(self, info: Info) -> Tier:
         """Return the tier and the way to the next."""
         return Tier.of(await info.context.load.standings.load(self.member_id))
 
-    @resolved("What the member has, or had at a moment by what the ledger had recorded.")
+    @resolved("What the member has, or had at a moment by what the ledger had recorded.",
+              plan=Related(relation=BALANCES, facts=SPENDABLE, unless=("asOf",)))  # fmt: skip
     async def balance(self, info: Info, as_of: AsOf = None) -> Balance:
         """Return the balance."""
         if as_of is not None:
@@ -115,24 +145,29 @@ class Member(relay.Node):
         "Points (of the unit `points`) whose last day comes within so many days, as things "
         "stand: idleness counts.",
         counts=True,
+        plan=Related(
+            relation=EXPIRING,
+            facts={**SPENDABLE, "until": "CAST(:today AS date) + CAST(:days AS integer)"},
+            live={"days": "integer"},
+            ask=_outlook,
+            value="points",
+        ),
     )
     async def expiring_soon(
         self,
         info: Info,
         within_days: Annotated[
             int, strawberry.argument(description="From today on, up to 3660 days.")
-        ] = 30,
+        ] = OUTLOOK_DAYS,
     ) -> int:
         """Return how many points are about to expire."""
-        if not 0 <= within_days <= LONGEST_OUTLOOK_DAYS:
-            raise Malformed(
-                f"`withinDays` must be from 0 to {LONGEST_OUTLOOK_DAYS}", field="withinDays"
-            )
+        _outlook(info.context, within_days)
         until = await info.context.load.today() + timedelta(days=within_days)
         return await info.context.load.expiring.load((until, self.member_id))
 
     @resolved("What the member was told about points that end, soonest first: the latest notice of "
-              "each unit and day still ahead. A business is shown none.")  # fmt: skip
+              "each unit and day still ahead. A business is shown none.",
+              plan=Related(relation=NOTICES, many=True, readers=access.reads_notices))  # fmt: skip
     async def expiry_notices(self, info: Info) -> list[ExpiryNotice]:
         """Return the notices that the caller may see."""
         caller = access.require(info.context.principal, *access.MEMBER_READERS)
@@ -141,7 +176,8 @@ class Member(relay.Node):
         rows = await info.context.load.notices.load(self.member_id)
         return [ExpiryNotice.of(row) for row in rows]
 
-    @resolved("The member's accounts; a business sees its own.")
+    @resolved("The member's accounts; a business sees its own.",
+              plan=Related(relation=ACCOUNTS, many=True, seen=_AT_OWN))  # fmt: skip
     async def accounts(self, info: Info) -> list[Account]:
         """Return the accounts that the caller may see."""
         return await visible_accounts(info, self.member_id)
@@ -152,7 +188,8 @@ class Member(relay.Node):
         """Return the consents that the caller may see."""
         return await visible_consents(info, self.member_id)
 
-    @resolved("The movements of the member's points, newest first; a business sees its own.")
+    @resolved("The movements of the member's points, newest first; a business sees its own.",
+              plan=ENTRIES)  # fmt: skip
     async def entries(
         self,
         info: Info,
@@ -201,19 +238,22 @@ class Member(relay.Node):
         )
 
     @resolved("Points not used up, in the order they will be spent; at most 100. A business sees "
-              "what it granted.")  # fmt: skip
+              "what it granted.",
+              plan=Related(relation=LOTS, many=True, seen=_OF_OWN,
+                           facts={"limit": str(MOST_LOTS)}))  # fmt: skip
     async def lots(self, info: Info) -> list[Lot]:
         """Return the open lots that the caller may see."""
         rows = await info.context.load.lots.load(self.member_id)
         return [Lot.of(row) for row in rows if await _may_see_of(info.context, row.issuer_id)]
 
-    @resolved("Points set aside at tills; a business sees its own holds.")
+    @resolved("Points set aside at tills; a business sees its own holds.",
+              plan=Related(relation=HOLDS, many=True, seen=_AT_OWN))  # fmt: skip
     async def holds(self, info: Info) -> list[Hold]:
         """Return the open holds that the caller may see."""
         rows = await info.context.load.open_holds.load(self.member_id)
         return [Hold.of(row) for row in rows if await _may_see_of(info.context, row.business_id)]
 
-    @resolved("The pool that the member is in; null when in none.")
+    @resolved("The pool that the member is in; null when in none.", plan=Related(relation=POOLS))
     async def pool(self, info: Info) -> Pool | None:
         """Return the pool, with its code for the member alone."""
         caller = access.require(info.context.principal, *access.MEMBER_READERS)
@@ -236,7 +276,9 @@ class Member(relay.Node):
             Receivable.of(row) for row in rows if await _may_see_of(info.context, row.issuer_id)
         ]
 
-    @resolved("What the member may use this year; a business sees what it offers.")
+    @resolved("What the member may use this year; a business sees what it offers.",
+              plan=Related(relation=ENTITLEMENTS, many=True,
+                           seen=":own_business_id = ANY (r.offered_at)"))  # fmt: skip
     async def entitlements(self, info: Info) -> list[Entitlement]:
         """Return the quotas that the caller may see."""
         own = access.only_business(access.require(info.context.principal, *access.MEMBER_READERS))
@@ -257,13 +299,5 @@ async def visible_member(context: Context, member_id: int) -> Member | None:
 
     Raises Unauthenticated or Forbidden for callers who may see no member at all.
     """
-    caller = access.require(context.principal, *access.MEMBER_READERS)
-    now_id = await context.load.members.load(member_id)
-    if now_id is None:
-        return None
-    accounts = await context.load.accounts.load(now_id) or []
-    codes = {(await context.business(account.business_id)).code for account in accounts}
-    own_id = await context.own_member_id()
-    if access.may_see_member(caller, member_id=now_id, own_id=own_id, customer_of=codes):
-        return Member(member_id=now_id)
-    return None
+    now_id = await context.load.visible.load(member_id)
+    return None if now_id is None else Member(member_id=now_id)

@@ -33,11 +33,11 @@ async def _member(info: Info, id_: relay.GlobalID) -> relay.Node | None:
 
 
 async def _account(info: Info, id_: relay.GlobalID) -> relay.Node | None:
-    member_id, _ = node_key(id_, "Account", parts=2, field="id")
+    member_id, account_id = node_key(id_, "Account", parts=2, field="id")
     if await visible_member(info.context, member_id) is None:
         return None
     accounts = await visible_accounts(info, member_id)
-    return next((account for account in accounts if account.key == id_.node_id), None)
+    return next((one for one in accounts if one.account_id == account_id), None)
 
 
 async def _entry(info: Info, id_: relay.GlobalID) -> relay.Node | None:

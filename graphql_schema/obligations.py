@@ -7,6 +7,7 @@ import strawberry
 
 from graphql_schema.access import SETTLEMENT_READERS, only_business, require, visible_business
 from graphql_schema.context import Context, Info
+from graphql_schema.disputes import Dispute
 from graphql_schema.fields import count, resolved
 from graphql_schema.pages import Connection, connection, cursor_day, window
 from graphql_schema.postings import Posting, posting_of
@@ -16,14 +17,17 @@ from hub.settlement.codes import LineKind, Source
 
 
 @strawberry.type(
-    description="What one business owes another for one consumed lot or one use of a benefit."
+    description="What one business owes another for one lot of points, or one use of a benefit."
 )
 class Obligation:
     """A line of a period. It names accounts by number, never a person."""
 
     row: strawberry.Private[queries.Obligation]
-    points: int = count("Points that were accepted; negative when they were given back.")
-    kind: str = strawberry.field(description="What it is owed for: redemption or benefit.")
+    number: int = count("The line's number, by which it is disputed.")
+    points: int = count("Points that were taken, issued or ended; negative when given back.")
+    kind: str = strawberry.field(
+        description="What it is owed for: redemption, issue, breakage, benefit, correction."
+    )
     rate: Decimal | None = strawberry.field(
         description="Major units per point, exact; null where nothing is counted in points."
     )
@@ -36,7 +40,10 @@ class Obligation:
         description="Whether the amount contains the tax, or the tax comes on top."
     )
     currency: str = strawberry.field(description="ISO 4217 currency of rate and amount.")
-    business_date: date = strawberry.field(description="The acceptor's trading day.")
+    business_date: date = strawberry.field(description="The trading day on which it happened.")
+    issued_on: date | None = strawberry.field(
+        description="Of points that were sold at issue: the day on which they were issued."
+    )
     occurred_at: datetime = strawberry.field(description="When it happened in the shop.")
     posted_at: datetime = strawberry.field(description="When the ledger recorded it.")
     late: bool = strawberry.field(
@@ -74,16 +81,23 @@ class Obligation:
         """Return the issuer."""
         return await _business(info, self.row.issuer_id)
 
-    @resolved("The business that took the points; null for a use of a benefit.")
+    @resolved("The business that took the points, where some did.")
     async def acceptor(self, info: Info) -> Business | None:
         """Return the acceptor."""
         return await _business(info, self.row.acceptor_id)
+
+    @resolved("The latest dispute about it; null: nobody has disputed it.")
+    async def dispute(self, info: Info) -> Dispute | None:
+        """Return the dispute that the line was last part of."""
+        row = await info.context.load.disputes_of_lines.load(self.row.line_id)
+        return None if row is None else Dispute.of(row)
 
     @classmethod
     def of(cls, row: queries.Obligation) -> "Obligation":
         """Show a line."""
         return cls(
             row=row,
+            number=row.line_id,
             points=row.points,
             kind=LineKind(row.kind).name.lower(),
             tax_code=row.tax_code,
@@ -93,6 +107,7 @@ class Obligation:
             amount=row.amount,
             currency=row.currency,
             business_date=row.business_date,
+            issued_on=row.issued_on,
             occurred_at=row.occurred_at,
             posted_at=row.posted_at,
             late=row.late,

@@ -62,6 +62,11 @@ class Window:
     before: tuple[Any, ...] | None
 
     @property
+    def ends(self) -> tuple[tuple[Any, ...] | None, tuple[Any, ...] | None]:
+        """Where reading begins, beyond a place, and where it ends, short of one."""
+        return (self.before, self.after) if self.backward else (self.after, self.before)
+
+    @property
     def limit(self) -> int:
         """How many rows to read."""
         return self.size + 1
@@ -94,26 +99,43 @@ def connection(
     node: Callable[[Row], T],
     place: Callable[[Row], tuple[Any, ...]],
 ) -> Connection[T]:
-    """Build the page from what was read: up to `window.limit` rows from the window's end.
-
-    Of the direction not read in, the window's own cursor tells that something is there.
-    """
-    kept, more = list(rows[: window.size]), len(rows) > window.size
-    if window.backward:
-        kept.reverse()
-    edges = [Edge(node=node(row), cursor=_cursor(place(row))) for row in kept]
+    """Show the page in what was read: up to `window.limit` rows from the window's end."""
+    page = page_of(rows, window)
+    edges = [Edge(node=node(row), cursor=cursor(place(row))) for row in page.rows]
     return Connection(
         edges=edges,
         page_info=relay.PageInfo(
-            has_next_page=window.before is not None if window.backward else more,
-            has_previous_page=more if window.backward else window.after is not None,
+            has_next_page=page.more_after,
+            has_previous_page=page.more_before,
             start_cursor=edges[0].cursor if edges else None,
             end_cursor=edges[-1].cursor if edges else None,
         ),
     )
 
 
-def _cursor(place: tuple[Any, ...]) -> str:
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """The rows of a page in the list's order, and whether others lie on either side."""
+
+    rows: list[Row]
+    more_before: bool
+    more_after: bool
+
+
+def page_of(rows: Sequence[Row], window: Window) -> Page[Row]:
+    """Return the page in what was read: up to `window.limit` rows from the window's end.
+
+    Of the direction not read in, the window's own cursor tells that something is there.
+    """
+    kept, more = list(rows[: window.size]), len(rows) > window.size
+    if window.backward:
+        kept.reverse()
+        return Page(kept, more_before=more, more_after=window.before is not None)
+    return Page(kept, more_before=window.after is not None, more_after=more)
+
+
+def cursor(place: tuple[Any, ...]) -> str:
+    """Return the cursor of a place in a list's order."""
     return base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("=")
 
 

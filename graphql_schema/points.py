@@ -1,15 +1,21 @@
 """Points as members hold them: balance, lots, holds."""
 
 from datetime import date, datetime
+from typing import ClassVar
 
 import strawberry
 from strawberry import relay
 
 from graphql_schema.context import Info
-from graphql_schema.fields import count, resolved
+from graphql_schema.fields import count, key_of, resolved, said, shown
+from graphql_schema.plan.declared import BusinessOf, Column
 from graphql_schema.programme import Business
 from hub.ledger import queries as ledger
+from hub.ledger.codes import Unit
 from hub.points import notice_queries as notices
+
+SPENDABLE = {"unit": str(int(Unit.SPENDABLE))}
+"""What balances and what ends are told of."""
 
 
 @strawberry.type(description="What a member has. All counts are points.")
@@ -28,21 +34,16 @@ class Balance:
     @classmethod
     def of(cls, row: ledger.Balance) -> "Balance":
         """Show a balance."""
-        return cls(
-            available=row.available,
-            posted=row.posted,
-            held=row.held,
-            pending=row.pending,
-            owed=row.owed,
-            qualifying=row.qualifying,
-        )
+        return shown(cls, row)
 
 
 @strawberry.type(description="The points of one earn that are left, and until when.")
 class Lot(relay.Node):
     """A lot that is not used up."""
 
-    key: strawberry.Private[str]
+    node_key: ClassVar = ("member_id", "lot_id")
+    member_id: strawberry.Private[int]
+    lot_id: strawberry.Private[int]
     issuer_id: strawberry.Private[int]
     earned: int = count("Points that were earned.")
     remaining: int = count("Points that are left of them.")
@@ -53,20 +54,14 @@ class Lot(relay.Node):
     @classmethod
     def resolve_id(cls, root: "Lot", *, info: strawberry.Info) -> str:
         """Return the node id's second half."""
-        return root.key
+        return key_of(cls.node_key, root)
 
     @classmethod
     def of(cls, row: ledger.Lot) -> "Lot":
         """Show a lot."""
-        return cls(
-            key=f"{row.member_id}.{row.lot_id}",
-            issuer_id=row.issuer_id,
-            earned=row.earned,
-            remaining=row.remaining,
-            expires_on=row.expires_on,
-        )
+        return shown(cls, row)
 
-    @resolved("The business that granted the points and owes them.")
+    @resolved("The business that granted the points and owes them.", plan=BusinessOf("issuer_id"))
     async def issuer(self, info: Info) -> Business:
         """Return the lot's issuer."""
         return Business.of(await info.context.business(self.issuer_id))
@@ -76,8 +71,9 @@ class Lot(relay.Node):
 class Hold(relay.Node):
     """A hold, as it stands now."""
 
-    key: strawberry.Private[str]
+    node_key: ClassVar = ("member_id", "hold_id")
     member_id: strawberry.Private[int]
+    hold_id: strawberry.Private[int]
     business_id: strawberry.Private[int]
     points: int = count("Points that were set aside.")
     captured: int = count("Of these, spent.")
@@ -91,24 +87,14 @@ class Hold(relay.Node):
     @classmethod
     def resolve_id(cls, root: "Hold", *, info: strawberry.Info) -> str:
         """Return the node id's second half."""
-        return root.key
+        return key_of(cls.node_key, root)
 
     @classmethod
     def of(cls, row: ledger.Hold) -> "Hold":
         """Show a hold."""
-        return cls(
-            key=f"{row.member_id}.{row.hold_id}",
-            member_id=row.member_id,
-            business_id=row.business_id,
-            points=row.points,
-            captured=row.captured,
-            voided=row.voided,
-            remaining=row.points - row.captured - row.voided,
-            open=row.open,
-            expires_at=row.expires_at,
-        )
+        return shown(cls, row)
 
-    @resolved("The business that holds them.")
+    @resolved("The business that holds them.", plan=BusinessOf("business_id"))
     async def business(self, info: Info) -> Business:
         """Return where the hold was placed."""
         return Business.of(await info.context.business(self.business_id))
@@ -118,7 +104,7 @@ class Hold(relay.Node):
 class ExpiryNotice:
     """The latest notice of a unit and a day."""
 
-    unit: str = strawberry.field(description="The unit of the points, by its code.")
+    unit: str = said("The unit of the points, by its code.", plan=Column("unit_code"))
     points: int = count("Points that end, as it was when the notice was given.")
     expires_on: date = strawberry.field(description="The last day on which they can be spent.")
     days_ahead: int = count("From how many days ahead it was due: 30, 7 or 1.")
@@ -127,10 +113,4 @@ class ExpiryNotice:
     @classmethod
     def of(cls, row: notices.ExpiryNotice) -> "ExpiryNotice":
         """Show a notice."""
-        return cls(
-            unit=row.unit_code,
-            points=row.points,
-            expires_on=row.expires_on,
-            days_ahead=row.days_ahead,
-            given_at=row.given_at,
-        )
+        return shown(cls, row)

@@ -34,6 +34,7 @@ from hub.points.contribute import contribute
 from hub.points.join_pool import join_pool
 from hub.points.leave_pool import leave_pool
 from hub.points.open_pool import open_pool
+from hub.points.purpose import Purpose
 from hub.points.redeem_from_pool import redeem_from_pool
 
 
@@ -284,6 +285,8 @@ class PoolingMutation:
                     now=context.now,
                     acceptance=counter.acceptance,
                     bill_minor=input.bill_minor,
+                    purpose=Purpose(award=input.award, category=input.category),
+                    stopped_issuers=till.business.stopped_issuers,
                 )
         except errors.Rejected as no:
             outside = no.facts.get("field") == "member_id"

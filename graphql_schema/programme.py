@@ -1,11 +1,13 @@
 """The programme and its businesses: what anybody may know."""
 
+from typing import ClassVar
+
 import strawberry
 from strawberry import relay
 
 from graphql_schema.access import EVERYBODY, require
 from graphql_schema.context import Info
-from graphql_schema.fields import resolved
+from graphql_schema.fields import key_of, resolved, shown
 from hub.programme import queries
 
 
@@ -24,9 +26,10 @@ class Programme:
 class Business(relay.Node):
     """A business, by its code."""
 
+    node_key: ClassVar = ("code",)
     code: str = strawberry.field(description="Its short name, never changed: bund-retail.")
     name: str = strawberry.field(description="Its name as members know it.")
-    kind: str = strawberry.field(description="What it is: retail, hotel or dining.")
+    kind: str = strawberry.field(description="What it is: retail, hotel, dining or programme.")
     currency: str = strawberry.field(description="ISO 4217 currency that it trades in.")
     country: str = strawberry.field(description="ISO 3166 country that it is in.")
     time_zone: str = strawberry.field(description="IANA zone of its trading day.")
@@ -34,19 +37,12 @@ class Business(relay.Node):
     @classmethod
     def resolve_id(cls, root: "Business", *, info: strawberry.Info) -> str:
         """Return the node id's second half."""
-        return root.code
+        return key_of(cls.node_key, root)
 
     @classmethod
     def of(cls, row: queries.Business) -> "Business":
         """Show a business as configured."""
-        return cls(
-            code=row.code,
-            name=row.name,
-            kind=row.kind,
-            currency=row.currency,
-            country=row.country,
-            time_zone=row.time_zone,
-        )
+        return shown(cls, row)
 
 
 async def business_node(info: Info, key: str) -> Business | None:

@@ -13,9 +13,11 @@ from graphql_schema.programme import Business
 from hub.accounting.ageing import Aged
 from hub.accounting.allocations import allocations
 from hub.accounting.estimates import Estimate
-from hub.accounting.movements import Allocation, Movement, RollForward
+from hub.accounting.movements import Allocation, CohortState, Movement, RollForward
+from hub.accounting.recognition import decimal, expected_points
 from hub.accounting.roll_forward import roll_forward
 from hub.accounting.sensitivity import Sensitivity, sensitivity
+from hub.accounting.standing import standing
 
 NOT_YET = "Of a period that is closed but not recognised they are what recognition would say now."
 
@@ -62,8 +64,9 @@ class LiabilityRollForward:
         description="The proof: how many points are still expected to be redeemed …"
     )
     proof: Money = strawberry.field(description="… and what they are worth: the closing.")
+    proof_exact: Decimal = strawberry.field(description="The same before rounding, in major units.")
 
-    @resolved("Who owes the points: their issuer, or the company that it sold them to.")
+    @resolved("Who owes the points: their issuer, or the company that sold them to it.")
     async def owner(self, info: Info) -> Business:
         """Return the owner."""
         return Business.of(await info.context.business(self.row.owner_id))
@@ -82,6 +85,7 @@ class LiabilityRollForward:
             movements=[LiabilityMovement.of(one, row.currency) for one in row.movements],
             expected_points=row.proof.expected_points,
             proof=Money(amount_minor=row.proof.minor, currency=row.currency),
+            proof_exact=row.proof.amount,
         )
 
 
@@ -103,6 +107,9 @@ class PriceAllocation:
     )
     refunded: Money = strawberry.field(description="What of it was refunded, and took points back.")
     refunded_to_points: Money = strawberry.field(description="What of that came off what is owed.")
+    to_points_exact: Decimal = strawberry.field(
+        description="What is deferred, before rounding, in major units."
+    )
 
     @resolved("The business that sold and gave the points.")
     async def issuer(self, info: Info) -> Business:
@@ -136,6 +143,53 @@ class PriceAllocation:
             to_points=points,
             refunded=refunded,
             refunded_to_points=back,
+            to_points_exact=row.to_points,
+        )
+
+
+@strawberry.type(description="How the points that an issuer granted in a month stand.")
+class LiabilityCohort:
+    """What a roll-forward's closing is made of. Exact, in major units."""
+
+    row: strawberry.Private[CohortState]
+    cohort: date = strawberry.field(description="The month, by its first day.")
+    currency: str = strawberry.field(description="ISO 4217 currency of the amounts.")
+    issued: int = count("Points granted, less those that refunds took back.")
+    redeemed: int = count("Of them redeemed, less those given back.")
+    outstanding: int = count("Of them left.")
+    rate: Decimal = strawberry.field(
+        description="How many of those granted are expected to be redeemed."
+    )
+    expected_points: Decimal = strawberry.field(
+        description="How many more are expected to be redeemed."
+    )
+    allocated: Decimal = strawberry.field(description="What was paid for the points.")
+    liability: Decimal = strawberry.field(description="What of that is owed; the rest is revenue.")
+
+    @resolved("Who granted the points.")
+    async def issuer(self, info: Info) -> Business:
+        """Return the issuer."""
+        return Business.of(await info.context.business(self.row.issuer_id))
+
+    @resolved("Who owes them.")
+    async def owner(self, info: Info) -> Business:
+        """Return the owner."""
+        return Business.of(await info.context.business(self.row.owner_id))
+
+    @classmethod
+    def of(cls, row: CohortState) -> "LiabilityCohort":
+        """Show a cohort."""
+        return cls(
+            row=row,
+            cohort=row.cohort,
+            currency=row.currency,
+            issued=row.issued,
+            redeemed=row.redeemed,
+            outstanding=row.outstanding,
+            rate=row.rate,
+            expected_points=decimal(expected_points(row)),
+            allocated=row.allocated,
+            liability=row.liability,
         )
 
 
@@ -260,6 +314,14 @@ async def allocations_of(context: Context, period_id: int) -> list[PriceAllocati
     async with context.reading() as db:
         rows = await allocations(db, period_id=period_id)
     return [PriceAllocation.of(row) for row in rows if own in (None, row.issuer_id, row.owner_id)]
+
+
+async def cohorts_of(context: Context, period_id: int) -> list[LiabilityCohort]:
+    """Return a period's cohorts that the caller may see."""
+    own = await own_id(context)
+    async with context.reading() as db:
+        rows = (await standing(db, period_id=period_id)).closing
+    return [LiabilityCohort.of(row) for row in rows if own in (None, row.issuer_id, row.owner_id)]
 
 
 async def sensitivity_of(

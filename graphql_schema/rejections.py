@@ -104,6 +104,10 @@ _FIELDS = {
     "idempotency_key": "idempotencyKey",
     "bill_minor": "billMinor",
     "external_id": "externalId",
+    "effective_from": "effectiveFrom",
+    "point_value": "pointValue",
+    "goods_discount": "goodsDiscount",
+    "least_share": "leastShare",
 }
 
 

@@ -1,8 +1,9 @@
 """The one schema, with its limits."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
+from functools import cached_property
 from typing import Any
 
 import strawberry
@@ -22,18 +23,25 @@ from strawberry.extensions import (
     ValidationCache,
 )
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.name_converter import NameConverter
 from strawberry.schema.schema import SubscriptionResult
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
 from graphql_schema.accounting import AccountingMutation, AccountingQuery
+from graphql_schema.accounting_policies import (
+    AccountingPolicyMutation,
+    AccountingPolicyQuery,
+)
 from graphql_schema.accounts import Account
 from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
+from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.audit import record
 from graphql_schema.closing import ClosingMutation
 from graphql_schema.context import Context
 from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
 from graphql_schema.cost import cost, refuse_dear
+from graphql_schema.disputing import DisputeQuery, DisputingMutation
 from graphql_schema.entries import Entry
 from graphql_schema.errors import told, too_slow
 from graphql_schema.finding import MemberQuery
@@ -48,10 +56,13 @@ from graphql_schema.merging import MergingMutation
 from graphql_schema.nodes import NodeQuery
 from graphql_schema.paying import PayingMutation
 from graphql_schema.pinning import PinningMutation
+from graphql_schema.plan.plans import Plans
 from graphql_schema.points import Hold, Lot
 from graphql_schema.pooling import PoolingMutation
 from graphql_schema.privacy import PrivacyMutation
 from graphql_schema.programme import ProgrammeQuery
+from graphql_schema.reconciling import ReconcilingMutation
+from graphql_schema.reconciling_reads import ReconciliationQuery
 from graphql_schema.restoring import RestoringMutation
 from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
@@ -72,8 +83,12 @@ class Query(
     MemberQuery,
     CorrectingQuery,
     SettlementQuery,
+    ReconciliationQuery,
+    DisputeQuery,
     JournalQuery,
     AccountingQuery,
+    AccountingPolicyQuery,
+    AgreementQuery,
     ProgrammeQuery,
     HistoryQuery,
     MatchingQuery,
@@ -105,20 +120,46 @@ class Mutation(
     MergingMutation,
     ClosingMutation,
     PayingMutation,
+    ReconcilingMutation,
+    DisputingMutation,
+    AgreementMutation,
     JournalMutation,
     AccountingMutation,
+    AccountingPolicyMutation,
 ):
     """All writes."""
+
+
+class _Names(NameConverter):
+    """Names of types that are made of others: `MemberEdge` is what joins a member's births."""
+
+    def from_generic(self, *args: Any, **kwargs: Any) -> str:
+        name = super().from_generic(*args, **kwargs)
+        return "MemberListEdge" if name == "MemberEdge" else name
 
 
 class HubSchema(strawberry.Schema):
     """A schema whose errors are fit to be read by callers, and logged by `told` alone."""
 
     async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
-        """Answer an operation as `strawberry.Schema.execute` does.
+        """Answer an operation as `strawberry.Schema.execute` does: by its plan, if it has one.
 
         What it shows of people in full is on record first; if it cannot be, nothing is shown.
         """
+        context = kwargs.get("context_value")
+        if isinstance(context, Context):
+            data = await self.plans.answer(
+                args[0] if args else kwargs["query"],
+                kwargs.get("operation_name"),
+                kwargs.get("variable_values"),
+                context,
+            )
+            if data is not None:
+                return ExecutionResult(data=data, errors=None)
+        return await self.resolve(*args, **kwargs)
+
+    async def resolve(self, *args: Any, **kwargs: Any) -> ExecutionResult:
+        """Answer an operation by its resolvers, whether there is a plan or not."""
         result = await super().execute(*args, **kwargs)
         return await _finished(result, kwargs.get("context_value"))
 
@@ -151,6 +192,11 @@ class HubSchema(strawberry.Schema):
         finally:
             await context.end_look()
 
+    @cached_property
+    def plans(self) -> Plans:
+        """The plans of operations that were executed."""
+        return Plans(self)
+
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
@@ -179,6 +225,18 @@ async def _next(source: SubscriptionResult, context: Watching) -> ExecutionResul
         return None
     except TimeoutError:
         return ExecutionResult(data=None, errors=[too_slow(context.look_seconds)])
+
+
+class _Learn(SchemaExtension):
+    """Remembers what is executed, that is: what every limit has let pass."""
+
+    def on_execute(self) -> Iterator[None]:
+        asked = self.execution_context
+        schema = asked.schema
+        if isinstance(schema, HubSchema) and asked.query and asked.graphql_document:
+            name = asked._provided_operation_name
+            schema.plans.learn(asked.query, name, asked.graphql_document)
+        yield
 
 
 class CostLimit(SchemaExtension):
@@ -218,6 +276,7 @@ def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchem
         lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
         lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
         CostLimit,
+        _Learn,
     ]
     return HubSchema(
         Query,
@@ -225,5 +284,7 @@ def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchem
         Subscription,
         types=[Account, Entry, Hold, Lot],
         extensions=extensions,
-        config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=not debug),
+        config=StrawberryConfig(
+            scalar_map=SCALARS, disable_field_suggestions=not debug, name_converter=_Names()
+        ),
     )

@@ -33,6 +33,7 @@ from hub.jobs.changes import member_key
 from hub.ledger.codes import Outcome
 from hub.points.capture import capture
 from hub.points.hold import hold
+from hub.points.purpose import Purpose
 from hub.points.redeem import redeem
 from hub.points.void import void
 from hub.programme.acceptance import AcceptanceRule
@@ -46,6 +47,8 @@ _BILL = (
     "The whole bill in minor units of the business's currency; needed where points pay only a "
     "share of a bill."
 )
+_AWARD = "The award that is redeemed, by its code, where agreements price awards."
+_CATEGORY = "What the points are spent on, by the code of a category that agreements price."
 
 
 @strawberry.input(description="Points to spend at once.")
@@ -59,6 +62,8 @@ class RedeemInput:
     bill_minor: int | None = strawberry.field(
         graphql_type=Long | None, default=None, description=_BILL
     )
+    award: str | None = strawberry.field(default=None, description=_AWARD)
+    category: str | None = strawberry.field(default=None, description=_CATEGORY)
 
 
 @strawberry.input(description="Points to set aside.")
@@ -75,6 +80,8 @@ class HoldInput:
     bill_minor: int | None = strawberry.field(
         graphql_type=Long | None, default=None, description=_BILL
     )
+    award: str | None = strawberry.field(default=None, description=_AWARD)
+    category: str | None = strawberry.field(default=None, description=_CATEGORY)
 
 
 @strawberry.input(description="Held points to spend or to give back.")
@@ -198,6 +205,8 @@ class SpendingMutation:
                     now=context.now,
                     acceptance=counter.acceptance,
                     bill_minor=input.bill_minor,
+                    purpose=Purpose(award=input.award, category=input.category),
+                    stopped_issuers=till.business.stopped_issuers,
                 )
         except errors.Rejected as no:
             return not_accepted(no)
@@ -231,6 +240,8 @@ class SpendingMutation:
                     now=context.now,
                     acceptance=counter.acceptance,
                     bill_minor=input.bill_minor,
+                    purpose=Purpose(award=input.award, category=input.category),
+                    stopped_issuers=till.business.stopped_issuers,
                 )
                 context.changed(member_key(member.member_id))
         except errors.Rejected as no:

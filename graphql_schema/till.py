@@ -31,12 +31,12 @@ async def open_till(context: Context, *, business: str | None, idempotency_key: 
     """Return the till that sent a request.
 
     Raises Unauthenticated; Forbidden for other roles, another's business and one that is no
-    longer configured; Malformed for a key that is empty or too long.
+    longer configured; Malformed for a key that is empty or too long, and where there is no shop.
     """
     code = acting_business(context.principal, asked=business)
     checked_key(idempotency_key, longest=LONGEST_KEY)
     try:
-        acting = await context.business_by_code(code)
+        acting = (await context.business_by_code(code)).with_a_shop()
     except NotFound:
         raise Forbidden("the token's business is not part of the group", field="business") from None
     return Till(acting, f"{_PREFIX}{idempotency_key}", await context.load.today())

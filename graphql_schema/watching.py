@@ -74,8 +74,13 @@ class Watching(Context):
         await self._turns.acquire()
         self._looks = True
         self.now = self._clock()
-        self.load = self._loaders()
+        self._load = None
         self.limit.reschedule(asyncio.get_running_loop().time() + self.look_seconds)
+
+    async def charge_again(self) -> None:
+        """Take what one more state costs off what the caller may spend; raises RateLimited."""
+        if self._charge is not None:
+            await self._charge(self.cost)
 
     async def end_look(self) -> None:
         """Let go of the database, if there is a look."""
@@ -101,7 +106,7 @@ async def states(context: Context, look: Callable[[], Awaitable[Look[S]]]) -> As
                 found = await _looked(context, watcher, look)
                 if told is None or found.mark != told.mark or context.untold:
                     if told is not None:
-                        await context.charge(context.cost)
+                        await context.charge_again()
                     context.untold = False
                     yield found.shown
                     told = found

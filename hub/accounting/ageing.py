@@ -11,7 +11,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.accounting.movements import CohortState
+from hub.accounting.policies import policies
+from hub.accounting.portfolios import portfolio
 from hub.accounting.recognition import decimal
+from hub.accounting.sales import sales
 from hub.accounting.standing import states_of
 
 BUCKETS = (1, 3, 6, 12, 24)
@@ -59,12 +62,15 @@ async def ageing(db: AsyncConnection, *, on: date) -> list[Aged]:
     liability is shared over its points evenly: no point is more likely to be redeemed than another.
     """
     states = await _latest(db)
+    versions, agreed = await policies(db), await sales(db)
     points: dict[tuple[int, int, int | None], int] = defaultdict(int)
     owed: dict[tuple[int, int, int | None], Fraction | None] = {}
     for row in await db.execute(_ENDING, {"on": on, "buckets": list(BUCKETS)}):
         bucket = (row.issuer_id, row.unit, row.within)
         points[bucket] += row.points
-        part = _share(states, (row.issuer_id, row.unit, row.cohort), row.points)
+        cohort = (row.issuer_id, row.unit, row.cohort)
+        with_others = portfolio(cohort, versions=versions, agreed=agreed)
+        part = _share(states, with_others, row.points)
         before = owed.setdefault(bucket, Fraction(0))
         owed[bucket] = None if part is None or before is None else before + part
     return [

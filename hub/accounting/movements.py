@@ -18,7 +18,7 @@ class MovementKind(StrEnum):
     REDEEMED    revenue as points are redeemed (by a partner too: `partner_*`)
     REINSTATED  redemptions that were given back
     EXPIRED     points that ended, less those reinstated: no money moves, as it was expected, but
-                where their price is given back to the issuer that sold them at issue
+                where their price is given back to the issuer that bought them
     CLAWBACK    points taken back as their sale was refunded
     CATCH_UP    what was recognised before, put right by a new estimate
     BREAKAGE    expected redemptions that cannot come any more, as the points have ended
@@ -97,8 +97,8 @@ class Allocation:
     of it went back in refunds that took points back, `refunded_to_points` the part of that which
     came off the liability. Exact amounts in major units, and rounded ones as the roll-forward's.
     `role` is the issuer's: where it owes the points, as principal it shows what was deferred as
-    revenue and what it pays partners as cost, as agent only the difference; where it sold them at
-    issue, what it paid is its cost, or comes off its revenue.
+    revenue and what it pays partners as cost, as agent only the difference; where it bought
+    them at issue, what it paid is its cost, or comes off its revenue.
     """
 
     period_id: int

@@ -15,7 +15,9 @@ class AccountingPolicy:
 
     `point_value` is what a redeemed point is worth, in major units of the issuer's currency.
     `role` says how the business shows what others supply for points, its partners where it owes
-    them or the company that it sells them to: as cost (principal), or off its revenue (agent).
+    them or the company that it buys them from: as cost (principal), or off its revenue (agent).
+    `goods_discount` and `least_share`: see hub.accounting.recognition.allocate. `portfolio`:
+    whether points are recognised by the month that they were earned in (month) or together (all).
     """
 
     issuer_id: int
@@ -23,19 +25,24 @@ class AccountingPolicy:
     effective_from: date
     role: str
     point_value: Decimal
+    goods_discount: Decimal
+    least_share: Decimal
+    portfolio: str
     actor: str
     set_at: datetime
 
 
-_POLICIES = """
-SELECT issuer_id, unit, effective_from, role, point_value, actor, set_at
-FROM accounting_policy"""
+COLUMNS = """issuer_id, unit, effective_from, role, point_value, goods_discount, least_share,
+  portfolio, actor, set_at"""
 
 
 async def policies(db: AsyncConnection) -> dict[tuple[int, int], list[AccountingPolicy]]:
     """Return the versions of each issuer and unit, by date."""
     found: dict[tuple[int, int], list[AccountingPolicy]] = {}
-    for row in await db.execute(text(f"{_POLICIES} ORDER BY issuer_id, unit, effective_from")):
+    rows = await db.execute(
+        text(f"SELECT {COLUMNS} FROM accounting_policy ORDER BY issuer_id, unit, effective_from")  # noqa: S608
+    )
+    for row in rows:
         policy = AccountingPolicy(**row._asdict())
         found.setdefault((policy.issuer_id, policy.unit), []).append(policy)
     return found

@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.accounting.estimates import Estimate
 from hub.accounting.history import history
+from hub.accounting.policies import policies
 from hub.accounting.propose_estimate import propose_estimate
 from hub.errors import Rejected
 from hub.ledger.codes import Unit
@@ -22,8 +23,15 @@ async def propose_from_history(
 ) -> list[Estimate]:
     """Propose how many of each cohort's points will be redeemed, by the months before that day.
 
-    The same again, while they wait, is one. Raises Rejected when there is no month to learn from.
+    The same again, while they wait, is one. Raises Rejected when there is no month to learn from,
+    or when the issuer's points are recognised together.
     """
+    versions = (await policies(db)).get((issuer_id, unit), [])
+    if any(version.portfolio == "all" for version in versions):
+        raise Rejected(
+            "these points are recognised together, and history tells of each month: state a rate",
+            field="rate",
+        )
     found = await history(db, issuer_id=issuer_id, unit=unit, on=effective_from)
     if not found:
         raise Rejected(

@@ -12,6 +12,7 @@ from hub.accounting.estimates import estimates, rate_in_force
 from hub.accounting.flows import cohort_flows
 from hub.accounting.movements import CohortState, MovementKind
 from hub.accounting.policies import AccountingPolicy, in_force, policies
+from hub.accounting.portfolios import pooled
 from hub.accounting.recognition import CohortFlow, CohortTerms, Recognised, recognise_cohort
 from hub.accounting.sales import CohortKey, Sale, paid_in, sales, sold
 from hub.errors import Rejected
@@ -87,19 +88,20 @@ async def reckon(db: AsyncConnection, *, period: Period) -> list[Reckoned]:
     when something that it needs was not said: it names all of it.
     """
     await _in_its_turn(db, period)
-    flows = await cohort_flows(db, period_id=period.period_id)
+    versions, agreed = await policies(db), await sales(db)
+    found = await cohort_flows(db, period_id=period.period_id)
+    flows = pooled(found, versions=versions, agreed=agreed)
     before = await states_before(db, period)
     cohorts = sorted({*flows, *before})
-    versions = await policies(db)
     chosen = {
         cohort: in_force(versions, issuer_id=cohort[0], unit=cohort[1], cohort=cohort[2])
         for cohort in cohorts
     }
-    owners = await _owners(db, cohorts, before)
+    owners = _owners(agreed, cohorts, before)
     paid = await paid_in(db, period_id=period.period_id)
     for cohort, (owner_id, _) in owners.items():
         if owner_id != cohort[0]:
-            flows[cohort] = _bought(flows.get(cohort, NOTHING), paid.get(cohort, {}))
+            flows[cohort] = _sold(flows.get(cohort, NOTHING), paid.get(cohort, {}))
     terms = await _terms(db, period=period, chosen=chosen, owners=owners, flows=flows)
     return [
         Reckoned(
@@ -155,11 +157,12 @@ Owners = Mapping[CohortKey, tuple[int, Sale | None]]
 """Who owes each cohort, and under which agreement it was sold, if it was."""
 
 
-async def _owners(
-    db: AsyncConnection, cohorts: Sequence[CohortKey], before: Mapping[CohortKey, CohortState]
+def _owners(
+    agreed: Sequence[Sale],
+    cohorts: Sequence[CohortKey],
+    before: Mapping[CohortKey, CohortState],
 ) -> Owners:
-    """Return who owes each cohort: who bought it at issue, else its issuer. It never changes."""
-    agreed = await sales(db)
+    """Return who owes each cohort: who sold it at issue, else its issuer. It never changes."""
     owners = {}
     for cohort in cohorts:
         sale = sold(agreed, issuer_id=cohort[0], cohort=cohort[2])
@@ -168,7 +171,7 @@ async def _owners(
     return owners
 
 
-def _bought(flow: CohortFlow, paid: Mapping[MovementKind, Decimal]) -> CohortFlow:
+def _sold(flow: CohortFlow, paid: Mapping[MovementKind, Decimal]) -> CohortFlow:
     """Return a cohort's flow as its owner sees it, who has no shop: all is redeemed elsewhere."""
     away = (MovementKind.REDEEMED, MovementKind.REINSTATED)
     return replace(
@@ -216,6 +219,8 @@ async def _terms(
             currency=known[issuer_id].currency,
             rate=rate,
             point_value=Decimal(0) if policy is None else policy.point_value,
+            goods_discount=Decimal(0) if policy is None else policy.goods_discount,
+            least_share=Decimal(0) if policy is None else policy.least_share,
             refundable=refundable,
             brought_liability=opening.get((issuer_id, unit, cohort)),
         )

@@ -55,7 +55,8 @@ class CohortFlow:
 class CohortTerms:
     """How a cohort is accounted for in a period.
 
-    `rate` is the estimate in force; `brought_liability` what the books said of the points brought
+    `rate` is the estimate in force; `goods_discount` and `least_share` are the policy's, as
+    `allocate` takes them; `brought_liability` what the books said of the points brought
     in (None: their expected cost). `refundable`: points were sold at issue, and the price of those
     that end is given back, so that all that was paid for is owed until it is redeemed or ends.
     """
@@ -67,6 +68,8 @@ class CohortTerms:
     currency: str
     rate: Decimal
     point_value: Decimal
+    goods_discount: Decimal = Decimal(0)
+    least_share: Decimal = Decimal(0)
     refundable: bool = False
     brought_liability: Decimal | None = None
 
@@ -140,14 +143,27 @@ def decimal(exact: Fraction) -> Decimal:
         return Decimal(scaled).scaleb(-_PLACES)
 
 
-def allocate(price: Decimal, points: int, *, point_value: Decimal, rate: Decimal) -> Fraction:
+def allocate(
+    price: Decimal,
+    points: int,
+    *,
+    point_value: Decimal,
+    rate: Decimal,
+    goods_discount: Decimal = Decimal(0),
+    least_share: Decimal = Decimal(0),
+) -> Fraction:
     """Return what of `price` is paid for `points`: by relative stand-alone prices (IFRS 15, 76).
 
-    Goods stand alone at their price, points at their value times how many will be redeemed.
+    Goods stand alone at their price before the discount that they are sold at on average, points at
+    their value times how many will be redeemed; both share the discount (IFRS 15, 81). Points that
+    come to less than `least_share` of the price are no material right (B40): nothing is for them.
     """
-    goods = Fraction(price)
+    paid = Fraction(price)
     alone = points * Fraction(point_value) * Fraction(rate)
-    return goods * alone / (goods + alone) if goods > 0 and alone > 0 else Fraction(0)
+    if paid <= 0 or alone <= 0:
+        return Fraction(0)
+    share = alone / (paid / (1 - Fraction(goods_discount)) + alone)
+    return paid * share if share >= Fraction(least_share) else Fraction(0)
 
 
 def expected_points(state: CohortState) -> Fraction:
@@ -230,7 +246,14 @@ def _paid_with_goods(
     """
     rate = Fraction(terms.rate)
     points = said[MovementKind.DEFERRED]
-    to_points = allocate(flow.price, points, point_value=terms.point_value, rate=terms.rate)
+    to_points = allocate(
+        flow.price,
+        points,
+        point_value=terms.point_value,
+        rate=terms.rate,
+        goods_discount=terms.goods_discount,
+        least_share=terms.least_share,
+    )
     brought = (
         Fraction(flow.brought_cost) * rate
         if terms.brought_liability is None

@@ -41,7 +41,7 @@ async def roll_forward(db: AsyncConnection, *, period_id: int) -> list[RollForwa
             opening[owner],
             moved[owner],
             closing[owner],
-            bought=any(state.issuer_id != state.owner_id for state in closing[owner]),
+            sold=any(state.issuer_id != state.owner_id for state in closing[owner]),
         )
         for owner in sorted(closing)
     ]
@@ -54,14 +54,14 @@ def _roll(
     moved: Sequence[CohortMovement],
     closing: Sequence[CohortState],
     *,
-    bought: bool,
+    sold: bool,
 ) -> RollForward:
     owner_id, unit, currency = owner
     totals = _totals(moved)
     begin = _end(MovementKind.OPENING, opening, currency)
-    if not opening and MovementKind.BROUGHT_IN in totals and not bought:
-        # What there was before the hub is what its first period begins with. But what was bought
-        # of an issuer is paid for now, whenever it was issued.
+    if not opening and MovementKind.BROUGHT_IN in totals and not sold:
+        # What there was before the hub is what its first period begins with. But what was sold to
+        # an issuer is paid for now, whenever it was issued.
         points, amount, *_ = totals.pop(MovementKind.BROUGHT_IN)
         minor = round_to_minor(amount, currency)
         begin = Movement(kind=MovementKind.OPENING, points=points, amount=amount, minor=minor)

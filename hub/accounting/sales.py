@@ -1,4 +1,4 @@
-"""Points that were sold at issue: to whom, and what was paid for them."""
+"""Points that were sold at issue: by whom, and what was paid for them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ CohortKey = tuple[int, int, date]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sale:
-    """Who buys an issuer's points, of cohorts from `effective_from` to before `superseded_on`.
+    """Who sells an issuer its points, of cohorts from `effective_from` to before `superseded_on`.
 
     `refundable`: the price of points that expire is given back to the issuer.
     """

@@ -71,7 +71,10 @@ async def configure(
         terms["tier_id"] = await _tier_id(db, benefit.tier)
         terms["funder_id"] = (await business_by_code(db, benefit.funder)).business_id
         terms["offered_at"] = sorted(
-            [(await business_by_code(db, code)).business_id for code in benefit.offered_at]
+            [
+                (await business_by_code(db, code)).with_a_shop(field="offered_at").business_id
+                for code in benefit.offered_at
+            ]
         )
         await _terms(db, "benefit", benefit_id, terms)
 

@@ -1,7 +1,7 @@
 """Reads of benefits: where members stand on the ladder, and what they may still use."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 
 from sqlalchemy import text
@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.ladder import LADDER, QUALIFYING
 from hub.benefits.year import year_of
+from hub.db.relation import Relation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,21 +46,18 @@ class Entitlement:
     granted: int
     held: int
     used: int
+    remaining: int
     offered_at: list[int]
 
-    @property
-    def remaining(self) -> int:
-        """Return how many uses are left."""
-        return self.granted - self.held - self.used
 
-
-_STANDINGS = text(f"""
+STANDINGS = Relation(
+    f"""
 WITH {LADDER}, {QUALIFYING}
 SELECT a.member_id, has.code, has.name, has.name_zh, held.since,
   coalesce(q.points, 0) AS qualifying, next.code AS next_code, next.name AS next_name,
   next.name_zh AS next_name_zh,
   CASE WHEN next.code IS NOT NULL THEN greatest(0, next.threshold - coalesce(q.points, 0)) END
-    AS missing
+    AS missing, CAST(:ends_on AS date) AS by
 FROM unnest(CAST(:member_ids AS bigint[])) AS a (member_id)
 LEFT JOIN qualifying q USING (member_id)
 LEFT JOIN member_tier held ON held.member_id = a.member_id AND held.until IS NULL
@@ -67,7 +65,9 @@ LEFT JOIN ladder has ON has.tier_id = held.tier_id
 LEFT JOIN LATERAL (
   SELECT * FROM ladder l WHERE has.rank IS NULL OR l.rank > has.rank ORDER BY l.rank LIMIT 1
 ) next ON true
-""")  # noqa: S608 - constants of ours
+""",  # noqa: S608 - constants of ours
+    tuple(each.name for each in fields(Standing)),
+)
 
 
 async def standings(
@@ -76,7 +76,7 @@ async def standings(
     """Return where each of the members stands, by id; each is in the result."""
     year = year_of(now, time_zone)
     rows = await db.execute(
-        _STANDINGS,
+        STANDINGS.statement,
         {
             "member_ids": list(member_ids),
             "now": now,
@@ -84,23 +84,26 @@ async def standings(
             "ends_on": year.ends_on,
         },
     )
-    return {row.member_id: Standing(**row._asdict(), by=year.ends_on) for row in rows}
+    return {row.member_id: Standing(**row._asdict()) for row in rows}
 
 
-_ENTITLEMENTS = text("""
+ENTITLEMENTS = Relation(
+    """
 WITH terms AS (
   SELECT DISTINCT ON (benefit_id) benefit_id, name, name_zh, offered_at, rank
   FROM benefit_terms JOIN tier USING (tier_id) WHERE effective_from <= :now
   ORDER BY benefit_id, effective_from DESC
 )
 SELECT e.member_id, b.code AS benefit_code, b.kind, terms.name, terms.name_zh, e.starts_on,
-  e.ends_on, e.granted, e.held, e.used, terms.offered_at
+  e.ends_on, e.granted, e.held, e.used, e.granted - e.held - e.used AS remaining, terms.offered_at
 FROM entitlement e JOIN benefit b USING (benefit_id) JOIN terms USING (benefit_id)
 JOIN member_tier m ON m.member_id = e.member_id AND m.until IS NULL
 JOIN tier has ON has.tier_id = m.tier_id AND has.rank >= terms.rank
 WHERE e.member_id = ANY(CAST(:member_ids AS bigint[])) AND e.starts_on = :starts_on
 ORDER BY e.member_id, terms.rank, b.code
-""")
+""",
+    tuple(each.name for each in fields(Entitlement)),
+)
 
 
 async def entitlements(
@@ -109,7 +112,7 @@ async def entitlements(
     """Return what each member's tier entitles to in the year of `now`, by member id."""
     found: dict[int, list[Entitlement]] = {member_id: [] for member_id in member_ids}
     rows = await db.execute(
-        _ENTITLEMENTS,
+        ENTITLEMENTS.statement,
         {
             "member_ids": list(member_ids),
             "now": now,

@@ -103,7 +103,10 @@ async def invariants(db: AsyncConnection, _period: Period, _now: datetime) -> Fo
     """Does every invariant hold over the whole database (I1 to I8)?"""
     proofs: list[tuple[str, Callable[[AsyncConnection, str], Awaitable[Broken | None]]]] = [
         *((name, ledger.check) for name in ledger.CHECKS),
-        *((name, settlement.check) for name in (settlement.PERIODS, *settlement.CHECKS)),
+        *(
+            (name, settlement.check)
+            for name in (settlement.PERIODS, settlement.DUES, *settlement.CHECKS)
+        ),
         *((name, intake.check) for name in intake.CHECKS),
     ]
     broken = [found for name, prove in proofs if (found := await prove(db, name)) is not None]

@@ -240,14 +240,21 @@ async def failed_work(db: AsyncConnection) -> Finding:
 
 
 async def agreements(db: AsyncConnection) -> Finding:
-    """Does every business know what another's points are worth to it?"""
-    if not await _exists(db, "agreement"):
+    """Does every business know what another's points are worth to it?
+
+    Of an issuer whose points are sold at issue, the company says; for points from before, the close
+    tells what is missing.
+    """
+    if not await _exists(db, "point_sale"):
         return _ok("no agreement is missing: there is no schema yet")
     rows = await db.scalars(
         text("""SELECT i.code || ' → ' || a.code FROM business i CROSS JOIN business a
-          WHERE i.business_id <> a.business_id AND NOT EXISTS (
+          WHERE i.business_id <> a.business_id AND a.kind <> 'programme' AND NOT EXISTS (
             SELECT FROM agreement g WHERE g.issuer_id = i.business_id
               AND g.acceptor_id = a.business_id)
+            AND CASE i.kind
+              WHEN 'programme' THEN i.business_id IN (SELECT company_id FROM point_sale)
+              ELSE i.business_id NOT IN (SELECT issuer_id FROM point_sale) END
           ORDER BY i.code, a.code""")
     )
     missing = list(rows)

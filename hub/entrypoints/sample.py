@@ -7,7 +7,8 @@ and loading twice changes nothing: every fact and every redemption has its key.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,18 @@ import httpx2
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hub.accounting.approve_estimate import approve_estimate
+from hub.accounting.estimates import estimates
+from hub.accounting.policies import policies
+from hub.accounting.propose_estimate import propose_estimate
+from hub.accounting.set_policy import set_policy
 from hub.config import Settings
 from hub.crypto.keyring import Keyring
 from hub.entrypoints.commands.programme import GroupFile, apply_group, read_group
 from hub.errors import Unavailable
 from hub.intake.connections import ConnectionConfig
+from hub.ledger.codes import Unit
+from hub.programme.queries import businesses
 
 GROUP_FILE = Path(__file__).with_name("sample_group.toml")
 # Which business speaks which dialect, and what its connection is called.
@@ -28,6 +36,14 @@ CONNECTIONS = {
     "mews": ("lakeside-mews", "lakeside-hotel"),
     "square": ("jade-square", "jade-kitchen"),
 }
+# How many of the points granted are expected to be redeemed.
+EXPECTED_REDEMPTION = {
+    "bund-outfitters": Decimal("0.8"),
+    "lakeside-hotel": Decimal("0.9"),
+    "jade-kitchen": Decimal("0.75"),
+}
+ACCOUNTANT, CONTROLLER = "sample accountant", "sample controller"
+_SINCE = date(2020, 1, 1)
 # The sample is loaded once: this row says that it was, to the end.
 _LOADED = {"job": "sample.load", "slot": datetime(2000, 1, 1, tzinfo=UTC)}
 
@@ -106,6 +122,39 @@ async def configure(settings: Settings, keyring: Keyring, sandbox: Sandbox) -> d
     secrets = {name: offered[name]["secrets"][0] for name in CONNECTIONS}
     await apply_group(settings.require_database_url(), keyring, connected_group(offered))
     return secrets
+
+
+async def account(db: AsyncConnection, *, now: datetime) -> None:
+    """Say how the group's points are accounted for, where nobody has: a cent each, owed by whom
+    they are of; one person expects how many of them will be redeemed, another agrees.
+    """
+    versions, approved = await policies(db), await estimates(db, state="approved")
+    for business in await businesses(db):
+        if business.code not in EXPECTED_REDEMPTION:
+            continue
+        issuer_id = business.business_id
+        if (issuer_id, Unit.SPENDABLE) not in versions:
+            await set_policy(
+                db,
+                issuer_id=issuer_id,
+                effective_from=_SINCE,
+                point_value=Decimal("0.01"),
+                actor=CONTROLLER,
+                now=now,
+            )
+        if not any(one.issuer_id == issuer_id for one in approved):
+            proposed = await propose_estimate(
+                db,
+                issuer_id=issuer_id,
+                rate=EXPECTED_REDEMPTION[business.code],
+                effective_from=_SINCE,
+                maker=ACCOUNTANT,
+                reason="the sample group's",
+                now=now,
+            )
+            await approve_estimate(
+                db, estimate_id=proposed.estimate_id, checker=CONTROLLER, now=now
+            )
 
 
 async def progress_of(engine: AsyncEngine) -> tuple[int, int]:

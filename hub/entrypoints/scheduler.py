@@ -59,6 +59,7 @@ JOBS = (
     # Points become active as a trading day begins, on the full hour somewhere; nobody waits for it.
     Job("points.activate", "5 * * * *"),
     Job("ledger.roll_up", "* * * * *"),
+    Job("settlement.watch_credit", "* * * * *"),
     Job("ledger.partitions", "20 0 * * *"),
     Job("audit.anchor", "30 0 * * *"),
 )

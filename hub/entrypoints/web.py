@@ -22,6 +22,7 @@ from hub.entrypoints import web_errors, web_graphql, web_health
 from hub.entrypoints.logs import configure_logs
 from hub.entrypoints.web_limits import CrossOrigin, Observed, SizeLimited
 from hub.entrypoints.web_payments import payment_advice, payment_order
+from hub.entrypoints.web_reconciliation import reconciliation_file
 from hub.entrypoints.web_state import State, serving, state_of
 from hub.entrypoints.web_statements import statement_file
 from hub.errors import HubError
@@ -94,6 +95,7 @@ def create_app(settings: config.Settings | None = None) -> Observed:
             Route("/statements/{period}/{business}.{kind}", statement_file),
             Route("/payments/{period}.xml", payment_order),
             Route("/payments/{id}.pdf", payment_advice),
+            Route("/reconciliation/{mapping}", reconciliation_file, methods=["POST"]),
             Route("/healthz", web_health.healthz),
             Route("/readyz", web_health.readyz),
             Route("/metrics", web_health.metrics),

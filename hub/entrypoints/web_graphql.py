@@ -27,7 +27,7 @@ from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
 from hub.entrypoints.web_bearer import token_in
 from hub.entrypoints.web_documents import changes_nothing
-from hub.entrypoints.web_slow import watched
+from hub.entrypoints.web_slow import note, watched
 from hub.entrypoints.web_state import State, state_of
 from hub.errors import Malformed, RateLimited
 from hub.jobs.changes import mention
@@ -99,6 +99,7 @@ async def _answer(request: Request, asked: Asked) -> Response:
         now=at,
         charge=partial(state.allowance.spend, caller),
         mention=partial(mention, state.redis),
+        noted=note,
     )
     began = time.perf_counter()
     with watched() as statements:

@@ -53,6 +53,13 @@ def listen(engine: AsyncEngine) -> None:
     event.listen(engine.sync_engine, "after_cursor_execute", _ended)
 
 
+def note(statement: str, seconds: float) -> None:
+    """Let `watched` know of a statement that went past the engines."""
+    asked = _asked.get()
+    if asked is not None:
+        asked.statements.append((seconds, statement))
+
+
 def _began(*facts: Any) -> None:
     context = facts[4]
     if context is not None:
@@ -60,6 +67,6 @@ def _began(*facts: Any) -> None:
 
 
 def _ended(*facts: Any) -> None:
-    statement, context, asked = facts[2], facts[4], _asked.get()
-    if asked is not None and context is not None:
-        asked.statements.append((time.perf_counter() - context.began_at, statement))
+    statement, context = facts[2], facts[4]
+    if context is not None:
+        note(statement, time.perf_counter() - context.began_at)

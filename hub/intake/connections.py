@@ -50,9 +50,9 @@ async def connect(db: AsyncConnection, *, config: ConnectionConfig, keyring: Key
     """Add a connection, or change its configuration and secrets.
 
     Raises NotFound for an unknown business or connector and Malformed, naming the field, when the
-    connector's own configuration is wrong.
+    connector's own configuration is wrong, or the business has no shop.
     """
-    business = await business_by_code(db, config.business)
+    business = (await business_by_code(db, config.business)).with_a_shop()
     read_as(connector(config.connector).spec.config, config.config)
     settings = orjson.dumps({"config": config.config, "secrets": config.secrets})
     await db.execute(

@@ -38,6 +38,7 @@ from hub.members.queries import current_members, find
 from hub.points.acting_account import acting_account
 from hub.points.redeem import redeem
 from hub.points.restore import restore
+from hub.points.stopped import stopped_at
 from hub.privacy.shown_to import shown_to
 from hub.programme.acceptance import AcceptanceRule
 from hub.programme.policy_queries import policies
@@ -142,6 +143,7 @@ async def _spend(db: AsyncConnection, counter: _Counter, call: Spend) -> Spent:
             now=counter.now,
             acceptance=await _acceptance(db, counter),
             bill_minor=call.bill_minor,
+            stopped_issuers=await stopped_at(db, business_id=business_id),
         )
         if answer.outcome is not Outcome.POSTED:
             refusal = _too_few(answer.available or 0)

@@ -125,14 +125,14 @@ class AccountStatement:
 
 _STATEMENT = text(f"""
 WITH mine AS MATERIALIZED (
-  SELECT {ENTRY_COLUMNS}, {SIGNED_POINTS} AS signed,
+  SELECT {ENTRY_COLUMNS},
     (sum({SIGNED_POINTS}) OVER (ORDER BY posted_at, tx_id, seq))::bigint AS running
   FROM entry
   WHERE member_id = :member_id AND unit = CAST(:unit AS smallint) AND 1 IN (debit, credit)
     AND posted_at < :until
 ), bounds AS (
-  SELECT coalesce(sum(signed) FILTER (WHERE posted_at < :since), 0)::bigint AS opening,
-    coalesce(sum(signed), 0)::bigint AS closing
+  SELECT coalesce(sum(points) FILTER (WHERE posted_at < :since), 0)::bigint AS opening,
+    coalesce(sum(points), 0)::bigint AS closing
   FROM mine
 )
 SELECT bounds.*, page.* FROM bounds LEFT JOIN LATERAL (

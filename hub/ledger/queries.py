@@ -1,13 +1,14 @@
 """Reads of the ledger. All of them take sets, so that a list costs as many statements as one."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.db.relation import Relation
 from hub.ledger.codes import Kind, Side, Unit
 
 
@@ -80,6 +81,7 @@ class Hold:
     points: int
     captured: int
     voided: int
+    remaining: int
     open: bool
     expires_at: datetime
     placed_on: date
@@ -88,7 +90,8 @@ class Hold:
 # What an entry is to its member: credits of side 1 add to a balance, debits of it take away.
 SIGNED_POINTS = "CASE WHEN credit = 1 THEN points WHEN debit = 1 THEN -points ELSE 0 END"
 
-_BALANCES = text("""
+BALANCES = Relation(
+    """
 SELECT m.member_id, coalesce(s.posted, 0) AS posted, coalesce(s.held, 0) AS held,
   coalesce(s.pending, 0) AS pending, coalesce(s.owed, 0) AS owed,
   coalesce(ledger_available(m.member_id, CAST(:unit AS smallint), :today, :now), 0) AS available,
@@ -96,7 +99,40 @@ SELECT m.member_id, coalesce(s.posted, 0) AS posted, coalesce(s.held, 0) AS held
 FROM unnest(CAST(:member_ids AS bigint[])) AS m (member_id)
 LEFT JOIN balance s ON s.member_id = m.member_id AND s.unit = CAST(:unit AS smallint)
 LEFT JOIN balance q ON q.member_id = m.member_id AND q.unit = 2
-""")
+""",
+    ("member_id", "posted", "held", "pending", "owed", "available", "qualifying"),
+)
+EXPIRING = Relation(
+    """
+SELECT l.member_id, sum(l.remaining)::bigint AS points
+FROM lot l JOIN balance b USING (member_id, unit)
+WHERE l.member_id = ANY(CAST(:member_ids AS bigint[])) AND l.open
+  AND l.unit = CAST(:unit AS smallint)
+  AND lot_ends_on(l.expires_on, l.idle_months, l.pending AND l.activates_at > :now,
+    b.last_active_on) BETWEEN :today AND :until
+GROUP BY l.member_id
+""",
+    ("member_id", "points"),
+)
+LOTS = Relation(
+    """
+SELECT l.* FROM unnest(CAST(:member_ids AS bigint[])) AS m (member_id)
+CROSS JOIN LATERAL (SELECT member_id, lot_id, account_id, issuer_id, earned, remaining,
+    nullif(expires_on, 'infinity') AS expires_on
+  FROM lot WHERE lot.member_id = m.member_id AND open
+  ORDER BY lot.expires_on, earned_at, lot_id LIMIT :limit) l
+""",
+    tuple(each.name for each in fields(Lot)),
+)
+_HOLD = """h.member_id, h.hold_id, h.business_id, h.points, h.captured, h.voided,
+  h.points - h.captured - h.voided AS remaining, h.open, h.expires_at, h.placed_on"""
+HOLDS = Relation(
+    f"""
+SELECT {_HOLD} FROM hold h
+WHERE h.member_id = ANY(CAST(:member_ids AS bigint[])) AND h.open ORDER BY h.member_id, h.hold_id
+""",  # noqa: S608 - constants of ours
+    tuple(each.name for each in fields(Hold)),
+)
 
 
 async def balances(
@@ -109,7 +145,7 @@ async def balances(
 ) -> dict[int, Balance]:
     """Return each member's balance; of whoever never moved a point, a balance of zeros."""
     facts = {"member_ids": list(member_ids), "unit": unit, "today": today, "now": now}
-    return balances_of(await db.execute(_BALANCES, facts))
+    return balances_of(await db.execute(BALANCES.statement, facts))
 
 
 async def restored(db: AsyncConnection, *, member_id: int, redemption_tx: int) -> int:
@@ -148,14 +184,7 @@ async def expiring(
     Of what ends by idleness that is the day on which it ends if nothing more happens.
     """
     rows = await db.execute(
-        text("""
-          SELECT l.member_id, sum(l.remaining)::bigint AS points
-          FROM lot l JOIN balance b USING (member_id, unit)
-          WHERE l.member_id = ANY(CAST(:member_ids AS bigint[])) AND l.open
-            AND l.unit = CAST(:unit AS smallint)
-            AND lot_ends_on(l.expires_on, l.idle_months, l.pending AND l.activates_at > :now,
-              b.last_active_on) BETWEEN :today AND :until
-          GROUP BY l.member_id"""),
+        EXPIRING.statement,
         {"member_ids": list(member_ids), "unit": unit, "today": today, "until": until, "now": now},
     )
     found = {row.member_id: int(row.points) for row in rows}
@@ -181,9 +210,56 @@ _KINDS = {
     (Side.MEMBER, Side.REDRESSED): Kind.SPLIT,
     (Side.REDRESSED, Side.MEMBER): Kind.SPLIT,
 }
-ENTRY_COLUMNS = """member_id, tx_id, seq, lot_id, account_id, points, issuer_id, business_id,
-  business_date, occurred_at, posted_at, debit, credit, unit"""
-_ENTRY_FACTS = frozenset(ENTRY_COLUMNS.replace(",", " ").split())
+_KIND = " ".join(
+    f"WHEN {debit} THEN CASE credit "
+    + " ".join(f"WHEN {c} THEN {kind}" for (d, c), kind in _KINDS.items() if d == debit)
+    + " END"
+    for debit in sorted({debit for debit, _ in _KINDS})
+)
+ENTRY_COLUMNS = f"""member_id, tx_id, seq, lot_id, account_id, CASE debit {_KIND} END AS kind, unit,
+  {SIGNED_POINTS} AS points, issuer_id, business_id, business_date, occurred_at, posted_at"""
+_ENTRY = tuple(each.name for each in fields(Entry))
+PLACE = ("tx_id", "seq")
+"""What tells an entry's place in a member's list."""
+
+
+def entry_page(
+    *,
+    oldest_first: bool = False,
+    beyond: bool = False,
+    short_of: bool = False,
+    at_business: bool = False,
+    of_kind: bool = False,
+) -> Relation:
+    """Return the read of up to `:limit` entries of each member, newest first unless asked.
+
+    Asked to, only those beyond a place and short of another (`:beyond_tx_id`, `:beyond_seq`,
+    `:short_tx_id`, `:short_seq`), at `:business_id`, between the sides `:debits` and `:credits`.
+    """
+    after, before = (">", "<") if oldest_first else ("<", ">")
+    conditions = ["e.member_id = m.member_id", "1 IN (debit, credit)"]
+    if beyond:
+        conditions.append(
+            f"(tx_id, seq) {after} (CAST(:beyond_tx_id AS bigint), CAST(:beyond_seq AS bigint))"
+        )
+    if short_of:
+        conditions.append(
+            f"(tx_id, seq) {before} (CAST(:short_tx_id AS bigint), CAST(:short_seq AS bigint))"
+        )
+    if at_business:
+        conditions.append("business_id = :business_id")
+    if of_kind:
+        conditions.append("""(debit, credit) IN (
+          SELECT * FROM unnest(CAST(:debits AS smallint[]), CAST(:credits AS smallint[])))""")
+    order = "tx_id, seq" if oldest_first else "tx_id DESC, seq DESC"
+    return Relation(
+        f"""
+SELECT e.* FROM unnest(CAST(:member_ids AS bigint[])) AS m (member_id)
+CROSS JOIN LATERAL (SELECT {ENTRY_COLUMNS} FROM entry e WHERE {" AND ".join(conditions)}
+  ORDER BY {order} LIMIT :limit) e
+""",  # noqa: S608 - no input in it
+        _ENTRY,
+    )
 
 
 async def entries(
@@ -201,31 +277,23 @@ async def entries(
     `beyond` and `short_of` are `(tx_id, seq)`: only what comes after the one and before the other,
     in the order asked for. Kinds that move nothing (a hold, a void) have no entries.
     """
-    after, before = (">", "<") if oldest_first else ("<", ">")
-    conditions = ["e.member_id = m.member_id", "1 IN (debit, credit)"]
+    page = entry_page(
+        oldest_first=oldest_first,
+        beyond=beyond is not None,
+        short_of=short_of is not None,
+        at_business=only.business_id is not None,
+        of_kind=only.kind is not None,
+    )
     facts: dict[str, Any] = {"member_ids": list(member_ids), "limit": limit}
     if beyond is not None:
-        conditions.append(f"(tx_id, seq) {after} (:beyond_tx, :beyond_seq)")
-        facts["beyond_tx"], facts["beyond_seq"] = beyond
+        facts["beyond_tx_id"], facts["beyond_seq"] = beyond
     if short_of is not None:
-        conditions.append(f"(tx_id, seq) {before} (:short_tx, :short_seq)")
-        facts["short_tx"], facts["short_seq"] = short_of
+        facts["short_tx_id"], facts["short_seq"] = short_of
     if only.business_id is not None:
-        conditions.append("business_id = :business_id")
         facts["business_id"] = only.business_id
     if only.kind is not None:
-        conditions.append("""(debit, credit) IN (
-          SELECT * FROM unnest(CAST(:debits AS smallint[]), CAST(:credits AS smallint[])))""")
-        sides = [sides for sides, kind in _KINDS.items() if kind is only.kind]
-        facts["debits"], facts["credits"] = _columns(sides, 2)
-    order = "tx_id, seq" if oldest_first else "tx_id DESC, seq DESC"
-    rows = await db.execute(
-        text(f"""
-          SELECT e.* FROM unnest(CAST(:member_ids AS bigint[])) AS m (member_id)
-          CROSS JOIN LATERAL (SELECT {ENTRY_COLUMNS} FROM entry e WHERE {" AND ".join(conditions)}
-            ORDER BY {order} LIMIT :limit) e"""),  # noqa: S608 - no input in it
-        facts,
-    )
+        facts["debits"], facts["credits"] = sides_of(only.kind)
+    rows = await db.execute(page.statement, facts)
     found: dict[int, list[Entry]] = {member_id: [] for member_id in member_ids}
     for row in rows:
         found[row.member_id].append(entry_of(row))
@@ -248,44 +316,29 @@ async def entries_by_key(
 
 def entry_of(row: Row[Any]) -> Entry:
     """Read an entry from a row that has ENTRY_COLUMNS, and maybe more."""
-    facts = {name: value for name, value in row._asdict().items() if name in _ENTRY_FACTS}
-    sides = facts.pop("debit"), facts.pop("credit")
-    sign = 1 if sides[1] == Side.MEMBER else -1
-    return Entry(**{**facts, "points": sign * row.points}, kind=_KINDS[sides])
+    facts = {name: getattr(row, name) for name in _ENTRY}
+    return Entry(**{**facts, "kind": Kind(row.kind)})
+
+
+def sides_of(kind: Kind) -> list[list[int]]:
+    """Return the debits and the credits by which entries of a kind are known."""
+    return _columns([sides for sides, known in _KINDS.items() if known is kind], 2)
 
 
 async def open_lots(
     db: AsyncConnection, *, member_ids: Sequence[int], limit: int
 ) -> dict[int, list[Lot]]:
     """Return up to `limit` lots of each member that have points left, in order of consumption."""
-    rows = await db.execute(
-        text("""
-          SELECT l.* FROM unnest(CAST(:member_ids AS bigint[])) AS m (member_id)
-          CROSS JOIN LATERAL (SELECT member_id, lot_id, account_id, issuer_id, earned, remaining,
-              nullif(expires_on, 'infinity') AS expires_on
-            FROM lot WHERE lot.member_id = m.member_id AND open
-            ORDER BY lot.expires_on, earned_at, lot_id LIMIT :limit) l"""),
-        {"member_ids": list(member_ids), "limit": limit},
-    )
+    rows = await db.execute(LOTS.statement, {"member_ids": list(member_ids), "limit": limit})
     found: dict[int, list[Lot]] = {member_id: [] for member_id in member_ids}
     for row in rows:
         found[row.member_id].append(Lot(**row._asdict()))
     return found
 
 
-_HOLD = """h.member_id, h.hold_id, h.business_id, h.points, h.captured, h.voided, h.open,
-  h.expires_at, h.placed_on"""
-
-
 async def open_holds(db: AsyncConnection, *, member_ids: Sequence[int]) -> dict[int, list[Hold]]:
     """Return each member's open holds, oldest first, lapsed ones included until they are swept."""
-    rows = await db.execute(
-        text(f"""
-          SELECT {_HOLD} FROM hold h
-          WHERE h.member_id = ANY(CAST(:member_ids AS bigint[])) AND h.open
-          ORDER BY h.member_id, h.hold_id"""),  # noqa: S608 - no input in it
-        {"member_ids": list(member_ids)},
-    )
+    rows = await db.execute(HOLDS.statement, {"member_ids": list(member_ids)})
     found: dict[int, list[Hold]] = {member_id: [] for member_id in member_ids}
     for row in rows:
         found[row.member_id].append(Hold(**row._asdict()))

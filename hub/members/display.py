@@ -9,19 +9,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.connector import HintType
 from hub.crypto import fields
 from hub.crypto.fields import DataKey
 from hub.crypto.keyring import Keyring
+from hub.db.relation import Relation
 from hub.members.masking import masked
 from hub.members.survivorship import Because, Pin, Survivor, Trait, survivors
 
+
 # Keys are joined inside: an account whose key was destroyed has nothing to show. Pins of accounts
 # that are not to be seen are read too: they have ended what was pinned before them.
-_PROFILES = text("""
+def profiles(condition: str) -> Relation:
+    """Return the read of what accounts say of members, who are shown by `view_of`.
+
+    Only accounts are shown that meet `condition`: SQL on the account `a` of whom `w.wanted` now is.
+    Sources are ranked as is in force at `:now`.
+    """
+    return Relation(
+        f"""
 WITH ranked AS (
   SELECT DISTINCT ON (attribute) attribute, businesses FROM source_rank
   WHERE effective_from <= :now ORDER BY attribute, effective_from DESC
@@ -30,7 +38,7 @@ SELECT w.wanted, coalesce(m.merged_into, m.member_id) AS member_id, array(
     SELECT row(a.account_id, a.business_id, k.wrapped)
     FROM account a JOIN account_key k ON k.account_id = a.account_id
     WHERE a.account_id = ANY (own.accounts)
-      AND (CAST(:businesses AS smallint[]) IS NULL OR a.business_id = ANY (:businesses))
+      AND ({condition})
   ) AS accounts, array(
     SELECT row(p.account_id, a.business_id, p.attribute, p.ciphertext, p.verified, p.observed_at,
       array_position(r.businesses, a.business_id))
@@ -44,7 +52,7 @@ SELECT w.wanted, coalesce(m.merged_into, m.member_id) AS member_id, array(
     FROM pin p JOIN account a ON a.account_id = p.account_id
     WHERE p.account_id = ANY (own.accounts) ORDER BY p.attribute, p.pin_id DESC
   ) AS pins
-FROM unnest(CAST(:wanted AS bigint[])) AS w (wanted)
+FROM unnest(CAST(:member_ids AS bigint[])) AS w (wanted)
 JOIN member m ON m.member_id = w.wanted
 CROSS JOIN LATERAL (
   SELECT array_agg(l.account_id) AS accounts FROM (
@@ -54,7 +62,12 @@ CROSS JOIN LATERAL (
   ) family
   JOIN account_link l ON l.member_id = family.born_id AND upper_inf(l.valid)
 ) own
-""")
+""",  # noqa: S608 - constants of ours
+        ("wanted", "member_id", "accounts", "traits", "pins"),
+    )
+
+
+_PROFILES = profiles("CAST(:businesses AS smallint[]) IS NULL OR a.business_id = ANY (:businesses)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,20 +116,24 @@ async def display(
 
     Raises Undecipherable when the keyring is not the one that the database was written with.
     """
-    wanted = {"wanted": list(dict.fromkeys(member_ids)), "businesses": businesses, "now": now}
-    views = {}
-    for row in await db.execute(_PROFILES, wanted):
-        seen = {account_id: wrapped for account_id, _, wrapped in row.accounts}
-        best = survivors(
-            (Trait(*one) for one in row.traits if one[0] in seen),
-            (Pin(*one) for one in row.pins if one[0] in seen),
-        )
-        keys: dict[int, DataKey] = {}
-        views[row.wanted] = MemberView(
-            member_id=row.member_id,
-            **{name: _shown(one, name, seen, keys, keyring) for name, one in best.items()},
-        )
-    return views
+    wanted = {"member_ids": list(dict.fromkeys(member_ids)), "businesses": businesses, "now": now}
+    rows = await db.execute(_PROFILES.statement, wanted)
+    return {row.wanted: view_of(row, keyring) for row in rows}
+
+
+def view_of(row: Sequence[Any], keyring: Keyring) -> MemberView:
+    """Read a member from a row of `profiles`; raises Undecipherable as `display` does."""
+    _, member_id, accounts, traits, pins = row
+    seen = {account_id: wrapped for account_id, _, wrapped in accounts}
+    best = survivors(
+        (Trait(*one) for one in traits if one[0] in seen),
+        (Pin(*one) for one in pins if one[0] in seen),
+    )
+    keys: dict[int, DataKey] = {}
+    return MemberView(
+        member_id=member_id,
+        **{name: _shown(one, name, seen, keys, keyring) for name, one in best.items()},
+    )
 
 
 def _shown(

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.crypto import fields
 from hub.crypto.errors import KeyringForeign, KeyUnknown, Undecipherable
 from hub.crypto.keyring import Keyring
+from hub.db.relation import Relation, parameters
 from hub.members.identifiers import Kind, Manner, identify, normaliser
 
 # Each half of the last condition has an index of its own; without it neither would be used.
@@ -20,9 +21,11 @@ WHERE c.kind = :kind AND c.blind_index = ANY (CAST(:digests AS bytea[])) AND c.c
   AND (c.verified OR NOT c.verified)
 """)
 
-_ACCOUNTS = text("""
-SELECT w.wanted, a.account_id, a.business_id, a.external_id, a.walk_in, a.created_at
-FROM unnest(CAST(:wanted AS bigint[])) AS w (wanted)
+ACCOUNTS = Relation(
+    """
+SELECT w.wanted AS member_id, a.account_id, a.business_id,
+  CASE WHEN a.walk_in THEN NULL ELSE a.external_id END AS external_id, a.walk_in, a.created_at
+FROM unnest(CAST(:member_ids AS bigint[])) AS w (wanted)
 JOIN member m ON m.member_id = w.wanted
 JOIN LATERAL (
   SELECT coalesce(m.merged_into, m.member_id) AS born_id
@@ -32,7 +35,9 @@ JOIN LATERAL (
 JOIN account_link l ON l.member_id = family.born_id AND upper_inf(l.valid)
 JOIN account a ON a.account_id = l.account_id
 ORDER BY a.account_id
-""")
+""",
+    ("member_id", "account_id", "business_id", "external_id", "walk_in", "created_at"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,16 +115,11 @@ async def accounts_of(
     A merged-away id yields the survivor's accounts. Unknown ids are left out.
     """
     accounts: dict[int, list[MemberAccount]] = {}
-    for row in await db.execute(_ACCOUNTS, {"wanted": list(dict.fromkeys(member_ids))}):
-        accounts.setdefault(row.wanted, []).append(
-            MemberAccount(
-                account_id=row.account_id,
-                business_id=row.business_id,
-                external_id=None if row.walk_in else row.external_id,
-                walk_in=row.walk_in,
-                created_at=row.created_at,
-            )
-        )
+    for row in await db.execute(
+        ACCOUNTS.statement, {"member_ids": list(dict.fromkeys(member_ids))}
+    ):
+        facts = row._asdict()
+        accounts.setdefault(facts.pop("member_id"), []).append(MemberAccount(**facts))
     return accounts
 
 
@@ -139,6 +139,61 @@ async def first_account(db: AsyncConnection, *, member_id: int) -> tuple[int, st
         )
     ).first()
     return None if row is None else (row.business_id, row.external_id)
+
+
+def known(condition: str) -> Relation:
+    """Return the read of which member each of `:member_ids` now is, if `condition` allows it.
+
+    `condition` is SQL on `m`, the member as it is now. Unknown ids and erased members are left out.
+    """
+    return Relation(
+        f"""
+SELECT w.wanted, m.member_id
+FROM unnest(CAST(:member_ids AS bigint[])) AS w (wanted)
+JOIN member asked ON asked.member_id = w.wanted AND asked.erased_at IS NULL
+JOIN member m ON m.member_id = coalesce(asked.merged_into, asked.member_id)
+WHERE {condition}
+""",  # noqa: S608 - constants of ours
+        ("wanted", "member_id"),
+    )
+
+
+def member_page(
+    *, oldest_first: bool = False, beyond: bool = False, short_of: bool = False
+) -> Relation:
+    """Return the read of up to `:limit` members, newest first unless asked.
+
+    Asked to, only those beyond `:beyond_id` and short of `:short_id`. Whoever was merged away or
+    erased is left out.
+    """
+    after, before = (">", "<") if oldest_first else ("<", ">")
+    conditions = ["merged_into IS NULL", "erased_at IS NULL"]
+    if beyond:
+        conditions.append(f"member_id {after} :beyond_id")
+    if short_of:
+        conditions.append(f"member_id {before} :short_id")
+    order = "member_id" if oldest_first else "member_id DESC"
+    return Relation(
+        f"SELECT member_id FROM member WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT :limit",  # noqa: S608, E501
+        ("member_id",),
+    )
+
+
+async def members_in_order(
+    db: AsyncConnection,
+    *,
+    limit: int,
+    oldest_first: bool = False,
+    beyond: int | None = None,
+    short_of: int | None = None,
+) -> list[int]:
+    """Return up to `limit` members as `member_page` says."""
+    page = member_page(
+        oldest_first=oldest_first, beyond=beyond is not None, short_of=short_of is not None
+    )
+    facts = {"limit": limit, "beyond_id": beyond, "short_id": short_of}
+    asked = {name: facts[name] for name in parameters(page.sql)}
+    return list(await db.scalars(page.statement, asked))
 
 
 async def current_members(db: AsyncConnection, *, member_ids: Sequence[int]) -> dict[int, int]:

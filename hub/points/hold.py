@@ -1,5 +1,6 @@
 """Hold: set points aside at the till until they are captured, voided or lapse."""
 
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,6 +11,8 @@ from hub.ledger.post import Answer, post_hold
 from hub.points.accepting import accepted
 from hub.points.answers import same_request
 from hub.points.checks import key, positive, timely
+from hub.points.purpose import Purpose, keep_purpose
+from hub.points.stopped import refuse_stopped
 from hub.programme.acceptance import AcceptanceRule
 
 LONGEST_TTL_SECONDS = 7 * 24 * 3600
@@ -31,15 +34,19 @@ async def hold(
     unit: int = Unit.SPENDABLE,
     acceptance: AcceptanceRule | None = None,
     bill_minor: int | None = None,
+    purpose: Purpose | None = None,
+    stopped_issuers: Collection[int] = (),
 ) -> Answer:
     """Set `points` aside for `ttl_seconds`; the answer's `tx_id` is the hold's id.
 
     `today` is the group's date, by which points end, whatever trading day the business has.
     Held points can be spent by nobody else and do not expire while they are held. Too few points
     is an answer. Raises Conflict (key used for another request) and Malformed (bad amount or TTL).
-    `acceptance` and `bill_minor` are as for `redeem`.
+    `acceptance`, `bill_minor`, `purpose` and `stopped_issuers` are as for `redeem`; captures are
+    for what the hold was for.
     """
     positive(points)
+    purpose = purpose and purpose.checked()
     key(idempotency_key)
     timely(occurred_at, now)
     if not 0 < ttl_seconds <= LONGEST_TTL_SECONDS:
@@ -51,6 +58,17 @@ async def hold(
         bill_minor=bill_minor,
         business_id=business_id,
         idempotency_key=idempotency_key,
+    )
+    await refuse_stopped(
+        db,
+        stopped_issuers=stopped_issuers,
+        business_id=business_id,
+        idempotency_key=idempotency_key,
+        member_id=member_id,
+        points=points,
+        unit=unit,
+        today=today,
+        now=now,
     )
     answer = await post_hold(
         db,
@@ -66,4 +84,5 @@ async def hold(
         now=now,
         unit=unit,
     )
-    return same_request(answer, kind=Kind.HOLD, member_id=member_id, points=points, unit=unit)
+    same_request(answer, kind=Kind.HOLD, member_id=member_id, points=points, unit=unit)
+    return await keep_purpose(db, answer, purpose)

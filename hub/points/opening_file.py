@@ -100,6 +100,7 @@ class Reader:
         business = self._businesses.get(code)
         if business is None:
             raise Malformed(f"there is no business {code[:40]!r}", field="business")
+        business.with_a_shop()
         today = business_date(
             self._now, business.time_zone, day_starts_at_hour=business.day_starts_at_hour
         )

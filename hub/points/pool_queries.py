@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.db.relation import Relation
 from hub.errors import Rejected
 from hub.members.queries import current_members
 
@@ -20,19 +21,29 @@ class Pool:
     opened_at: datetime
     member_ids: Sequence[int]
 
+    @property
+    def size(self) -> int:
+        """Return how many members are in it."""
+        return len(self.member_ids)
+
+
+POOLS = Relation(
+    """
+SELECT m.member_id, p.pool_id, p.code, p.opened_at,
+  array(SELECT o.member_id FROM pool_member o
+    WHERE o.pool_id = p.pool_id AND o.left_at IS NULL
+    ORDER BY o.joined_at, o.member_id) AS member_ids,
+  (SELECT count(*) FROM pool_member o WHERE o.pool_id = p.pool_id AND o.left_at IS NULL) AS size
+FROM pool_member m JOIN pool p USING (pool_id)
+WHERE m.member_id = ANY(CAST(:member_ids AS bigint[])) AND m.left_at IS NULL
+""",
+    ("member_id", "pool_id", "code", "opened_at", "member_ids", "size"),
+)
+
 
 async def pools_of(db: AsyncConnection, *, member_ids: Sequence[int]) -> dict[int, Pool]:
     """Return the open pool of each member who is in one."""
-    rows = await db.execute(
-        text("""
-          SELECT m.member_id, p.pool_id, p.code, p.opened_at,
-            array(SELECT o.member_id FROM pool_member o
-              WHERE o.pool_id = p.pool_id AND o.left_at IS NULL
-              ORDER BY o.joined_at, o.member_id) AS member_ids
-          FROM pool_member m JOIN pool p USING (pool_id)
-          WHERE m.member_id = ANY(CAST(:member_ids AS bigint[])) AND m.left_at IS NULL"""),
-        {"member_ids": list(member_ids)},
-    )
+    rows = await db.execute(POOLS.statement, {"member_ids": list(member_ids)})
     return {
         row.member_id: Pool(
             pool_id=row.pool_id, code=row.code, opened_at=row.opened_at, member_ids=row.member_ids

@@ -1,5 +1,6 @@
 """Redeem from a pool: any of its members spends what they hold together."""
 
+from collections.abc import Collection
 from datetime import date, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,6 +10,7 @@ from hub.ledger.post import Answer, answered
 from hub.points.acting_account import acting_account
 from hub.points.checks import key
 from hub.points.pool_queries import in_no_pool, lock_own_pool
+from hub.points.purpose import Purpose
 from hub.points.redeem import redeem
 from hub.programme.acceptance import AcceptanceRule
 
@@ -28,6 +30,8 @@ async def redeem_from_pool(
     unit: int = Unit.SPENDABLE,
     acceptance: AcceptanceRule | None = None,
     bill_minor: int | None = None,
+    purpose: Purpose | None = None,
+    stopped_issuers: Collection[int] = (),
 ) -> Answer:
     """Spend `points` of the pool that `member_id` is in, on an account of that member.
 
@@ -58,4 +62,6 @@ async def redeem_from_pool(
         unit=unit,
         acceptance=acceptance,
         bill_minor=bill_minor,
+        purpose=purpose,
+        stopped_issuers=stopped_issuers,
     )

@@ -14,6 +14,7 @@ from enum import StrEnum
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.db.relation import Relation
 from hub.errors import Conflict, Malformed, NotFound
 
 LONGEST_WORDS = 200
@@ -70,14 +71,17 @@ FROM ({_FAMILY}) f JOIN consent c USING (member_id) JOIN legal_entity e USING (l
 ORDER BY f.wanted, c.legal_entity_id, c.purpose, c.said_at DESC, c.given
 """)  # noqa: S608 - a constant of ours
 
-_MAY = text(f"""
+MAY = Relation(
+    f"""
 SELECT wanted FROM (
   SELECT DISTINCT ON (f.wanted) f.wanted, c.given
   FROM ({_FAMILY}) f JOIN consent c USING (member_id)
   WHERE c.legal_entity_id = :entity_id AND c.purpose = :purpose
   ORDER BY f.wanted, c.said_at DESC, c.given
 ) latest WHERE given
-""")  # noqa: S608 - a constant of ours
+""",  # noqa: S608 - a constant of ours
+    ("wanted",),
+)
 
 
 async def say(
@@ -147,7 +151,7 @@ async def may(
         "entity_id": legal_entity_id,
         "purpose": purpose.value,
     }
-    return set(await db.scalars(_MAY, facts))
+    return set(await db.scalars(MAY.statement, facts))
 
 
 async def consents(db: AsyncConnection, *, member_ids: Sequence[int]) -> dict[int, list[Consent]]:

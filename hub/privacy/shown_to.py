@@ -3,18 +3,26 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.crypto.keyring import Keyring
-from hub.members.display import MemberView, display
-from hub.privacy.consent import Purpose, may
+from hub.db.relation import within
+from hub.members.display import MemberView, display, profiles, view_of
+from hub.privacy.consent import MAY, Purpose
 
-_OWN = text("""
-SELECT o.legal_entity_id, array_agg(b.business_id ORDER BY b.business_id) AS businesses
-FROM business o JOIN business b USING (legal_entity_id) WHERE o.code = :code
-GROUP BY o.legal_entity_id
-""")
+_OWN = "SELECT legal_entity_id FROM business WHERE code = :business"
+_SHARED = {
+    "member_ids": "ARRAY[w.wanted]",
+    "entity_id": f"({_OWN})",
+    "purpose": f"'{Purpose.SHARING.value}'",
+}
+EVERYTHING = profiles("true")
+"""What is read for the member's own eyes, and for staff."""
+SHOWN = profiles(
+    f"""a.business_id IN (SELECT b.business_id FROM business b WHERE b.legal_entity_id IN ({_OWN}))
+        OR EXISTS ({within(MAY.sql, _SHARED.__getitem__)})"""  # noqa: S608 - constants of ours
+)
+"""What is read for the eyes of `:business`."""
 
 
 async def shown_to(
@@ -33,22 +41,6 @@ async def shown_to(
     """
     if business is None:
         return await display(db, member_ids=member_ids, now=now, keyring=keyring)
-    own = (await db.execute(_OWN, {"code": business})).one_or_none()
-    shared = set()
-    if own is not None:
-        shared = await may(
-            db,
-            member_ids=member_ids,
-            legal_entity_id=own.legal_entity_id,
-            purpose=Purpose.SHARING,
-        )
-    views = await display(
-        db,
-        member_ids=[one for one in member_ids if one not in shared],
-        now=now,
-        keyring=keyring,
-        businesses=own.businesses if own else [],
-    )
-    if shared:
-        views |= await display(db, member_ids=sorted(shared), now=now, keyring=keyring)
-    return views
+    wanted = {"member_ids": list(dict.fromkeys(member_ids)), "business": business, "now": now}
+    rows = await db.execute(SHOWN.statement, wanted)
+    return {row.wanted: view_of(row, keyring) for row in rows}

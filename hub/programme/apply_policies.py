@@ -16,6 +16,7 @@ from hub.programme.policy_config import (
     UnitConfig,
 )
 from hub.programme.policy_queries import policies
+from hub.programme.queries import business_by_code
 from hub.programme.versions import add_version
 
 _DATED = {"effective_from"}
@@ -28,7 +29,7 @@ async def apply_policies(
 
     Raises Conflict, naming the field, when a version in force would have to be edited; NotFound for
     a unit or a business that is not configured; Malformed for a policy of qualifying points, which
-    do not expire.
+    do not expire, and of a programme company, which has no shop.
     """
     for unit in config.units:
         await _apply_unit(db, unit)
@@ -80,6 +81,7 @@ async def _apply_to_businesses(
                 f"there is no business {version.business!r}: name one of {', '.join(business_ids)}",
                 field="business",
             )
+        (await business_by_code(db, version.business)).with_a_shop()
         key = {
             "business_id": business_ids[version.business],
             "effective_from": version.effective_from,

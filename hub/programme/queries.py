@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.errors import NotFound, Rejected
+from hub.errors import Malformed, NotFound, Rejected
 from hub.programme.exchange import ExchangeRate, Table
 from hub.programme.policies import SPENDABLE, ExpiryPolicy
 from hub.programme.policy_queries import Policies, policies
@@ -37,6 +37,18 @@ class Business:
     country: str
     time_zone: str
     day_starts_at_hour: int
+    stopped_issuers: tuple[int, ...] = ()
+    """Businesses whose points it takes no more of until some are paid for (credit limits)."""
+
+    def with_a_shop(self, *, field: str = "business") -> "Business":
+        """Return it; raises Malformed for the programme company, which has none."""
+        if self.kind == "programme":
+            raise Malformed(
+                f"{self.code} is a programme company: it sells points to the group's shops and has "
+                "no till, no guests and no sales of its own: name a shop",
+                field=field,
+            )
+        return self
 
 
 async def programme(db: AsyncConnection) -> Programme:
@@ -49,13 +61,15 @@ async def programme(db: AsyncConnection) -> Programme:
 
 _BUSINESS = """
 SELECT business_id, code, name, kind, legal_entity_id, currency, country, time_zone,
-  day_starts_at_hour FROM business"""
+  day_starts_at_hour, ARRAY(SELECT issuer_id FROM credit_standing s
+    WHERE s.acceptor_id = business.business_id AND s.state = 'stopped' ORDER BY 1)
+  AS stopped_issuers FROM business"""
 
 
 async def businesses(db: AsyncConnection) -> list[Business]:
     """Return all businesses, by id."""
     rows = await db.execute(text(f"{_BUSINESS} ORDER BY business_id"))
-    return [Business(**row._asdict()) for row in rows]
+    return [_business(row) for row in rows]
 
 
 async def business_by_code(db: AsyncConnection, code: str) -> Business:
@@ -63,7 +77,11 @@ async def business_by_code(db: AsyncConnection, code: str) -> Business:
     row = (await db.execute(text(f"{_BUSINESS} WHERE code = :code"), {"code": code})).first()
     if row is None:
         raise NotFound(f"there is no business {code!r}", business=code)
-    return Business(**row._asdict())
+    return _business(row)
+
+
+def _business(row: Row[Any]) -> Business:
+    return Business(**{**row._asdict(), "stopped_issuers": tuple(row.stopped_issuers)})
 
 
 @dataclass(frozen=True, slots=True)

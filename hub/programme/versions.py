@@ -6,7 +6,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.errors import Conflict
+from hub.errors import Conflict, NotFound
 
 CODE = r"^[a-z][a-z0-9-]{0,62}$"
 CURRENCY = r"^[A-Z]{3}$"
@@ -44,3 +44,10 @@ async def add_version(
                 "give the new version its own effective_from",
                 field=name,
             )
+
+
+def known(named: Mapping[str, str | None], ids: Mapping[str, int]) -> None:
+    """Raise NotFound, naming the field, for a business that is not among `ids`."""
+    for field, code in named.items():
+        if code is not None and code not in ids:
+            raise NotFound(f"there is no business {code!r} among the group's", field=field)

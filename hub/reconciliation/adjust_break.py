@@ -6,7 +6,8 @@ from decimal import Decimal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Rejected
-from hub.reconciliation.breaks import break_events, broken_rows, change_break, lock_break
+from hub.reconciliation.both_sides import rows_of_breaks
+from hub.reconciliation.breaks import break_events, change_break, lock_break
 from hub.reconciliation.codes import Leg
 from hub.settlement.corrections import Correction, correction
 from hub.settlement.propose_correction import propose_correction
@@ -30,7 +31,7 @@ async def adjust_break(
     before = broken.correction_id and await correction(db, broken.correction_id)
     if before and before.state != "rejected":
         return before
-    rows = (await broken_rows(db, break_ids=[break_id]))[break_id]
+    rows = (await rows_of_breaks(db, break_ids=[break_id]))[break_id]
     others = {row.counterparty_id for row in rows} - {None}
     if (
         broken.leg not in (Leg.CREDITOR, Leg.DEBTOR)

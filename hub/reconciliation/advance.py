@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.reconciliation.books import lock_book
-from hub.reconciliation.codes import Role
+from hub.reconciliation.codes import SUGGESTS, Role
 from hub.reconciliation.lay_out import lay_out
 from hub.reconciliation.leave import leave
 from hub.reconciliation.note_paid import note_paid
@@ -52,15 +52,16 @@ async def _take(db: AsyncConnection, run: Run, step: str, now: datetime) -> int:
     if step == LAY_OUT:
         return await lay_out(db, run=run)
     if step == NOTE_PAID:
-        return await note_paid(db, run=run, now=now)
+        return await note_paid(db, book_id=run.book_id, actor=run.asked_by, now=now)
     total = 0
     for leg in run.legs:
         if step == LEAVE:
             total += await leave(db, run=run, leg=leg, now=now)
             continue
         rule, sql = _BY_NAME[step]
+        facts = facts_of(run, now, suggests=rule in SUGGESTS)
         if run.role is not Role.BANK or rule in BY_BANK:
-            total += await db.scalar(text(filled(sql, leg, rule)), facts_of(run, now)) or 0
+            total += await db.scalar(text(filled(sql, leg, rule)), facts) or 0
     if step != LEAVE:
         # Rows that were just consumed are no candidates any more: the plans should know.
         await db.execute(text("ANALYZE reconciliation_match_row"))

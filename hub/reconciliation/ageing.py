@@ -1,5 +1,6 @@
 """The ageing of breaks: how many are open, for how long, and what they come to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -39,21 +40,19 @@ SELECT business_id, role, kind, currency,
   count(*) FILTER (WHERE owner IS NULL) AS unowned
 FROM reconciliation_break JOIN reconciliation_book USING (book_id)
 WHERE closed_at IS NULL
-  AND (CAST(:business_id AS smallint) IS NULL OR business_id = CAST(:business_id AS smallint))
+  AND business_id = ANY (CAST(:business_ids AS smallint[]))
 GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 5 NULLS LAST, 3, 4"""
 
 
-async def ageing(
-    db: AsyncConnection, *, now: datetime, business_id: int | None = None
-) -> list[Aged]:
-    """Return the open breaks by book, age, kind and currency; of one business, or of all."""
+async def ageing(db: AsyncConnection, *, now: datetime, business_ids: Sequence[int]) -> list[Aged]:
+    """Return the open breaks of these businesses' books by book, age, kind and currency."""
     rows = await db.execute(
         text(_AGEING),
         {
             "now": now,
             "day": timedelta(days=1),
             "bounds": list(BOUNDS),
-            "business_id": business_id,
+            "business_ids": list(business_ids),
         },
     )
     return [Aged(**row._asdict()) for row in rows]

@@ -17,6 +17,7 @@ KINDS = (
     *("duplicate", "ambiguous"),
 )
 UNRESOLVED = ("open", "investigating", "reopened")
+STATES = (*UNRESOLVED, "resolved", "written_off")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,47 +161,4 @@ async def break_events(
     found: dict[int, list[BreakEvent]] = {break_id: [] for break_id in break_ids}
     for row in rows:
         found[row.break_id].append(BreakEvent(**row._asdict()))
-    return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrokenRow:
-    """A row of a break, of the business's book (with its file and line) or of the hub."""
-
-    break_id: int
-    row_id: int
-    of_hub: bool
-    day: date
-    points: int | None
-    amount_minor: int | None
-    currency: str | None
-    counterparty_id: int | None
-    reference: str | None
-    transaction: str | None
-    file: str | None
-    number: int | None
-
-
-_ROWS = """
-SELECT r.break_id, r.row_id, h.row_id IS NOT NULL AS of_hub, coalesce(p.day, h.day) AS day,
-  CASE WHEN h.row_id IS NULL THEN p.points ELSE h.points END AS points,
-  CASE WHEN h.row_id IS NULL THEN p.amount_minor ELSE h.amount_minor END AS amount_minor,
-  CASE WHEN h.row_id IS NULL THEN p.currency ELSE h.currency END AS currency,
-  CASE WHEN h.row_id IS NULL THEN p.counterparty_id
-    WHEN b.leg IN (1, 3) THEN h.debtor_id ELSE h.creditor_id END AS counterparty_id,
-  p.reference, coalesce(p.names, h.names) AS transaction, f.name AS file, p.number
-FROM reconciliation_break_row r JOIN reconciliation_break b USING (break_id)
-LEFT JOIN reconciliation_partner_row p ON p.row_id = r.row_id
-LEFT JOIN reconciliation_file f ON f.file_id = p.file_id
-LEFT JOIN reconciliation_hub_row h ON h.row_id = r.row_id
-WHERE r.break_id = ANY (CAST(:ids AS bigint[])) ORDER BY r.break_id, of_hub, r.row_id"""
-
-
-async def broken_rows(
-    db: AsyncConnection, *, break_ids: Sequence[int]
-) -> dict[int, list[BrokenRow]]:
-    """Return the rows of each break, the business's own first."""
-    found: dict[int, list[BrokenRow]] = {break_id: [] for break_id in break_ids}
-    for row in await db.execute(text(_ROWS), {"ids": list(break_ids)}):
-        found[row.break_id].append(BrokenRow(**row._asdict()))
     return found

@@ -10,10 +10,9 @@ from lxml import etree
 
 from hub.errors import Malformed
 from hub.reconciliation.codes import Leg
+from hub.reconciliation.payment_names import payment_named
 from hub.reconciliation.rows import PartnerRow
 from hub.units import Money
-
-_NONE = ("NOTPROVIDED", "NONREF", "")
 
 
 def read_camt053(body: bytes, *, account: str | None) -> Iterator[PartnerRow]:
@@ -101,7 +100,8 @@ def _of_entry(entry: Any, number: int) -> Iterator[PartnerRow]:
     if not apart:
         parts, amounts = parts[:1] if len(parts) == 1 else [entry], [whole]
     for n, (part, money) in enumerate(zip(parts, amounts, strict=True), start=1):
-        names = _text(part, "./{*}Refs/{*}EndToEndId")
+        said = " ".join(found.text or "" for found in part.iterfind(".//{*}RmtInf/{*}Ustrd"))
+        names, receipt = payment_named(_text(part, "./{*}Refs/{*}EndToEndId"), said)
         own = _text(part, "./{*}Refs/{*}AcctSvcrRef") or reference
         yield PartnerRow(
             number=number + n,
@@ -110,7 +110,8 @@ def _of_entry(entry: Any, number: int) -> Iterator[PartnerRow]:
             amount_minor=-money.minor if reversed_ else money.minor,
             currency=money.currency,
             reference=(f"{own}/{n}" if apart and own == reference else own) or None,
-            names=None if names in _NONE else names,
+            names=names,
+            receipt=receipt,
         )
 
 

@@ -28,7 +28,7 @@ LEGS = {
 
 
 class Rule(IntEnum):
-    """By what rows were found to belong together. TWINS, NEAR and PARTS only suggest."""
+    """By what rows were found to belong together. TWINS, NEAR, PARTS and CUT_SHORT only suggest."""
 
     REFERENCE = 1
     REFERENCE_WITHIN = 2
@@ -40,3 +40,7 @@ class Rule(IntEnum):
     NEAR = 8
     PARTS = 9
     BY_HAND = 10
+    CUT_SHORT = 11
+
+
+SUGGESTS = frozenset({Rule.TWINS, Rule.NEAR, Rule.PARTS, Rule.CUT_SHORT})

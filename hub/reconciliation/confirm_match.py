@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.errors import Rejected
 from hub.reconciliation.agreeing import refuse_difference
 from hub.reconciliation.matches import Match, lock_match, match_by_id
+from hub.reconciliation.note_paid import note_paid
 from hub.reconciliation.settle_breaks import settle_breaks
 from hub.settlement.life import named
 
@@ -45,4 +46,5 @@ async def confirm_match(db: AsyncConnection, *, match_id: int, actor: str, now: 
         {"id": match_id, "actor": actor, "now": now},
     )
     await settle_breaks(db, book_id=found.book_id, now=now, actor=actor)
+    await note_paid(db, book_id=found.book_id, actor=actor, now=now)
     return await match_by_id(db, match_id)

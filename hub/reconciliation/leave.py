@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.reconciliation.codes import Leg, Rule
 from hub.reconciliation.runs import Run
 from hub.reconciliation.settle_breaks import BY_RULE, RESOLVE, settle_breaks
-from hub.reconciliation.sides import HUB, PARTNER, facts_of, filled
+from hub.reconciliation.sides import HUB, PARTNER, PLAIN, facts_of, filled
 
 # Rows that bear a name the hub has an open row of: together they say something else.
 _DIFFERENT = """
@@ -154,11 +154,15 @@ FROM reconciliation_found f
 JOIN reconciliation_break b ON b.anchor_row_id = f.anchor AND b.leg = {leg}
   AND b.closed_at IS NULL, unnest(f.rows) AS row_id
 ON CONFLICT DO NOTHING"""
-# What is now told by another break is not told twice.
+# What is now told by another break is not told twice; nor is money told that a person said was for
+# something else.
 _TOLD = RESOLVE.replace(
     "{which}",
-    """b.leg = {leg} AND EXISTS (SELECT FROM reconciliation_found f
-      WHERE b.anchor_row_id = ANY (f.rows) AND b.anchor_row_id <> f.anchor)
+    """b.leg = {leg} AND (EXISTS (SELECT FROM reconciliation_found f
+        WHERE b.anchor_row_id = ANY (f.rows) AND b.anchor_row_id <> f.anchor)
+      OR NOT {ours_all} AND b.day BETWEEN CAST(:from_date AS date) AND CAST(:to_date AS date)
+        AND NOT EXISTS (SELECT FROM reconciliation_match_row r
+          WHERE r.row_id = b.anchor_row_id AND r.leg = {leg} AND r.live))
     AND NOT EXISTS (SELECT FROM reconciliation_found f WHERE f.anchor = b.anchor_row_id)""",
 ).replace("{resolution}", "superseded")
 # Suggestions whose rows are taken otherwise stand no longer.
@@ -171,7 +175,7 @@ WHERE m.leg = {leg} AND m.state = 'suggested' AND EXISTS (
   WHERE r.match_id = m.match_id)"""
 # Money that comes and goes for other reasons is no break: only what bears the name of a payment of
 # the kind that we order.
-_OURS_BY_BANK = r"p.names ~ '^S[0-9]+-[0-9]+-[0-9]+-[A-Z]{3}$'"
+_OURS_BY_BANK = rf"(p.names IS NOT NULL OR {PLAIN} ~ '^S[0-9]{{6,8}}-[0-9]')"
 
 
 async def leave(db: AsyncConnection, *, run: Run, leg: Leg, now: datetime) -> int:
@@ -181,12 +185,13 @@ async def leave(db: AsyncConnection, *, run: Run, leg: Leg, now: datetime) -> in
     """
     facts: dict[str, Any] = {**facts_of(run, now), "actor": BY_RULE}
     ours = _OURS_BY_BANK if leg in (Leg.RECEIVED, Leg.PAID) else "true"
+    all_ = str(ours == "true").lower()
     await db.execute(text(filled(_WITHDRAW, leg)), facts)
     await db.execute(text("DROP TABLE IF EXISTS pg_temp.reconciliation_found"))
     found = _FOUND.replace("{ours}", ours).replace("{near}", str(int(Rule.NEAR)))
     await db.execute(text(filled(found, leg)), facts)
     for statement in (_OPEN, _REOPEN, _CHANGE, _FORGET_ROWS, _KEEP_ROWS, _TOLD):
-        await db.execute(text(filled(statement, leg)), facts)
+        await db.execute(text(filled(statement, leg).replace("{ours_all}", all_)), facts)
     await settle_breaks(db, book_id=run.book_id, now=now)
     left = await db.scalar(
         text("""

@@ -1,6 +1,7 @@
 """How a business's files are read: a saved mapping, of which the newest version is in force."""
 
 from collections.abc import Mapping as ReadOnly
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -32,6 +33,9 @@ class MappingConfig(BaseModel):
     file says nothing; `counterparties` how the file calls the businesses, by their codes.
     `negate` is for books that write what is owed as negative. `day_totals` is for books with a
     row per day and counterparty. `account` is the account that a bank's statement must be of.
+
+    How a file is written is said here and never guessed: a day that two of `date_formats` read as
+    two days is refused, and so is a thousands mark that is not this one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,8 +47,11 @@ class MappingConfig(BaseModel):
     columns: ReadOnly[str, str] = Field(default_factory=dict)
     defaults: ReadOnly[str, str] = Field(default_factory=dict)
     counterparties: ReadOnly[str, str] = Field(default_factory=dict)
-    date_format: str | None = None
+    encoding: Literal["utf-8", "gb18030", "utf-16"] = "utf-8"
+    separator: Literal[",", ";", "\t", "|"] = ","
+    date_formats: tuple[str, ...] = ("%Y-%m-%d",)
     decimal_mark: Literal[".", ","] = "."
+    thousands_mark: Literal["", ",", ".", " ", "'"] = ""
     negate: bool = False
     day_totals: bool = False
     account: str | None = None
@@ -55,9 +62,31 @@ class MappingConfig(BaseModel):
         for field in (*self.columns.values(), *self.defaults):
             if field not in FIELDS:
                 raise ValueError(f"{field!r} is no field: there are {', '.join(FIELDS)}")
+        if len({*self.columns.values()}) < len(self.columns):
+            raise ValueError("two columns hold the same field")
+        if self.decimal_mark == self.thousands_mark:
+            raise ValueError("decimal_mark and thousands_mark are the same")
+        for way in self.date_formats:
+            _refuse_half_a_day(way)
         if (self.format == "table") == (self.role is Role.BANK):
             raise ValueError("a bank's statement is mt940 or camt053, any other book a table")
         return self
+
+
+def encoding_of(config: MappingConfig) -> str:
+    """Return the codec that reads the mapping's files, with or without a byte order mark."""
+    return "utf-8-sig" if config.encoding == "utf-8" else config.encoding
+
+
+def _refuse_half_a_day(way: str) -> None:
+    """Raise ValueError unless a day can be written and read in this way."""
+    day = datetime(2026, 12, 31)  # noqa: DTZ001
+    try:
+        back = datetime.strptime(day.strftime(way), way)  # noqa: DTZ007
+    except ValueError:
+        back = None
+    if back is None or back.date() != day.date():
+        raise ValueError(f"{way!r} is no way to write a day; %d.%m.%Y is one")
 
 
 def read_mapping(said: ReadOnly[str, Any]) -> MappingConfig:

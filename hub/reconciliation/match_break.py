@@ -8,9 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Rejected
 from hub.reconciliation.agreeing import refuse_difference
-from hub.reconciliation.breaks import broken_rows, lock_break, reasoned
+from hub.reconciliation.both_sides import rows_of_breaks
+from hub.reconciliation.breaks import lock_break, reasoned
 from hub.reconciliation.codes import Rule
 from hub.reconciliation.matches import Match, match_by_id
+from hub.reconciliation.note_paid import note_paid
 from hub.reconciliation.settle_breaks import settle_breaks
 from hub.settlement.life import named
 
@@ -40,7 +42,7 @@ async def match_break(
     broken = await lock_break(db, break_id)
     if broken.closed_at is not None:
         raise Rejected(f"break {break_id} is {broken.state}", break_id=break_id)
-    rows = (await broken_rows(db, break_ids=[break_id]))[break_id]
+    rows = (await rows_of_breaks(db, break_ids=[break_id]))[break_id]
     partners = [row.row_id for row in rows if not row.of_hub]
     hubs = [row.row_id for row in rows if row.of_hub]
     if broken.kind == "ambiguous" or not partners or not hubs:
@@ -68,4 +70,5 @@ async def match_break(
             f"a row of break {break_id} is matched otherwise: run again", break_id=break_id
         ) from taken
     await settle_breaks(db, book_id=broken.book_id, now=now, actor=actor)
+    await note_paid(db, book_id=broken.book_id, actor=actor, now=now)
     return await match_by_id(db, match_id or 0)

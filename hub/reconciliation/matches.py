@@ -36,8 +36,10 @@ SELECT m.match_id, b.book_id, b.business_id, m.leg, m.rule, m.state, m.made_at, 
 FROM reconciliation_match m
 CROSS JOIN LATERAL (
   SELECT min(p.book_id) AS book_id,
-    array_agg(r.row_id ORDER BY r.row_id) FILTER (WHERE p.row_id IS NOT NULL) AS partner_rows,
-    array_agg(r.row_id ORDER BY r.row_id) FILTER (WHERE p.row_id IS NULL) AS hub_rows
+    coalesce(array_agg(r.row_id ORDER BY r.row_id) FILTER (WHERE p.row_id IS NOT NULL), '{}')
+      AS partner_rows,
+    coalesce(array_agg(r.row_id ORDER BY r.row_id) FILTER (WHERE p.row_id IS NULL), '{}')
+      AS hub_rows
   FROM reconciliation_match_row r LEFT JOIN reconciliation_partner_row p USING (row_id)
   WHERE r.match_id = m.match_id) s
 JOIN reconciliation_book b ON b.book_id = s.book_id"""
@@ -51,22 +53,55 @@ async def match_by_id(db: AsyncConnection, match_id: int) -> Match:
     return Match(**row._asdict())
 
 
+async def matches(
+    db: AsyncConnection,
+    *,
+    business_ids: Sequence[int],
+    states: Sequence[str] = ("suggested",),
+    first: int,
+    after: int = 0,
+) -> list[Match]:
+    """Return up to `first` matches of these businesses' books beyond a number, oldest first."""
+    rows = await db.execute(
+        text(f"""{_MATCH} WHERE m.state = ANY (CAST(:states AS text[])) AND m.match_id > :after
+          AND business_id = ANY (CAST(:ids AS smallint[]))
+          ORDER BY m.match_id LIMIT :first"""),
+        {"ids": list(business_ids), "states": list(states), "first": first, "after": after},
+    )
+    return [Match(**row._asdict()) for row in rows]
+
+
 async def lock_match(db: AsyncConnection, match_id: int) -> Match:
     """Return a match that nobody else, and no run, changes before this transaction ends."""
     await lock_book(db, (await match_by_id(db, match_id)).book_id)
     return await match_by_id(db, match_id)
 
 
-async def matches_of(db: AsyncConnection, *, row_ids: Sequence[int]) -> list[Match]:
-    """Return the matches and suggestions that stand, of which any of these rows is part."""
+async def matches_of_breaks(
+    db: AsyncConnection, *, break_ids: Sequence[int]
+) -> dict[int, list[Match]]:
+    """Return the matches and suggestions that stand, of which a row of each break is part."""
+    pairs = (
+        await db.execute(
+            text("""
+              SELECT DISTINCT b.break_id, m.match_id FROM reconciliation_break b
+              JOIN reconciliation_break_row r USING (break_id)
+              JOIN reconciliation_match_row m ON m.row_id = r.row_id AND m.leg = b.leg
+              WHERE b.break_id = ANY (CAST(:ids AS bigint[])) ORDER BY 1, 2"""),
+            {"ids": list(break_ids)},
+        )
+    ).all()
     rows = await db.execute(
-        text(f"""{_MATCH} WHERE m.state IN ('suggested', 'confirmed') AND m.match_id IN (
-            SELECT match_id FROM reconciliation_match_row
-            WHERE row_id = ANY (CAST(:ids AS bigint[])))
-          ORDER BY m.match_id"""),  # noqa: S608 - no input in it
-        {"ids": list(row_ids)},
+        text(f"""{_MATCH} WHERE m.state IN ('suggested', 'confirmed')
+          AND m.match_id = ANY (CAST(:ids AS bigint[]))"""),
+        {"ids": list({pair.match_id for pair in pairs})},
     )
-    return [Match(**row._asdict()) for row in rows]
+    known = {row.match_id: Match(**row._asdict()) for row in rows}
+    found: dict[int, list[Match]] = {break_id: [] for break_id in break_ids}
+    for pair in pairs:
+        if pair.match_id in known:
+            found[pair.break_id].append(known[pair.match_id])
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

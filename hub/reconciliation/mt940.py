@@ -13,6 +13,7 @@ from decimal import Decimal
 from hub.connector import decoded
 from hub.errors import Malformed
 from hub.reconciliation.codes import Leg
+from hub.reconciliation.payment_names import payment_named
 from hub.reconciliation.rows import PartnerRow
 from hub.units import Money
 
@@ -28,8 +29,8 @@ _BALANCE = re.compile(r"(?P<mark>[CD])(?P<day>\d{6})(?P<currency>[A-Z]{3})(?P<am
 # others begin something else, as a tag does.
 _GOES_ON = re.compile(r"\?2\d")
 _ELSE = re.compile(r"\?\d\d|(?=[KMB]REF\+|CRED\+|DEBT\+|SVWZ\+|PURP\+|ABW[AE]\+|[CO]AMT\+|COAM\+)")
-_END_TO_END = re.compile(r"/?EREF[+/ ]+([A-Za-z0-9-]{1,35})")
-_NONE = ("NONREF", "NOTPROVIDED", "")
+# Its characters, and the spaces that a bank put between them.
+_END_TO_END = re.compile(r"/?EREF[+/ ]+([A-Za-z0-9](?:[ ]?[A-Za-z0-9-]){0,34})")
 
 
 @dataclass(slots=True)
@@ -38,13 +39,15 @@ class _Entry:
     about: str = ""
 
 
-def read_mt940(body: bytes, *, account: str | None) -> Iterator[PartnerRow]:
+def read_mt940(
+    body: bytes, *, account: str | None, encoding: str | None = None
+) -> Iterator[PartnerRow]:
     """Yield the entries of a file of statements.
 
     Raises Malformed for what is no MT940, for another account than `account` and for a statement
     whose entries are not the difference of its balances: a part of it is missing.
     """
-    statements = _statements(decoded(body).replace("\r\n", "\n"))
+    statements = _statements(decoded(body, encoding).replace("\r\n", "\n"))
     number = 0
     for fields in statements:
         for row in _rows(fields, account, number):
@@ -110,9 +113,10 @@ def _row(entry: _Entry, currency: str, number: int) -> PartnerRow:
     credit = said["mark"].endswith("C")
     reversed_ = said["mark"].startswith("R")
     # A reversal takes back what came in, or what went out.
-    about = _ELSE.sub(" ", _GOES_ON.sub("", entry.about.replace("\n", "")))
-    named = _END_TO_END.search(f"{about} {said['more'] or ''}")
-    names = named.group(1) if named else said["reference"].strip()
+    about = _ELSE.sub("\n", _GOES_ON.sub("", entry.about.replace("\n", "")))
+    told = f"{about}\n{said['more'] or ''}"
+    named = _END_TO_END.search(told)
+    names, receipt = payment_named(named.group(1) if named else said["reference"], told)
     bank = (said["bank"] or "").strip()
     return PartnerRow(
         number=number,
@@ -121,7 +125,8 @@ def _row(entry: _Entry, currency: str, number: int) -> PartnerRow:
         amount_minor=-amount if reversed_ else amount,
         currency=currency,
         reference=bank or None,
-        names=None if names in _NONE else names,
+        names=names,
+        receipt=receipt,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from hub.programme.queries import Business
 from hub.reconciliation.camt053 import read_camt053
-from hub.reconciliation.mapping import MappingConfig
+from hub.reconciliation.mapping import MappingConfig, encoding_of
 from hub.reconciliation.mt940 import read_mt940
 from hub.reconciliation.rows import BadRow, PartnerRow
 from hub.reconciliation.table_file import read_rows
@@ -18,7 +18,7 @@ def read_file(
     Raises Malformed for what is no such file.
     """
     if config.format == "mt940":
-        return read_mt940(body, account=config.account)
+        return read_mt940(body, account=config.account, encoding=encoding_of(config))
     if config.format == "camt053":
         return read_camt053(body, account=config.account)
     return read_rows(name, body, config, businesses)

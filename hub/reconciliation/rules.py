@@ -6,14 +6,18 @@ one candidate, and what is only near, is suggested for a person to decide.
 
 from hub.reconciliation.codes import Rule
 from hub.reconciliation.sides import (
+    AMOUNT_WITHIN,
     CONFIRM,
     CONFIRM_PAIRS,
+    DAYS_WITHIN,
     HUB,
     PAIRED,
     PARTNER,
+    PLAIN,
     SAME,
     SAME_CURRENCY,
     SAME_PARTY,
+    SHORTEST,
     SUGGEST,
     UNNAMED,
     WITHIN,
@@ -129,10 +133,11 @@ def _binned(figure: str, width: str, asked: str) -> str:
 
 
 # A line that is not rounded may be half a minor unit off: the bin is one wider than the tolerance.
+_UNSAID = "p.points IS NULL AND NOT {cut_short}"
 _CANDIDATES = f"""candidates AS MATERIALIZED (
   {_binned("points", "CAST(:points_tolerance AS bigint)", "p.points IS NOT NULL")}
   UNION ALL
-  {_binned("amount_minor", "(CAST(:amount_tolerance AS bigint) + 1)", "p.points IS NULL")}
+  {_binned("amount_minor", "(CAST(:amount_tolerance AS bigint) + 1)", _UNSAID)}
 )"""
 FIGURES_WITHIN = f"""
 WITH {UNNAMED}, {_CANDIDATES}, counted AS (
@@ -152,6 +157,16 @@ _DAY = f""", chosen AS (
 {CONFIRM}"""  # noqa: S608 - constants of ours
 DAY_TOTAL = f"WITH {UNNAMED}, {_OF_DAY}{_DAY}"
 DAY_TOTAL_OF_ANY = f"WITH {UNNAMED}, {_OF_DAY_ANY}{_DAY}"
+
+# A bank that cuts a payment's name short says less than the name: a person is asked.
+CUT_SHORT = f"""
+WITH {UNNAMED}, alike AS (
+  SELECT p.row_id AS partner, h.row_id AS hub
+  FROM pu p JOIN hu h ON starts_with(h.names, {PLAIN})
+  WHERE length({PLAIN}) >= {SHORTEST} AND {SAME_CURRENCY} AND {AMOUNT_WITHIN} AND {DAYS_WITHIN}
+    AND {PAIRED}
+), chosen AS (SELECT ARRAY[partner] AS partners, ARRAY[hub] AS hubs FROM alike)
+{SUGGEST}"""  # noqa: S608 - constants of ours
 
 # More than one candidate: the nearest of them are for a person to choose from.
 MOST_CANDIDATES = 5
@@ -185,7 +200,8 @@ _APART_2 = """NOT EXISTS (SELECT FROM reconciliation_apart x WHERE x.leg = {leg}
 PARTS = f"""
 WITH {UNNAMED}{_FREE}, {_FEW}, sums AS (
   SELECT ARRAY[p.row_id] AS partners, ARRAY[a.row_id, b.row_id] AS hubs
-  FROM few JOIN pf p USING (day) JOIN hf a USING (day) JOIN hf b USING (day)
+  FROM few JOIN hf a USING (day) JOIN hf b USING (day)
+  JOIN pf p ON p.day BETWEEN a.day - {{parts_days}} AND a.day + {{parts_days}}
   WHERE a.row_id < b.row_id AND a.counterparty_id = b.counterparty_id
     AND a.currency = b.currency AND (p.currency IS NULL OR p.currency = a.currency)
     AND (p.counterparty_id IS NULL OR p.counterparty_id = a.counterparty_id)
@@ -194,7 +210,8 @@ WITH {UNNAMED}{_FREE}, {_FEW}, sums AS (
     AND {_APART_2.replace("{partners}", "p.row_id").replace("{hubs}", "a.row_id, b.row_id")}
   UNION ALL
   SELECT ARRAY[a.row_id, b.row_id], ARRAY[h.row_id]
-  FROM few JOIN hf h USING (day) JOIN pf a USING (day) JOIN pf b USING (day)
+  FROM few JOIN pf a USING (day) JOIN pf b USING (day)
+  JOIN hf h ON h.day BETWEEN a.day - {{parts_days}} AND a.day + {{parts_days}}
   WHERE a.row_id < b.row_id AND a.currency IS NOT DISTINCT FROM b.currency
     AND (a.currency IS NULL OR a.currency = h.currency)
     AND coalesce(a.counterparty_id, h.counterparty_id) = h.counterparty_id
@@ -235,7 +252,8 @@ WITH {UNNAMED}{_FREE}, alike AS (
   WHERE hubs = 1 AND partners = 1)
 {SUGGEST}"""  # noqa: S608 - constants of ours
 
-BY_BANK = frozenset({Rule.REFERENCE, Rule.REFERENCE_WITHIN, Rule.REFERENCE_PARTS, Rule.TWINS})
+BY_BANK = frozenset({Rule.REFERENCE, Rule.REFERENCE_WITHIN, Rule.REFERENCE_PARTS, Rule.CUT_SHORT,
+                     Rule.TWINS, Rule.PARTS})  # fmt: skip
 """What is asked of a bank's statement: money of the same amount may be for anything, so that by its
 amount alone a payment is only suggested."""
 RULES: tuple[tuple[str, Rule, str], ...] = (
@@ -247,6 +265,7 @@ RULES: tuple[tuple[str, Rule, str], ...] = (
     ("figures_within", Rule.FIGURES_WITHIN, FIGURES_WITHIN),
     ("day_total", Rule.DAY_TOTAL, DAY_TOTAL),
     ("day_total_of_any", Rule.DAY_TOTAL, DAY_TOTAL_OF_ANY),
+    ("cut_short", Rule.CUT_SHORT, CUT_SHORT),
     ("twins", Rule.TWINS, TWINS),
     ("parts", Rule.PARTS, PARTS),
     ("near", Rule.NEAR, NEAR),

@@ -1,9 +1,11 @@
 """Save a mapping: how the files of a business's book are read from now on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import NotFound, Rejected
@@ -80,6 +82,18 @@ async def mapping(db: AsyncConnection, code: str) -> SavedMapping:
     return found
 
 
+async def mappings(db: AsyncConnection, *, business_ids: Sequence[int]) -> list[SavedMapping]:
+    """Return the mappings of these businesses' books that are in force."""
+    rows = await db.execute(
+        text("""
+          SELECT DISTINCT ON (code) code, version, book_id, business_id, role, config
+          FROM reconciliation_mapping JOIN reconciliation_book USING (book_id)
+          WHERE business_id = ANY (CAST(:ids AS smallint[])) ORDER BY code, version DESC"""),
+        {"ids": list(business_ids)},
+    )
+    return [_saved(row) for row in rows]
+
+
 async def _newest(db: AsyncConnection, code: str) -> SavedMapping | None:
     row = (
         await db.execute(
@@ -90,8 +104,10 @@ async def _newest(db: AsyncConnection, code: str) -> SavedMapping | None:
             {"code": code},
         )
     ).first()
-    if row is None:
-        return None
+    return None if row is None else _saved(row)
+
+
+def _saved(row: Row[Any]) -> SavedMapping:
     facts = row._asdict()
     facts["config"] = MappingConfig.model_validate(facts["config"])
     facts["role"] = Role(facts["role"])

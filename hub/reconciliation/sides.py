@@ -6,7 +6,7 @@ Pure text. Words in braces are filled from a leg, which is ours; facts of a run 
 from datetime import datetime
 from typing import Any
 
-from hub.reconciliation.codes import Leg, Rule
+from hub.reconciliation.codes import Leg, Role, Rule
 from hub.reconciliation.runs import REACH, Run
 
 PARTNER = """
@@ -54,6 +54,9 @@ POINTS_WITHIN = (
     "(p.points IS NULL OR abs(p.points - h.points) <= CAST(:points_tolerance AS bigint))"
 )
 DAYS_WITHIN = "abs(p.day - h.day) <= CAST(:window_days AS integer)"
+# What a bank says in the place of a payment's name, and how much of a name says anything.
+PLAIN = "upper(translate(p.receipt, ' ', ''))"
+SHORTEST = 8
 SAME = f"{SAME_PARTY} AND {SAME_CURRENCY} AND {SAME_POINTS} AND {SAME_AMOUNT} AND p.day = h.day"
 WITHIN = (
     f"{SAME_PARTY} AND {SAME_CURRENCY} AND {POINTS_WITHIN} AND {AMOUNT_WITHIN} AND {DAYS_WITHIN}"
@@ -98,26 +101,38 @@ SUGGEST = """, numbered AS MATERIALIZED (
 )
 SELECT count(*) FROM headers"""
 
+_CUT_SHORT = f"""EXISTS (SELECT FROM hu WHERE length({PLAIN}) >= {SHORTEST}
+  AND starts_with(hu.names, {PLAIN}))"""
+
 
 def filled(sql: str, leg: Leg, rule: Rule | None = None) -> str:
     """Fill in what depends on the leg and the rule."""
     own, other = ("creditor_id", "debtor_id")
     if leg in (Leg.DEBTOR, Leg.PAID):
         own, other = other, own
+    by_bank = leg in (Leg.RECEIVED, Leg.PAID)
     words = {
         "{leg}": str(int(leg)),
         "{rule}": "NULL" if rule is None else str(int(rule)),
         "{own}": own,
         "{other}": other,
-        "{payments}": "h.source = 0" if leg in (Leg.RECEIVED, Leg.PAID) else "h.source <> 0",
+        "{payments}": "h.source = 0" if by_bank else "h.source <> 0",
+        "{cut_short}": _CUT_SHORT if by_bank else "false",
+        # Lines are of their day; a bank books what was ordered together on a later one.
+        "{parts_days}": "CAST(:window_days AS integer)" if by_bank else "0",
     }
     for word, stands_for in words.items():
         sql = sql.replace(word, stands_for)
     return sql
 
 
-def facts_of(run: Run, now: datetime) -> dict[str, Any]:
-    """Return what the statements ask of a run."""
+def facts_of(run: Run, now: datetime, *, suggests: bool = False) -> dict[str, Any]:
+    """Return what the statements ask of a run.
+
+    A payment that comes short by a bank's charges is a person's to accept: of a bank's statement
+    amounts are exact unless something is only suggested.
+    """
+    exact = run.role is Role.BANK and not suggests
     return {
         "book_id": run.book_id,
         "business_id": run.business_id,
@@ -127,7 +142,7 @@ def facts_of(run: Run, now: datetime) -> dict[str, Any]:
         "to_date": run.to_date,
         "reach_from": run.from_date - REACH,
         "reach_to": run.to_date + REACH,
-        "amount_tolerance": run.amount_tolerance_minor,
+        "amount_tolerance": 0 if exact else run.amount_tolerance_minor,
         "points_tolerance": run.points_tolerance,
         "window_days": run.window_days,
         "day_totals": run.day_totals,

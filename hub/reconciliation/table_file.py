@@ -1,23 +1,22 @@
 """A book as CSV or XLSX: every row is read by the saved mapping, or told what is wrong with it."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from hub.connector import read_table
 from hub.errors import HubError, Malformed
 from hub.programme.queries import Business
 from hub.reconciliation.codes import LEGS, Role
-from hub.reconciliation.mapping import FIELDS, MappingConfig
+from hub.reconciliation.mapping import FIELDS, MappingConfig, encoding_of
 from hub.reconciliation.rows import BadRow, PartnerRow
 from hub.units import Money
 
-ADDED = ("error_row", "error_field", "error")
-"""Columns of a file of errors: once it is corrected, it can be sent as it is."""
 FIRST_YEAR = 2000
 _LONGEST = {"reference": 140, "receipt": 200, "transaction": 19}
 _MOST_POINTS = 10**12
-_GROUPING = {".": (",", " ", "\u00a0", "'"), ",": (".", " ", "\u00a0", "'")}
+_SPACES = dict.fromkeys(map(ord, "\u00a0\u202f\u2009"), " ")
 
 
 def read_rows(
@@ -27,8 +26,10 @@ def read_rows(
     kind = name.lower().rpartition(".")[2]
     if kind not in ("csv", "xlsx", "xls", "ods"):
         raise Malformed("a book is a .csv or .xlsx file", field="file")
-    heading, table = read_table(kind, body)
-    reader = _Reader(heading, config, {b.code: b for b in businesses})
+    heading, table = read_table(
+        kind, body, encoding=encoding_of(config), separator=config.separator
+    )
+    reader = _Reader(heading, config, {b.code: b for b in businesses}, workbook=kind != "csv")
     for number, cells in enumerate(table, start=2):
         if any(cells):
             yield reader.read(number, cells)
@@ -36,7 +37,12 @@ def read_rows(
 
 class _Reader:
     def __init__(
-        self, heading: Sequence[str], config: MappingConfig, businesses: Mapping[str, Business]
+        self,
+        heading: Sequence[str],
+        config: MappingConfig,
+        businesses: Mapping[str, Business],
+        *,
+        workbook: bool,
     ) -> None:
         self._heading = heading
         self._config = config
@@ -44,6 +50,13 @@ class _Reader:
         self._leg = LEGS[config.role][0]
         own = businesses.get(config.business)
         self._currency = own.currency if own is not None else None
+        self._digits = _digits(config, workbook=workbook)
+        self._numbers_are = (
+            "that a workbook keeps as one: make the cell a number"
+            if workbook
+            else "as the mapping's decimal_mark and thousands_mark write it"
+        )
+        self._workbook = workbook
         self._days: dict[str, date] = {}
         self._ids: dict[str, int] = {}
         named = {**{code: code for code in businesses}, **config.counterparties}
@@ -98,16 +111,22 @@ class _Reader:
         known = self._days.get(said)
         if known is not None:
             return known
-        way = self._config.date_format
-        try:
-            if way is not None:
-                # A day by itself, however it is written, is in no zone.
-                day = datetime.strptime(said, way).date()  # noqa: DTZ007
-            else:
-                day = datetime.fromisoformat(said.replace("/", "-")).date()
-        except ValueError:
-            shown = way or "2026-12-31; else set the mapping's date_format"
-            raise Malformed(f"{said[:40]!r} is no day as {shown}", field="day") from None
+        read = {day for way in self._config.date_formats if (day := _day_as(said, way))}
+        if not read and self._workbook and (written := _of_workbook(said)):
+            read = {written}
+        if len(read) > 1:
+            raise Malformed(
+                f"{said[:40]!r} may be {' or '.join(map(str, sorted(read)))}: leave one of the "
+                "mapping's date_formats",
+                field="day",
+            )
+        if not read:
+            shown = " or ".join(self._config.date_formats)
+            raise Malformed(
+                f"{said[:40]!r} is no day as {shown}: name its form in the mapping's date_formats",
+                field="day",
+            )
+        (day,) = read
         if not FIRST_YEAR <= day.year < FIRST_YEAR + 100:
             raise Malformed(f"nothing is reconciled from before {FIRST_YEAR}", field="day")
         self._days[said] = day
@@ -131,22 +150,22 @@ class _Reader:
         return Money.parse(-number if self._config.negate else number, currency.upper())
 
     def _number(self, said: str, field: str) -> Decimal:
-        """Read digits as people group and sign them; (12.00) is below zero."""
-        plain = said
-        for mark in _GROUPING[self._config.decimal_mark]:
-            plain = plain.replace(mark, "")
-        plain = plain.replace(self._config.decimal_mark, ".")
+        """Read digits as people group and sign them; (12.00) and 12.00- are below zero."""
+        plain = said.translate(_SPACES)
+        below = plain.startswith("-") or plain.endswith("-")
         if plain.startswith("(") and plain.endswith(")"):
-            plain = f"-{plain[1:-1]}"
+            plain, below = plain[1:-1], True
+        elif plain.startswith(("-", "+")):
+            plain = plain[1:]
         elif plain.endswith("-"):
-            plain = f"-{plain[:-1]}"
-        try:
-            number = Decimal(plain)
-        except InvalidOperation:
-            number = Decimal("NaN")
-        if not number.is_finite() or abs(number.adjusted()) > 20:
-            raise Malformed(f"{said[:40]!r} is not a decimal number", field=field)
-        return number
+            plain = plain[:-1]
+        found = self._digits.fullmatch(plain.strip())
+        if found is None:
+            raise Malformed(f"{said[:40]!r} is no number {self._numbers_are}", field=field)
+        whole = found["whole"]
+        if self._config.thousands_mark and not self._workbook:
+            whole = whole.replace(self._config.thousands_mark, "")
+        return Decimal(f"{'-' if below else ''}{whole}.{found['places'] or ''}")
 
     def _counterparty(self, said: str | None) -> int | None:
         if said is None:
@@ -160,10 +179,43 @@ class _Reader:
         return found
 
 
+def _digits(config: MappingConfig, *, workbook: bool) -> re.Pattern[str]:
+    """Make the form of this book's numbers: grouped by threes, or not at all.
+
+    What a workbook keeps as a number comes as its digits, with a point.
+    """
+    decimal, thousands = config.decimal_mark, config.thousands_mark
+    if workbook:
+        decimal, thousands = ".", ""
+    grouped = rf"|\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+" if thousands else ""
+    return re.compile(
+        rf"(?P<whole>\d{{1,15}}{grouped})(?:{re.escape(decimal)}(?P<places>\d{{1,8}}))?", re.ASCII
+    )
+
+
+def _day_as(said: str, way: str) -> date | None:
+    try:
+        # A day by itself, however it is written, is in no zone.
+        return datetime.strptime(said, way).date()  # noqa: DTZ007
+    except ValueError:
+        return None
+
+
+def _of_workbook(said: str) -> date | None:
+    """Read the day of a cell that a workbook itself keeps as one."""
+    try:
+        return datetime.fromisoformat(said).date()
+    except ValueError:
+        return None
+
+
 def _fields(heading: Sequence[str], config: MappingConfig) -> list[tuple[int, str]]:
     """Say which field each column holds; columns that are none are left out."""
     if config.role is Role.BANK:
         raise Malformed("a bank's statement is no table", field="format")
+    twice = [column for column in heading if column in config.columns and heading.count(column) > 1]
+    if twice:
+        raise Malformed(f"the file has column {twice[0]!r} twice", field=twice[0])
     lacking = [column for column in config.columns if column not in heading]
     if lacking:
         raise Malformed(f"the file has no column {lacking[0]!r}", field=lacking[0])

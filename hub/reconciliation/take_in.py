@@ -1,6 +1,6 @@
 """Take in: the rows of a business's own file become rows of its book."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.reconciliation.books import lock_book
-from hub.reconciliation.rows import BadRow, PartnerRow
+from hub.reconciliation.rows import PartnerRow
 from hub.reconciliation.save_mapping import SavedMapping
 from hub.reconciliation.undoing import undo_superseded
 from hub.settlement.life import named
@@ -27,7 +27,6 @@ class TakenIn:
     unchanged: int
     superseded: int
     stale: int
-    refused: int
     replayed: bool
 
 
@@ -85,12 +84,12 @@ async def take_in(
     mapping: SavedMapping,
     name: str,
     sha256: bytes,
-    rows: Iterable[PartnerRow | BadRow],
+    rows: Iterable[PartnerRow],
     actor: str,
     now: datetime,
     again: bool = False,
-) -> tuple[TakenIn, list[BadRow]]:
-    """Take in a file's good rows and return what became of them, with those that make no sense.
+) -> TakenIn:
+    """Take in a file's rows and return what became of them.
 
     What a file says of a reference replaces what was said of it before; a row of nothing takes it
     back. The same bytes, or the same rows in any order, change nothing; neither do rows that a
@@ -100,9 +99,8 @@ async def take_in(
     await lock_book(db, mapping.book_id)
     before = await _before(db, mapping, sha256)
     if before is not None and not again:
-        return before, []
-    bad: list[BadRow] = []
-    said = await _copy(db, rows, bad)
+        return before
+    said = await _copy(db, rows)
     facts: dict[str, Any] = {"book_id": mapping.book_id, "again": again}
     await db.execute(text(_NAMED))
     await db.execute(text(_STALE), facts)
@@ -115,7 +113,6 @@ async def take_in(
             "book_id": mapping.book_id,
             "name": name,
             "sha256": sha256,
-            "refused": len(bad),
             "now": now,
             "actor": actor,
         },
@@ -143,14 +140,14 @@ async def take_in(
         counts,
     )
     await db.execute(text("ANALYZE reconciliation_partner_row"))
-    return TakenIn(**counts, refused=len(bad), replayed=False), bad
+    return TakenIn(**counts, replayed=False)
 
 
 async def _before(db: AsyncConnection, mapping: SavedMapping, sha256: bytes) -> TakenIn | None:
     row = (
         await db.execute(
             text("""
-              SELECT file_id, added, unchanged, superseded, stale, refused FROM reconciliation_file
+              SELECT file_id, added, unchanged, superseded, stale FROM reconciliation_file
               WHERE code = :code AND version = :version AND sha256 = :sha256"""),
             {"code": mapping.code, "version": mapping.version, "sha256": sha256},
         )
@@ -158,25 +155,14 @@ async def _before(db: AsyncConnection, mapping: SavedMapping, sha256: bytes) -> 
     return None if row is None else TakenIn(**row._asdict(), replayed=True)
 
 
-async def _copy(db: AsyncConnection, rows: Iterable[PartnerRow | BadRow], bad: list[BadRow]) -> int:
+async def _copy(db: AsyncConnection, rows: Iterable[PartnerRow]) -> int:
     for table in ("said", "named", "stale"):
         await db.execute(text(f"DROP TABLE IF EXISTS pg_temp.reconciliation_{table}"))
     await db.execute(text(_SAID))
     raw: Any = (await db.get_raw_connection()).driver_connection
-    await raw.copy_records_to_table(
-        "reconciliation_said", records=_records(rows, bad), columns=_COLUMNS
-    )
+    records = (tuple(getattr(row, column) for column in _COLUMNS) for row in rows)
+    await raw.copy_records_to_table("reconciliation_said", records=records, columns=_COLUMNS)
     return await db.scalar(text("SELECT count(*) FROM reconciliation_said")) or 0
-
-
-def _records(
-    rows: Iterable[PartnerRow | BadRow], bad: list[BadRow]
-) -> Iterator[tuple[object, ...]]:
-    for row in rows:
-        if isinstance(row, BadRow):
-            bad.append(row)
-        else:
-            yield tuple(getattr(row, column) for column in _COLUMNS)
 
 
 async def _keep(db: AsyncConnection, facts: dict[str, Any]) -> int:
@@ -186,7 +172,7 @@ async def _keep(db: AsyncConnection, facts: dict[str, Any]) -> int:
             text("""
               INSERT INTO reconciliation_file (code, version, book_id, name, sha256, received_at,
                 received_by, added, unchanged, superseded, stale, refused)
-              VALUES (:code, :version, :book_id, :name, :sha256, :now, :actor, 0, 0, 0, 0, :refused)
+              VALUES (:code, :version, :book_id, :name, :sha256, :now, :actor, 0, 0, 0, 0, 0)
               ON CONFLICT (code, version, sha256) DO UPDATE SET received_at = excluded.received_at
               RETURNING file_id"""),
             facts,

@@ -4,19 +4,26 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.errors import Rejected
+from hub.errors import Forbidden, Rejected
 from hub.reconciliation.breaks import Break, change_break, lock_break, reasoned
 from hub.settlement.life import named
 
 
 async def write_off_break(
-    db: AsyncConnection, *, break_id: int, reason: str, actor: str, now: datetime
+    db: AsyncConnection,
+    *,
+    break_id: int,
+    reason: str,
+    actor: str,
+    now: datetime,
+    may_agree: bool = True,
 ) -> Break:
     """Ask for an open break to be written off, or agree with who asked.
 
     The first call keeps who asks and why; a call by somebody else agrees and closes the break.
     Asking twice is asking once; of what is written off nothing is asked. Raises NotFound,
-    Malformed for a reason or a name that is none, Rejected when the break is resolved.
+    Malformed for a reason or a name that is none, Rejected when the break is resolved, Forbidden
+    for who may only ask where somebody else has asked.
     """
     named(actor)
     reasoned(reason)
@@ -36,6 +43,8 @@ async def write_off_break(
             write_off_by=actor,
             write_off_reason=reason,
         )
+    if not may_agree:
+        raise Forbidden(f"{broken.write_off_by} asked already: finance agrees", break_id=break_id)
     return await change_break(
         db,
         broken,

@@ -24,3 +24,6 @@ class Source(IntEnum):
     ENTRY = 1
     USE = 2
     CORRECTION = 3
+    DISPUTE = 4
+    TERMS = 5
+    """What an agreement says of a period: 2^32 times its number, and the agreement's."""

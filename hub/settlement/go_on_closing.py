@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.settlement.freeze_flows import freeze_flows
 from hub.settlement.life import BY_ITSELF, asked_by, note_state
+from hub.settlement.lines.agreed import place_agreed
 from hub.settlement.netting import Gross, net_bilaterally, net_multilaterally
 from hub.settlement.place import place
 from hub.settlement.queries import Period, period_by_id
@@ -56,6 +57,8 @@ async def _do(db: AsyncConnection, period: Period, step: Step, now: datetime) ->
                 to_date=to_date,
                 snapshot=await freeze_flows(db, period_id=period.period_id),
             )
+        case Step(kind="terms"):
+            return await place_agreed(db, period=period, now=step.planned_at)
         case Step(kind="totals"):
             await _net(db, period.period_id)
         case Step(kind="statement", business_id=int() as business_id):

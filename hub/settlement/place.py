@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.settlement.lines.benefits import place_benefits
 from hub.settlement.lines.corrections import place_corrections
+from hub.settlement.lines.disputes import place_disputes
 from hub.settlement.lines.lots import place_lots
 from hub.settlement.lines.sales import place_sales
 from hub.settlement.lines.terms import SEEN, Slice
@@ -40,12 +41,16 @@ async def place(
     if snapshot is not None:
         seen += f" AND {SEEN}"
         facts["snapshot"] = snapshot
-    sellers = await db.scalars(text("SELECT DISTINCT issuer_id FROM point_sale ORDER BY issuer_id"))
-    asked = Slice(period=period, days=days, seen=seen, facts=facts, sellers=list(sellers))
+    buyers = await db.scalars(text("SELECT DISTINCT issuer_id FROM point_sale ORDER BY issuer_id"))
+    ruled = await db.scalar(text("SELECT EXISTS (SELECT 1 FROM ruled_pair)"))
+    asked = Slice(
+        period=period, days=days, seen=seen, facts=facts, buyers=list(buyers), ruled=ruled
+    )
     async with db.begin_nested():
         return (
             await place_lots(db, asked)
             + await place_sales(db, asked)
             + await place_benefits(db, asked)
             + await place_corrections(db, asked)
+            + await place_disputes(db, asked)
         )

@@ -1,4 +1,4 @@
-"""Prepare payments: a period's nets become what each pays, for somebody else to release."""
+"""Prepare payments: a period's dues become what each pays, for somebody else to release."""
 
 from datetime import date, datetime
 
@@ -8,11 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.errors import Rejected
 from hub.programme.queries import businesses
 from hub.settlement.accounts import accounts_in_force, clearing_business
+from hub.settlement.dues import net_dues
 from hub.settlement.life import lock_period, move_on, named
-from hub.settlement.netting import Net
 from hub.settlement.pairing import Transfer, pair_off
 from hub.settlement.payments import Payment, payments
-from hub.settlement.queries import Period, net_positions
+from hub.settlement.queries import Period
 
 
 async def prepare_payments(
@@ -34,7 +34,8 @@ async def prepare_payments(
             f"period {period.code} is {period.state}: it is paid once it is issued",
             period=period.code,
         )
-    transfers = pair_off(await _nets(db, period), clearing_id=await clearing_business(db, on=today))
+    nets = await net_dues(db, period_id=period_id)
+    transfers = pair_off(nets, clearing_id=await clearing_business(db, on=today))
     if not transfers:
         note = "nothing to pay"
         await move_on(db, period=period, state="paid", actor=actor, note=note, now=now)
@@ -61,11 +62,6 @@ async def prepare_payments(
             },
         )
     return (await payments(db, period_ids=[period_id]))[period_id]
-
-
-async def _nets(db: AsyncConnection, period: Period) -> list[Net]:
-    """Return what each business receives or pays for the period."""
-    return (await net_positions(db, period_ids=[period.period_id]))[period.period_id]
 
 
 def _end_to_end_id(period: Period, transfer: Transfer) -> str:

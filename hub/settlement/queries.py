@@ -36,11 +36,12 @@ class Period:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obligation:
-    """What a debtor owes a creditor for one consumed lot or one use; negative when given back.
+    """What a debtor owes a creditor for one lot of points, or one use; negative when given back.
 
     `kind` is a LineKind and says which. `tx_id` and `seq` number what it derives from, by `source`:
     an entry, and so the receipt, or a use of a benefit. `account_id` is the acting account, never
-    a person. Issuer, acceptor, account and rate are those of a consumed lot.
+    a person. Issuer, acceptor, account and rate are those of a consumed lot. `issued_on` is the day
+    on which points were issued that were sold at issue.
     """
 
     line_id: int
@@ -65,6 +66,7 @@ class Obligation:
     tax_code: str | None
     tax_rate: Decimal | None
     tax_included: bool | None
+    issued_on: date | None
 
     @property
     def cursor(self) -> Cursor:
@@ -170,7 +172,7 @@ async def obligations(
         text(f"""
           SELECT line_id, source, tx_id, seq, kind, account_id, debtor_id, creditor_id, issuer_id,
             acceptor_id, points, rate, amount, currency, business_date, occurred_at, posted_at,
-            late, agreement_id, tax_code, tax_rate, tax_included
+            late, agreement_id, tax_code, tax_rate, tax_included, issued_on
           FROM obligation WHERE {" AND ".join(conditions)}
           ORDER BY business_date, tx_id, seq, line_id LIMIT :first"""),  # noqa: S608 - no input in it
         facts,

@@ -15,6 +15,7 @@ from hub.settlement.documents.compose import Figures, Late, compose
 from hub.settlement.documents.lines import digest_lines
 from hub.settlement.documents.party import parties
 from hub.settlement.documents.truth import canonical
+from hub.settlement.funds import funds
 from hub.settlement.queries import Period, bilaterals, net_positions, totals
 
 
@@ -34,6 +35,7 @@ async def write_statement(
         pairs=(await bilaterals(db, period_ids=ids))[period.period_id],
         nets=(await net_positions(db, period_ids=ids))[period.period_id],
         late=await _late(db, period.period_id),
+        funds=(await funds(db, period_ids=ids))[period.period_id],
     )
     digest = await digest_lines(db, period_id=period.period_id, business_id=business_id)
     body = canonical(compose(figures, business_id=business_id, lines_sha256=digest, stated_at=now))

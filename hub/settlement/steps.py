@@ -19,8 +19,9 @@ class Step:
     """One step of a close.
 
     `lines` writes those of the days from `from_date` (None: of all before) to `to_date`, about
-    `expected`; `totals` sums and nets them; `statement` states them to a business; `draft` ends the
-    close. `lines` is how many were written, None until the step is done.
+    `expected`; `terms` those of what agreements say of the whole period; `totals` sums and nets
+    them; `statement` states them to a business; `draft` ends the close. `lines` is how many were
+    written, None until the step is done.
     """
 
     period_id: int
@@ -41,6 +42,8 @@ async def plan(db: AsyncConnection, *, period: Period, now: datetime) -> None:
         {"kind": "lines", "from_date": from_date, "to_date": to_date, "expected": expected}
         for from_date, to_date, expected in await _slices(db, period)
     ]
+    if await _has_terms(db):
+        made.append({"kind": "terms"})
     made.append({"kind": "totals"})
     made += [
         {"kind": "statement", "business_id": business.business_id}
@@ -59,6 +62,16 @@ async def plan(db: AsyncConnection, *, period: Period, now: datetime) -> None:
             for number, one in enumerate(made, start=1)
         ],
     )
+
+
+async def _has_terms(db: AsyncConnection) -> bool:
+    """Return whether any agreement ever had a cap or a prefund."""
+    found: bool = await db.scalar(
+        text("""
+          SELECT EXISTS (SELECT 1 FROM agreement
+            WHERE num_nonnulls(cap_points, cap_amount, prefund_per_point) > 0)""")
+    )
+    return found
 
 
 async def steps(db: AsyncConnection, *, period_ids: Sequence[int]) -> dict[int, list[Step]]:
@@ -97,7 +110,7 @@ async def _slices(db: AsyncConnection, period: Period) -> list[tuple[date | None
         text("""
           SELECT business_date, sum(entries)::bigint AS entries FROM entry_daily
           WHERE business_date BETWEEN :starts_on AND :ends_on AND unit <> 2
-            AND 20 IN (debit, credit)
+            AND (20 IN (debit, credit) OR issuer_id IN (SELECT issuer_id FROM point_sale))
           GROUP BY business_date"""),
         {"starts_on": period.starts_on, "ends_on": period.ends_on},
     )

@@ -1,4 +1,4 @@
-"""Prove I6 anew: every closed period's nets follow from its totals, its totals from its lines."""
+"""Prove I6 anew: nets and dues of periods follow from their totals, and these from their lines."""
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.ledger.verify import Broken, prove
 
 PERIODS = "I6 the net positions of a closed period sum to zero and follow from its lines"
+DUES = "I6 what is due of an approved period is its totals less what is disputed"
 
 CHECKS = {
     "I6 a total counts its lines": """
@@ -37,7 +38,7 @@ CHECKS = {
         ORDER BY o.member_id, o.tx_id, o.seq LIMIT 1""",
     "I6 a lot is settled as it was sold": """
         SELECT o.member_id, format('transaction %s, line %s: %s owes %s for points issued on %s, '
-          'sold to %s', o.tx_id, o.seq, o.debtor_id, o.creditor_id, d.issued_on, s.company_id)
+          'sold by %s', o.tx_id, o.seq, o.debtor_id, o.creditor_id, d.issued_on, s.company_id)
         FROM obligation o
         JOIN business b ON b.business_id = o.issuer_id
         LEFT JOIN entry e USING (member_id, tx_id, seq)
@@ -66,6 +67,16 @@ CHECKS = {
           OR (o.debtor_id, o.creditor_id, o.currency)
             <> (u.funder_id, u.business_id, u.currency))
         ORDER BY o.member_id, o.tx_id LIMIT 1""",
+    "I6 a fund is what was paid ahead less what was drawn": """
+        SELECT 0, format('period %s, %s>%s: the lines paid %s ahead and drew %s, the fund says %s '
+          'and %s', p.code, f.debtor_id, f.creditor_id, o.paid, o.drawn, f.paid, f.drawn)
+        FROM settlement_fund f JOIN settlement_period p USING (period_id)
+        CROSS JOIN LATERAL (SELECT coalesce(sum(amount) FILTER (WHERE kind = 6), 0) AS paid,
+            coalesce(-sum(amount) FILTER (WHERE kind = 7), 0) AS drawn
+          FROM obligation o WHERE o.period_id = f.period_id AND o.debtor_id = f.debtor_id
+            AND o.creditor_id = f.creditor_id AND o.currency = f.currency) o
+        WHERE (o.paid, o.drawn) IS DISTINCT FROM (f.paid, f.drawn)
+        ORDER BY f.period_id, f.debtor_id, f.creditor_id LIMIT 1""",
     "I6 a line says what its correction says": """
         SELECT 0, format('correction %s: the line says %s owes %s %s, it says %s owes %s %s',
           o.tx_id, o.debtor_id, o.creditor_id, o.amount, c.debtor_id, c.creditor_id, c.amount)
@@ -74,27 +85,62 @@ CHECKS = {
           OR (o.debtor_id, o.creditor_id, o.currency, o.amount)
             <> (c.debtor_id, c.creditor_id, c.currency, c.amount))
         ORDER BY o.tx_id LIMIT 1""",
+    "I6 a line says what its dispute says": """
+        SELECT 0, format('dispute %s: a line %s of %s owes %s %s, it is %s, of %s and %s', o.tx_id,
+          o.kind, o.debtor_id, o.creditor_id, o.currency, d.state, d.debtor_id, d.creditor_id)
+        FROM obligation o LEFT JOIN dispute d ON d.dispute_id = o.tx_id
+        WHERE (o.source = 4 OR o.kind = 10) AND (o.source <> 4 OR o.kind NOT IN (9, 10)
+            OR d.dispute_id IS NULL OR d.state = 'open'
+            OR (o.kind = 9 AND d.state <> 'upheld')
+            OR (o.debtor_id, o.creditor_id, o.currency)
+              <> (d.debtor_id, d.creditor_id, d.currency))
+        ORDER BY o.tx_id LIMIT 1""",
+    # Over all approved periods: what was ever owed, with nothing counted again as it is carried.
+    "I6 what was ever owed is due or is held back": """
+        SELECT 0, format('%s>%s %s: owed %s, still held back %s, due %s', debtor_id, creditor_id,
+          currency, sum(owed), sum(held), sum(due))
+        FROM (
+          SELECT debtor_id, creditor_id, currency, gross_minor AS owed, 0 AS held, 0 AS due
+          FROM settlement_gross JOIN settlement_period USING (period_id)
+          WHERE kind <> 10 AND state IN ('approved', 'issued', 'paid')
+          UNION ALL
+          SELECT d.debtor_id, d.creditor_id, d.currency, 0, h.gross_minor, 0
+          FROM dispute d JOIN dispute_held h USING (dispute_id)
+          WHERE NOT EXISTS (SELECT 1 FROM obligation o JOIN settlement_period p USING (period_id)
+            WHERE o.member_id = 0 AND o.tx_id = d.dispute_id AND o.seq = 0 AND o.kind = 10
+              AND o.source = 4 AND p.state IN ('approved', 'issued', 'paid'))
+          UNION ALL
+          SELECT debtor_id, creditor_id, currency, 0, 0, due_minor FROM settlement_due
+        ) parts
+        GROUP BY debtor_id, creditor_id, currency HAVING sum(owed) - sum(held) <> sum(due)
+        ORDER BY debtor_id, creditor_id LIMIT 1""",
+}
+_PROOFS = {
+    PERIODS: ("settlement_prove", ("draft", "approved", "issued", "paid")),
+    DUES: ("settlement_due_prove", ("approved", "issued", "paid")),
 }
 
 
-async def prove_periods(db: AsyncConnection) -> Broken | None:
-    """Prove every closed period as it was proven when it was closed."""
+async def _prove_periods(db: AsyncConnection, invariant: str) -> Broken | None:
+    """Prove every period that has come so far as it was proven then."""
+    proof, states = _PROOFS[invariant]
     rows = await db.scalars(
         text("""
-          SELECT period_id FROM settlement_period WHERE state NOT IN ('open', 'closing')
-          ORDER BY starts_on""")
+          SELECT period_id FROM settlement_period WHERE state = ANY (CAST(:states AS text[]))
+          ORDER BY starts_on"""),
+        {"states": list(states)},
     )
     for period_id in rows.all():
         try:
             async with db.begin_nested():
-                await db.execute(text("SELECT settlement_prove(:id)"), {"id": period_id})
+                await db.execute(text(f"SELECT {proof}(:id)"), {"id": period_id})
         except DBAPIError as failure:
-            return Broken(PERIODS, 0, str(failure.orig).split(": ", 1)[-1])
+            return Broken(invariant, 0, str(failure.orig).split(": ", 1)[-1])
     return None
 
 
 async def check(db: AsyncConnection, invariant: str) -> Broken | None:
-    """Return how one of CHECKS, or PERIODS, is broken, or None when it holds."""
-    if invariant == PERIODS:
-        return await prove_periods(db)
+    """Return how one of CHECKS, PERIODS or DUES is broken, or None when it holds."""
+    if invariant in _PROOFS:
+        return await _prove_periods(db, invariant)
     return await prove(db, invariant, CHECKS[invariant])

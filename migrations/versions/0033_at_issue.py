@@ -1,4 +1,4 @@
-"""Points sold at issue: to the programme company, which owes them from then on."""
+"""Points sold at issue: by the programme company, which owes them from then on."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
--- Points sold at issue. An issuer may sell its points to the programme company as it issues them:
--- it pays a price per point, net of what is taken back, and the company owes them from then on,
+-- Points sold at issue. An issuer may buy the points that it issues from the programme company: it
+-- pays a price per point, net of what is taken back, and the company owes them from then on,
 -- wherever they are redeemed. Whose a lot is follows from the day on which it was issued, which
 -- never changes, whoever holds it: so no lot is settled under both bases.
 
@@ -14,7 +14,7 @@ COMMENT ON COLUMN agreement.basis IS
 COMMENT ON COLUMN agreement.breakage_owner IS
   'at issue, who keeps the price of points that expire: the programme company, or the issuer, who gets it back';
 
--- Who sells its points to whom, from which day and until before which, at which price.
+-- Who sells points to which issuer, from which day and until before which, at which price.
 CREATE VIEW point_sale AS
   SELECT agreement_id, issuer_id, acceptor_id AS company_id, rate_per_point, currency,
     breakage_owner, effective_from, superseded_on
@@ -51,8 +51,8 @@ BEGIN
   LOCK TABLE settlement_period IN SHARE MODE;
   wrong := CASE
     WHEN NEW.basis = 'at_issue' AND (issuer.kind = 'programme' OR acceptor.kind <> 'programme') THEN
-      format('points are sold at issue by a shop to a business of kind programme, not by %s (%s) to %s (%s)',
-        issuer.code, issuer.kind, acceptor.code, acceptor.kind)
+      format('points are sold at issue by a business of kind programme to a shop, not by %s (%s) to %s (%s)',
+        acceptor.code, acceptor.kind, issuer.code, issuer.kind)
     WHEN NEW.basis = 'at_issue'
       AND (NEW.currency <> issuer.currency OR NEW.currency <> acceptor.currency) THEN
       format('points are sold at issue in the currency of both businesses: %s counts in %s, %s in %s, the agreement in %s',
@@ -61,11 +61,11 @@ BEGIN
           AND NEW.breakage_owner IS DISTINCT FROM before.breakage_owner)
         OR (date_part('day', after.effective_from) <> 1
           AND NEW.breakage_owner IS DISTINCT FROM after.breakage_owner) THEN
-      format('selling points at issue, and who keeps breakage, begins and ends with a month, as points are accounted for by the month in which they were earned: let it be effective from the first of one, not from %s',
+      format('selling at issue begins and ends with a month, and so does who keeps breakage, as points are accounted for by the month in which they were earned: let it be effective from the first of one, not from %s',
         CASE WHEN date_part('day', NEW.effective_from) = 1 THEN after.effective_from
           ELSE NEW.effective_from END)
     ELSE coalesce((
-        SELECT format('%s sells its points to %s from %s on: end that first, with a version of that agreement at_redemption',
+        SELECT format('%s buys its points from %s from %s on: end that first, with a version of that agreement at_redemption',
             issuer.code, b.code, s.effective_from)
         FROM point_sale s JOIN business b ON b.business_id = s.company_id
         WHERE NEW.basis = 'at_issue' AND s.issuer_id = NEW.issuer_id
@@ -111,7 +111,7 @@ CREATE OR REPLACE FUNCTION ledger_cohort_elsewhere(p_member bigint, p_lot bigint
 LANGUAGE sql STABLE AS $$
   SELECT date_trunc('month', ledger_issued_elsewhere(p_member, p_lot))::date $$;
 
--- A line of points that were sold knows when: its price is that of the day.
+-- A line of points that were sold at issue knows when: its price is that of the day.
 ALTER TABLE obligation
   ADD COLUMN issued_on date,
   DROP CONSTRAINT obligation_of_a_lot,

@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0035_close"
-down_revision = "0039_settlement_scale"
+down_revision = "0034_settlement_scale"
 
 
 def upgrade() -> None:

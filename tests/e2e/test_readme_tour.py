@@ -85,6 +85,32 @@ def test_the_tour_is_as_the_readme_says(hub: dict[str, str], tmp_path: Path) -> 
         assert re.fullmatch(pattern(shown), plain), f"{commands}\n--- came:\n{came}"
 
 
+def test_the_sample_group_has_books(hub: dict[str, str], tmp_path: Path) -> None:
+    """After the tour's close: approved, recognised, posted, exported, eliminated."""
+    month = f"{now():%Y-%m}"
+
+    def run(*words: str) -> str:
+        command = [sys.executable, "-m", "hub.entrypoints.cli", *words]
+        done = subprocess.run(
+            command, cwd=ROOT, env={**hub, "COLUMNS": "160"}, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, (words, done.stderr)
+        return done.stdout
+
+    run("settle", month, "--early", "--as", "zhao")
+    run("period", "approve", month, "--as", "li")
+    told = run("accounting", "show", month)
+    assert "not recognised yet" in told
+    recognised = run("accounting", "recognise", month, "--as", "wei")
+    for code in ("bund-outfitters", "lakeside-hotel", "jade-kitchen"):
+        assert f"{code}, {month}: recognised" in recognised
+    assert "2205.01" in run("journals", "post", month, "--as", "wei")
+    assert "partner_revenue" in run("journals", "eliminate", month)
+    files = run("journals", "export", month, str(tmp_path), "--format", "csv").split()
+    assert all(Path(file).stat().st_size for file in files)
+
+
 def test_the_comparison_notices() -> None:
     assert re.fullmatch(pattern("net,,,CNY,110.47,"), "net,,,CNY,7.00,")
     assert re.fullmatch(pattern("rounding,a,b,CNY,0.002,"), "rounding,a,b,CNY,-0.004,")

@@ -30,8 +30,8 @@ from hub.entrypoints.web_limits import Observed
 from hub.members.resolve import Sighting, resolve
 from hub.points.earn import earn
 from hub.points.sale import Sale
+from hub.programme.agree import AgreementConfig
 from hub.programme.apply import (
-    AgreementConfig,
     BusinessConfig,
     EarningRuleConfig,
     GroupConfig,

@@ -39,9 +39,10 @@ async def test_finance_recognises_a_period_on_the_command_line(database_url: str
         return said.stderr
 
     assert "has no accounting policy" in await refused("recognise", "2026-01", "--as", "wei")
-    assert "owed by retail as principal" in await run(
-        "policy", "retail", "--from", "2026-01", "--value", "0.01", "--as", "wei"
-    )
+    assert "retail is principal" in await run(
+        "policy", "retail", "--from", "2026-01", "--value", "0.01", "--least-share", "0.001",
+        "--goods-discount", "0.1", "--as", "wei",
+    )  # fmt: skip
     assert "not a decimal" in await refused(
         "policy", "retail", "--from", "2026-01", "--value", "dear", "--as", "wei"
     )
@@ -53,6 +54,8 @@ async def test_finance_recognises_a_period_on_the_command_line(database_url: str
     told = await run("recognise", "2026-01", "--as", "wei")
     assert "retail, 2026-01: recognised" in told
     assert told == await run("show", "2026-01")
+    assert "10,900" in (made_of := await run("cohorts", "2026-01"))
+    assert "recognised" in made_of
     assert "never" in (aged := await run("ageing"))
     assert "later" in aged
     assert "+0.05" in await run("sensitivity", "2026-01")

@@ -1,6 +1,6 @@
 """A month of a central programme, worked out by hand: the company sells points and owes them.
 
-R (retail) sells its points at issue to the company P, at 0.0100 per point issued net of clawback. P
+P sells R (retail) its points at issue, at 0.0100 per point issued net of clawback. P
 pays whoever takes them 0.0080, R too. D (dining) has not joined: its points are settled at
 redemption, at 0.0080. What R and P, and P and acceptors, owe each other bears 6% of tax on top.
 80% of points are expected to be redeemed; from December on, 90%.
@@ -18,9 +18,11 @@ from hub.accounting.journals.eliminate import eliminate
 from hub.accounting.movements import MovementKind, RollForward
 from hub.accounting.recognise import recognise
 from hub.accounting.roll_forward import roll_forward
+from hub.accounting.sensitivity import sensitivity
+from hub.ledger.post import post_reinstatement
 from hub.ledger.verify import verify
 from hub.points.expire import expire
-from hub.programme.apply import AgreementConfig, AgreementTaxConfig
+from hub.programme.agree import AgreementConfig, AgreementTaxConfig
 from hub.programme.chart import Purpose
 from hub.settlement.queries import net_positions, obligations, statement, totals
 from hub.settlement.verify import CHECKS, PERIODS, check
@@ -190,7 +192,7 @@ async def test_the_month_is_settled_recognised_and_booked_to_the_cent(
     found = {letter: booked(journals[f"{code}-ltd"]) for letter, code in CODE.items()}
     expected = {letter: dict(sums) for letter, sums in BOOKED.items()}
     if role == "agent":
-        # An agent's revenue is what is left of it: R sells for another, D for whoever takes them.
+        # An agent shows what is left: R's points are P's supply, D's that of whoever takes them.
         expected["R"][Purpose.GOODS_REVENUE] = expected["R"].pop(Purpose.POINTS_PURCHASED)
         # Of D's 69.30, 59.40 were redeemed elsewhere, less the 48.00 that it pays for them.
         expected["D"][Purpose.POINTS_REVENUE] = -9_90
@@ -243,3 +245,87 @@ async def test_december_catches_up_and_takes_what_was_late(db: AsyncConnection) 
     assert sums[Purpose.CONTRACT_LIABILITY] == -79_17
     assert sums[Purpose.POINTS_SOLD] == 0
     assert sums[Purpose.CATCH_UP_REVENUE] == 81_95
+
+
+async def test_breakage_that_is_the_issuers_is_given_back_and_never_revenue(
+    db: AsyncConnection,
+) -> None:
+    """R gets the price of points that end: whatever is expected, P owes 0.01 for each point left.
+
+    1,000 + 300 sold: 13.00. 400 redeemed: 4.00 of revenue; P pays 3.20. 300 ended, of which 50 came
+    back: 2.50 back to R. Left are 650: 6.50.
+    """
+    ids = await make_selling_group(
+        db,
+        [
+            sale("retail", "0.01", since=NOVEMBER_1, breakage_owner="issuer"),
+            *(agreement(COMPANY, CODE[a], "0.008") for a in "RHD"),
+        ],
+        points_per_unit="1",
+        codes=tuple(CODE.values()),
+    )
+    await give_charts(db, *(f"{code}-ltd" for code in CODE.values()))
+    shops = Shops(db, ids)  # without a policy or an estimate: nothing is left to judge
+    await shops.sell("retail", BUYER, 1_000_00, date(2026, 11, 2))
+    lot = await shops.issue(
+        "retail", FORGETFUL, 300, date(2026, 11, 3), expires_on=date(2026, 11, 15)
+    )
+    await shops.redeem("hotel", BUYER, 400, date(2026, 11, 10))
+    await expire(db, today=date(2026, 11, 16), now=noon(date(2026, 11, 16)))
+    await post_reinstatement(
+        db,
+        business_id=ids["retail"],
+        idempotency_key="back",
+        member_id=FORGETFUL,
+        lot_id=lot,
+        points=50,
+        until=date(2027, 1, 31),
+        reason="was ill",
+        occurred_at=noon(date(2026, 11, 20)),
+        business_date=date(2026, 11, 20),
+        now=noon(date(2026, 11, 20)),
+    )
+    period_id, rolls = await recognised(shops, "2026-11", datetime(2026, 12, 1, tzinfo=UTC))
+    assert await owed(shops, period_id) == {
+        "R>P": (1_300, 13_00, 0, 13_00), "P>R": (250, 2_50, 0, 2_50), "P>H": (400, 3_20, 0, 3_20),
+    }  # fmt: skip
+    assert shown(rolls["P"]) == {
+        "opening": 0, "deferred": 13_00, "redeemed": -4_00, "reinstated": 0, "expired": -2_50,
+        "clawback": 0, "catch_up": 0, "breakage": 0, "closing": 6_50,
+    }  # fmt: skip
+    (told,) = await sensitivity(db, period_id=period_id, by=Decimal("0.1"))
+    assert told.liability == told.if_fewer == told.if_more == Decimal("6.5")
+    journals = await posted(db, period_id, datetime(2026, 12, 2, tzinfo=UTC))
+    assert booked(journals[f"{COMPANY}-ltd"]) == {
+        Purpose.RECEIVABLE: 13_00, Purpose.POINTS_SOLD: 0, Purpose.CONTRACT_LIABILITY: -6_50,
+        Purpose.POINTS_REVENUE: -4_00, Purpose.REDEMPTION_COST: 3_20, Purpose.PAYABLE: -5_70,
+        Purpose.BREAKAGE_REVENUE: 0,
+    }  # fmt: skip
+    assert booked(journals["retail-ltd"]) == {
+        Purpose.POINTS_PURCHASED: 13_00, Purpose.PAYABLE: -13_00, Purpose.RECEIVABLE: 2_50,
+        Purpose.BREAKAGE_REVENUE: -2_50,
+    }  # fmt: skip
+    await expect(db, ids["retail"], "0.9", since=DECEMBER_1)
+    _, rolls = await recognised(shops, "2026-12", datetime(2027, 1, 1, tzinfo=UTC))
+    assert shown(rolls["P"])["catch_up"] == 0
+    assert shown(rolls["P"])["closing"] == 6_50
+
+
+async def test_a_price_that_contains_tax_is_deferred_without_it(db: AsyncConnection) -> None:
+    """1,000 points at 0.0106, of which 6% is tax: 10.60, and 10.00 without it."""
+    tax = AgreementTaxConfig(kind="issue", code="VAT6", rate=Decimal("0.06"), included=True)
+    ids = await make_selling_group(
+        db,
+        [sale("retail", "0.0106", since=NOVEMBER_1, taxes=(tax,))],
+        points_per_unit="1",
+        codes=tuple(CODE.values()),
+    )
+    await expect(db, ids["retail"], "0.8", since=NOVEMBER_1)
+    await give_charts(db, *(f"{code}-ltd" for code in CODE.values()))
+    shops = Shops(db, ids)
+    await shops.sell("retail", BUYER, 1_000_00, date(2026, 11, 2))
+    period_id, rolls = await recognised(shops, "2026-11", datetime(2026, 12, 1, tzinfo=UTC))
+    assert await owed(shops, period_id) == {"R>P": (1_000, 10_00, 60, 10_60)}
+    assert rolls["P"].of(K.CLOSING).amount == Decimal(10)
+    journals = await posted(db, period_id, datetime(2026, 12, 2, tzinfo=UTC))
+    assert booked(journals[f"{COMPANY}-ltd"])[Purpose.POINTS_SOLD] == 0

@@ -20,8 +20,8 @@ from tests.support.tidy import ROOT
 SPREAD = {
     **dict.fromkeys(
         ("balance", "check_out", "earn_basis", "earn_cap", "entry", "expiry_notice", "hold",
-         "hold_moved", "lot", "lot_extension", "moved_in_year", "pool_member", "redress_origin",
-         "refund_basis", "shortfall"), "member_id"),
+         "hold_moved", "lot", "lot_extension", "moved_in_year", "pool_member",
+         "redemption_purpose", "redress_origin", "refund_basis", "shortfall"), "member_id"),
     "ledger_transaction": "idempotency_key",
 }  # fmt: skip
 # What names members and is not spread: people and benefits, facts and what settlement reads.
@@ -33,8 +33,8 @@ KEPT_WHOLE = {
 # Statement triggers that keep history; each must be allowed by name (citus.enable_unsafe_triggers).
 ALLOWED = {
     "earn_basis_append_only", "entry_append_only", "hold_moved_append_only",
-    "ledger_transaction_kept", "lot_extension_append_only", "redress_origin_append_only",
-    "refund_basis_append_only",
+    "ledger_transaction_kept", "lot_extension_append_only", "redemption_purpose_append_only",
+    "redress_origin_append_only", "refund_basis_append_only",
 }  # fmt: skip
 OF_ROWS = 1  # the bit of pg_trigger.tgtype that says FOR EACH ROW
 

@@ -1,13 +1,7 @@
-"""The golden month: three businesses, at-redemption settlement, every figure to the cent.
+"""The golden month: three businesses, at-redemption settlement, every figure to the cent."""
 
-The figures were checked by hand and by a program of its own. They stand here too, so that the
-test runs without the shared folder; where that is present, the two are proven to be the same.
-"""
-
-import json
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -26,52 +20,20 @@ from hub.settlement.queries import (
     statement,
     totals,
 )
+from tests.support.golden_figures import EXPECTED, INPUT, LATE_EVENT, PARAMETERS
 from tests.support.settlement import Tills, agreement, make_group, noon
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "golden" / "settlement_at_redemption.json"
 CODE = {"R": "retail", "H": "hotel", "D": "dining"}
 LETTER = {code: letter for letter, code in CODE.items()}
-RATE = "0.008"
-GIVEN = {
-    "issued_points": {"R": 125000, "H": 62500, "D": 25000},
-    "opening_points": {"R": 50000, "H": 25000, "D": 0},
-    "redemptions_issuer_acceptor_points": {
-        "R>R": 20000, "R>H": 30000, "R>D": 10000,
-        "H>R": 12000, "H>H": 5000, "H>D": 8000,
-        "D>R": 4000, "D>H": 2000, "D>D": 1000,
-    },
-    "reinstated_points": {"R>H": 1000},
-    "expired_points": {"R": 10000, "H": 5000, "D": 0},
-    "clawback_points": {"R": 1250, "D": 250},
-}  # fmt: skip
-EXPECTED = {
-    "closing_points": {"R": 104750, "H": 57500, "D": 17750, "group": 180000},
-    "obligations": {
-        "R>H": "232.00", "R>D": "80.00", "H>R": "96.00", "H>D": "64.00", "D>R": "32.00",
-        "D>H": "16.00", "gross": "520.00",
-    },
-    "bilateral": {"R>H": "136.00", "R>D": "48.00", "H>D": "48.00"},
-    "multilateral_net": {"R": "-184.00", "H": "88.00", "D": "96.00"},
-}  # fmt: skip
+RATE = PARAMETERS["issuer_to_acceptor_rate_per_point"]
+GIVEN = INPUT | {
+    "clawback_points": {i: refund["clawback_points"] for i, refund in INPUT["refunds"].items()}
+}
 # One member per issuer, so that a redemption meets that issuer's points; another one whose points
 # nobody spends, so that they expire.
 SPENDER = {"R": 1, "H": 2, "D": 3}
 FORGETFUL = {"R": 11, "H": 12}
 OCTOBER, LAST_DAY = date(2026, 10, 20), date(2026, 11, 30)
-
-
-def test_the_figures_here_are_the_shared_golden_figures() -> None:
-    if not SHARED.exists():
-        pytest.skip("the shared folder with the golden figures is not beside this checkout")
-    golden = json.loads(SHARED.read_text())
-    given = golden["input"]
-    given["clawback_points"] = {
-        issuer: refund["clawback_points"] for issuer, refund in given["refunds"].items()
-    }
-    assert {name: given[name] for name in GIVEN} == GIVEN
-    assert {name: golden["expected"][name] for name in EXPECTED} == EXPECTED
-    assert golden["parameters"]["issuer_to_acceptor_rate_per_point"] == RATE
-    assert golden["late_event"]["expected"]["next_period_line"] == "16.00"
 
 
 async def _play_the_month(tills: Tills) -> None:
@@ -186,7 +148,7 @@ async def _a_late_redemption_lands_in_december(
     (line,) = await obligations(db, period_id=december.period.period_id, first=10)
     assert (line.late, line.business_date, line.points) == (True, date(2026, 11, 28), 2000)
     assert (line.issuer_id, line.acceptor_id) == (tills.ids["retail"], tills.ids["dining"])
-    assert str(line.amount) == "16.00000000"
+    assert line.amount == Decimal(LATE_EVENT["expected"]["next_period_line"])
     for code, business_id in tills.ids.items():
         again = await statement(db, period_id=period_id, business_id=business_id)
         assert again.sha256 == hashes[code]

@@ -21,7 +21,7 @@ from hub.points.hold import hold
 from hub.settlement.close_period import close
 from hub.settlement.open_period import open_period
 from hub.settlement.verify import CHECKS as OF_PERIODS
-from hub.settlement.verify import PERIODS
+from hub.settlement.verify import DUES, PERIODS
 from tests.support.ledger import lot
 from tests.support.settlement import KINDS, Tills, agreement, make_group, noon
 
@@ -104,6 +104,21 @@ WRONG = {
         0,
         "sum to 1",
     ),
+    DUES: (
+        "UPDATE settlement_period SET state = 'approved'",
+        0,
+        "the totals are 160, of which 0 disputed and 0 carried in; what is due says",
+    ),
+    "I6 what was ever owed is due or is held back": (
+        "UPDATE settlement_period SET state = 'approved'",
+        0,
+        "owed 160, still held back 0, due 0",
+    ),
+    "I6 a line says what its dispute says": (
+        "UPDATE obligation SET source = 4, kind = 10",
+        0,
+        "it is , of",
+    ),
     "I6 a total counts its lines": (
         "UPDATE settlement_gross SET lines = lines + 1",
         0,
@@ -120,12 +135,18 @@ WRONG = {
           SELECT issuer_id, acceptor_id, '2026-11-01', 'at_issue', 0.01, 'CNY', 'programme'
           FROM obligation LIMIT 1""",
         SPENDER,
-        "sold to 3",
+        "sold by 3",
     ),
     "I6 a line says what its use says": (
         "UPDATE obligation SET source = 2, kind = 3",
         SPENDER,
         "the use says  owes",
+    ),
+    "I6 a fund is what was paid ahead less what was drawn": (
+        """INSERT INTO settlement_fund
+          SELECT period_id, debtor_id, creditor_id, currency, 0, 1, 0, 1 FROM settlement_gross""",
+        0,
+        "the lines paid 0 ahead and drew 0, the fund says 1.00000000 and 0",
     ),
     "I6 a line says what its correction says": (
         "UPDATE obligation SET source = 3, kind = 9",
@@ -209,7 +230,7 @@ async def test_an_intact_database_breaks_nothing(db: AsyncConnection) -> None:
 
 
 def test_every_invariant_is_asked_for_and_broken_here() -> None:
-    assert set(CHECKS) == {*OF_POINTS, PERIODS, *OF_PERIODS, *OF_FACTS} == set(WRONG)
+    assert set(CHECKS) == {*OF_POINTS, PERIODS, DUES, *OF_PERIODS, *OF_FACTS} == set(WRONG)
 
 
 @pytest.mark.parametrize("invariant", WRONG)

@@ -17,6 +17,7 @@ from hub.jobs.runtime import Runtime
 from hub.outbox.messages import last_error
 from hub.settlement.approve_period import approve_period
 from hub.settlement.close_period import close
+from hub.settlement.fix_dues import fix_dues
 from hub.settlement.issue_period import issue_period
 from hub.settlement.life import Found, checks, events, keep_checks
 from hub.settlement.open_period import open_period
@@ -86,6 +87,7 @@ async def test_nobody_who_asked_for_the_close_approves_it(db: AsyncConnection) -
 
 async def test_the_database_itself_wants_a_second_person(db: AsyncConnection) -> None:
     period_id = await closed_by(db, "chen")
+    await fix_dues(db, period=await period_by_id(db, period_id))
     await db.execute(text("UPDATE settlement_period SET state = 'approved'"))
     for actor in ("chen", "li"):
         add = text("INSERT INTO settlement_event VALUES (:period, now(), 'approved', :actor)")

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from hub.benefits.promote import promote
 from hub.benefits.use import use
 from hub.errors import Conflict, NotFound, Rejected
-from hub.programme.apply import AgreementConfig, AgreementTaxConfig
+from hub.programme.agree import AgreementConfig, AgreementTaxConfig
 from hub.settlement.close_period import close
 from hub.settlement.codes import LineKind
 from hub.settlement.open_period import open_period

@@ -1,5 +1,5 @@
-"""Random months in which issuers sell their points: what is paid for is what is owed, and no lot is
-settled under both bases, whatever becomes of it.
+"""Random months of points sold at issue: what is paid for is what is owed, and no lot is settled
+under both bases, whatever becomes of it.
 """
 
 import os
@@ -40,7 +40,7 @@ SELECT count(*) FROM (
 
 
 async def group(db: AsyncConnection) -> dict[str, int]:
-    """Retail sells from the start, hotel from March on with its breakage back, dining never."""
+    """Retail buys from the start, hotel from March on with its breakage back, dining never."""
     price = sale("retail", "0.0113", since=FIRST)
     ids = await make_selling_group(
         db,
@@ -137,7 +137,7 @@ async def test_points_that_are_sold_stay_so_when_members_merge_and_split(
             time_zone) OVERRIDING SYSTEM VALUE
           VALUES (4, 'club', 'Club', 'programme', 1, 'CNY', 'CN', 'UTC')""")
     )
-    # One shop sells all its points, one those of November on, at prices of their own.
+    # One shop buys all its points, one those of November on, at prices of their own.
     await db.execute(
         text("""
           INSERT INTO agreement (issuer_id, acceptor_id, effective_from, basis, rate_per_point,

@@ -1,5 +1,6 @@
 """A group whose points are accounted for: what the accounting tests share."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -15,8 +16,8 @@ from hub.points.clawback import clawback
 from hub.points.earn import earn
 from hub.points.sale import Sale
 from hub.points.undo import Refunded
+from hub.programme.agree import AgreementConfig
 from hub.programme.apply import (
-    AgreementConfig,
     BusinessConfig,
     EarningRuleConfig,
     GroupConfig,
@@ -86,7 +87,12 @@ async def make_selling_group(
 
 
 class Shops(Tills):
-    """Tills that also sell, take back, and bring what members had before."""
+    """Tills that also sell, take back, and bring what members had before.
+
+    `currencies` are those of businesses that do not sell for yuan.
+    """
+
+    currencies: Mapping[str, str] = {}
 
     async def sell(self, issuer: str, member_id: int, price_minor: int, day: date) -> int:
         """Sell for a price net of tax, through the earn verb; return the earn's transaction."""
@@ -97,7 +103,7 @@ class Shops(Tills):
             account_id=member_id * 10,
             occurred_at=noon(day),
             business_date=day,
-            currency="CNY",
+            currency=self.currencies.get(issuer, "CNY"),
             total_minor=price_minor,
             lines=(BillLine(id="1", kind="item", net_minor=price_minor),),
             tenders=(),
@@ -156,6 +162,7 @@ async def account_for(
     value: str,
     since: date,
     role: str = "principal",
+    portfolio: str = "month",
 ) -> None:
     """Say how an issuer's points are accounted for."""
     await set_policy(
@@ -164,6 +171,7 @@ async def account_for(
         effective_from=since,
         point_value=Decimal(value),
         role=role,
+        portfolio=portfolio,
         actor="wei",
         now=noon(since),
     )

@@ -4,6 +4,7 @@ Sales are of 990 yuan (a rule of 1.262627 points per yuan gives 1,250 points for
 month's figures come out whole. What the businesses sold in September are the opening points.
 """
 
+import hashlib
 import json
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -15,7 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connectors.sandbox.delivery import Delivery, identifier
 from connectors.sandbox.signing import sign
+from hub.accounting.exports.export_journals import FORMATS, export_journals
+from hub.accounting.journals.lines import Journal
+from hub.accounting.movements import RollForward
+from hub.accounting.recognise import recognise
 from hub.clock import now
+from hub.closing.actors import check_and_close
+from hub.closing.ask_close import CLOSE, ask_close
 from hub.connector import Inbound
 from hub.crypto.keyring import Keyring
 from hub.entrypoints.commands.programme import GroupFile, apply_group
@@ -28,6 +35,12 @@ from hub.ledger.post import Answer
 from hub.points.expire import expire
 from hub.points.redeem import redeem
 from hub.programme.queries import businesses
+from hub.settlement.issue_period import issue_period
+from hub.settlement.queries import Period, period_by_id, statement
+from tests.support.accounting import account_for, expect
+from tests.support.golden_figures import INPUT, PARAMETERS
+from tests.support.journals import give_charts, posted
+from tests.support.settlement import statement_csv
 
 SHOPS = {"R": "retail", "H": "hotel", "D": "dining"}
 PERIOD = "2026-10"
@@ -35,17 +48,17 @@ SEPTEMBER, EARLY, LATER = date(2026, 9, 20), date(2026, 10, 5), date(2026, 10, 2
 LAST_DAY = date(2026, 10, 31)
 SALE = 990
 """Yuan of a sale, which earns 1,250 points."""
-SOLD = {"R": 99_000, "H": 49_500, "D": 19_800}
+SOLD = {letter: int(amount) for letter, amount in INPUT["sales"].items()}
 SOLD_BEFORE = {"R": 39_600, "H": 19_800, "D": 0}
 FORGOTTEN = {"R": 7_920, "H": 3_960}
 """Of what was sold before: to somebody who lets the points expire."""
-REFUNDED = {"R": 990, "D": 198}
-SPENT = {
-    "R>R": 20_000, "R>H": 29_000, "R>D": 10_000, "H>R": 12_000, "H>H": 5_000, "H>D": 8_000,
-    "D>R": 4_000, "D>H": 2_000, "D>D": 1_000,
-}  # fmt: skip
-GIVEN_BACK = 1_000
-"""More of R's points, spent at H on a bill that is refunded."""
+REFUNDED = {letter: int(refund["sale"]) for letter, refund in INPUT["refunds"].items()}
+GIVEN_BACK: int = INPUT["reinstated_points"]["R>H"]
+"""Of R's points, spent at H on a bill that is refunded."""
+SPENT = INPUT["redemptions_issuer_acceptor_points"] | {
+    "R>H": INPUT["redemptions_issuer_acceptor_points"]["R>H"] - GIVEN_BACK
+}
+RATE = PARAMETERS["issuer_to_acceptor_rate_per_point"]
 SECRET = "whsec_Z29sZGVuLW1vbnRoLXNlY3JldC1vZi0zMi1ieXRlcw=="
 PHONES = {"R": "+8613900000001", "H": "+8613900000002", "D": "+8613900000003"}
 FORGETFUL = {"R": "+8613900000011", "H": "+8613900000012"}
@@ -82,7 +95,7 @@ def group(**more: Any) -> GroupFile:
         "agreements": [
             {
                 "issuer": issuer, "acceptor": acceptor, "effective_from": "2020-01-01",
-                "currency": "CNY", "rate_per_point": "0.008",
+                "currency": "CNY", "rate_per_point": RATE,
             }
             for issuer in SHOPS.values() for acceptor in SHOPS.values() if issuer != acceptor
         ],
@@ -102,6 +115,26 @@ def noon(day: date) -> datetime:
     return datetime.combine(day, time(4), UTC)
 
 
+def sold(number: str, yuan: int, day: date, phone: str) -> dict[str, Any]:
+    """Return the event that tells of a sale."""
+    data = {
+        "id": number, "version": 1, "occurred_at": noon(day).isoformat(), "currency": "CNY",
+        "total": f"{yuan}.00", "lines": [{"id": "1", "amount": f"{yuan}.00"}],
+        "tenders": [{"kind": "card", "amount": f"{yuan}.00"}],
+        "customer": {"id": phone, "phone": phone, "verified": ["phone"]},
+    }  # fmt: skip
+    return {"type": "sale.completed", "data": data}
+
+
+def refunded(sale: str, yuan: int, kind: str, day: date) -> dict[str, Any]:
+    """Return the event that tells of a refund, by the tender that the sale was paid with."""
+    data = {
+        "id": f"refund-of-{sale}", "sale": sale, "amount": f"{yuan}.00", "currency": "CNY",
+        "occurred_at": noon(day).isoformat(), "tenders": [{"kind": kind, "amount": f"{yuan}.00"}],
+    }  # fmt: skip
+    return {"type": "refund.recorded", "data": data}
+
+
 class GoldenMonth:
     """Plays the month into a hub of its own database."""
 
@@ -109,7 +142,8 @@ class GoldenMonth:
         self.engine = engine
         self.keyring = Keyring.generate()
         self._url = database_url
-        self._intake = Intake(Runtime(engine=engine, keyring=self.keyring))
+        self._runtime = Runtime(engine=engine, keyring=self.keyring)
+        self._intake = Intake(self._runtime)
         self._switchboard = Switchboard(self.keyring)
         self._numbers = count(1)
         self.ids: dict[str, int] = {}
@@ -138,13 +172,60 @@ class GoldenMonth:
         async with self.engine.begin() as db:
             wired = await self._switchboard.by_code(db, code, now=now())
             await accept(db, wired=wired, inbound=inbound, now=now(), keyring=self.keyring)
+        await self._intake.run(await self._waiting("intake.process"))
+
+    async def _waiting(self, actor: str) -> list[int]:
+        """Return the ids of the messages that wait for an actor."""
         async with self.engine.connect() as db:
             due = await db.scalars(
                 text("""SELECT message_id FROM outbox_message
-                  WHERE actor = 'intake.process' AND dead_at IS NULL ORDER BY message_id""")
+                  WHERE actor = :actor AND dead_at IS NULL ORDER BY message_id"""),
+                {"actor": actor},
             )
-            ids = list(due)
-        await self._intake.run(ids)
+            return list(due)
+
+    async def account(self) -> None:
+        """Say how points are accounted for, from the month before on, and in which accounts."""
+        async with self.engine.begin() as db:
+            for issuer_id in self.ids.values():
+                value, rate = PARAMETERS["face_value_per_point"], PARAMETERS["expected_redemption"]
+                await account_for(db, issuer_id, value=value, since=SEPTEMBER.replace(day=1))
+                await expect(db, issuer_id, rate, since=SEPTEMBER.replace(day=1))
+            await give_charts(db, *(f"{code}-ltd" for code in SHOPS.values()))
+
+    async def close(self, code: str, *, by: str = "zhao") -> Period:
+        """Ask for a period's close and have the worker close it, over or not."""
+        async with self.engine.begin() as db:
+            period = await ask_close(db, code=code, actor=by, early=True, now=now())
+        await check_and_close(self._runtime, await self._waiting(CLOSE))
+        async with self.engine.connect() as db:
+            return await period_by_id(db, period.period_id)
+
+    async def book(self, period: Period) -> tuple[dict[str, RollForward], dict[str, Journal]]:
+        """Recognise, approve, issue and post a closed period; return what it made, by letter."""
+        letters = {business_id: letter for letter, business_id in self.ids.items()}
+        entities = {f"{code}-ltd": letter for letter, code in SHOPS.items()}
+        async with self.engine.begin() as db:
+            rolls = await recognise(db, period_id=period.period_id, actor="wei", now=now())
+            journals = await posted(db, period.period_id, now())
+            await issue_period(db, period_id=period.period_id, actor="li", now=now())
+        return (
+            {letters[roll.owner_id]: roll for roll in rolls},
+            {entities[entity]: journal for entity, journal in journals.items()},
+        )
+
+    async def kept(self, period: Period) -> dict[str, Any]:
+        """Return all that a closed and posted period says to anybody, as it is read now."""
+        kept: dict[str, Any] = {}
+        async with self.engine.connect() as db:
+            for letter, business_id in self.ids.items():
+                told = {"period_id": period.period_id, "business_id": business_id}
+                kept[f"statement {letter}"] = await statement(db, **told)
+                sheet = await statement_csv(db, **told)
+                kept[f"lines {letter}"] = hashlib.sha256(sheet).hexdigest()
+            for to in FORMATS:
+                kept[to] = await export_journals(db, period_id=period.period_id, to=to)
+        return kept
 
     async def sell(self, letter: str, yuan: int, day: date, phone: str) -> list[str]:
         """Sell goods for `yuan` net in sales of SALE, and the rest as one; returns their ids."""
@@ -152,32 +233,12 @@ class GoldenMonth:
         sales = [(f"{letter}-{next(self._numbers)}", price) for price in prices]
         if not sales:
             return []
-        await self.hear(
-            letter,
-            [
-                {
-                    "type": "sale.completed",
-                    "data": {
-                        "id": number, "version": 1, "occurred_at": noon(day).isoformat(),
-                        "currency": "CNY", "total": f"{price}.00",
-                        "lines": [{"id": "1", "amount": f"{price}.00"}],
-                        "tenders": [{"kind": "card", "amount": f"{price}.00"}],
-                        "customer": {"id": phone, "phone": phone, "verified": ["phone"]},
-                    },
-                }
-                for number, price in sales
-            ],
-        )  # fmt: skip
+        await self.hear(letter, [sold(number, price, day, phone) for number, price in sales])
         return [number for number, _ in sales]
 
     async def refund(self, letter: str, sale: str, yuan: int, kind: str, day: date) -> None:
         """Refund a sale by the tender it was paid with."""
-        data = {
-            "id": f"refund-of-{sale}", "sale": sale, "amount": f"{yuan}.00", "currency": "CNY",
-            "occurred_at": noon(day).isoformat(),
-            "tenders": [{"kind": kind, "amount": f"{yuan}.00"}],
-        }  # fmt: skip
-        await self.hear(letter, [{"type": "refund.recorded", "data": data}])
+        await self.hear(letter, [refunded(sale, yuan, kind, day)])
 
     async def spend(self, issuer: str, acceptor: str, points: int, day: date, key: str) -> Answer:
         """Redeem points of the customer of `issuer` alone at a till of `acceptor`."""

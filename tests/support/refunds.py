@@ -36,8 +36,8 @@ from hub.ledger.codes import Outcome
 from hub.ledger.verify import verify
 from hub.points.expire import expire
 from hub.points.redeem import redeem
+from hub.programme.agree import AgreementConfig
 from hub.programme.apply import (
-    AgreementConfig,
     BusinessConfig,
     EarningRuleConfig,
     GroupConfig,

@@ -10,16 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.ledger.codes import Outcome
 from hub.ledger.post import EarnRequest, post_clawback, post_earns
+from hub.points.purpose import Purpose
 from hub.points.redeem import redeem
 from hub.points.restore import restore
-from hub.programme.apply import (
-    AgreementConfig,
-    AgreementTaxConfig,
-    BusinessConfig,
-    GroupConfig,
-    ProgrammeConfig,
-    apply,
-)
+from hub.programme.agree import AgreementConfig, AgreementTaxConfig
+from hub.programme.apply import BusinessConfig, GroupConfig, ProgrammeConfig, apply
 from hub.programme.queries import businesses
 from hub.settlement.documents.sheet import write_csv
 from hub.settlement.queries import statement
@@ -57,7 +52,7 @@ def sale(
     breakage_owner: Literal["issuer", "programme"] = "programme",
     taxes: tuple[AgreementTaxConfig, ...] = (),
 ) -> AgreementConfig:
-    """Let an issuer sell its points to the programme company, at a price per point issued."""
+    """Let the programme company sell an issuer its points, at a price per point issued."""
     return AgreementConfig(
         issuer=issuer,
         acceptor=COMPANY,
@@ -151,7 +146,9 @@ class Tills:
         (tx_id,) = (await post_earns(self.db, [request])).values()
         return tx_id
 
-    async def redeem(self, acceptor: str, member_id: int, points: int, day: date) -> int:
+    async def redeem(
+        self, acceptor: str, member_id: int, points: int, day: date, **purpose: str
+    ) -> int:
         answer = await redeem(
             self.db,
             business_id=self.ids[acceptor],
@@ -162,6 +159,7 @@ class Tills:
             business_date=day,
             today=day,
             now=noon(day),
+            purpose=Purpose(**purpose),
         )
         assert answer.outcome is Outcome.POSTED
         return answer.tx_id

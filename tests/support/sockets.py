@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import uvicorn
@@ -90,12 +90,11 @@ class Subscriber:
 
     async def closed(self) -> tuple[int, str]:
         """Return how the server closes the socket; what is told before is left aside."""
-        try:
+        with suppress(ConnectionClosed):
             while True:
                 await asyncio.wait_for(self.socket.recv(), SOON)
-        except ConnectionClosed as end:
-            assert end.rcvd is not None
-            return end.rcvd.code, end.rcvd.reason
+        assert self.socket.close_code is not None
+        return self.socket.close_code, self.socket.close_reason or ""
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from hub.errors import Malformed
 from hub.reconciliation.camt053 import read_camt053
 from hub.reconciliation.codes import Leg
 from hub.reconciliation.mt940 import read_mt940
+from hub.reconciliation.payment_names import payment_named
 
 MT940 = """{1:F01AAAABBCCAXXX0000000000}{2:I940AAAABBCCXXXXN}{4:
 :20:STMT-1
@@ -34,7 +35,7 @@ CAMT = """<?xml version="1.0" encoding="UTF-8"?>
 <CdtDbtInd>CRDT</CdtDbtInd><Dt><Dt>2026-12-01</Dt></Dt></Bal>
 <Ntry><Amt Ccy="EUR">7.00</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts>
 <BookgDt><Dt>2026-12-01</Dt></BookgDt><AcctSvcrRef>X1</AcctSvcrRef><NtryDtls>
-<TxDtls><Refs><EndToEndId>S1-1-2-EUR</EndToEndId></Refs><Amt Ccy="EUR">3.00</Amt></TxDtls>
+<TxDtls><Refs><EndToEndId>S202611-1-2-EUR</EndToEndId></Refs><Amt Ccy="EUR">3.00</Amt></TxDtls>
 <TxDtls><Refs><EndToEndId>NOTPROVIDED</EndToEndId></Refs><Amt Ccy="EUR">4.00</Amt></TxDtls>
 </NtryDtls></Ntry>
 <Ntry><Amt Ccy="EUR">2.00</Amt><CdtDbtInd>DBIT</CdtDbtInd><RvslInd>true</RvslInd>
@@ -57,7 +58,7 @@ def test_mt940_says_what_came_what_went_and_what_was_taken_back() -> None:
 def test_camt_says_each_transaction_of_a_batch_and_leaves_out_what_is_pending() -> None:
     rows = list(read_camt053(CAMT.encode(), account="DE02"))
     assert [(r.leg, r.amount_minor, r.reference, r.names) for r in rows] == [
-        (Leg.RECEIVED, 300, "X1/1", "S1-1-2-EUR"),
+        (Leg.RECEIVED, 300, "X1/1", "S202611-1-2-EUR"),
         (Leg.RECEIVED, 400, "X1/2", None),
         (Leg.RECEIVED, -200, "X2", None),
     ]
@@ -108,3 +109,20 @@ def test_a_statement_reads_nothing_but_itself(tmp_path) -> None:
     body = CAMT.replace("<Document", f"{bomb}<Document", 1).replace(">7.00<", ">&own;<")
     with pytest.raises(Malformed, match="document type"):
         list(read_camt053(body.encode(), account=None))
+
+
+@pytest.mark.parametrize(
+    ("said", "elsewhere", "found"),
+    [
+        ("S202611-1-2-CNY", "", ("S202611-1-2-CNY", None)),
+        ("s202611 -1-2 -cny", "", ("S202611-1-2-CNY", None)),
+        ("S202611-1-2", "", (None, "S202611-1-2")),
+        ("NOTPROVIDED", "for S20261110-1-2-CNY, thanks", ("S20261110-1-2-CNY", None)),
+        ("", "S202611-1-2-CNY and S202611-1-3-CNY", (None, None)),
+        ("INV 77", "", (None, "INV 77")),
+    ],
+)
+def test_a_payment_is_named_in_full_or_not_at_all(
+    said: str, elsewhere: str, found: tuple[str | None, str | None]
+) -> None:
+    assert payment_named(said, elsewhere) == found

@@ -175,6 +175,35 @@ def test_a_programme_company_sells_points_and_reimburses() -> None:
     assert Purpose.GOODS_REVENUE not in {x.purpose for d in journals.values() for x in d.lines}
 
 
+def test_a_company_within_the_issuers_legal_entity_is_no_sale_of_points() -> None:
+    """What is paid is within one set of books: there the points are deferred off goods revenue."""
+    journals = built(
+        entities={R: 10, P: 10, H: 20},
+        of=[
+            moved("deferred", 1000, owner=P),
+            moved("clawback", -10, owner=P),
+            total(990, debtor=R, creditor=P, kind=LineKind.ISSUE),
+        ],
+    )
+    assert shown(journals[10]) == {
+        ("deferred", "goods_revenue"): 1000,
+        ("deferred", "contract_liability"): -1000,
+        ("clawback", "goods_revenue"): -10,
+        ("clawback", "contract_liability"): 10,
+    }
+
+
+@pytest.mark.parametrize(("agents", "cost"), [((), "points_purchased"), ((R,), "goods_revenue")])
+def test_what_an_issuer_pays_for_points_is_cost_or_off_its_revenue(
+    agents: tuple[int, ...], cost: str
+) -> None:
+    journals = built(agents=agents, of=[total(990, debtor=R, creditor=P, kind=LineKind.ISSUE)])
+    assert shown(journals[ENTITIES[R]]) == {
+        ("issue_payable", cost): 990,
+        ("issue_payable", "payable"): -990,
+    }
+
+
 def test_one_legal_entity_owes_itself_nothing() -> None:
     journals = built(entities={R: 10, H: 10}, of=[moved("redeemed", -10, elsewhere=-10), total(8)])
     assert shown(journals[10]) == {

@@ -39,8 +39,8 @@ _SIDES = {
     LineKind.CORRECTION: (Purpose.CORRECTION_COST, Purpose.CORRECTION_REVENUE),
 }
 _PAID_FOR = (Purpose.GOODS_REVENUE, Purpose.POINTS_GRANTED, Purpose.OPENING_BALANCE)
-# What it costs an agent comes off its revenue: off the points', or, where it sells its points at
-# issue, off the goods'.
+# What it costs an agent comes off its revenue: off the points', or, where it buys the points that
+# it issues, off the goods'.
 _OF_AN_AGENT = {
     Purpose.REDEMPTION_COST: Purpose.AGENCY_REVENUE,
     Purpose.POINTS_PURCHASED: Purpose.GOODS_REVENUE,
@@ -59,14 +59,16 @@ def build(
     """Return the journals of a period, by legal entity and currency; those without lines are none.
 
     `entities` are the legal entities of businesses, `agents` those that are no principal in what
-    others supply for points: partners that take them, or the company that they are sold to. What
+    others supply for points: partners that take them, or the company that sells them. What
     two businesses of one legal entity owe each other is nothing in its books, and what was carried
     over from an earlier period is in them already.
     """
     lines: dict[tuple[int, str], list[Line]] = defaultdict(list)
     for movement in moved:
-        place = entities[movement.owner_id], movement.currency
-        lines[place].extend(_of_liability(movement, agent=movement.owner_id in agents))
+        owner = entities[movement.owner_id]
+        sold = owner != entities[movement.issuer_id]
+        agent = movement.owner_id in agents
+        lines[owner, movement.currency].extend(_of_liability(movement, sold=sold, agent=agent))
     for total in totals:
         debtor, creditor = entities[total.debtor_id], entities[total.creditor_id]
         if debtor == creditor or total.kind == LineKind.CARRIED:
@@ -80,10 +82,10 @@ def build(
     return [draft for draft in drafts if draft.lines]
 
 
-def _of_liability(moved: Moved, *, agent: bool) -> Iterator[Line]:
+def _of_liability(moved: Moved, *, sold: bool, agent: bool) -> Iterator[Line]:
     """Return what a movement is against, and the liability."""
     against = _AGAINST[moved.kind]
-    if against in _PAID_FOR and moved.issuer_id != moved.owner_id:
+    if sold and against in _PAID_FOR:
         # The goods, or whatever else points were given for, were the issuer's, which paid for them.
         against = Purpose.POINTS_SOLD
     own = (

@@ -20,11 +20,13 @@ from hub.accounting.policies import AccountingPolicy
 from hub.accounting.propose_estimate import propose_estimate
 from hub.accounting.propose_from_history import propose_from_history
 from hub.accounting.recognise import recognise as recognise_period
+from hub.accounting.recognition import decimal, expected_points
 from hub.accounting.reject_estimate import reject_estimate
 from hub.accounting.roll_forward import roll_forward
 from hub.accounting.sensitivity import Sensitivity
 from hub.accounting.sensitivity import sensitivity as sensitive
 from hub.accounting.set_policy import set_policy
+from hub.accounting.standing import Standing, standing
 from hub.accounting.state_opening import state_opening
 from hub.clock import business_date, now
 from hub.entrypoints.commands.edge import committed, only_read
@@ -51,6 +53,16 @@ def policy(
     role: Annotated[
         str, typer.Option(help="in what others supply for points: principal or agent")
     ] = "principal",
+    goods_discount: Annotated[
+        str, typer.Option(help="how far below their own price goods are sold: 0.1")
+    ] = "0",
+    least_share: Annotated[
+        str,
+        typer.Option(help="what part of the price makes points a material right: 0.005"),
+    ] = "0",
+    portfolio: Annotated[
+        str, typer.Option(help="recognise points by month, or all together: month or all")
+    ] = "month",
 ) -> None:
     """Say how an issuer's points are accounted for."""
 
@@ -62,6 +74,9 @@ def policy(
             effective_from=since.date(),
             point_value=_decimal(value, "value"),
             role=role,
+            goods_discount=_decimal(goods_discount, "goods_discount"),
+            least_share=_decimal(least_share, "least_share"),
+            portfolio=portfolio,
             actor=who,
             now=now(),
         )
@@ -198,6 +213,26 @@ def show(period: Code) -> None:
         return rolls, await allocations(db, period_id=found.period_id), await _codes(db)
 
     _show_rolls(period, *only_read(work))
+
+
+def cohorts(period: Code) -> None:
+    """Show what a closed period's liabilities are made of, by month of the points; exactly."""
+
+    async def work(db: AsyncConnection) -> tuple[Standing, dict[int, str]]:
+        found = await period_by_code(db, period)
+        return await standing(db, period_id=found.period_id), await _codes(db)
+
+    found, codes = only_read(work)
+    state = "recognised" if found.recognised else "not recognised yet"
+    columns = ("issued", "redeemed", "left", "rate", "still expected", "paid for", "owed")
+    table = Table("issuer", "points of", "", *columns, title=f"{period}: {state}")
+    for one in found.closing:
+        expected = decimal(expected_points(one))
+        points = (f"{n:,}" for n in (one.issued, one.redeemed, one.outstanding))
+        exact = (f"{n.normalize():,f}" for n in (one.rate, expected, one.allocated, one.liability))
+        month = f"{one.cohort:%Y-%m}"
+        table.add_row(codes[one.issuer_id], month, one.currency, *points, *exact)
+    Console().print(table)
 
 
 def sensitivity(

@@ -1,9 +1,8 @@
 """`hub intake drop CONNECTION FILE`: take a business's own file."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import typer
 from rich.progress import track
@@ -13,6 +12,7 @@ from hub.config import load_settings
 from hub.connector import Dropping, FileRow
 from hub.crypto.keyring import Keyring, load
 from hub.entrypoints.commands.edge import Work, committed, only_read
+from hub.entrypoints.commands.errors_file import write_errors
 from hub.errors import Malformed
 from hub.intake.connections import Switchboard, Wired
 from hub.intake.drop import CHUNK_EVENTS
@@ -60,28 +60,12 @@ def _dialect(wired: Wired) -> Dropping:
 
 def _report(file: Path, bad: Sequence[FileRow]) -> None:
     """Write the rows that were not taken, with the field and the reason, beside the file."""
-    target = file.with_name(f"{file.name}.errors.csv")
-    if not bad:
-        target.unlink(missing_ok=True)
-        return
-    columns = list(dict.fromkeys(column for row in bad for cells in row.cells for column in cells))
-    with target.open("w", encoding="utf-8-sig", newline="") as out:
-        _write(out, columns, bad)
-    typer.echo(f"what is wrong: {target}")
-
-
-def _write(out: TextIO, columns: Sequence[str], bad: Sequence[FileRow]) -> None:
-    writer = csv.writer(out)
-    writer.writerow([*columns, "error_row", "error_field", "error"])
-    for row in bad:
-        said = row.error
-        field = said.facts.get("field", "") if said is not None else ""
-        reason = said.message if said is not None else ""
-        for number, cells in zip(row.numbers, row.cells, strict=True):
-            told = [cells.get(column, "") for column in columns]
-            writer.writerow([*map(_harmless, told), number, field, reason])
-
-
-def _harmless(cell: str) -> str:
-    """Keep a spreadsheet from taking a cell for a formula (OWASP, "CSV injection")."""
-    return f"'{cell}" if cell[:1] in ("=", "@", "\t") else cell
+    wrong = [
+        (cells, number, str(said.facts.get("field", "")), said.message)
+        for row in bad
+        if (said := row.error) is not None
+        for number, cells in zip(row.numbers, row.cells, strict=True)
+    ]
+    target = write_errors(file, wrong)
+    if target is not None:
+        typer.echo(f"what is wrong: {target}")

@@ -22,7 +22,7 @@ from hub.settlement import verify as settlement
 Check = Callable[[AsyncConnection, str], Awaitable[Broken | None]]
 CHECKS: dict[str, Check] = {
     **dict.fromkeys(ledger.CHECKS, ledger.check),
-    **dict.fromkeys((settlement.PERIODS, *settlement.CHECKS), settlement.check),
+    **dict.fromkeys((settlement.PERIODS, settlement.DUES, *settlement.CHECKS), settlement.check),
     **dict.fromkeys(intake.CHECKS, intake.check),
 }
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hub.clock import now
 from hub.config import Settings, load_settings
 from hub.crypto.keyring import Keyring, ensure
 from hub.db.engine import make_engine
@@ -41,6 +42,7 @@ async def _load(settings: Settings, keyring: Keyring, console: Console) -> None:
             tills = Tills(settings.base_url, keyring)
             spent = await tills.visit(await sandbox.phones(), progress)
         async with engine.begin() as db:
+            await sample.account(db, now=now())
             await sample.mark_loaded(db)
     finally:
         await engine.dispose()

@@ -74,7 +74,11 @@ async def _ask(engine: AsyncEngine, code: str, early: bool, who: str) -> Period:
 async def _closed(engine: AsyncEngine, period: Period) -> Period:
     """Wait until a worker has closed the period; raises Rejected with what stopped it."""
     shown = Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        transient=True,
     )
     seen, since = -1, time.monotonic()
     with shown as progress:
@@ -108,6 +112,8 @@ def _words(step: Step) -> str:
         case "lines":
             since = step.from_date or "before"
             return f"lines of {since} to {step.to_date}, about {step.expected:,}"
+        case "terms":
+            return "caps and prefunds"
         case "totals":
             return "totals and nets"
         case "statement":

@@ -13,6 +13,7 @@ from hub.settlement.documents.lines import FORMAT as LINES_FORMAT
 from hub.settlement.documents.lines import tax_name
 from hub.settlement.documents.party import Party
 from hub.settlement.documents.truth import FORMAT, Body
+from hub.settlement.funds import Fund
 from hub.settlement.netting import Bilateral, Net
 from hub.settlement.queries import Period, Total
 from hub.units import Money, exponent
@@ -44,6 +45,7 @@ class Figures:
     pairs: Iterable[Bilateral]
     nets: Iterable[Net]
     late: Iterable[Late] = field(default=())
+    funds: Iterable[Fund] = field(default=())
 
 
 def exact_amount(amount: Decimal, currency: str) -> str:
@@ -62,7 +64,8 @@ def compose(
     pairs = [p for p in figures.pairs if business_id in (p.debtor_id, p.creditor_id)]
     late = [row for row in figures.late if business_id in (row.debtor_id, row.creditor_id)]
     named = {business_id} | {t.debtor_id for t in totals} | {t.creditor_id for t in totals}
-    return {
+    funds = [f for f in figures.funds if business_id in (f.debtor_id, f.creditor_id)]
+    body: Body = {
         "format": FORMAT,
         "group": figures.group,
         "period": {
@@ -95,6 +98,8 @@ def compose(
             "sha256": lines_sha256.hex(),
         },
     }
+    # Named only where there is one, so that statements of before stay as they are.
+    return {**body, "funds": [_fund(f, business_id, parties) for f in funds]} if funds else body
 
 
 def _total(total: Total, business_id: int, parties: Mapping[int, Party]) -> Body:
@@ -132,6 +137,17 @@ def _late(row: Late, business_id: int, parties: Mapping[int, Party]) -> Body:
         "exact": exact_amount(sign * row.exact, row.currency),
         "first_on": row.first_on.isoformat(),
         "last_on": row.last_on.isoformat(),
+    }
+
+
+def _fund(fund: Fund, business_id: int, parties: Mapping[int, Party]) -> Body:
+    return {
+        "counterparty": _other(fund.debtor_id, fund.creditor_id, business_id, parties),
+        "currency": fund.currency,
+        **{
+            name: exact_amount(getattr(fund, name), fund.currency)
+            for name in ("opening", "paid", "drawn", "closing")
+        },
     }
 
 

@@ -19,6 +19,7 @@ from hub.settlement.documents.words import WORDS, Language
 
 _TEMPLATES = Path(__file__).parent / "templates"
 MINUS = "−"
+_FUND = ("opening", "paid", "drawn", "closing")
 
 
 def write_pdf(body: bytes, *, signature: Signature | None, language: Language) -> bytes:
@@ -88,6 +89,14 @@ def shown(body: bytes, *, signature: Signature | None, language: Language) -> Bo
                 "exact": grouped(row["exact"]),
             }
             for row in statement["late"]
+        ],
+        "funds": [
+            {
+                "counterparty": name[row["counterparty"]],
+                "currency": row["currency"],
+                **{field: grouped(row[field]) for field in _FUND},
+            }
+            for row in statement.get("funds", ())
         ],
         "lines": {
             "count": grouped(str(statement["lines"]["count"])),

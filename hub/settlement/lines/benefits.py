@@ -31,7 +31,7 @@ WITH {TERMS}, used AS (
     AND e.business_date >= t.effective_from AND e.business_date < t.superseded_on
   WHERE {{visible}} AND NOT EXISTS (SELECT 1 FROM obligation o
     WHERE o.member_id = e.member_id AND o.tx_id = e.use_id AND o.seq = 0
-      AND o.kind = :kind AND o.source = :source)
+      AND o.kind = :kind AND o.source = :source OFFSET 0)
   RETURNING 1
 )
 SELECT count(*) FROM placed

@@ -21,7 +21,7 @@ WITH approved AS (
   FROM approved e LEFT JOIN obligation l ON l.line_id = e.line_id
   WHERE {visible} AND NOT EXISTS (SELECT 1 FROM obligation o
     WHERE o.member_id = 0 AND o.tx_id = e.correction_id AND o.seq = 0
-      AND o.kind = :kind AND o.source = :source)
+      AND o.kind = :kind AND o.source = :source OFFSET 0)
   RETURNING 1
 )
 SELECT count(*) FROM placed"""

@@ -10,7 +10,8 @@ from hub.settlement.lines.terms import ISSUED_ON, Slice
 # neither a member nor a redemption (20) nor expiry (30), less those that go to one. So what was
 # paid for, less redeemed and expired, is what the company owes. What only moves on is left out: a
 # lot is the same lot wherever it is (50, 100). But where points repay what a member owes for a
-# clawback, they are taken from one lot for another: those two moves are of one member.
+# clawback, they are taken from one lot for another: those two moves are of one member. Each entry
+# is asked once (OFFSET 0).
 _SALES = f"""
 WITH due AS (
   SELECT e.*, sold.issued_on, counted.kind,
@@ -25,13 +26,13 @@ WITH due AS (
     WHEN (e.debit, e.credit) IN ((1, 50), (50, 1)) AND EXISTS (SELECT 1 FROM entry o
       WHERE o.member_id = e.member_id AND o.tx_id = e.tx_id
         AND (o.debit, o.credit) = (e.credit, e.debit)) THEN CAST(:issue AS smallint)
-    END AS kind) counted
+    END AS kind OFFSET 0) counted
   {ISSUED_ON}
-  WHERE e.issuer_id = ANY (:sellers) AND e.unit <> 2 AND counted.kind IS NOT NULL
+  WHERE e.issuer_id = ANY (:buyers) AND e.unit <> 2 AND counted.kind IS NOT NULL
     AND {{visible}}
     AND NOT EXISTS (SELECT 1 FROM obligation o
       WHERE o.member_id = e.member_id AND o.tx_id = e.tx_id AND o.seq = e.seq
-        AND o.kind = counted.kind AND o.source = :source)
+        AND o.kind = counted.kind AND o.source = :source OFFSET 0)
 ), placed AS (
   INSERT INTO obligation (member_id, source, tx_id, seq, kind, period_id, debtor_id, creditor_id,
       issuer_id, account_id, points, rate, amount, currency, tax_code, tax_rate, tax_included,
@@ -59,14 +60,14 @@ async def place_sales(db: AsyncConnection, asked: Slice) -> int:
     Each is priced by the version that was in force on the day its lot was issued, what is taken
     back as well as what is issued.
     """
-    if not asked.sellers:
+    if not asked.buyers:
         return 0
     facts = {
         **asked.facts,
         "issue": LineKind.ISSUE,
         "breakage": LineKind.BREAKAGE,
         "source": Source.ENTRY,
-        "sellers": asked.sellers,
+        "buyers": asked.buyers,
     }
     placed: int = await db.scalar(text(_SALES.format(visible=asked.seen)), facts) or 0
     return placed

@@ -8,6 +8,7 @@ from hub.settlement.queries import Period
 TERMS = """
 terms AS (
   SELECT g.agreement_id, g.issuer_id, g.acceptor_id, g.rate_per_point, g.currency,
+    g.occupancy_required,
     g.effective_from, lead(g.effective_from, 1, 'infinity') OVER (
       PARTITION BY g.issuer_id, g.acceptor_id ORDER BY g.effective_from) AS superseded_on,
     x.tax_code, x.tax_rate, x.tax_included
@@ -21,16 +22,17 @@ SEEN = """(
   OR e.xact = txid_current()
   OR e.xact >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)"""
 
-# On which day the lot of an entry was issued, if its issuer sells points. Most lots are with the
-# entry's member: those are met all at once, and only the others one by one.
+# On which day the lot of an entry was issued, if its issuer buys its points. Most lots are with the
+# entry's member: those are met all at once, and only the others one by one; each is asked once
+# (OFFSET 0).
 ISSUED_ON = """
-  LEFT JOIN business seller ON seller.business_id = e.issuer_id AND e.issuer_id = ANY (:sellers)
+  LEFT JOIN business buyer ON buyer.business_id = e.issuer_id AND e.issuer_id = ANY (:buyers)
   LEFT JOIN lot issued ON issued.member_id = e.member_id AND issued.lot_id = e.lot_id
-    AND seller.business_id IS NOT NULL
-  CROSS JOIN LATERAL (SELECT CASE WHEN seller.business_id IS NULL THEN NULL
+    AND buyer.business_id IS NOT NULL
+  CROSS JOIN LATERAL (SELECT CASE WHEN buyer.business_id IS NULL THEN NULL
     WHEN issued.lot_id IS NULL THEN ledger_issued_elsewhere(e.member_id, e.lot_id)
-    ELSE issue_day(issued.earned_at, seller.time_zone, seller.day_starts_at_hour)
-    END AS issued_on) sold"""
+    ELSE issue_day(issued.earned_at, buyer.time_zone, buyer.day_starts_at_hour)
+    END AS issued_on OFFSET 0) sold"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +40,14 @@ class Slice:
     """What lines are asked for: those of some days, in a period, as a close sees them.
 
     `days` is a condition on the business date of `e`, `seen` one that also asks whether the close
-    sees that entry; `facts` are what the conditions and the period's lines ask for. `sellers` are
-    the issuers that ever sold points at issue.
+    sees that entry; `facts` are what the conditions and the period's lines ask for. `buyers` are
+    the issuers whose points were ever sold at issue; `ruled` says whether anybody has rates by
+    award, category or occupancy.
     """
 
     period: Period
     days: str
     seen: str
     facts: dict[str, Any]
-    sellers: list[int]
+    buyers: list[int]
+    ruled: bool

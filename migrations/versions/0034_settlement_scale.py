@@ -6,7 +6,7 @@ from alembic import op
 
 from hub.db.migrate import execute_script
 
-revision = "0039_settlement_scale"
+revision = "0034_settlement_scale"
 down_revision = "0033_at_issue"
 
 

@@ -6,7 +6,7 @@ from alembic import op
 
 from hub.db.migrate import execute_script
 
-revision = "0040_tracing"
+revision = "0036_tracing"
 down_revision = "0035_close"
 
 

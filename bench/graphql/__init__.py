@@ -1,0 +1,1 @@
+"""Reads by GraphQL: what they cost by a plan, and by resolvers."""

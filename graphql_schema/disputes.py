@@ -1,0 +1,168 @@
+"""Disputes: lines of a statement that one side says are wrong, and what is due without them."""
+
+from datetime import datetime
+from enum import Enum
+
+import strawberry
+
+from graphql_schema.access import SETTLEMENT_READERS, require
+from graphql_schema.context import Context, Info
+from graphql_schema.fields import count, resolved
+from graphql_schema.money import Money
+from graphql_schema.pages import Connection, connection, window
+from graphql_schema.programme import Business
+from graphql_schema.recognition import own_id
+from hub.settlement import disputes
+from hub.settlement.dues import Due
+
+
+@strawberry.enum(description="What became of a dispute.")
+class DisputeState(Enum):
+    """States of a dispute."""
+
+    OPEN = strawberry.enum_value("open", description="It waits for the group's finance.")
+    UPHELD = strawberry.enum_value("upheld", description="The lines are wrong: corrected.")
+    REJECTED = strawberry.enum_value("rejected", description="The lines stand.")
+    WITHDRAWN = strawberry.enum_value("withdrawn", description="Who disputed let them stand.")
+
+
+@strawberry.type(description="What was said in a dispute.")
+class DisputeMessage:
+    """A message, never changed."""
+
+    business_id: strawberry.Private[int | None]
+    actor: str = strawberry.field(description="Who said it.")
+    body: str = strawberry.field(description="What was said.")
+    said_at: datetime = strawberry.field(description="When.")
+
+    @resolved("For which business it was said; null: for the group's finance.")
+    async def business(self, info: Info) -> Business | None:
+        """Return whose side it is."""
+        if self.business_id is None:
+            return None
+        return Business.of(await info.context.business(self.business_id))
+
+
+@strawberry.type(description="Lines of a statement that one side of them says are wrong.")
+class Dispute:
+    """A dispute, for finance, staff and the two businesses."""
+
+    row: strawberry.Private[disputes.Dispute]
+    number: int = count("The dispute's number.")
+    period: str = strawberry.field(description="The code of the period that it is about.")
+    state: DisputeState = strawberry.field(description="What became of it.")
+    reason: str = strawberry.field(description="Why it was opened.")
+    opened_by: str = strawberry.field(description="Who opened it.")
+    opened_at: datetime = strawberry.field(description="When it was opened.")
+    resolved_by: str | None = strawberry.field(description="Who ended it.")
+    resolved_at: datetime | None = strawberry.field(description="When it ended.")
+    resolution: str | None = strawberry.field(description="Why it ended as it did.")
+    held_back: Money | None = strawberry.field(
+        description="What the debtor does not pay for the period because of it; null: nothing, the "
+        "period is not approved yet, or was approved without it."
+    )
+
+    @resolved("The business that disputes.")
+    async def business(self, info: Info) -> Business:
+        """Return who says that the lines are wrong."""
+        return Business.of(await info.context.business(self.row.business_id))
+
+    @resolved("The business that owes the lines.")
+    async def debtor(self, info: Info) -> Business:
+        """Return the debtor."""
+        return Business.of(await info.context.business(self.row.debtor_id))
+
+    @resolved("The business that is owed the lines.")
+    async def creditor(self, info: Info) -> Business:
+        """Return the creditor."""
+        return Business.of(await info.context.business(self.row.creditor_id))
+
+    @resolved("The numbers of the disputed lines, up to 1000.", each_counts=True)
+    async def lines(self, info: Info) -> list[int]:
+        """Return the lines' numbers."""
+        return await info.context.load.disputed_lines.load(self.row.dispute_id)
+
+    @resolved("What was said, in its order.")
+    async def messages(self, info: Info) -> list[DisputeMessage]:
+        """Return the messages."""
+        return [
+            DisputeMessage(
+                business_id=one.business_id, actor=one.actor, body=one.body, said_at=one.said_at
+            )
+            for one in await info.context.load.dispute_messages.load(self.row.dispute_id)
+        ]
+
+    @classmethod
+    def of(cls, row: disputes.Dispute) -> "Dispute":
+        """Show a dispute."""
+        held = row.held_minor
+        return cls(
+            row=row,
+            number=row.dispute_id,
+            period=row.period,
+            state=DisputeState(row.state),
+            reason=row.reason,
+            opened_by=row.opened_by,
+            opened_at=row.opened_at,
+            resolved_by=row.resolved_by,
+            resolved_at=row.resolved_at,
+            resolution=row.resolution,
+            held_back=None if held is None else Money(amount_minor=held, currency=row.currency),
+        )
+
+
+@strawberry.type(description="What one business is to pay another for a period, before netting.")
+class SettlementDue:
+    """A pair's due, fixed when the period was approved."""
+
+    row: strawberry.Private[Due]
+    gross: Money = strawberry.field(description="What the statement says is owed.")
+    disputed: Money = strawberry.field(description="Of it, what is held back.")
+    carried_in: Money = strawberry.field(description="Of it, what earlier periods had held back.")
+    due: Money = strawberry.field(description="What is paid: gross less disputed.")
+
+    @resolved("The business that owes.")
+    async def debtor(self, info: Info) -> Business:
+        """Return the debtor."""
+        return Business.of(await info.context.business(self.row.debtor_id))
+
+    @resolved("The business that is owed.")
+    async def creditor(self, info: Info) -> Business:
+        """Return the creditor."""
+        return Business.of(await info.context.business(self.row.creditor_id))
+
+    @classmethod
+    def of(cls, row: Due) -> "SettlementDue":
+        """Show what is due."""
+        gross, disputed, carried_in, due = (
+            Money(amount_minor=minor, currency=row.currency)
+            for minor in (row.gross_minor, row.disputed_minor, row.carried_in_minor, row.due_minor)
+        )
+        return cls(row=row, gross=gross, disputed=disputed, carried_in=carried_in, due=due)
+
+
+async def dispute_page(
+    context: Context,
+    *,
+    period_id: int | None,
+    states: list[DisputeState] | None,
+    first: int | None,
+    after: str | None,
+) -> Connection[Dispute]:
+    """Return a page of disputes; a business gets those that it is a side of.
+
+    Raises Malformed for wrong page arguments.
+    """
+    require(context.principal, *SETTLEMENT_READERS)
+    own = await own_id(context)
+    asked = window(first=first, after=after, last=None, before=None, shape=(int,))
+    async with context.reading() as db:
+        rows = await disputes.disputes(
+            db,
+            states=disputes.STATES if states is None else [state.name.lower() for state in states],
+            period_id=period_id,
+            business_id=own,
+            first=asked.limit,
+            after=0 if asked.after is None else asked.after[0],
+        )
+    return connection(rows, asked, node=Dispute.of, place=lambda row: (row.dispute_id,))

@@ -1,0 +1,349 @@
+"""From an operation to its plan: one statement, and one function per object and field."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    FragmentDefinitionNode,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    get_named_type,
+    get_nullable_type,
+    is_leaf_type,
+    is_non_null_type,
+    is_object_type,
+)
+from graphql.execution.collect_fields import (
+    FieldDetails,
+    FragmentDetails,
+    collect_fields,
+    collect_subfields,
+)
+from graphql.execution.values import VariableValues
+from strawberry.relay.utils import to_base64
+from strawberry.types.field import StrawberryField
+
+from graphql_schema.plan import parts
+from graphql_schema.plan.arguments import Arguments
+from graphql_schema.plan.declared import (
+    BusinessOf,
+    Column,
+    Found,
+    Made,
+    Paged,
+    Related,
+    Unplanned,
+    Viewed,
+    Within,
+)
+from graphql_schema.plan.run import Build, Run
+from graphql_schema.plan.statement import Level, Statement, Value
+from hub.crypto.tokens import Principal, Role
+from hub.db.relation import Relation, parameters
+from hub.errors import HubError
+from hub.privacy.shown_to import EVERYTHING, SHOWN
+
+_BACKREF = "strawberry-definition"
+Ask = Callable[[Run], Mapping[str, Any]]
+Selected = list[tuple[str, list[FieldDetails]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How an operation is answered: what is asked of its arguments, the statement, the builder."""
+
+    asks: tuple[Ask, ...]
+    sql: str
+    values: tuple[Value, ...]
+    build: Build
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A field as it is selected somewhere: its declaration and all its nodes."""
+
+    name: str
+    details: list[FieldDetails]
+    field: StrawberryField
+    type: Any
+    arguments: Arguments
+
+    @property
+    def nullable(self) -> bool:
+        """Whether the field may be null."""
+        return not is_non_null_type(self.type)
+
+    @property
+    def plan(self) -> Any:
+        """What the field says of where its answer is from."""
+        said = self.field.metadata.get("plan")
+        return Column() if said is None and self.field.base_resolver is None else said
+
+    @property
+    def leaf(self) -> Callable[[Any], Any]:
+        """What writes the field's one value as the schema's type does."""
+        type_ = get_nullable_type(self.type)
+        if not is_leaf_type(type_):
+            raise Unplanned(f"{self.name} is not one value")
+        serialize: Callable[[Any], Any] = type_.serialize
+        return serialize
+
+
+class Compiler:
+    """Makes the plan of one operation for callers of one role, under variables of one shape."""
+
+    def __init__(
+        self,
+        schema: Any,
+        *,
+        fragments: dict[str, FragmentDefinitionNode],
+        operation: OperationDefinitionNode,
+        variables: VariableValues,
+        principal: Principal | None,
+    ) -> None:
+        self._strawberry = schema
+        self._schema: GraphQLSchema = schema._schema
+        self._fragments = {name: FragmentDetails(one) for name, one in fragments.items()}
+        self._operation, self._variables, self._principal = operation, variables, principal
+        self._statement = Statement()
+        self._asks: list[Ask] = []
+
+    def plan(self) -> Plan:
+        """Return the plan; raises Unplanned where the operation is one for the resolvers."""
+        query = self._schema.query_type
+        if query is None:
+            raise Unplanned("no queries")
+        collected = collect_fields(
+            self._schema, self._fragments, self._variables, query, self._operation
+        )
+        build = self._object(query, list(collected.grouped_field_set.items()), Level(""))
+        return Plan(tuple(self._asks), self._statement.sql, self._statement.values, build)
+
+    def _object(self, type_: GraphQLObjectType, selected: Selected, level: Level) -> Build:
+        fields = [(key, self._field(type_, details, level)) for key, details in selected]
+        return parts.object_part(fields)
+
+    def _sub(self, type_: Any, details: list[FieldDetails], level: Level) -> Build:
+        """Return what builds objects of a type from rows of `level`."""
+        named = get_named_type(type_)
+        return self._object(named, self._selected(named, details), level)
+
+    def _selected(self, type_: Any, details: list[FieldDetails]) -> Selected:
+        if not is_object_type(type_):
+            raise Unplanned(f"{type_} is no object type")
+        collected = collect_subfields(
+            self._schema, self._fragments, self._variables, self._operation, type_, details
+        )
+        return list(collected.grouped_field_set.items())
+
+    def _field(self, type_: GraphQLObjectType, details: list[FieldDetails], level: Level) -> Build:
+        name = details[0].node.name.value
+        if name == "__typename":
+            return parts.constant(type_.name)
+        declared = type_.fields.get(name)
+        if declared is None:
+            raise Unplanned(f"{name} tells of the schema")
+        origin = type_.extensions[_BACKREF].origin
+        if name == "id" and hasattr(origin, "node_key"):
+            places = [level.pick(column) for column in origin.node_key]
+            return parts.made_part(places, _node_id(type_.name), str, nullable=False)
+        asked = Asked(
+            name=name,
+            details=details,
+            field=declared.extensions[_BACKREF],
+            type=declared.type,
+            arguments=Arguments(declared, details[0].node, self._variables, self._strawberry),
+        )
+        return self._planned(asked, level)
+
+    def _planned(self, asked: Asked, level: Level) -> Build:
+        plan = asked.plan
+        makers: dict[type, Callable[[Asked, Any, Level], Build]] = {
+            Column: self._column,
+            Made: self._made,
+            Within: self._in_row,
+            BusinessOf: self._business,
+            Related: self._related,
+            Viewed: self._viewed,
+            Paged: self._paged,
+            Found: self._found,
+        }
+        if type(plan) not in makers:
+            raise Unplanned(f"{asked.name} has a resolver and no plan")
+        return makers[type(plan)](asked, plan, level)
+
+    def _made(self, asked: Asked, plan: Made, level: Level) -> Build:
+        places = [level.pick(column) for column in plan.columns]
+        return parts.made_part(places, plan.make, asked.leaf, nullable=asked.nullable)
+
+    def _in_row(self, asked: Asked, plan: Within, level: Level) -> Build:
+        build = self._sub(asked.type, asked.details, level)
+        return parts.within_part(level.pick(plan.column), build)
+
+    def _column(self, asked: Asked, plan: Column, level: Level) -> Build:
+        leaf = asked.leaf
+        if plan.readers is not None and not plan.readers(self._caller()):
+            return parts.constant(None)
+        place = level.pick(plan.name or asked.field.python_name)
+        return parts.leaf_part(place, plan.show, leaf, nullable=asked.nullable)
+
+    def _business(self, asked: Asked, plan: BusinessOf, level: Level) -> Build:
+        business = Level("b")
+        build = self._sub(asked.type, asked.details, business)
+        number = f"{level.alias}.{plan.column}"
+        if plan.many:
+            rows = f"""ARRAY(SELECT {business.row}
+              FROM unnest({number}) WITH ORDINALITY AS o (business_id, n)
+              JOIN business b USING (business_id) ORDER BY o.n)"""  # noqa: S608 - names of ours
+        else:
+            rows = f"(SELECT {business.row} FROM business b WHERE b.business_id = {number})"  # noqa: S608
+        return parts.business_part(level.pick_sql(rows), build, many=plan.many)
+
+    def _related(self, asked: Asked, plan: Related, level: Level) -> Build:
+        caller = self._caller()
+        if plan.readers is not None and not plan.readers(caller):
+            return parts.constant([] if plan.many else None)
+        if asked.arguments.given.intersection(plan.unless):
+            raise Unplanned(f"{asked.name} with arguments that no plan answers")
+        facts = {**plan.facts, "member_ids": level.all(plan.key)}
+        if plan.ask is not None:
+            ask = self._ask(asked, plan.ask)
+            facts |= self._live(ask, plan.live, plan.relation, plan.facts)
+        seen = plan.seen if caller.role is Role.BUSINESS else None
+        related = self._statement.table(plan.relation, facts, where=seen)
+        related.pick(plan.relation.columns[0])
+        owner, column = level.pick(plan.key), self._statement.column(related)
+        if plan.value is not None:
+            place = related.pick(plan.value)
+            return parts.value_part(column, owner, place, asked.leaf)
+        build = self._sub(asked.type, asked.details, related)
+        if plan.many:
+            return parts.many_part(column, owner, build)
+        return parts.one_part(column, owner, build, nullable=asked.nullable)
+
+    def _viewed(self, asked: Asked, plan: Viewed, level: Level) -> Build:
+        relation = SHOWN if self._caller().role is Role.BUSINESS else EVERYTHING
+        if level.views is None:
+            # All personal fields of an object are made of the same rows.
+            rows = self._statement.table(relation, {"member_ids": level.all("member_id")})
+            for column in relation.columns:
+                rows.pick(column)
+            level.views = self._statement.column(rows)
+        owner, ask = level.pick("member_id"), self._ask(asked, plan.ask)
+        return parts.viewed_part(level.views, owner, plan.attribute, ask)
+
+    def _paged(self, asked: Asked, plan: Paged, level: Level) -> Build:
+        try:
+            read = plan.read(asked.arguments.given, self._caller())
+        except HubError as refused:
+            raise Unplanned("the caller is refused") from refused
+        ask = self._ask(asked, plan.ask)
+        facts = {
+            **read.facts,
+            **self._live(ask, plan.live, read.relation, read.facts, read.guard),
+        }
+        if plan.key is not None:
+            facts["member_ids"] = level.all(plan.key)
+        rows = self._statement.table(read.relation, facts)
+        if read.guard is not None:
+            self._statement.guard(read.guard, facts)
+        rows.pick(read.relation.columns[0])
+        owner = None if plan.key is None else level.pick(plan.key)
+        column = self._statement.column(rows)
+        place = [rows.pick(one) for one in plan.place]
+        page = get_named_type(asked.type)
+        selected = self._selected(page, asked.details)
+        fields = [(key, self._of_page(page, details, rows, place)) for key, details in selected]
+        return parts.page_part(column, owner, ask, fields)
+
+    def _of_page(
+        self, page: Any, details: list[FieldDetails], rows: Level, place: list[int]
+    ) -> parts.PageBuild:
+        name = details[0].node.name.value
+        if name == "__typename":
+            return parts.constant(page.name)
+        type_ = page.fields[name].type
+        named = get_named_type(type_)
+        match name:
+            case "nodes":
+                return parts.nodes_part(self._sub(type_, details, rows))
+            case "pageInfo":
+                selected = self._selected(named, details)
+                return parts.page_info_part(
+                    [
+                        (key, parts.page_info(one[0].node.name.value, place, named.name))
+                        for key, one in selected
+                    ]
+                )
+            case "edges":
+                return parts.edges_part(
+                    [
+                        (key, self._of_edge(named, one, rows, place))
+                        for key, one in self._selected(named, details)
+                    ]
+                )
+        raise Unplanned(f"a page says no {name}")
+
+    def _of_edge(
+        self, edge: Any, details: list[FieldDetails], rows: Level, place: list[int]
+    ) -> Build:
+        match details[0].node.name.value:
+            case "__typename":
+                return parts.constant(edge.name)
+            case "cursor":
+                return parts.cursor_part(place)
+            case "node":
+                return self._sub(edge.fields["node"].type, details, rows)
+        raise Unplanned("an edge says no such thing")
+
+    def _found(self, asked: Asked, plan: Found, _level: Level) -> Build:
+        try:
+            relation: Relation | None = plan.relation(self._principal)
+        except HubError as refused:
+            raise Unplanned("the caller is refused") from refused
+        if relation is None:
+            return parts.constant([] if plan.many else None)
+        ask = self._ask(asked, plan.ask)
+        found = self._statement.table(relation, self._live(ask, plan.live, relation))
+        column = self._statement.column(found)
+        found.pick(relation.columns[-1])
+        build = self._sub(asked.type, asked.details, found)
+        return parts.root_part(column, build, many=plan.many)
+
+    def _ask(self, asked: Asked, ask: Callable[..., Mapping[str, Any]]) -> int:
+        """Have a field's arguments asked about at each run; returns the place of the answers."""
+        arguments = asked.arguments
+        self._asks.append(lambda run: ask(run.context, **arguments.values(run)))
+        return len(self._asks) - 1
+
+    def _live(
+        self,
+        ask: int,
+        live: Mapping[str, str],
+        relation: Relation,
+        facts: Mapping[str, str] | None = None,
+        guard: str | None = None,
+    ) -> dict[str, str]:
+        """Return parameters of the statement for those answers that its SQL mentions."""
+        used = parameters(f"{relation.sql} {guard or ''}")
+        used |= parameters(" ".join(sql for name, sql in (facts or {}).items() if name in used))
+        return {
+            name: self._statement.parameter(sql_type, _answer(ask, name))
+            for name, sql_type in live.items()
+            if name in used
+        }
+
+    def _caller(self) -> Principal:
+        if self._principal is None:
+            raise Unplanned("nobody is signed in")
+        return self._principal
+
+
+def _answer(place: int, name: str) -> Value:
+    return lambda run: run.asked[place][name]
+
+
+def _node_id(type_name: str) -> Callable[..., str]:
+    return lambda *key: to_base64(type_name, ".".join(map(str, key)))

@@ -1,0 +1,48 @@
+"""One run of a plan: what it is given, and what the statement answered."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql.execution.values import VariableValues
+
+from graphql_schema.context import Context
+from hub.members.display import MemberView, view_of
+
+Row = Sequence[Any]
+Build = Callable[[Row, "Run"], Any]
+"""What makes the answer's part of a row."""
+
+
+@dataclass(slots=True)
+class Run:
+    """A request, and the rows that were read for it."""
+
+    context: Context
+    variables: VariableValues
+    asked: list[Mapping[str, Any]] = field(default_factory=list)
+    """What the arguments of each field that has some came to."""
+    rows: Row = ()
+    """The statement's answer, column by column."""
+    groups: dict[int, dict[Any, list[Row]]] = field(default_factory=dict)
+
+    views: dict[tuple[int, Any], MemberView] = field(default_factory=dict)
+
+    def view(self, column: int, member_id: Any) -> MemberView | None:
+        """Return how a member is shown, by the rows in a column of the answer."""
+        key = column, member_id
+        if key not in self.views:
+            rows = self.of(column, member_id)
+            if not rows:
+                return None
+            self.views[key] = view_of(rows[0], self.context.keyring)
+        return self.views[key]
+
+    def of(self, column: int, owner: Any) -> Sequence[Row]:
+        """Return the rows in a column of the answer that belong to `owner`."""
+        groups = self.groups.get(column)
+        if groups is None:
+            groups = self.groups[column] = {}
+            for row in self.rows[column]:
+                groups.setdefault(row[0], []).append(row)
+        return groups.get(owner, ())

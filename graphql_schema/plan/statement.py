@@ -1,0 +1,131 @@
+"""The one statement of a plan, as it grows: common table expressions, columns, parameters."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from graphql_schema.plan.run import Run
+from hub.db.relation import Relation, parameters, within
+
+Value = Callable[[Run], Any]
+
+# The group's day and year at the request's instant, as hub.clock and hub.benefits.year tell them.
+_GROUP = """the_group AS MATERIALIZED (
+  SELECT t::date AS today, date_trunc('year', t)::date AS starts_on,
+    (date_trunc('year', t) + interval '1 year' - interval '1 day')::date AS ends_on
+  FROM (SELECT {now} AT TIME ZONE time_zone AS t FROM programme LIMIT 1) p)"""
+_OF_GROUP = ("today", "starts_on", "ends_on")
+_CALLER: dict[str, tuple[str, Value]] = {
+    "now": ("timestamptz", lambda run: run.context.now),
+    "own_member_id": ("bigint", lambda run: run.context.caller.member_id),
+    "business": ("text", lambda run: run.context.caller.business),
+}
+
+
+class Level:
+    """Rows that objects are made of: of which expression, and what is read of them."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+        self.views: int | None = None
+        """The answer's column of how the members among them are shown, if that is asked for."""
+        self._picked: list[str] = []
+
+    def pick(self, column: str) -> int:
+        """Read a column too; returns its place in the row."""
+        return self.pick_sql(f"{self.alias}.{column}")
+
+    def pick_sql(self, expression: str) -> int:
+        """Read the value of an expression too; returns its place in the row."""
+        if expression not in self._picked:
+            self._picked.append(expression)
+        return self._picked.index(expression)
+
+    @property
+    def row(self) -> str:
+        """Return what is read, as a row."""
+        return f"ROW({', '.join(self._picked) or '1'})"
+
+    @property
+    def rows(self) -> str:
+        """Return the read of all rows."""
+        return f"SELECT {self.row} FROM {self.alias}"  # noqa: S608 - names of ours
+
+    def all(self, column: str) -> str:
+        """Return the values of a column, as one array."""
+        return f"(SELECT array_agg({self.alias}.{column}) FROM {self.alias})"  # noqa: S608
+
+
+class Statement:
+    """A SELECT of one row. Its first column says whether all is as the plan takes it to be."""
+
+    def __init__(self) -> None:
+        self._tables: list[str] = []
+        self._columns: list[Callable[[], str]] = []
+        self._values: list[Value] = []
+        self._named: dict[str, str] = {}
+        self._guards: dict[str, None] = {}
+
+    def parameter(self, sql_type: str, value: Value) -> str:
+        """Return the placeholder of a value that differs from request to request."""
+        self._values.append(value)
+        return f"${len(self._values)}::{sql_type}"
+
+    def guard(self, condition: str, facts: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Leave the operation to the resolvers where a condition does not hold."""
+        self._guards[self._within(condition, facts)] = None
+
+    def table(
+        self, relation: Relation, facts: Mapping[str, str], *, where: str | None = None
+    ) -> Level:
+        """Put a relation into the statement; `facts` are SQL for those parameters it has alone."""
+        alias = f"r{len(self._tables) + 1}"
+        body = relation.sql
+        if where is not None:
+            body = f"SELECT r.* FROM ({body}) r WHERE {where}"  # noqa: S608 - constants of ours
+        self._tables.append(f"{alias} AS ({self._within(body, facts)})")
+        return Level(alias)
+
+    def _within(self, sql: str, facts: Mapping[str, str]) -> str:
+        """Put SQL in the place of parameters; that of `facts` may have parameters of its own."""
+        while names := parameters(sql):
+            known = {name: facts[name] if name in facts else self.fact(name) for name in names}
+            sql = within(sql, known.__getitem__)
+        return sql
+
+    def column(self, level: Level) -> int:
+        """Answer with the rows of a level; returns the column's place."""
+        self._columns.append(lambda: f"ARRAY({level.rows})")
+        return len(self._columns)
+
+    def fact(self, name: str) -> str:
+        """Return the SQL for what any statement may ask: the moment, the day, the caller."""
+        if name not in self._named:
+            self._named[name] = self._fact(name)
+        return self._named[name]
+
+    def _fact(self, name: str) -> str:
+        if name in _OF_GROUP:
+            self.guard("EXISTS (SELECT 1 FROM the_group)")
+            self.fact("now")
+            return f"(SELECT {name} FROM the_group)"  # noqa: S608 - one of _OF_GROUP
+        if name == "own_business_id":
+            own = f"SELECT o.business_id FROM business o WHERE o.code = {self.fact('business')}"  # noqa: S608
+            self.guard(f"EXISTS ({own})")
+            return f"({own})"
+        return self.parameter(*_CALLER[name])
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """Return what gives the parameters' values, in order."""
+        return tuple(self._values)
+
+    @property
+    def sql(self) -> str:
+        """Return the whole statement."""
+        tables = list(self._tables)
+        if any(name in self._named for name in _OF_GROUP):
+            tables.insert(0, _GROUP.format(now=self.fact("now")))
+        begins = f"WITH {', '.join(tables)} " if tables else ""
+        guards = " AND ".join(f"({one})" for one in self._guards) or "true"
+        return f"{begins}SELECT {', '.join([guards, *(one() for one in self._columns)])}"
