@@ -70,9 +70,10 @@ async def get(request: Request) -> Response:
 
     Nothing is ever changed by a GET, and no document can be sent by one. Raises what `post` does.
     """
-    if "query" in request.query_params:
-        raise HTTPException(405, "POST operations as JSON", headers={"allow": "POST"})
     if "documentId" not in request.query_params:
+        # The explorer's own links hold the query: a browser is shown it, not its answer.
+        if "query" in request.query_params and "text/html" not in request.headers.get("accept", ""):
+            raise HTTPException(405, "POST operations as JSON", headers={"allow": "POST"})
         return await explorer(request)
     asked = _called(request)
     if not changes_nothing(asked.query):
