@@ -13,6 +13,7 @@ from graphql_schema.rejections import Forbidden, InvalidInput, Rejection, unfit
 from graphql_schema.settlement import SettlementPeriod
 from hub import errors
 from hub.closing.ask_close import ask_close
+from hub.jobs.changes import period_key
 from hub.settlement.approve_period import approve_period
 from hub.settlement.issue_period import issue_period
 from hub.settlement.queries import Period, period_by_code
@@ -165,6 +166,7 @@ async def moved(
         caller = require(context.principal, *CLOSERS)
         async with context.writing() as db:
             period = await move(db, caller.subject)
+            context.changed(period_key(period.period_id))
     except errors.NotFound as unknown:
         return PeriodUnknown(message=unknown.message)
     except errors.Rejected as no:

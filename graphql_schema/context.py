@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from typing import Any, TypeAlias
 
 import strawberry
-from asyncpg import InterfaceError, PostgresConnectionError
+from asyncpg import PostgresError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from graphql_schema.access import EVERYBODY, require
@@ -20,6 +20,9 @@ from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
 from hub.errors import NotFound
 from hub.programme.queries import Business
+
+Mention = Callable[[Collection[str]], Awaitable[None]]
+"""Tells who watches what has changed (hub.jobs.changes)."""
 
 
 class Context:
@@ -38,11 +41,14 @@ class Context:
         now: datetime,
         charge: Charge | None = None,
         noted: Callable[[str, float], None] | None = None,
+        mention: Mention | None = None,
     ) -> None:
         self.cost = 0
         """What the operation costs, once that is known."""
         self._charge, self._paid = charge, False
         self._noted = noted
+        self._mention = mention
+        self._changed: set[str] = set()
         self.keyring = keyring
         self.principal = principal
         self.now = now
@@ -94,8 +100,10 @@ class Context:
             began = time.perf_counter()
             try:
                 row: Sequence[Any] = await driver.fetchrow(statement, *values)
-            except (InterfaceError, OSError, PostgresConnectionError, asyncio.CancelledError):
-                await db.invalidate()
+            except BaseException as failure:
+                # Only after an error that the server told is the connection sure to be whole.
+                if not isinstance(failure, PostgresError) or driver.is_closed():
+                    await db.invalidate()
                 raise
             finally:
                 if self._noted is not None:
@@ -110,9 +118,16 @@ class Context:
         """
         async with self._turn:
             await self._close_reader()
+            self._changed.clear()
             async with self._engine.begin() as db:
                 yield db
             self._load = None
+            if self._mention is not None and self._changed:
+                await self._mention(self._changed)
+
+    def changed(self, key: str) -> None:
+        """Say within `writing` what is to be told to who watches it, once it is committed."""
+        self._changed.add(key)
 
     @property
     def load(self) -> Loaders:

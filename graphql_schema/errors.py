@@ -7,8 +7,9 @@ import structlog
 from graphql import GraphQLError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
-from hub.errors import HubError, Unavailable
+from hub.errors import HubError, Malformed, Unavailable
 
 AWAY = (OSError, InterfaceError, OperationalError, PoolExhausted)
 """What is raised when the database cannot be reached, or not in time."""
@@ -17,6 +18,18 @@ AWAY = (OSError, InterfaceError, OperationalError, PoolExhausted)
 _AWAY_STATES = ("08", "53", "57P")
 
 log = structlog.get_logger(__name__)
+
+
+class TooSlow(HubError):
+    """An operation took longer than it may."""
+
+    code = "too_slow"
+
+
+def too_slow(seconds: float) -> GraphQLError:
+    """Return what is said of an operation that took longer than `seconds`."""
+    why = TooSlow(f"this took longer than {seconds:g} s: ask for less")
+    return GraphQLError(why.message, original_error=why, extensions={"code": why.code})
 
 
 def is_away(error: BaseException) -> bool:
@@ -39,6 +52,10 @@ def told(error: GraphQLError) -> GraphQLError:
         cause = Unavailable("the hub cannot reach its database: try again")
     if _changed_meanwhile(cause):
         cause = Unavailable("the member was merged or split at this moment: ask again")
+    if isinstance(cause, CannotGetOperationTypeError):
+        cause = Malformed(cause.as_http_error_reason(), field="operationName")
+    if isinstance(cause, InvalidOperationTypeError):
+        cause = Malformed("subscribe by a socket, and ask all else by POST", field="query")
     if isinstance(cause, HubError):
         facts = {name: value for name, value in cause.facts.items() if isinstance(value, str | int)}
         return _reworded(error, cause.message, {"code": cause.code, **facts})

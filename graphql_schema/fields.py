@@ -34,6 +34,11 @@ def resolved(
     return cast("Callable[[F], F]", declared)
 
 
+def subscribed(description: str) -> Callable[[F], F]:
+    """Make a method that tells states, one after the other, a subscription."""
+    return cast("Callable[[F], F]", strawberry.subscription(description=description))
+
+
 def count(description: str, *, column: str | None = None) -> Any:
     """A field that holds a count of points or minor units."""
     return strawberry.field(

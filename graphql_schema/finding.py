@@ -10,12 +10,20 @@ from graphql_schema.context import Context, Info
 from graphql_schema.fields import resolved
 from graphql_schema.member import Member, visible_member
 from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
-from graphql_schema.plan.declared import Found, Paged, PageRead
+from graphql_schema.plan.declared import Found, Paged, PageRead, Unplanned
 from hub.crypto.tokens import Principal, Role
 from hub.db.relation import Relation
 from hub.errors import Malformed
 from hub.members.identifiers import Kind
-from hub.members.queries import find, known, member_page, members_in_order
+from hub.members.queries import (
+    OWNER,
+    digests_of,
+    find,
+    is_local,
+    known,
+    member_page,
+    members_in_order,
+)
 
 LONGEST_IDENTIFIER = 200
 LARGEST_KEY = 2**63
@@ -89,15 +97,20 @@ async def find_by(context: Context, presented: object, *, field: str) -> Member 
 
     `presented` has an attribute per kind of identifier. The caller's right is checked before.
     """
+    kind, value = _presented(presented, field=field)
+    async with context.reading() as db:
+        member_id = await find(db, kind=kind, value=value, keyring=context.keyring)
+    return None if member_id is None else Member(member_id=member_id)
+
+
+def _presented(presented: object, *, field: str) -> tuple[Kind, str]:
     for name, kind in _KINDS.items():
         value = getattr(presented, name)
         if not isinstance(value, str):
             continue
         if not 1 <= len(value) <= LONGEST_IDENTIFIER:
             raise Malformed(f"an identifier has 1 to {LONGEST_IDENTIFIER} characters", field=field)
-        async with context.reading() as db:
-            member_id = await find(db, kind=kind, value=value, keyring=context.keyring)
-        return None if member_id is None else Member(member_id=member_id)
+        return kind, value
     raise Malformed("give a phone number, an email address or a loyalty number", field=field)
 
 
@@ -129,6 +142,23 @@ def _visible(principal: Principal | None) -> Relation:
 
 def _asked_id(_context: Context, id: relay.GlobalID) -> dict[str, tuple[int, ...]]:  # noqa: A002
     return {"member_ids": node_key(id, "Member", parts=1, field="id")}
+
+
+def _found_by(*roles: Role, many: bool) -> Found:
+    def relation(principal: Principal | None) -> Relation:
+        require(principal, *roles)
+        return OWNER
+
+    def digests(context: Context, **asked: object) -> dict[str, object]:
+        ((field, presented),) = asked.items()
+        kind, value = _presented(presented, field=field)
+        if is_local(kind, value):
+            raise Unplanned("it takes the group's countries to read the number")
+        return {"kind": int(kind), "digests": digests_of(kind, value, keyring=context.keyring)}
+
+    return Found(
+        relation=relation, ask=digests, live={"kind": "smallint", "digests": "bytea[]"}, many=many
+    )
 
 
 def _page(given: frozenset[str], caller: Principal) -> PageRead:
@@ -212,14 +242,15 @@ class MemberQuery:
         return connection(rows, asked, node=_shown, place=lambda member_id: (member_id,))
 
     @resolved("Members with an identifier, for staff. An unverified one counts if it leads to one "
-              "member only.")  # fmt: skip
+              "member only.", plan=_found_by(Role.STAFF, many=True))  # fmt: skip
     async def member_search(self, info: Info, by: _PRESENTED) -> list[Member]:
         """Return whom an identifier leads to."""
         require(info.context.principal, Role.STAFF)
         found = await find_by(info.context, by, field="by")
         return [] if found is None else [found]
 
-    @resolved("The member who presents an identifier at a till, for businesses.")
+    @resolved("The member who presents an identifier at a till, for businesses.",
+              plan=_found_by(Role.BUSINESS, many=False))  # fmt: skip
     async def member_by_identifier(self, info: Info, presented: _PRESENTED) -> Member | None:
         """Return whom an identifier leads to, masked."""
         require(info.context.principal, Role.BUSINESS)

@@ -20,6 +20,7 @@ from graphql_schema.rejections import (
     unfit,
 )
 from hub import errors
+from hub.jobs.changes import period_key
 from hub.settlement import payments
 from hub.settlement.mark_paid import mark_paid
 from hub.settlement.prepare_payments import prepare_payments
@@ -125,6 +126,7 @@ class PayingMutation:
                     actor=caller.subject,
                     now=info.context.now,
                 )
+                info.context.changed(period_key(paid.period_id))
         except errors.NotFound as unknown:
             return PaymentUnknown(message=unknown.message)
         except errors.Rejected as no:
@@ -141,6 +143,8 @@ async def _moved(
         caller = require(context.principal, *CLOSERS)
         async with context.writing() as db:
             moved = await move(db, caller.subject)
+            for one in moved:
+                context.changed(period_key(one.period_id))
     except errors.NotFound as unknown:
         return PeriodUnknown(message=unknown.message)
     except errors.Rejected as no:

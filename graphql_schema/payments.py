@@ -17,6 +17,12 @@ class SettledStatement:
 
     business_id: strawberry.Private[int]
     sha256: str = strawberry.field(description="The statement's hash, in hexadecimal.")
+    stated: Money = strawberry.field(
+        description="Its net amount in the payment's currency; positive: the business receives."
+    )
+    disputed: Money = strawberry.field(description="Of it, what is disputed and held back.")
+    carried_in: Money = strawberry.field(description="Of it, what earlier periods had held back.")
+    due: Money = strawberry.field(description="What is paid: stated less disputed.")
     lines: int = count("How many lines the statement rests on.")
     lines_sha256: str = strawberry.field(description="The hash of those lines, in hexadecimal.")
 
@@ -57,9 +63,17 @@ class Payment:
     @resolved("The two statements that it settles, and so their lines: the debtor's first.")
     async def settles(self, info: Info) -> list[SettledStatement]:
         """Return what it is for."""
+
+        def money(minor: int) -> Money:
+            return Money(amount_minor=minor, currency=self.row.currency)
+
         return [
             SettledStatement(
                 business_id=one.business_id,
+                stated=money(one.stated_minor),
+                disputed=money(one.disputed_minor),
+                carried_in=money(one.carried_in_minor),
+                due=money(one.due_minor),
                 sha256=one.sha256.hex(),
                 lines=one.lines,
                 lines_sha256=one.lines_sha256.hex(),

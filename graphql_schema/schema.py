@@ -1,6 +1,8 @@
 """The one schema, with its limits."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 from functools import cached_property
 from typing import Any
 
@@ -22,7 +24,9 @@ from strawberry.extensions import (
 )
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.name_converter import NameConverter
+from strawberry.schema.schema import SubscriptionResult
 from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.execution import PreExecutionError
 
 from graphql_schema.accounting import AccountingMutation, AccountingQuery
 from graphql_schema.accounting_policies import (
@@ -39,7 +43,7 @@ from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
 from graphql_schema.cost import cost, refuse_dear
 from graphql_schema.disputing import DisputeQuery, DisputingMutation
 from graphql_schema.entries import Entry
-from graphql_schema.errors import told
+from graphql_schema.errors import told, too_slow
 from graphql_schema.finding import MemberQuery
 from graphql_schema.giving import GivingMutation
 from graphql_schema.history import HistoryQuery
@@ -64,9 +68,15 @@ from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
 from graphql_schema.scalars import SCALARS
 from graphql_schema.settlement import SettlementQuery
+from graphql_schema.settlement_corrections import (
+    SettlementCorrectionMutation,
+    SettlementCorrectionQuery,
+)
 from graphql_schema.spending import SpendingMutation
+from graphql_schema.subscribing import Subscription
 from graphql_schema.using import UsingMutation
 from graphql_schema.verifying import VerifyingMutation
+from graphql_schema.watching import Watching, watched
 
 MOST_TOKENS = 2000
 CACHED_DOCUMENTS = 512
@@ -79,6 +89,7 @@ class Query(
     SettlementQuery,
     ReconciliationQuery,
     DisputeQuery,
+    SettlementCorrectionQuery,
     JournalQuery,
     AccountingQuery,
     AccountingPolicyQuery,
@@ -116,6 +127,7 @@ class Mutation(
     PayingMutation,
     ReconcilingMutation,
     DisputingMutation,
+    SettlementCorrectionMutation,
     AgreementMutation,
     JournalMutation,
     AccountingMutation,
@@ -155,16 +167,36 @@ class HubSchema(strawberry.Schema):
     async def resolve(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         """Answer an operation by its resolvers, whether there is a plan or not."""
         result = await super().execute(*args, **kwargs)
-        context = kwargs.get("context_value")
-        if isinstance(context, Context):
-            try:
-                await record(context)
-            except Exception as failure:
-                unrecorded = GraphQLError("the read is not on record", original_error=failure)
-                result.data, result.errors = None, [unrecorded]
-        if result.errors:
-            result.errors = [told(error) for error in result.errors]
-        return result
+        return await _finished(result, kwargs.get("context_value"))
+
+    async def watch(
+        self, query: str, context: Watching, **asked: Any
+    ) -> AsyncGenerator[ExecutionResult]:
+        """Answer a subscription: each state as `execute` answers, once it is on record.
+
+        What keeps it from beginning comes first, as a PreExecutionError. A look has as long as
+        any operation.
+        """
+        source = await self.subscribe(query, context_value=context, **asked)
+        began = False
+        try:
+            async with aclosing(source):
+                while True:
+                    result = await _next(source, context)
+                    if result is None:
+                        return
+                    result = await _finished(result, context)
+                    watched(result, context=context)
+                    await context.end_look()
+                    if not began and result.errors and result.data is None:
+                        yield PreExecutionError(data=None, errors=result.errors)
+                        return
+                    yield result
+                    began = True
+                    if result.data is None and not context.untold:
+                        return
+        finally:
+            await context.end_look()
 
     @cached_property
     def plans(self) -> Plans:
@@ -175,6 +207,30 @@ class HubSchema(strawberry.Schema):
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
         """Log nothing here: messages may quote what people sent."""
+
+
+async def _finished(result: ExecutionResult, context: object) -> ExecutionResult:
+    """Return a result as the caller may read it, when what it shows is on record."""
+    if isinstance(context, Context):
+        try:
+            await record(context)
+        except Exception as failure:
+            unrecorded = GraphQLError("the read is not on record", original_error=failure)
+            result.data, result.errors = None, [unrecorded]
+    if result.errors:
+        result.errors = [told(error) for error in result.errors]
+    return result
+
+
+async def _next(source: SubscriptionResult, context: Watching) -> ExecutionResult | None:
+    """Return the next state, None after the last; an error when a look takes too long."""
+    try:
+        async with asyncio.timeout(context.look_seconds) as context.limit:
+            return await anext(source)
+    except StopAsyncIteration:
+        return None
+    except TimeoutError:
+        return ExecutionResult(data=None, errors=[too_slow(context.look_seconds)])
 
 
 class _Learn(SchemaExtension):
@@ -231,6 +287,7 @@ def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchem
     return HubSchema(
         Query,
         Mutation,
+        Subscription,
         types=[Account, Entry, Hold, Lot],
         extensions=extensions,
         config=StrawberryConfig(

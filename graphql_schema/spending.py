@@ -29,6 +29,7 @@ from graphql_schema.rejections import (
 from graphql_schema.scalars import Long
 from graphql_schema.till import Till, acceptance_of, open_till, own_account, receipt
 from hub import errors
+from hub.jobs.changes import member_key
 from hub.ledger.codes import Outcome
 from hub.points.capture import capture
 from hub.points.hold import hold
@@ -242,6 +243,7 @@ class SpendingMutation:
                     purpose=Purpose(award=input.award, category=input.category),
                     stopped_issuers=till.business.stopped_issuers,
                 )
+                context.changed(member_key(member.member_id))
         except errors.Rejected as no:
             return not_accepted(no)
         except REFUSALS as no:
@@ -271,6 +273,7 @@ class SpendingMutation:
                     business_date=context.trading_day(till.business),
                     now=context.now,
                 )
+                context.changed(member_key(member_id))
         except REFUSALS as no:
             return refused(no)
         if answer.outcome is not Outcome.POSTED:
@@ -304,6 +307,7 @@ class SpendingMutation:
                     business_date=context.trading_day(till.business),
                     now=context.now,
                 )
+                context.changed(member_key(member_id))
         except REFUSALS as no:
             return refused(no)
         if answer.outcome is not Outcome.POSTED:

@@ -56,6 +56,10 @@ class Settings(BaseSettings):
     cors_origins: str = ""
     operation_seconds: float = Field(default=20.0, gt=0)
     cost_per_minute: int = Field(default=2_000_000, ge=0)
+    sockets: int = Field(default=2_000, ge=0)
+    socket_idle_seconds: float = Field(default=60.0, gt=0)
+    subscriptions_per_socket: int = Field(default=20, ge=1)
+    subscriptions_per_caller: int = Field(default=200, ge=1)
     slow_milliseconds: int = Field(default=1000, ge=0)
     log_level: str = "info"
     pool_size: int = 8

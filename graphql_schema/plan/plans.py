@@ -10,7 +10,6 @@ from collections import OrderedDict
 from typing import Any
 
 import structlog
-from asyncpg import InterfaceError, PostgresError
 from graphql import (
     DocumentNode,
     FragmentDefinitionNode,
@@ -35,6 +34,8 @@ from hub.errors import HubError
 log = structlog.get_logger(__name__)
 
 MOST_DOCUMENTS = 512
+LONGEST_DOCUMENT = 20_000
+"""In characters: what is longer is not kept."""
 MOST_SHAPES = 32
 """Of one document: by role, by which variables are given, and by those that include or skip."""
 
@@ -78,7 +79,7 @@ class Plans:
 
     def learn(self, query: str, name: str | None, document: DocumentNode) -> None:
         """Remember a document that was found fit to be executed."""
-        if (query, name) in self._known:
+        if (query, name) in self._known or len(query) > LONGEST_DOCUMENT:
             return
         operation = get_operation_ast(document, name)
         reads = operation is not None and operation.operation is OperationType.QUERY
@@ -110,10 +111,6 @@ class Plans:
             data = await _run(plan, Run(context, given))
         except (Unplanned, HubError, GraphQLError):
             return None
-        except (PostgresError, InterfaceError, OSError) as failure:
-            # The resolvers meet what is wrong with the server too, and say so.
-            log.warning("plan_failed", error=type(failure).__name__)
-            return None
         self.answered += 1
         return data
 
@@ -140,7 +137,13 @@ class Plans:
 async def _run(plan: Plan, run: Run) -> dict[str, Any]:
     for ask in plan.asks:
         run.asked.append(ask(run))
-    run.rows = await run.context.fetch(plan.sql, [value(run) for value in plan.values])
+    values = [value(run) for value in plan.values]
+    try:
+        run.rows = await run.context.fetch(plan.sql, values)
+    except Exception as failure:
+        # The resolvers meet what is wrong with the server too, and say so.
+        log.warning("plan_failed", error=type(failure).__name__)
+        raise Unplanned("the statement failed") from failure
     if run.rows[0] is not True:
         raise Unplanned("the group is not as the plan takes it to be")
     data: dict[str, Any] = plan.build((), run)

@@ -13,6 +13,7 @@ from hub.closing.check_period import check_period
 from hub.errors import Rejected
 from hub.jobs.actors import attempt_each, finish, work_through
 from hub.jobs.broker import QUEUE
+from hub.jobs.changes import period_key
 from hub.jobs.runtime import Runtime, runtime
 from hub.outbox.messages import peek
 from hub.settlement.begin_close import begin_close
@@ -63,11 +64,13 @@ async def _close(runtime: Runtime, period_id: int) -> bool:
     async with runtime.engine.begin() as db:
         found = await check_period(db, period_id=period_id, now=now())
         state = (await period_by_id(db, period_id)).state
+    await runtime.mention(period_key(period_id))
     stops = [f"{one.code}: {one.says}" for one in found if one.stops]
     if state == "open" and stops:
         raise Rejected("; ".join(stops))
     async with runtime.engine.begin() as db:
         await begin_close(db, period_id=period_id, now=now())
+    await runtime.mention(period_key(period_id))
     done = True
     while done:
         async with runtime.engine.begin() as db:
@@ -75,6 +78,7 @@ async def _close(runtime: Runtime, period_id: int) -> bool:
             state = (await period_by_id(db, period_id)).state
             if state == "draft":
                 await sign_statements(db, period_id=period_id, keyring=runtime.keyring, now=now())
+        await runtime.mention(period_key(period_id))
     if state == "closing":
         log.info("close_left_to_another", period_id=period_id)
     return state != "closing"

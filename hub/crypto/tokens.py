@@ -7,7 +7,7 @@ revoke a token, hence none lives longer than a day.
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import NoneType
 from typing import Any
@@ -115,6 +115,11 @@ def verify(keyring: Keyring, token: str, *, now: datetime) -> Principal:
 
     Reasons: `malformed`, `unknown_key`, `invalid` (signature or claims), `expired`.
     """
+    return verify_until(keyring, token, now=now)[0]
+
+
+def verify_until(keyring: Keyring, token: str, *, now: datetime) -> tuple[Principal, datetime]:
+    """Return who `token` speaks for, and until when; raises as `verify` does."""
     if len(token) > _LONGEST_TOKEN:
         raise Unauthenticated("the token is too long to be one of ours", reason="malformed")
     key = _key(keyring, token)
@@ -141,7 +146,7 @@ def verify(keyring: Keyring, token: str, *, now: datetime) -> Principal:
         raise Unauthenticated("the token was not issued by this hub", reason="invalid") from None
     if claims["exp"] - claims["iat"] > LONGEST_TTL_SECONDS + _CLOCK_SKEW_SECONDS:
         raise Unauthenticated("the token lives too long", reason="invalid")
-    return _principal(claims)
+    return _principal(claims), datetime.fromtimestamp(claims["exp"], UTC)
 
 
 def _key(keyring: Keyring, token: str) -> OctKey:

@@ -76,6 +76,19 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "ageing": "accounting:ageing",
     },
     "audit": {"verify": "audit:verify", "anchor": "audit:anchor"},
+    "dispute": {
+        "list": "dispute:list_",
+        "open": "dispute:open_",
+        "say": "dispute:say",
+        "withdraw": "dispute:withdraw",
+        "resolve": "dispute:resolve",
+    },
+    "correction": {
+        "list": "correction:list_",
+        "propose": "correction:propose",
+        "approve": "correction:approve",
+        "reject": "correction:reject",
+    },
     "period": {
         "check": "period:check",
         "waive": "period:waive",
@@ -130,6 +143,8 @@ _GROUPS_SAY = {
     "accounting": "What is owed for points, and when it becomes revenue.",
     "audit": "Who was shown personal data.",
     "connector": "The systems that the hub speaks to.",
+    "correction": "What was settled wrongly, put right by the next close.",
+    "dispute": "Lines of a statement that somebody says are wrong.",
     "egress": "What subscribers are told.",
     "identity": "Which records are of one person.",
     "intake": "What came in from the connected systems.",

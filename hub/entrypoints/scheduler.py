@@ -19,10 +19,12 @@ from hub.clock import now
 from hub.config import Settings
 from hub.crypto.keyring import load
 from hub.db.engine import make_engine
+from hub.egress.changed_members import changed_members
 from hub.egress.note import note
 from hub.entrypoints.listening import Listeners
 from hub.errors import HubError, NotFound
 from hub.jobs.broker import make_broker, wake
+from hub.jobs.changes import EVERYTHING, MOST_KEYS, announce, anybody_listens, member_key
 from hub.jobs.schedule import Job, fire_due
 from hub.jobs.wake import WakeUps
 from hub.outbox.messages import claim, sweep, under_way
@@ -75,6 +77,7 @@ class Scheduler:
         self._broker = make_broker(settings.require_redis_url())
         self._wake_ups = WakeUps(self._redis)
         self._batches: dict[int, tuple[str, float]] = {}
+        self._seen: str | None = None
 
     async def run(self) -> None:
         """Run until cancelled. A failure of one round is logged, and the next round tries again."""
@@ -84,6 +87,7 @@ class Scheduler:
             loops.create_task(self._forever(self._sweep, pause=_seconds(SWEEP_SECONDS)))
             loops.create_task(self._forever(self._fire, pause=_seconds(TICK_SECONDS)))
             loops.create_task(self._forever(self._note, pause=_seconds(NOTE_SECONDS)))
+            loops.create_task(self._forever(self.tell_changes, pause=_seconds(NOTE_SECONDS)))
 
     async def aclose(self) -> None:
         """Close the connections to the broker."""
@@ -153,6 +157,20 @@ class Scheduler:
         """Make events of what was committed, for those who subscribed."""
         async with self._engine.begin() as db:
             await note(db, now=now())
+
+    async def tell_changes(self) -> None:
+        """Announce whose points or tier what was committed has moved, if anybody listens.
+
+        Every scheduler does, each from what it has seen itself: to be told twice does no harm.
+        """
+        if not await anybody_listens(self._redis):
+            self._seen = None
+            return
+        async with self._engine.connect() as db:
+            changed = await changed_members(db, since=self._seen, most=MOST_KEYS)
+        keys = {member_key(member_id) for member_id in changed.member_ids}
+        await announce(self._redis, {EVERYTHING} if changed.all_of_them else keys)
+        self._seen = changed.seen
 
     async def _fire(self) -> None:
         async with self._engine.begin() as db:

@@ -11,8 +11,9 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
 
 from graphql_schema.errors import AWAY
 from hub import config
@@ -33,6 +34,12 @@ _LANDING_MAY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; ba
 async def landing(_: Request) -> Response:
     """Say where to look."""
     return FileResponse(STATIC / "index.html", headers={"content-security-policy": _LANDING_MAY})
+
+
+async def socket(websocket: WebSocket) -> None:
+    """Hold a socket for subscriptions."""
+    state: State = websocket.app.state.hub
+    await state.sockets.hold(websocket)
 
 
 async def hook(request: Request) -> Response:
@@ -82,6 +89,7 @@ def create_app(settings: config.Settings | None = None) -> Observed:
             Route("/", landing),
             Route("/graphql", web_graphql.post, methods=["POST"]),
             Route("/graphql", web_graphql.get),
+            WebSocketRoute("/graphql", socket),
             Route("/hooks/{connection}", hook, methods=["POST"]),
             Route("/serve/{connection}", call, methods=["POST"]),
             Route("/statements/{period}/{business}.{kind}", statement_file),

@@ -11,23 +11,26 @@ from typing import Any
 
 import orjson
 import structlog
-from graphql import GraphQLError
 from prometheus_client import Counter, Histogram
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from strawberry.schema.exceptions import CannotGetOperationTypeError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
 
 from graphql_schema.context import Context
+from graphql_schema.errors import too_slow
 from hub.clock import now
 from hub.crypto import tokens
 from hub.crypto.keyring import Keyring
-from hub.crypto.tokens import Principal, Unauthenticated
+from hub.crypto.tokens import Principal
+from hub.entrypoints.web_bearer import token_in
 from hub.entrypoints.web_documents import changes_nothing
 from hub.entrypoints.web_slow import note, watched
 from hub.entrypoints.web_state import State, state_of
 from hub.errors import Malformed, RateLimited
+from hub.jobs.changes import mention
 
 OPERATIONS = Counter(
     "hub_graphql_operations_total", "GraphQL operations, by outcome", ["operation", "outcome"]
@@ -67,9 +70,10 @@ async def get(request: Request) -> Response:
 
     Nothing is ever changed by a GET, and no document can be sent by one. Raises what `post` does.
     """
-    if "query" in request.query_params:
-        raise HTTPException(405, "POST operations as JSON", headers={"allow": "POST"})
     if "documentId" not in request.query_params:
+        # The explorer's own links hold the query: a browser is shown it, not its answer.
+        if "query" in request.query_params and "text/html" not in request.headers.get("accept", ""):
+            raise HTTPException(405, "POST operations as JSON", headers={"allow": "POST"})
         return await explorer(request)
     asked = _called(request)
     if not changes_nothing(asked.query):
@@ -95,6 +99,7 @@ async def _answer(request: Request, asked: Asked) -> Response:
         principal=principal,
         now=at,
         charge=partial(state.allowance.spend, caller),
+        mention=partial(mention, state.redis),
         noted=note,
     )
     began = time.perf_counter()
@@ -124,13 +129,14 @@ async def _execute(state: State, asked: Asked, context: Context) -> ExecutionRes
                 variable_values=asked.variables,
                 context_value=context,
                 operation_name=asked.operation_name,
+                allowed_operation_types=(OperationType.QUERY, OperationType.MUTATION),
             )
     except TimeoutError:
-        told = f"this took longer than {state.settings.operation_seconds:g} s: ask for less"
-        error = GraphQLError(told, extensions={"code": "too_slow"})
-        return ExecutionResult(data=None, errors=[error])
+        return ExecutionResult(data=None, errors=[too_slow(state.settings.operation_seconds)])
     except CannotGetOperationTypeError as error:
         raise Malformed(error.as_http_error_reason(), field="operationName") from error
+    except InvalidOperationTypeError as error:
+        raise Malformed("subscribe by a socket: see docs/graphql.md", field="query") from error
 
 
 def _response(result: ExecutionResult) -> Response:
@@ -160,10 +166,7 @@ def principal_of(request: Request, keyring: Keyring, *, at: datetime) -> Princip
     header = request.headers.get("authorization")
     if header is None:
         return None
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer":
-        raise Unauthenticated("send a token as `Authorization: Bearer`", reason="malformed")
-    return tokens.verify(keyring, token.strip(), now=at)
+    return tokens.verify(keyring, token_in(header), now=at)
 
 
 async def _read(request: Request) -> Asked:

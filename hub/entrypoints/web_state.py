@@ -17,6 +17,9 @@ from hub.entrypoints.hooks import Door
 from hub.entrypoints.web_allowance import Allowance
 from hub.entrypoints.web_documents import Documents, read_documents
 from hub.entrypoints.web_slow import listen
+from hub.entrypoints.web_sockets import Sockets
+from hub.entrypoints.web_streams import Streams
+from hub.jobs.changes import Changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,7 @@ class State:
     desk: Desk
     documents: Documents
     allowance: Allowance
+    sockets: Sockets
 
 
 @asynccontextmanager
@@ -48,6 +52,21 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
     engine = make_engine(settings.require_database_url(), pool_size=settings.pool_size)
     listen(engine)
     redis = Redis.from_url(settings.require_redis_url(), socket_connect_timeout=2, socket_timeout=2)
+    changes = Changes(
+        Redis.from_url(
+            settings.require_redis_url(), socket_connect_timeout=2, health_check_interval=10
+        )
+    )
+    allowance = Allowance(redis, per_minute=settings.cost_per_minute)
+    streams = Streams(
+        settings=settings,
+        engine=engine,
+        keyring=keyring,
+        schema=schema,
+        documents=documents,
+        allowance=allowance,
+        changes=changes,
+    )
     try:
         yield State(
             settings=settings,
@@ -58,9 +77,11 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
             door=Door(engine, redis, keyring),
             desk=Desk(engine, keyring),
             documents=documents,
-            allowance=Allowance(redis, per_minute=settings.cost_per_minute),
+            allowance=allowance,
+            sockets=Sockets(settings, keyring, streams),
         )
     finally:
+        await changes.aclose()
         await redis.aclose()
         await engine.dispose()
 

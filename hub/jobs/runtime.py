@@ -1,12 +1,14 @@
-"""What a worker process works with: one engine and the keyring, made when first asked for."""
+"""What a worker process works with: engine, keyring and broker, made when first asked for."""
 
 from dataclasses import dataclass
 
+from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hub.config import settings
 from hub.crypto.keyring import Keyring, load
 from hub.db.engine import make_engine
+from hub.jobs.changes import mention
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,12 @@ class Runtime:
 
     engine: AsyncEngine
     keyring: Keyring
+    redis: Redis | None = None
+
+    async def mention(self, *keys: str) -> None:
+        """Say that these have changed, to who watches them (hub.jobs.changes)."""
+        if self.redis is not None:
+            await mention(self.redis, keys)
 
 
 _runtime: Runtime | None = None
@@ -28,6 +36,7 @@ def runtime() -> Runtime:
         _runtime = Runtime(
             engine=make_engine(chosen.require_database_url(), pool_size=chosen.pool_size),
             keyring=load(chosen.keyring_path),
+            redis=Redis.from_url(chosen.require_redis_url()),
         )
     return _runtime
 
@@ -38,3 +47,5 @@ async def close() -> None:
     if _runtime is not None:
         closing, _runtime = _runtime, None
         await closing.engine.dispose()
+        if closing.redis is not None:
+            await closing.redis.aclose()

@@ -14,12 +14,21 @@ from hub.db.relation import Relation, parameters
 from hub.members.identifiers import Kind, Manner, identify, normaliser
 
 # Each half of the last condition has an index of its own; without it neither would be used.
-_CLAIMS = text("""
-SELECT DISTINCT coalesce(m.merged_into, m.member_id) AS member_id, c.verified
-FROM identifier_claim c JOIN member m USING (member_id)
-WHERE c.kind = :kind AND c.blind_index = ANY (CAST(:digests AS bytea[])) AND c.closed_at IS NULL
-  AND (c.verified OR NOT c.verified)
-""")
+OWNER = Relation(
+    """
+WITH claims AS (
+  SELECT DISTINCT coalesce(m.merged_into, m.member_id) AS member_id, c.verified
+  FROM identifier_claim c JOIN member m USING (member_id)
+  WHERE c.kind = :kind AND c.blind_index = ANY (CAST(:digests AS bytea[])) AND c.closed_at IS NULL
+    AND (c.verified OR NOT c.verified)
+)
+SELECT min(member_id) AS member_id FROM (
+  SELECT DISTINCT member_id FROM claims
+  WHERE verified = (SELECT bool_or(verified) FROM claims)) owners
+HAVING count(*) = 1
+""",
+    ("member_id",),
+)
 
 ACCOUNTS = Relation(
     """
@@ -83,9 +92,8 @@ async def find(db: AsyncConnection, *, kind: Kind, value: str, keyring: Keyring)
     digests = await possible_digests(db, kind=kind, value=value, keyring=keyring)
     if not digests:
         return None
-    found = (await db.execute(_CLAIMS, {"kind": int(kind), "digests": digests})).all()
-    owners = {row.member_id for row in found if row.verified} or {row.member_id for row in found}
-    return owners.pop() if len(owners) == 1 else None
+    owner: int | None = await db.scalar(OWNER.statement, {"kind": int(kind), "digests": digests})
+    return owner
 
 
 async def possible_digests(
@@ -96,8 +104,20 @@ async def possible_digests(
     A phone number without a country code is read as in each of the group's countries.
     """
     regions: Sequence[str | None] = [None]
-    if kind is Kind.PHONE and not value.lstrip().startswith("+"):
+    if is_local(kind, value):
         regions = (await db.scalars(text("SELECT DISTINCT country FROM business"))).all()
+    return digests_of(kind, value, keyring=keyring, regions=regions)
+
+
+def is_local(kind: Kind, value: str) -> bool:
+    """Return whether it depends on the country what a value says."""
+    return kind is Kind.PHONE and not value.lstrip().startswith("+")
+
+
+def digests_of(
+    kind: Kind, value: str, *, keyring: Keyring, regions: Sequence[str | None] = (None,)
+) -> list[bytes]:
+    """Return the blind indexes of what was typed, as it is read in each of the regions."""
     normal = {normaliser(kind, Manner(region))(value) for region in regions} - {None}
     return [
         digest

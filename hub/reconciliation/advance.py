@@ -11,6 +11,7 @@ from hub.reconciliation.codes import SUGGESTS, Role
 from hub.reconciliation.lay_out import lay_out
 from hub.reconciliation.leave import leave
 from hub.reconciliation.note_paid import note_paid
+from hub.reconciliation.open_rows import open_rows
 from hub.reconciliation.rules import BY_BANK, RULES
 from hub.reconciliation.runs import Run, run_by_id
 from hub.reconciliation.sides import facts_of, filled
@@ -54,15 +55,14 @@ async def _take(db: AsyncConnection, run: Run, step: str, now: datetime) -> int:
     if step == NOTE_PAID:
         return await note_paid(db, book_id=run.book_id, actor=run.asked_by, now=now)
     total = 0
+    rule, sql = _BY_NAME.get(step, (None, ""))
+    if rule is not None and run.role is Role.BANK and rule not in BY_BANK:
+        return 0
+    facts = facts_of(run, now, suggests=rule in SUGGESTS)
     for leg in run.legs:
-        if step == LEAVE:
+        await open_rows(db, leg=leg, facts=facts)
+        if rule is None:
             total += await leave(db, run=run, leg=leg, now=now)
-            continue
-        rule, sql = _BY_NAME[step]
-        facts = facts_of(run, now, suggests=rule in SUGGESTS)
-        if run.role is not Role.BANK or rule in BY_BANK:
+        else:
             total += await db.scalar(text(filled(sql, leg, rule)), facts) or 0
-    if step != LEAVE:
-        # Rows that were just consumed are no candidates any more: the plans should know.
-        await db.execute(text("ANALYZE reconciliation_match_row"))
     return total

@@ -9,14 +9,28 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.reconciliation.codes import Leg, Rule
 from hub.reconciliation.runs import Run
 from hub.reconciliation.settle_breaks import BY_RULE, RESOLVE, settle_breaks
-from hub.reconciliation.sides import HUB, PARTNER, PLAIN, facts_of, filled
+from hub.reconciliation.sides import HUB, KNOWN, PARTNER, PLAIN, facts_of, filled
 
 # Rows that bear a name the hub has an open row of: together they say something else.
 _DIFFERENT = """
-different AS (
-  SELECT ps.anchor, ps.partners || hs.hubs AS rows, ps.day, ps.counterparty_id, ps.currency,
-    CASE WHEN ps.with_points THEN ps.points - hs.points END AS points,
-    ps.amount - CASE WHEN ps.currency = hs.currency THEN hs.amount ELSE 0 END AS amount,
+ps AS (
+  SELECT names, counterparty_id, min(row_id) AS anchor, array_agg(row_id) AS partners,
+    count(*) AS n, min(day) AS first, max(day) AS last,
+    count(points) = count(*) AS with_points, sum(points) AS points,
+    count(amount_minor) = count(*) AS with_amount, sum(amount_minor) AS amount,
+    min(currency) AS low, max(currency) AS high
+  FROM p WHERE names IS NOT NULL GROUP BY names, counterparty_id
+), hs AS (
+  SELECT ps.anchor, array_agg(h.row_id) AS hubs, sum(h.points) AS points, sum(h.exact) AS amount,
+    bool_or(h.remainder <> 0) AS rounded, min(h.currency) AS low, max(h.currency) AS high,
+    min(h.day) AS first, max(h.day) AS last
+  FROM ps JOIN h ON h.names = ps.names
+    AND (ps.counterparty_id IS NULL OR h.counterparty_id = ps.counterparty_id)
+  GROUP BY ps.anchor
+), different AS (
+  SELECT anchor, ps.partners || hs.hubs AS rows, ps.first AS day, ps.counterparty_id,
+    ps.low AS currency, CASE WHEN ps.with_points THEN ps.points - hs.points END AS points,
+    ps.amount - CASE WHEN ps.low = hs.low THEN hs.amount ELSE 0 END AS amount,
     CASE
       WHEN ps.low IS DISTINCT FROM ps.high OR hs.low <> hs.high OR ps.low <> hs.low THEN 'currency'
       WHEN ps.with_points AND abs(ps.points - hs.points) > CAST(:points_tolerance AS bigint)
@@ -26,23 +40,10 @@ different AS (
       WHEN greatest(ps.last - hs.first, hs.last - ps.first) > CAST(:window_days AS integer)
         THEN 'date'
       ELSE 'ambiguous' END AS kind
-  FROM (
-    SELECT names, counterparty_id, min(row_id) AS anchor, array_agg(row_id) AS partners,
-      count(*) AS n, min(day) AS day, min(day) AS first, max(day) AS last,
-      count(points) = count(*) AS with_points, sum(points) AS points,
-      count(amount_minor) = count(*) AS with_amount, sum(amount_minor) AS amount,
-      min(currency) AS currency, min(currency) AS low, max(currency) AS high
-    FROM p WHERE names IS NOT NULL GROUP BY names, counterparty_id) ps
-  CROSS JOIN LATERAL (
-    SELECT array_agg(row_id) AS hubs, sum(points) AS points, sum(exact) AS amount,
-      bool_or(remainder <> 0) AS rounded, min(currency) AS currency, min(currency) AS low,
-      max(currency) AS high, min(day) AS first, max(day) AS last
-    FROM h WHERE h.names = ps.names
-      AND (ps.counterparty_id IS NULL OR h.counterparty_id = ps.counterparty_id)) hs
-  WHERE hs.hubs IS NOT NULL
-    AND (ps.first <= CAST(:to_date AS date) AND ps.last >= CAST(:from_date AS date)
-      OR hs.first <= CAST(:to_date AS date) AND hs.last >= CAST(:from_date AS date))
-)"""
+  FROM ps JOIN hs USING (anchor)
+  WHERE ps.first <= CAST(:to_date AS date) AND ps.last >= CAST(:from_date AS date)
+    OR hs.first <= CAST(:to_date AS date) AND hs.last >= CAST(:from_date AS date)
+), differing AS (SELECT unnest(rows) AS row_id FROM different)"""
 # What is suggested waits for a person; of several rows in a suggestion the first is the anchor.
 _SUGGESTED = """
 offered AS (
@@ -60,31 +61,34 @@ offered AS (
   FROM offered o JOIN reconciliation_match_row r USING (match_id)
   WHERE NOT EXISTS (SELECT FROM offered f
       WHERE f.match_id = o.match_id AND f.row_id < o.row_id)
-    AND NOT EXISTS (SELECT FROM different d WHERE o.row_id = ANY (d.rows))
+    AND NOT EXISTS (SELECT FROM differing d WHERE d.row_id = o.row_id)
   GROUP BY o.row_id HAVING bool_or(o.due)
 ), told AS (
-  SELECT s.anchor, s.rows, s.day, s.counterparty_id, s.currency,
+  SELECT anchor, s.rows, s.day, s.counterparty_id, s.currency,
     CASE WHEN s.kind = 'near' THEN s.points - h.points ELSE s.points END AS points,
     CASE WHEN s.kind = 'near' AND s.currency = h.currency THEN s.amount - h.exact
       ELSE s.amount END AS amount,
     CASE WHEN s.kind <> 'near' THEN s.kind WHEN s.currency <> h.currency THEN 'currency'
       WHEN s.points <> h.points THEN 'points' WHEN abs(s.amount - h.exact) > 0.5 THEN 'amount'
       ELSE 'date' END AS kind
-  FROM suggested s LEFT JOIN h ON s.kind = 'near' AND h.row_id = ANY (s.rows)
+  FROM suggested s LEFT JOIN (SELECT n.anchor, h.* FROM suggested n, unnest(n.rows) AS near (row_id)
+    JOIN h USING (row_id) WHERE n.kind = 'near') h USING (anchor)
 )"""
 _ALONE = """
 covered AS MATERIALIZED (
-  SELECT unnest(rows) AS row_id FROM different UNION SELECT unnest(rows) FROM told
+  SELECT row_id FROM differing UNION SELECT unnest(rows) FROM told
   UNION SELECT row_id FROM offered
   UNION SELECT r.row_id FROM offered o JOIN reconciliation_match_row r USING (match_id)
 ), alone AS (
   SELECT p.row_id AS anchor, ARRAY[p.row_id] AS rows, p.day, p.counterparty_id, p.currency,
     p.points, p.amount_minor::numeric AS amount,
-    CASE WHEN EXISTS (SELECT FROM known k WHERE k.names = p.names
-        AND (p.counterparty_id IS NULL OR k.counterparty_id = p.counterparty_id))
+    CASE WHEN p.counterparty_id IS NULL AND k.names IS NOT NULL
+      OR p.counterparty_id = ANY (k.counterparties)
       OR (p.copy > 1 AND p.reference <> '#' || p.digest) THEN 'duplicate'
       ELSE 'missing_at_hub' END AS kind
-  FROM p WHERE p.day BETWEEN CAST(:from_date AS date) AND CAST(:to_date AS date) AND {ours}
+  FROM p LEFT JOIN (SELECT names, array_agg(counterparty_id) AS counterparties
+    FROM known GROUP BY names) k ON k.names = p.names
+  WHERE p.day BETWEEN CAST(:from_date AS date) AND CAST(:to_date AS date) AND {ours}
     AND NOT EXISTS (SELECT FROM covered c WHERE c.row_id = p.row_id)
   UNION ALL
   SELECT h.row_id, ARRAY[h.row_id], h.day, h.counterparty_id, h.currency, -h.points, -h.exact,
@@ -94,7 +98,7 @@ covered AS MATERIALIZED (
 )"""
 _FOUND = f"""
 CREATE TEMP TABLE reconciliation_found ON COMMIT DROP AS
-WITH {PARTNER}, {HUB}, {_DIFFERENT}, {_SUGGESTED}, {_ALONE}
+WITH {PARTNER}, {HUB}, {KNOWN}, {_DIFFERENT}, {_SUGGESTED}, {_ALONE}
 SELECT anchor, rows, day, counterparty_id, currency, points::bigint AS points,
   round(amount)::bigint AS amount_minor, kind FROM different
 UNION ALL SELECT anchor, rows, day, counterparty_id, currency, points, round(amount)::bigint, kind
@@ -158,8 +162,8 @@ ON CONFLICT DO NOTHING"""
 # something else.
 _TOLD = RESOLVE.replace(
     "{which}",
-    """b.leg = {leg} AND (EXISTS (SELECT FROM reconciliation_found f
-        WHERE b.anchor_row_id = ANY (f.rows) AND b.anchor_row_id <> f.anchor)
+    """b.leg = {leg} AND (b.anchor_row_id IN (SELECT row_id FROM reconciliation_found f,
+        unnest(f.rows) AS row_id WHERE row_id <> f.anchor)
       OR NOT {ours_all} AND b.day BETWEEN CAST(:from_date AS date) AND CAST(:to_date AS date)
         AND NOT EXISTS (SELECT FROM reconciliation_match_row r
           WHERE r.row_id = b.anchor_row_id AND r.leg = {leg} AND r.live))
@@ -190,6 +194,7 @@ async def leave(db: AsyncConnection, *, run: Run, leg: Leg, now: datetime) -> in
     await db.execute(text("DROP TABLE IF EXISTS pg_temp.reconciliation_found"))
     found = _FOUND.replace("{ours}", ours).replace("{near}", str(int(Rule.NEAR)))
     await db.execute(text(filled(found, leg)), facts)
+    await db.execute(text("ANALYZE reconciliation_found"))
     for statement in (_OPEN, _REOPEN, _CHANGE, _FORGET_ROWS, _KEEP_ROWS, _TOLD):
         await db.execute(text(filled(statement, leg).replace("{ours_all}", all_)), facts)
     await settle_breaks(db, book_id=run.book_id, now=now)

@@ -4,7 +4,14 @@ from collections.abc import Mapping as ReadOnly
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from hub.connector import field_path
 from hub.errors import Malformed
@@ -43,7 +50,7 @@ class MappingConfig(BaseModel):
     code: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
     business: str
     role: Role
-    format: Literal["table", "mt940", "camt053"] = "table"
+    format: Literal["table", "mt940", "camt053"] = Field(default="table", validate_default=True)
     columns: ReadOnly[str, str] = Field(default_factory=dict)
     defaults: ReadOnly[str, str] = Field(default_factory=dict)
     counterparties: ReadOnly[str, str] = Field(default_factory=dict)
@@ -57,20 +64,37 @@ class MappingConfig(BaseModel):
     account: str | None = None
     tolerance: Tolerance = Tolerance()
 
-    @model_validator(mode="after")
-    def _fits(self) -> "MappingConfig":
-        for field in (*self.columns.values(), *self.defaults):
+    @field_validator("columns", "defaults")
+    @classmethod
+    def _name_fields(cls, said: ReadOnly[str, str], info: ValidationInfo) -> ReadOnly[str, str]:
+        fields = list(said.values() if info.field_name == "columns" else said)
+        for field in fields:
             if field not in FIELDS:
                 raise ValueError(f"{field!r} is no field: there are {', '.join(FIELDS)}")
-        if len({*self.columns.values()}) < len(self.columns):
+        if len({*fields}) < len(fields):
             raise ValueError("two columns hold the same field")
-        if self.decimal_mark == self.thousands_mark:
-            raise ValueError("decimal_mark and thousands_mark are the same")
-        for way in self.date_formats:
+        return said
+
+    @field_validator("date_formats")
+    @classmethod
+    def _write_days(cls, said: tuple[str, ...]) -> tuple[str, ...]:
+        for way in said:
             _refuse_half_a_day(way)
-        if (self.format == "table") == (self.role is Role.BANK):
+        return said
+
+    @field_validator("thousands_mark")
+    @classmethod
+    def _differs(cls, said: str, info: ValidationInfo) -> str:
+        if said == info.data.get("decimal_mark"):
+            raise ValueError("decimal_mark and thousands_mark are the same")
+        return said
+
+    @field_validator("format")
+    @classmethod
+    def _fits(cls, said: str, info: ValidationInfo) -> str:
+        if (said == "table") == (info.data.get("role") is Role.BANK):
             raise ValueError("a bank's statement is mt940 or camt053, any other book a table")
-        return self
+        return said
 
 
 def encoding_of(config: MappingConfig) -> str:

@@ -8,34 +8,42 @@ from typing import Any
 
 from hub.reconciliation.codes import Leg, Role, Rule
 from hub.reconciliation.runs import REACH, Run
+from hub.settlement.codes import Source
 
-PARTNER = """
-p AS (
-  SELECT p.* FROM reconciliation_partner_row p
-  WHERE p.book_id = CAST(:book_id AS smallint) AND p.leg = {leg} AND p.superseded_by IS NULL
-    AND p.day BETWEEN CAST(:reach_from AS date) AND CAST(:reach_to AS date)
-    AND NOT EXISTS (SELECT FROM reconciliation_match_row c
-      WHERE c.row_id = p.row_id AND c.leg = {leg} AND c.live)
-)"""
-# What the hub has in reach, consumed or not. A correction that this book asked for is what the book
-# said before: it has no other row for it.
+# What nothing has consumed yet is put aside at the beginning of a step: the planner then counts it,
+# and does not guess that all rows but one are gone.
+OPEN_PARTNER = """
+CREATE TEMP TABLE reconciliation_open_partner ON COMMIT DROP AS
+SELECT p.* FROM reconciliation_partner_row p
+WHERE p.book_id = CAST(:book_id AS smallint) AND p.leg = {leg} AND p.superseded_by IS NULL
+  AND p.day BETWEEN CAST(:reach_from AS date) AND CAST(:reach_to AS date)
+  AND NOT EXISTS (SELECT FROM reconciliation_match_row c
+    WHERE c.row_id = p.row_id AND c.leg = {leg} AND c.live)"""
+# A correction that a break of this book brought about is in the book already.
+OPEN_HUB = """
+CREATE TEMP TABLE reconciliation_open_hub ON COMMIT DROP AS
+SELECT h.*, h.{other} AS counterparty_id, h.amount_minor + h.remainder AS exact
+FROM reconciliation_hub_row h
+WHERE h.{own} = CAST(:business_id AS smallint) AND {payments}
+  AND h.day BETWEEN CAST(:reach_from AS date) AND CAST(:reach_to AS date)
+  AND NOT EXISTS (SELECT FROM reconciliation_match_row c
+    WHERE c.row_id = h.row_id AND c.leg = {leg} AND c.live)
+  AND NOT (h.source = {correction} AND EXISTS (SELECT FROM reconciliation_break b
+    WHERE b.book_id = CAST(:book_id AS smallint) AND b.correction_id = h.tx_id))"""
+PARTNER = "p AS (SELECT * FROM reconciliation_open_partner)"
+HUB = "h AS (SELECT * FROM reconciliation_open_hub)"
+# What the hub has in reach under a name that a row bears, consumed or not.
 KNOWN = """
 known AS (
-  SELECT h.*, h.{other} AS counterparty_id, h.amount_minor + h.remainder AS exact
-  FROM reconciliation_hub_row h
+  SELECT h.names, h.{other} AS counterparty_id FROM reconciliation_hub_row h
   WHERE h.{own} = CAST(:business_id AS smallint) AND {payments}
     AND h.day BETWEEN CAST(:reach_from AS date) AND CAST(:reach_to AS date)
-    AND NOT (h.source = 3 AND EXISTS (SELECT FROM reconciliation_break b
-      WHERE b.book_id = CAST(:book_id AS smallint) AND b.correction_id = h.tx_id))
+    AND h.names IN (SELECT names FROM p)
 )"""
-HUB = f"""{KNOWN}, h AS (
-  SELECT k.* FROM known k WHERE NOT EXISTS (SELECT FROM reconciliation_match_row c
-    WHERE c.row_id = k.row_id AND c.leg = {{leg}} AND c.live)
-)"""  # noqa: S608 - constants of ours
 # Rows that name nothing the hub knows go by their figures. What a row says twice under its own
 # reference is a duplicate, and takes nothing from a row like it; neither does anything take what
 # another row names.
-UNNAMED = f"""{PARTNER}, {HUB}, pu AS (
+UNNAMED = f"""{PARTNER}, {HUB}, {KNOWN}, pu AS (
   SELECT p.* FROM p WHERE NOT EXISTS (SELECT FROM known k WHERE k.names = p.names)
     AND (p.copy = 1 OR p.reference = '#' || p.digest)
 ), hu AS (
@@ -119,6 +127,7 @@ def filled(sql: str, leg: Leg, rule: Rule | None = None) -> str:
         "{rule}": "NULL" if rule is None else str(int(rule)),
         "{own}": own,
         "{other}": other,
+        "{correction}": str(int(Source.CORRECTION)),
         "{payments}": "h.source = 0" if by_bank else "h.source <> 0",
         "{cut_short}": _CUT_SHORT if by_bank else "false",
         # Lines are of their day; a bank books what was ordered together on a later one.

@@ -34,9 +34,18 @@ class Payment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """A statement that a payment settles, alone or with others: its hash, and that of its lines."""
+    """A statement that a payment settles, alone or with others: its hash, and that of its lines.
+
+    Amounts are the business's, in minor units of the payment's currency: positive it receives.
+    `stated_minor` less `disputed_minor`, which is held back, is `due_minor`; `carried_in_minor` is
+    the part of what is stated that earlier periods had held back.
+    """
 
     business_id: int
+    stated_minor: int
+    disputed_minor: int
+    carried_in_minor: int
+    due_minor: int
     sha256: bytes
     lines: int
     lines_sha256: bytes
@@ -76,9 +85,19 @@ async def settled(db: AsyncConnection, *, payment_ids: Sequence[int]) -> dict[in
     rows = await db.execute(
         text("""
           SELECT payment_id, s.business_id, s.sha256,
-            convert_from(s.body, 'UTF8')::jsonb -> 'lines' AS lines
+            convert_from(s.body, 'UTF8')::jsonb -> 'lines' AS lines, due.*
           FROM payment p JOIN statement s ON s.period_id = p.period_id
             AND s.business_id IN (p.debtor_id, p.creditor_id) AND s.body IS NOT NULL
+          CROSS JOIN LATERAL (
+            SELECT coalesce(sum(side * gross_minor), 0)::bigint AS stated_minor,
+              coalesce(sum(side * d.disputed_minor), 0)::bigint AS disputed_minor,
+              coalesce(sum(side * d.carried_in_minor), 0)::bigint AS carried_in_minor,
+              coalesce(sum(side * d.due_minor), 0)::bigint AS due_minor
+            FROM settlement_due d
+            CROSS JOIN LATERAL (
+              SELECT CASE WHEN d.creditor_id = s.business_id THEN 1 ELSE -1 END AS side) x
+            WHERE d.period_id = p.period_id AND d.currency = p.currency
+              AND s.business_id IN (d.debtor_id, d.creditor_id)) due
           WHERE payment_id = ANY(CAST(:ids AS bigint[]))
           ORDER BY payment_id, s.business_id = p.creditor_id"""),
         {"ids": list(payment_ids)},
@@ -87,6 +106,10 @@ async def settled(db: AsyncConnection, *, payment_ids: Sequence[int]) -> dict[in
         found[row.payment_id].append(
             Settled(
                 business_id=row.business_id,
+                stated_minor=row.stated_minor,
+                disputed_minor=row.disputed_minor,
+                carried_in_minor=row.carried_in_minor,
+                due_minor=row.due_minor,
                 sha256=row.sha256,
                 lines=row.lines["count"],
                 lines_sha256=bytes.fromhex(row.lines["sha256"]),

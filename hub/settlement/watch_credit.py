@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.settlement.credit import Standing, standings
 
-# What is owed: the totals of periods that stand and are not paid; what redemptions after them come
+# What is owed: the totals of periods that stand, less what was due of those that are paid, so that
+# what a dispute holds back is owed until it is carried and paid; what redemptions after them come
 # to by the rate per point, as the daily sums know them. An estimate, and an early one: awards,
 # occupancy, caps and funds are priced by the close.
 _LOOK = text("""
@@ -23,10 +24,15 @@ WITH versions AS (
   SELECT max(ends_on) AS until FROM settlement_period WHERE state NOT IN ('open', 'closing')
 ), exposed AS (
   SELECT l.issuer_id, l.acceptor_id, l.currency, l.credit_limit, l.alert_percent, l.on_limit,
-    coalesce((SELECT sum(g.gross_minor) / power(10::numeric, currency_exponent(l.currency))
+    coalesce((SELECT sum(minor) / power(10::numeric, currency_exponent(l.currency)) FROM (
+      SELECT g.gross_minor AS minor
       FROM settlement_gross g JOIN settlement_period p USING (period_id)
-      WHERE g.debtor_id = l.issuer_id AND g.creditor_id = l.acceptor_id
-        AND g.currency = l.currency AND p.state IN ('draft', 'approved', 'issued')), 0)
+      WHERE g.debtor_id = l.issuer_id AND g.creditor_id = l.acceptor_id AND g.currency = l.currency
+        AND g.kind <> 10 AND p.state IN ('draft', 'approved', 'issued', 'paid')
+      UNION ALL
+      SELECT -d.due_minor FROM settlement_due d JOIN settlement_period p USING (period_id)
+      WHERE d.debtor_id = l.issuer_id AND d.creditor_id = l.acceptor_id AND d.currency = l.currency
+        AND p.state = 'paid') AS unpaid), 0)
     + coalesce((SELECT sum((CASE WHEN d.credit = 20 THEN d.points ELSE -d.points END)
         * coalesce(v.rate_per_point, d.cost_rate))
       FROM entry_daily d CROSS JOIN stated

@@ -128,9 +128,15 @@ class Api:
     """The application as a client sees it, and the group behind it."""
 
     def __init__(
-        self, client: httpx2.AsyncClient, engine: AsyncEngine, keyring: Keyring, ids: dict[str, int]
+        self,
+        app: Observed,
+        client: httpx2.AsyncClient,
+        engine: AsyncEngine,
+        keyring: Keyring,
+        ids: dict[str, int],
     ) -> None:
-        self.client, self.engine, self.keyring, self.ids = client, engine, keyring, ids
+        self.app, self.client, self.engine, self.keyring = app, client, engine, keyring
+        self.ids = ids
         self.served: list[str] = []
         """The SQL statements that the application has executed."""
         self._keys = 0
@@ -229,7 +235,7 @@ async def running_api(
         try:
             async with engine.connect() as db:
                 ids = {b.code: b.business_id for b in await businesses(db)}
-            api = Api(client, engine, keyring, ids)
+            api = Api(app, client, engine, keyring, ids)
             event.listen(_engine_of(app), "before_cursor_execute", partial(_note, api.served))
             yield api
         finally:

@@ -25,7 +25,7 @@ from hub.settlement.credit import standings
 from hub.settlement.documents.paper import write_pdf
 from hub.settlement.open_period import open_period
 from hub.settlement.queries import totals
-from hub.settlement.verify import CHECKS, check, prove_periods
+from hub.settlement.verify import CHECKS, PERIODS, check
 from hub.settlement.watch_credit import watch_credit
 from tests.support.settlement import Tills, make_group, noon
 
@@ -50,7 +50,7 @@ async def closed(db: AsyncConnection, day: date) -> dict[LineKind, tuple[int, De
     period = await open_period(db, code=f"{day:%Y-%m}", now=at)
     await close(db, period_id=period.period_id, now=at)
     assert [name for name in CHECKS if await check(db, name) is not None] == []
-    assert await prove_periods(db) is None
+    assert await check(db, PERIODS) is None
     found = (await totals(db, period_ids=[period.period_id]))[period.period_id]
     return {LineKind(one.kind): (one.points, one.exact) for one in found}
 

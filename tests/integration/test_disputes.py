@@ -5,16 +5,17 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Conflict, Forbidden, Malformed, NotFound, Rejected
 from hub.ledger.verify import verify
-from hub.programme.apply import AgreementConfig
 from hub.settlement.add_dispute_message import add_dispute_message
 from hub.settlement.approve_period import approve_period
 from hub.settlement.close_period import close
 from hub.settlement.codes import LineKind
+from hub.settlement.credit import standings
 from hub.settlement.disputes import Dispute, disputes, disputes_of_lines, messages
 from hub.settlement.dues import dues, net_dues
 from hub.settlement.issue_period import issue_period
@@ -23,8 +24,9 @@ from hub.settlement.open_period import open_period
 from hub.settlement.queries import Obligation, net_positions, obligations, totals
 from hub.settlement.resolve_dispute import resolve_dispute
 from hub.settlement.verify import CHECKS, DUES, PERIODS, check
+from hub.settlement.watch_credit import watch_credit
 from hub.settlement.withdraw_dispute import withdraw_dispute
-from tests.support.settlement import KINDS, Tills, agreement, make_group, noon
+from tests.support.settlement import KINDS, Tills, agreement, make_group, noon, taxed_agreement
 
 OCTOBER, NOVEMBER = date(2026, 10, 10), date(2026, 11, 10)
 THEN, NOW = noon(date(2026, 11, 2)), noon(date(2026, 12, 2))
@@ -76,16 +78,13 @@ class Group:
             assert await check(self.db, name) is None
 
 
-def taxed(issuer: str, acceptor: str, *, included: bool = False) -> AgreementConfig:
-    taxes = [{"kind": "redemption", "code": "VAT6", "rate": "0.06", "included": included}]
-    facts = agreement(issuer, acceptor, "0.008").model_dump() | {"taxes": taxes}
-    return AgreementConfig.model_validate(facts)
-
-
 @pytest.fixture
 async def group(db: AsyncConnection) -> Group:
     pairs = [(i, a) for i in KINDS for a in KINDS if i != a]
-    agreements = [taxed(i, a) if a == "hotel" else agreement(i, a, "0.00333") for i, a in pairs]
+    agreements = [
+        taxed_agreement(i, a, "0.008") if a == "hotel" else agreement(i, a, "0.00333")
+        for i, a in pairs
+    ]
     made = Group(db, await make_group(db, agreements))
     await made.tills.issue("retail", 1, 100_000, OCTOBER)
     await made.tills.issue("hotel", 2, 100_000, OCTOBER)
@@ -403,3 +402,36 @@ async def test_dues_are_fixed_as_the_period_is_approved_and_at_no_other_time(gro
     )
     for table in ("settlement_due", "dispute_held", "dispute_message"):
         await _refused(group, f"DELETE FROM {table}", "append-only")
+
+
+async def test_what_is_held_back_is_owed_until_it_is_paid(db: AsyncConnection) -> None:
+    """A credit limit sees 24 owed, 16 of it disputed: 16 once the rest is paid, until it is too."""
+    limited = agreement("retail", "hotel", "0.008").model_copy(update={"credit_limit": Decimal(50)})
+    group = Group(db, await make_group(db, [limited]))
+    await group.tills.issue("retail", 1, 5000, OCTOBER)
+    for points in (1000, 2000):
+        await group.tills.redeem("hotel", 1, points, OCTOBER)
+
+    async def owed() -> Decimal:
+        await db.execute(text("SELECT ledger_rebuild_daily()"))
+        await watch_credit(db, today=NOVEMBER, now=NOW)
+        (one,) = await standings(db)
+        return one.exposure
+
+    async def pay(period_id: int) -> None:
+        for state in ("issued", "paid"):
+            move = text("UPDATE settlement_period SET state = :state WHERE period_id = :id")
+            await db.execute(move, {"state": state, "id": period_id})
+
+    october = await group.month("2026-10")
+    found = await group.dispute(october, [(await _to(group, october, "hotel"))[-1].line_id])
+    await group.approve(october)
+    assert await owed() == 24
+    await pay(october)
+    assert await owed() == 16
+    await group.decide(found.dispute_id, upheld=False)
+    november = await group.month("2026-11")
+    await group.approve(november)
+    assert await owed() == 16
+    await pay(november)
+    assert await owed() == 0

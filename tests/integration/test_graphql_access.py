@@ -30,6 +30,7 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     '{ memberByIdentifier(presented: { phone: "1" }) { number } }': (OUT, NO, YES, NO, NO),
     "{ unreadableDetails { masked } }": (OUT, NO, YES, YES, NO),
     "{ member(id: $MEMBER) { joinCode { code } } }": (OUT, YES, NO, NO, NO),
+    "{ settlementCorrections { nodes { number } } }": (OUT, NO, NO, YES, YES),
     "{ disputes { nodes { number } } }": (OUT, NO, YES, YES, YES),
     "{ settlementPeriods { nodes { code } } }": (OUT, NO, YES, YES, YES),
     '{ settlementPeriod(code: "2026-01") { code } }': (OUT, NO, YES, YES, YES),

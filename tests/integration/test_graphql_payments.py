@@ -21,7 +21,8 @@ REDEEM = "mutation ($input: RedeemInput!) { redeem(input: $input) { __typename }
 MOVE = """mutation ($period: String!) { %s(input: {period: $period}) { __typename
   ... on Rejection { message }
   ... on PaymentsMoved { payments { endToEndId state debtor { code } creditor { code } advice
-    amount { formatted } settles { business { code } lines } } } } }"""
+    amount { formatted } settles { business { code } lines stated { formatted }
+    disputed { formatted } due { formatted } } } } } }"""
 PAID = """mutation ($id: String!, $reference: String!) {
   markPaid(input: {endToEndId: $id, reference: $reference}) { __typename
     ... on Rejection { message } ... on PaymentsMoved { payments { state } } } }"""

@@ -25,10 +25,11 @@ from hub.settlement.open_account import (
     pay_through,
     reseal_accounts,
 )
+from hub.settlement.open_dispute import open_dispute
 from hub.settlement.open_period import open_period
 from hub.settlement.payments import Payment, settled
 from hub.settlement.prepare_payments import prepare_payments
-from hub.settlement.queries import period_by_id, statement
+from hub.settlement.queries import obligations, period_by_id, statement
 from hub.settlement.release_payments import release_payments
 from tests.support.settlement import KINDS, Tills, agreement, make_group, noon
 
@@ -49,7 +50,9 @@ def account(code: str, **changed: Any) -> PaymentAccountConfig:
     return PaymentAccountConfig(business=code, **{**facts, **NUMBERS[code], **changed})
 
 
-async def _issued(db: AsyncConnection, *, with_accounts: bool = True) -> int:
+async def _issued(
+    db: AsyncConnection, *, with_accounts: bool = True, disputed_points: int | None = None
+) -> int:
     """Close and issue a month in which retail owes both others."""
     ids = await make_group(db, [agreement(i, a, "0.008") for i in KINDS for a in KINDS if i != a])
     tills = Tills(db, ids)
@@ -61,6 +64,18 @@ async def _issued(db: AsyncConnection, *, with_accounts: bool = True) -> int:
     if with_accounts:
         for code in KINDS:
             await open_account(db, config=account(code), keyring=KEYRING)
+    for line in await obligations(db, period_id=period.period_id, first=100):
+        if line.points == disputed_points:
+            await open_dispute(
+                db,
+                period_id=period.period_id,
+                line_ids=[line.line_id],
+                business_id=line.debtor_id,
+                reason="doubtful",
+                actor="mei",
+                idempotency_key="k",
+                now=NOW,
+            )
     await approve_period(db, period_id=period.period_id, actor="ann", now=NOW)
     await issue_period(db, period_id=period.period_id, actor="ann", now=NOW)
     return period.period_id
@@ -106,6 +121,16 @@ async def test_the_payment_file_is_valid_and_orders_what_is_owed(db: AsyncConnec
     assert said("p:Cdtr/p:Nm") == ["Cui Yu Xuan", "Hotel du Lac + Sohne"]
     for name in ("MsgId", "PmtInfId", "InstrId", "EndToEndId"):
         assert all(0 < len(one) <= 35 for one in said(f"p:{name}"))
+
+
+async def test_what_is_disputed_is_not_paid_and_the_advice_says_so(db: AsyncConnection) -> None:
+    period_id = await _issued(db, disputed_points=12_501)
+    [payment] = await _prepared(db, period_id)
+    assert payment.amount_minor == 32_000
+    found = (await settled(db, payment_ids=[payment.payment_id]))[payment.payment_id]
+    assert [
+        (one.stated_minor, one.disputed_minor, one.carried_in_minor, one.due_minor) for one in found
+    ] == [(-42_001, -10_001, 0, -32_000), (32_000, 0, 0, 32_000)]
 
 
 async def test_all_is_paid_through_a_clearing_account_where_there_is_one(

@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from hub.reconciliation.actors import take_steps
+from hub.crypto.keyring import Keyring
+from hub.jobs.runtime import Runtime
+from hub.reconciliation.actors import reconcile_each, take_steps
 from hub.reconciliation.advance import STEPS, advance
 from hub.reconciliation.ask_run import ask_run
 from hub.reconciliation.breaks import Break, breaks
@@ -211,6 +213,23 @@ async def test_runs_at_once_over_one_book_and_over_both_books(engine: AsyncEngin
     async with engine.connect() as db:
         assert await consumed_twice(db) == 0
         assert await _found(db) == alone
+
+
+async def test_workers_take_the_runs_that_were_asked_for(engine: AsyncEngine) -> None:
+    worker = Runtime(engine=engine, keyring=Keyring.generate())
+    async with engine.begin() as db:
+        rows, mapping = await _month(db, 120)
+        await take(db, mapping, rows)
+    for _ in range(2):
+        await _asked(engine, mapping)
+    async with engine.connect() as db:
+        ids = list(await db.scalars(text("SELECT message_id FROM outbox_message")))
+    await asyncio.gather(*(reconcile_each(worker, ids) for _ in range(3)))
+    async with engine.connect() as db:
+        assert await db.scalar(text("SELECT count(*) FROM outbox_message")) == 0
+        assert await db.scalar(text("SELECT count(finished_at) FROM reconciliation_run")) == 2
+        assert await consumed_twice(db) == 0
+        assert len(await matches_found(db)) > 90
 
 
 async def test_a_run_that_dies_is_gone_on_with(engine: AsyncEngine) -> None:

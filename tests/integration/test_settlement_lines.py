@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.benefits.promote import promote
@@ -38,6 +39,30 @@ async def _close_march(db: AsyncConnection) -> int:
     period = await open_period(db, code="2026-03", now=NOW)
     await close(db, period_id=period.period_id, now=NOW)
     return period.period_id
+
+
+async def test_a_line_is_looked_for_by_its_key(db: AsyncConnection) -> None:
+    """However many lines the planner takes there to be: it knows nothing of new ones."""
+    await make_group(db, [agreement("retail", "hotel", "0.008")])
+    period = await open_period(db, code="2026-03", now=NOW)
+    await db.execute(text("UPDATE settlement_period SET state = 'closing'"))
+    asked: list[tuple[str, Any]] = []
+
+    def note(_c: object, _u: object, statement: str, facts: Any, *_: object) -> None:
+        asked.append((statement, facts))
+
+    event.listen(db.sync_connection, "before_cursor_execute", note)
+    await place(db, period=period, from_date=DAY, to_date=DAY)
+    event.remove(db.sync_connection, "before_cursor_execute", note)
+    looking = [one for one in asked if "FROM obligation o" in one[0]]
+    assert looking
+    for statement, facts in looking:
+        plan = await db.exec_driver_sql(f"EXPLAIN {statement}", facts)
+        nodes = [row[0].strip() for row in plan]
+        reads = [n for n, node in enumerate(nodes) if "on obligation o" in node]
+        assert reads
+        for n in reads:
+            assert "tx_id" in nodes[n + 1], nodes
 
 
 async def _use(db: AsyncConnection, ids: dict[str, int], where: str, key: str) -> None:

@@ -9,8 +9,9 @@ from sqlalchemy.pool import NullPool
 from hub.db.engine import make_engine
 from hub.db.migrate import upgrade
 from hub.settlement.codes import LineKind, Source
+from hub.settlement.dues import dues
 from hub.settlement.queries import obligations, totals
-from hub.settlement.verify import PERIODS, check
+from hub.settlement.verify import CHECKS, DUES, PERIODS, check
 
 CLOSED = (
     """INSERT INTO legal_entity (code, name) VALUES ('group', 'Group')""",
@@ -56,6 +57,24 @@ async def test_a_period_closed_before_is_carried_over(empty_database_url: str) -
     assert len({line.line_id for line in lines}) == 2
     assert (total.kind, total.debtor_id, total.creditor_id) == (LineKind.REDEMPTION, 1, 2)
     assert (total.net_minor, total.tax_minor, total.gross_minor) == (200, 0, 200)
+
+
+async def test_a_period_approved_before_is_due_as_it_was_stated(empty_database_url: str) -> None:
+    await asyncio.to_thread(upgrade, empty_database_url, "0025_egress")
+    engine = make_engine(empty_database_url, poolclass=NullPool)
+    try:
+        async with engine.begin() as db:
+            approve = "UPDATE settlement_period SET state = 'approved'"
+            for statement in (*CLOSED, approve):
+                await db.execute(text(statement))
+        await asyncio.to_thread(upgrade, empty_database_url)
+        async with engine.begin() as db:
+            (due,) = (await dues(db, period_ids=[1]))[1]
+            broken = [name for name in (DUES, *CHECKS) if await check(db, name) is not None]
+    finally:
+        await engine.dispose()
+    assert (due.debtor_id, due.creditor_id, due.gross_minor, due.due_minor) == (1, 2, 200, 200)
+    assert broken == ["I6 a line says what its entry says"]  # there is none here
 
 
 async def test_entries_from_before_are_summed_by_cohort(empty_database_url: str) -> None:

@@ -7,6 +7,8 @@ import json
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import fromstring
+from zipfile import ZipFile
 
 import pytest
 from python_calamine import CalamineWorkbook
@@ -17,6 +19,7 @@ from hub.crypto.signing import public_keys
 from hub.entrypoints.commands.verifying import verify
 from hub.errors import Malformed, Rejected
 from hub.settlement.close_period import close
+from hub.settlement.documents import line_sheets
 from hub.settlement.open_period import open_period
 from hub.settlement.sign_statements import sign_statements
 from tests.integration.api_kit import DINER, FINANCE, HOTEL, SHOP, ZONE, Api
@@ -174,3 +177,23 @@ async def test_the_workbook_holds_lines_and_totals_that_follow_from_them(
     assert sorted(row[4] for row in lines[1:]) == [7, 125, 500]
     front = book.get_sheet_by_name("Statement").to_python()
     assert [row[11] for row in front if row[0] == "net amount"] == [pytest.approx(-5.06)]
+
+
+async def test_lines_go_on_in_further_sheets(
+    api: Api, today: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_sheets, "LINES_A_SHEET", 2)
+    got = await _get(api, f"/statements/{today}/shop.xlsx")
+    book = CalamineWorkbook.from_filelike(BytesIO(got.content))
+    assert book.sheet_names == ["Statement", "Tax", "Lines", "Lines 2"]
+    sheets = [book.get_sheet_by_name(name).to_python() for name in ("Lines", "Lines 2")]
+    assert [len(rows) for rows in sheets] == [3, 2]
+    assert sheets[0][0] == sheets[1][0]
+    assert sorted(row[4] for rows in sheets for row in rows[1:]) == [7, 125, 500]
+    with ZipFile(BytesIO(got.content)) as parts:
+        front = parts.read("xl/worksheets/sheet1.xml").decode()
+        assert "SUMIFS('Lines'!E$2:E$3," in front
+        assert "SUMIFS('Lines 2'!E$2:E$2," in front
+        for name in parts.namelist():
+            if name.endswith(".xml"):
+                fromstring(parts.read(name))  # well-formed

@@ -43,14 +43,17 @@ from hub.programme.chart import Purpose
 from hub.programme.policy_config import ExpiryPolicyConfig
 from hub.programme.queries import businesses
 from hub.settlement import verify as settlement
+from hub.settlement.approve_correction import approve_correction
 from hub.settlement.approve_period import approve_period
+from hub.settlement.codes import LineKind
+from hub.settlement.propose_correction import propose_correction
 from hub.settlement.queries import Period, bilaterals, net_positions, statement, totals
 from hub.units import exponent
 from tests.property.test_random_months import MEMBERS, Months, ties
 from tests.support.accounting import START, account_for, closed, expect
 from tests.support.journals import give_charts
-from tests.support.reference import Deal, Owed, Pair, Reference
-from tests.support.settlement import statement_csv
+from tests.support.reference import Corrected, Deal, Owed, Pair, Reference
+from tests.support.settlement import noon, statement_csv
 
 SEEDS = range(int(os.environ.get("HUB_GROUPS_EXAMPLES", "12")))
 MONTHS, STEPS = 4, 30
@@ -164,8 +167,11 @@ class Town(Months):
         )
 
     async def step(self, day: date) -> None:
-        if self.dice.random() < 0.1:
+        dice = self.dice.random()
+        if dice < 0.1:
             await self._hold(day)
+        elif dice < 0.14:
+            await self._correct(day)
         else:
             await super().step(day)
 
@@ -188,6 +194,22 @@ class Town(Months):
             part = self.dice.choice([None, points // 2])
             facts = self._facts(code, day)
             await capture(self.db, member_id=member, hold_id=held.tx_id, points=part, **facts)
+
+    async def _correct(self, day: date) -> None:
+        debtor, creditor = self.dice.sample(list(self.ids), 2)
+        currency = self.dice.choice(sorted(set(self.currencies.values())))
+        amount = Decimal(self.dice.choice((1, -1)) * self.dice.randint(1, 10**11)).scaleb(-8)
+        points = self.dice.randint(0, 100)
+        pair = Pair(self.ids[debtor], self.ids[creditor], currency)
+        made = await propose_correction(
+            self.db, debtor_id=pair.debtor_id, creditor_id=pair.creditor_id, currency=currency,
+            amount=amount, points=points, reason="counted twice", actor="mei",
+            idempotency_key=self._key(), now=noon(day),
+        )  # fmt: skip
+        await approve_correction(
+            self.db, correction_id=made.correction_id, actor="wei", now=noon(day)
+        )
+        self.reference.corrected.append(Corrected(day, pair, points, amount))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -212,7 +234,7 @@ async def test_what_was_posted_is_settled_recognised_booked_and_stated(
         at = datetime(2026, number + 1, 1, tzinfo=UTC)
         period = await closed(db, f"2026-{number:02}", at)
         news = await town.reference.news(db, period.ends_on)
-        owed = town.reference.settle(news)
+        owed = town.reference.settle(news, period.ends_on)
         town.reference.recognise(news, rates)
         await _is_settled(db, period, owed)
         await _is_stated(db, ids, period, owed)
@@ -237,13 +259,19 @@ async def _is_settled(
     kept = {
         (
             Pair(t.debtor_id, t.creditor_id, t.currency.strip()),
+            LineKind(t.kind),
             t.tax_rate or Decimal(0),
             bool(t.tax_included),
         ): (t.lines, t.points, t.exact, t.net_minor, t.tax_minor)
         for t in (await totals(db, period_ids=ids))[period.period_id]
     }
     assert kept == {
-        (pair, deal.tax, deal.included): (o.lines, o.points, o.exact, *deal.total(o.exact))
+        (pair, deal.kind, deal.tax, deal.included): (
+            o.lines,
+            o.points,
+            o.exact,
+            *deal.total(o.exact),
+        )
         for (pair, deal), o in owed.items()
     }
     nets: dict[tuple[int, str], int] = defaultdict(int)

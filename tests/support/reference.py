@@ -17,6 +17,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.ledger.codes import Side
+from hub.settlement.codes import LineKind
 from hub.units import exponent
 
 ENTRIES = text("""
@@ -36,6 +37,7 @@ class Deal:
     currency: str
     tax: Decimal = Decimal(0)
     included: bool = False
+    kind: LineKind = LineKind.REDEMPTION
 
     def total(self, exact: Decimal) -> tuple[int, int]:
         """Return net and tax of what lines sum to, in minor units."""
@@ -66,6 +68,15 @@ class Owed:
     exact: Decimal = Decimal(0)
 
 
+class Corrected(NamedTuple):
+    """What was agreed on a day to be owed beside what was posted."""
+
+    day: date
+    pair: Pair
+    points: int
+    amount: Decimal
+
+
 @dataclass(slots=True)
 class Cohort:
     """What was paid for a month's points, and what became of them."""
@@ -92,6 +103,7 @@ class Reference:
     """Whose points are recognised together, and under which month."""
     prices: dict[int, Decimal] = field(default_factory=dict)
     """By the transaction of a sale, what it was sold for in major units."""
+    corrected: list[Corrected] = field(default_factory=list)
     cohorts: dict[tuple[int, date], Cohort] = field(default_factory=lambda: defaultdict(Cohort))
     _seen: set[tuple[int, int, int]] = field(default_factory=set)
     _spent: dict[tuple[int, int, int], date] = field(default_factory=dict)
@@ -103,9 +115,19 @@ class Reference:
         self._seen |= {(row.member_id, row.tx_id, row.seq) for row in fresh}
         return fresh
 
-    def settle(self, news: Sequence[Row[Any]]) -> dict[tuple[Pair, Deal], Owed]:
-        """Return what these entries make businesses owe each other, by pair and deal."""
+    def settle(self, news: Sequence[Row[Any]], until: date) -> dict[tuple[Pair, Deal], Owed]:
+        """Return what these entries and corrections make businesses owe, by pair and deal."""
         owed: dict[tuple[Pair, Deal], Owed] = defaultdict(Owed)
+        due = [one for one in self.corrected if one.day <= until]
+        self.corrected = [one for one in self.corrected if one.day > until]
+        for one in due:
+            deal = Deal(
+                since=date.min, rate=None, currency=one.pair.currency, kind=LineKind.CORRECTION
+            )
+            line = owed[one.pair, deal]
+            line.lines += 1
+            line.points += one.points
+            line.exact += one.amount
         for row in news:
             if row.credit == Side.ACCEPTED:
                 self._spent[row.member_id, row.tx_id, row.lot_id] = row.business_date

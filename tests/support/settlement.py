@@ -65,6 +65,18 @@ def sale(
     )
 
 
+def taxed_agreement(
+    issuer: str, acceptor: str, rate: str, *, included: bool | None = False
+) -> AgreementConfig:
+    """Return an agreement whose redemptions bear 6%, on top or included; None: no tax."""
+    facts = agreement(issuer, acceptor, rate).model_dump()
+    if included is not None:
+        facts["taxes"] = [
+            {"kind": "redemption", "code": "VAT6", "rate": "0.06", "included": included}
+        ]
+    return AgreementConfig.model_validate(facts)
+
+
 async def make_group(
     db: AsyncConnection, agreements: list[AgreementConfig], *, currency: str = "CNY"
 ) -> dict[str, int]:

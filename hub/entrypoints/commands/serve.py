@@ -4,6 +4,7 @@ import uvicorn
 
 from hub.config import settings
 from hub.entrypoints.embedded.process import die_with_supervisor
+from hub.entrypoints.web_protocol import MOST_BYTES, DroppableSocket
 
 
 def serve() -> None:
@@ -16,7 +17,8 @@ def serve() -> None:
         port=chosen.port,
         loop="uvloop",
         http="httptools",
-        ws="none",  # the hub opens sockets and offers none
+        ws=DroppableSocket,
+        ws_max_size=MOST_BYTES,
         lifespan="on",
         access_log=False,  # addresses carry connection names; metrics count instead
         server_header=False,

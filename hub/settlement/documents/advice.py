@@ -57,6 +57,15 @@ def write_advice(advice: Advice, *, language: Language) -> bytes:
             {
                 "code": parties[one.business_id].code,
                 "name": parties[one.business_id].name,
+                "amounts": [
+                    grouped(str(Money(minor, payment.currency)))
+                    for minor in (
+                        one.stated_minor,
+                        -one.disputed_minor,
+                        one.due_minor,
+                        one.carried_in_minor,
+                    )
+                ],
                 "sha256": one.sha256.hex(),
                 "lines": grouped(str(one.lines)),
                 "lines_sha256": one.lines_sha256.hex(),

@@ -4,10 +4,8 @@ Sheets: the statement, by pair and kind and currency; its taxes; its lines. Exce
 rows a sheet: more lines go on in further sheets, and every total counts them all.
 """
 
-import asyncio
 import json
 import tempfile
-from csv import reader
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,19 +13,13 @@ from typing import Any
 
 import xlsxwriter
 from sqlalchemy.ext.asyncio import AsyncConnection
-from xlsxwriter.worksheet import Worksheet
 
 from hub.errors import Rejected
-from hub.settlement.documents.lines import COLUMNS, copy_lines
+from hub.settlement.documents.line_sheets import LETTER, SHOWN, fill_lines, sheets_for
 from hub.settlement.documents.truth import Body
 from hub.settlement.queries import Statement
 from hub.units import exponent
 
-LINES_A_SHEET = 1_000_000
-_SHOWN = tuple(name for name in COLUMNS if name not in ("period", "business", "record", "note"))
-_NUMBERS = {"amount", "points", "rate"}
-_TEXTS_AT = {name: COLUMNS.index(name) for name in _SHOWN}
-_LETTER = {name: chr(ord("A") + place) for place, name in enumerate(_SHOWN)}
 # What a total's lines have in common, and the column of the front sheet that says it.
 _MATCHED = {"issuer": "A", "acceptor": "B", "currency": "C", "kind": "D", "tax": "E"}
 
@@ -40,69 +32,30 @@ async def write_xlsx(db: AsyncConnection, *, statement: Statement, out: Path) ->
     if statement.body is None:
         raise Rejected("this statement was issued as CSV: download it as .csv", field="format")
     body: Body = json.loads(statement.body)
+    sheets = sheets_for(body["lines"]["count"])
     with tempfile.TemporaryDirectory() as place:
-        # What a name looks like makes it neither a formula nor a link.
-        book = xlsxwriter.Workbook(
-            str(out),
-            {
-                "constant_memory": True,
-                "tmpdir": place,
-                "strings_to_formulas": False,
-                "strings_to_urls": False,
-            },
-        )
+        frame = Path(place) / "frame.xlsx"
+        _write_frame(frame, body, sheets)
+        await fill_lines(db, statement=statement, frame=frame, sheets=sheets, out=out)
+
+
+def _write_frame(out: Path, body: Body, sheets: dict[str, int]) -> None:
+    """Write the workbook but for its lines."""
+    # What a name looks like makes it neither a formula nor a link.
+    plain = {"strings_to_formulas": False, "strings_to_urls": False}
+    with xlsxwriter.Workbook(str(out), plain) as book:
         book.set_properties({"created": datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)})
         front, taxes = book.add_worksheet("Statement"), book.add_worksheet("Tax")
         looks = {
             "head": book.add_format({"bold": True, "bottom": 1}),
             "title": book.add_format({"bold": True, "font_size": 16}),
         }
-        sheets = await _write_lines(db, book, statement, looks)
         _write_front(book, front, body, sheets, looks)
         _write_taxes(book, taxes, body, looks)
-        await asyncio.to_thread(book.close)
-
-
-async def _write_lines(
-    db: AsyncConnection, book: Any, statement: Statement, looks: dict[str, Any]
-) -> dict[str, int]:
-    """Write the lines, in as many sheets as they need; returns each sheet's number of lines."""
-    sheets: dict[str, int] = {}
-    sheet: Worksheet | None = None
-    row = 0
-    pending = bytearray()
-
-    def take(rows: bytes) -> None:
-        nonlocal sheet, row
-        pending.extend(rows)
-        whole, _, rest = bytes(pending).rpartition(b"\r\n")
-        pending[:] = rest
-        for line in reader(whole.decode().splitlines()):
-            if sheet is None or row > LINES_A_SHEET:
-                sheet = book.add_worksheet(f"Lines {len(sheets) + 1}" if sheets else "Lines")
-                sheet.freeze_panes(1, 0)
-                sheet.write_row(0, 0, _SHOWN, looks["head"])
-                row = 1
-            for column, name in enumerate(_SHOWN):
-                _write(sheet, row, column, line[_TEXTS_AT[name]], number=name in _NUMBERS)
-            sheets[sheet.get_name()] = row
-            row += 1
-
-    async def sink(rows: bytes) -> None:
-        # Apart from the event loop: a million rows are a minute's work.
-        await asyncio.to_thread(take, rows)
-
-    await copy_lines(
-        db, period_id=statement.period_id, business_id=statement.business_id, sink=sink
-    )
-    return sheets
-
-
-def _write(sheet: Any, row: int, column: int, text: str, *, number: bool) -> None:
-    if number and text:
-        sheet.write_number(row, column, Decimal(text))
-    elif text:
-        sheet.write_string(row, column, text)
+        for name in sheets:
+            sheet = book.add_worksheet(name)
+            sheet.freeze_panes(1, 0)
+            sheet.write_row(0, 0, SHOWN, looks["head"])
 
 
 def _write_front(
@@ -186,7 +139,7 @@ def _over(sheets: dict[str, int], column: str, row: int) -> str:
     for name, lines in sheets.items():
 
         def cells(of: str, name: str = name, end: int = lines + 1) -> str:
-            return f"'{name}'!{_LETTER[of]}$2:{_LETTER[of]}${end}"
+            return f"'{name}'!{LETTER[of]}$2:{LETTER[of]}${end}"
 
         matched = ",".join(f"{cells(of)},{_same(f'{own}{row}')}" for of, own in _MATCHED.items())
         parts.append(f"SUMIFS({cells(column)},{matched})" if column else f"COUNTIFS({matched})")

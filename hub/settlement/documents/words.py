@@ -78,7 +78,11 @@ WORDS: dict[str, dict[str, str]] = {
         "settles": "What it settles",
         "settles_note": "After all businesses' debts were set off, each pays or receives one "
         "amount for the period. This payment settles, alone or with others, the net amounts of "
-        "these two statements, and so all of their lines.",
+        "these two statements, less what is disputed, and so all of their lines that are not.",
+        "stated": "Net amount stated",
+        "held_back": "Disputed, held back",
+        "due": "Due",
+        "carried_in": "Of it carried in",
         "statement": "Statement",
         "hashes": "SHA-256",
         "bank": "At the bank",
@@ -155,7 +159,11 @@ WORDS: dict[str, dict[str, str]] = {
         "state_paid": "已付款",
         "settles": "所结清的结算单",
         "settles_note": "各单位往来多边轧差后，每单位本期只收或只付一笔净额。"
-        "本笔付款单独或与其他付款一起，结清下列两份结算单的净额，亦即其全部明细。",
+        "本笔付款单独或与其他付款一起，结清下列两份结算单的净额（争议金额除外），亦即其全部无争议明细。",
+        "stated": "结算单净额",
+        "held_back": "争议暂缓",
+        "due": "应结金额",
+        "carried_in": "其中前期结转",
         "statement": "结算单",
         "hashes": "SHA-256",
         "bank": "银行信息",

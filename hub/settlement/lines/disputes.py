@@ -49,7 +49,7 @@ WITH decided AS (
   FROM decided e JOIN parts p USING (dispute_id)
   WHERE {visible} AND (p.points <> 0 OR p.amount <> 0) AND NOT EXISTS (SELECT 1 FROM obligation o
     WHERE o.member_id = 0 AND o.tx_id = e.dispute_id AND o.seq = p.seq AND o.kind = p.kind
-      AND o.source = :source)
+      AND o.source = :source OFFSET 0)
   RETURNING 1
 )
 SELECT count(*) FROM placed"""

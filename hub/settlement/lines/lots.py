@@ -19,9 +19,11 @@ from hub.settlement.queries import Period
 # that takes them for none would compare each entry with each line. A restoration is priced as what
 # it gives back was, so that the two cancel whatever was agreed in between: as its line says, once
 # there is one, and else by the version of that day. That is asked of each restoration by itself,
-# once (OFFSET 0): joined, all redemptions there ever were would be read.
+# once (OFFSET 0): joined, all redemptions there ever were would be read. What is due is kept apart
+# (MATERIALIZED): beside what the planner thinks that asking costs, it takes every join for cheap,
+# and would compare each line with each agreement.
 _LOTS = f"""
-WITH {TERMS}, due AS (
+WITH {TERMS}, due AS MATERIALIZED (
   SELECT e.*, CASE WHEN e.credit = 20 THEN e.points ELSE -e.points END AS signed,
     CASE WHEN e.credit = 20 THEN e.business_date ELSE given_back.business_date END AS priced_on,
     given_back.line AS before, {{owed_by}} AS debtor_id, {{issued_on}} AS issued_on
