@@ -62,8 +62,11 @@ class Found:
 
 def named(actor: str) -> None:
     """Raise Malformed for what is no name of somebody who acts."""
-    if not 1 <= len(actor) <= LONGEST_ACTOR or not actor.isprintable():
-        raise Malformed(f"say who it is, in 1 to {LONGEST_ACTOR} characters", field="actor")
+    if not 1 <= len(actor) <= LONGEST_ACTOR or not actor.isprintable() or actor != actor.strip():
+        raise Malformed(
+            f"say who it is, in 1 to {LONGEST_ACTOR} characters, without a blank at either end",
+            field="actor",
+        )
 
 
 async def lock_period(db: AsyncConnection, period_id: int) -> Period:

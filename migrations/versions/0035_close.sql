@@ -54,6 +54,8 @@ BEGIN
   END IF;
   RETURN NEW;
 END $$;
+CREATE TRIGGER settlement_close_request_kept BEFORE DELETE OR TRUNCATE ON settlement_close_request
+  FOR EACH STATEMENT EXECUTE FUNCTION forbid_change();
 ALTER TABLE settlement_event DROP CONSTRAINT settlement_event_state_check,
   ADD CONSTRAINT settlement_event_state_check
     CHECK (state IN ('closing', 'draft', 'approved', 'issued', 'paid'));

@@ -101,6 +101,9 @@ async def test_the_database_itself_wants_a_second_person(db: AsyncConnection) ->
     with pytest.raises(DBAPIError, match="append-only"):
         async with db.begin_nested():
             await db.execute(text("UPDATE settlement_event SET actor = 'chen'"))
+    with pytest.raises(DBAPIError, match="append-only"):
+        async with db.begin_nested():
+            await db.execute(text("DELETE FROM settlement_close_request"))
     with pytest.raises(DBAPIError, match="is not paid"):
         async with db.begin_nested():
             await db.execute(
@@ -235,6 +238,11 @@ async def test_a_worker_closes_what_nothing_stops_and_says_what_does(
 
 async def test_names_and_notes_have_bounds(db: AsyncConnection) -> None:
     period_id = await closed_by(db, "chen")
-    for wrong in ({"actor": "x" * 201}, {"actor": "a\nb"}, {"actor": "li", "note": "x" * 501}):
+    for wrong in (
+        {"actor": "x" * 201},
+        {"actor": "a\nb"},
+        {"actor": "li "},
+        {"actor": "li", "note": "x" * 501},
+    ):
         with pytest.raises(HubError):
             await approve_period(db, period_id=period_id, now=NOW, **wrong)
