@@ -86,7 +86,7 @@ def test_the_tour_is_as_the_readme_says(hub: dict[str, str], tmp_path: Path) -> 
 
 
 def test_the_sample_group_has_books(hub: dict[str, str], tmp_path: Path) -> None:
-    """After the tour's close: approved, recognised, posted, exported, eliminated."""
+    """Whether or not the tour was walked before: what it did is done once."""
     month = f"{now():%Y-%m}"
 
     def run(*words: str) -> str:
@@ -100,8 +100,6 @@ def test_the_sample_group_has_books(hub: dict[str, str], tmp_path: Path) -> None
 
     run("settle", month, "--early", "--as", "zhao")
     run("period", "approve", month, "--as", "li")
-    told = run("accounting", "show", month)
-    assert "not recognised yet" in told
     recognised = run("accounting", "recognise", month, "--as", "wei")
     for code in ("bund-outfitters", "lakeside-hotel", "jade-kitchen"):
         assert f"{code}, {month}: recognised" in recognised
