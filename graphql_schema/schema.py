@@ -231,6 +231,8 @@ async def _next(source: SubscriptionResult, context: Watching) -> ExecutionResul
         return None
     except TimeoutError:
         return ExecutionResult(data=None, errors=[too_slow(context.look_seconds)])
+    except GraphQLError as unfit:  # a document that does not parse
+        return ExecutionResult(data=None, errors=[unfit])
 
 
 class _Learn(SchemaExtension):

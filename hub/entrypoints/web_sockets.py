@@ -156,15 +156,15 @@ class Sockets(GraphQL[Caller, None]):
         )
         self.settings, self.streams = settings, streams
         self._keyring = keyring
-        self._open = 0
+        self.open = 0
 
     async def hold(self, websocket: WebSocket) -> None:
         """Hold a socket until either side ends it."""
-        if self._open >= self.settings.sockets:
+        if self.open >= self.settings.sockets:
             full = error_response(503, "unavailable", "there are too many sockets: try again")
             await websocket.send_denial_response(full)
             return
-        self._open += 1
+        self.open += 1
         try:
             with OPEN.track_inprogress():
                 await self.run(websocket)
@@ -173,7 +173,7 @@ class Sockets(GraphQL[Caller, None]):
             if websocket.application_state is WebSocketState.CONNECTED:
                 await websocket.close(_BUG, "something went wrong here")
         finally:
-            self._open -= 1
+            self.open -= 1
 
     def decode_json(self, data: str | bytes) -> object:
         """Read a message; raises JSONDecodeError, for what nests without end as well."""
