@@ -19,9 +19,9 @@ test: $(VENV)/installed-dev
 # The same, for hours: what takes long histories and much chance to find.
 nightly: $(VENV)/installed-dev
 	HUB_MACHINE_EXAMPLES=10000 HUB_BANK_OPERATIONS=200 HUB_FUZZ_EXAMPLES=20000 \
-	HUB_PLANS_EXAMPLES=5000 \
-	  $(BIN)/pytest -n 2 tests/property/test_ledger_machine.py tests/integration/test_bank.py \
-	  tests/property/test_graphql_plans.py tests/conformance
+	HUB_PLANS_EXAMPLES=5000 HUB_GROUPS_EXAMPLES=100 HUB_MONTHS_EXAMPLES=200 HUB_SALES_EXAMPLES=100 \
+	HUB_DISPUTES_EXAMPLES=100 \
+	  $(BIN)/pytest -n 2 tests/property tests/integration/test_bank.py tests/conformance
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check

@@ -51,6 +51,10 @@ def reasoned(reason: str) -> None:
 
 
 def named(actor: str, *, field: str) -> None:
-    """Raise Malformed unless `actor` names somebody."""
-    if not 1 <= len(actor.strip()) <= LONGEST_ACTOR or not actor.isprintable():
-        raise Malformed(f"{field} has 1 to {LONGEST_ACTOR} printable characters", field=field)
+    """Raise Malformed unless `actor` names somebody; blanks at an end would make one person two."""
+    if not 1 <= len(actor) <= LONGEST_ACTOR or not actor.isprintable() or actor != actor.strip():
+        raise Malformed(
+            f"{field} names somebody, in 1 to {LONGEST_ACTOR} printable characters without a blank "
+            "at either end",
+            field=field,
+        )

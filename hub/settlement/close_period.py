@@ -27,7 +27,7 @@ class Closed:
 
 
 async def close(db: AsyncConnection, *, period_id: int, now: datetime) -> Closed:
-    """Settle every redemption and restoration up to the period's last day not settled before.
+    """Settle everything due up to the period's last day that was not settled before.
 
     All steps in one transaction: either all is done or nothing. Workers do them one by one
     (hub.closing.actors). Of two at once, one closes and the other finds it closed.

@@ -10,9 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Malformed, NotFound
+from hub.points import checks as checks_of_words
 from hub.settlement.queries import Period, period_by_id
 
-LONGEST_ACTOR = 200
 LONGEST_NOTE = 500
 STATES = ("open", "closing", "draft", "approved", "issued", "paid")
 BY_ITSELF = "hub"
@@ -62,11 +62,7 @@ class Found:
 
 def named(actor: str) -> None:
     """Raise Malformed for what is no name of somebody who acts."""
-    if not 1 <= len(actor) <= LONGEST_ACTOR or not actor.isprintable() or actor != actor.strip():
-        raise Malformed(
-            f"say who it is, in 1 to {LONGEST_ACTOR} characters, without a blank at either end",
-            field="actor",
-        )
+    checks_of_words.named(actor, field="actor")
 
 
 async def lock_period(db: AsyncConnection, period_id: int) -> Period:
@@ -80,7 +76,10 @@ async def lock_period(db: AsyncConnection, period_id: int) -> Period:
 async def move_on(
     db: AsyncConnection, *, period: Period, state: str, actor: str, note: str | None, now: datetime
 ) -> Period:
-    """Move a locked period to the state that follows its own, and keep who did it."""
+    """Move a locked period to the state that follows its own, and keep who did it.
+
+    Raises Malformed for a note that cannot be kept.
+    """
     if note is not None and not 1 <= len(note) <= LONGEST_NOTE:
         raise Malformed(f"a note has 1 to {LONGEST_NOTE} characters", field="note")
     await db.execute(

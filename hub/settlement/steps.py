@@ -42,8 +42,8 @@ async def plan(db: AsyncConnection, *, period: Period, now: datetime) -> None:
         {"kind": "lines", "from_date": from_date, "to_date": to_date, "expected": expected}
         for from_date, to_date, expected in await _slices(db, period)
     ]
-    if await _has_terms(db):
-        made.append({"kind": "terms"})
+    # Always: an agreement may be applied while the period is closing.
+    made.append({"kind": "terms"})
     made.append({"kind": "totals"})
     made += [
         {"kind": "statement", "business_id": business.business_id}
@@ -62,16 +62,6 @@ async def plan(db: AsyncConnection, *, period: Period, now: datetime) -> None:
             for number, one in enumerate(made, start=1)
         ],
     )
-
-
-async def _has_terms(db: AsyncConnection) -> bool:
-    """Return whether any agreement ever had a cap or a prefund."""
-    found: bool = await db.scalar(
-        text("""
-          SELECT EXISTS (SELECT 1 FROM agreement
-            WHERE num_nonnulls(cap_points, cap_amount, prefund_per_point) > 0)""")
-    )
-    return found
 
 
 async def steps(db: AsyncConnection, *, period_ids: Sequence[int]) -> dict[int, list[Step]]:

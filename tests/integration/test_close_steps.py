@@ -160,9 +160,8 @@ async def test_steps_are_planned_by_size_and_seen(engine: AsyncEngine) -> None:
     async with engine.begin() as db:
         await begin_close(db, period_id=period_id, now=NOW)
         planned = (await steps(db, period_ids=[period_id]))[period_id]
-    assert [one.kind for one in planned] == ["lines"] * 2 + ["totals"] + ["statement"] * 3 + [
-        "draft"
-    ]
+    kinds = ["lines", "lines", "terms", "totals", *["statement"] * 3, "draft"]
+    assert [one.kind for one in planned] == kinds
     assert [(one.from_date, one.to_date, one.expected) for one in planned[:2]] == [
         (None, date(2026, 10, 31), 0),
         (date(2026, 11, 1), date(2026, 11, 30), 2 * len(DAYS)),
@@ -170,7 +169,7 @@ async def test_steps_are_planned_by_size_and_seen(engine: AsyncEngine) -> None:
     await go_on(engine, period_id)
     async with engine.connect() as db:
         done = (await steps(db, period_ids=[period_id]))[period_id]
-        assert [one.lines for one in done] == [0, 2 * len(DAYS), 0, 0, 0, 0, 0]
+        assert [one.lines for one in done] == [0, 2 * len(DAYS), 0, 0, 0, 0, 0, 0]
         assert all(one.done_at == NOW for one in done)
         for wrong in ("lines = 7", "done_at = NULL, lines = NULL"):
             with pytest.raises(DBAPIError, match="done once"):
@@ -227,6 +226,26 @@ async def test_a_close_without_a_price_goes_on_once_there_is_one(engine: AsyncEn
     async with engine.connect() as db:
         assert await db.scalar(text("SELECT count(*) FROM statement_signature")) == 3
         assert await db.scalar(text("SELECT count(*) FROM outbox_message")) == 0
+
+
+async def test_a_cap_that_is_agreed_during_a_close_holds(engine: AsyncEngine) -> None:
+    async with engine.begin() as db:
+        ids = await make_group(db, [agreement("retail", "dining", "0.008")])
+        tills = Tills(db, ids)
+        await tills.issue("retail", 1, 10_000, DAYS[0])
+        await tills.redeem("hotel", 1, 1000, DAYS[0])
+        period_id = await period_id_of(db)
+    async with engine.begin() as db:
+        await begin_close(db, period_id=period_id, now=NOW)
+    with pytest.raises(Rejected, match="retail>hotel"):
+        await go_on(engine, period_id)
+    capped = agreement("retail", "hotel", "0.008").model_copy(update={"cap_amount": Decimal(5)})
+    async with engine.begin() as db:
+        await make_group(db, [agreement("retail", "dining", "0.008"), capped])
+    await go_on(engine, period_id)
+    async with engine.connect() as db:
+        owed = await db.scalar(text("SELECT sum(gross_minor) FROM settlement_gross"))
+        assert owed == 500
 
 
 async def test_of_two_workers_one_closes(engine: AsyncEngine, small_slices: None) -> None:

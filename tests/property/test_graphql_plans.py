@@ -35,7 +35,7 @@ from tests.integration.test_graphql_card import gid
 from tests.support import stack
 from tests.support.plans import SCALARS, Both, planned_schema, varied
 
-EXAMPLES = int(os.environ.get("HUB_PLANS_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("HUB_PLANS_EXAMPLES", "40"))
 ROOTS = ("me", "member", "members")
 PLANNED = planned_schema(build_schema(), ROOTS)
 WHOLE = graphql.build_schema(build_schema().as_str())
