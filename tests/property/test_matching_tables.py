@@ -54,6 +54,12 @@ def test_any_cells_at_all_are_read(data: st.DataObject) -> None:
     assert _grouped(resolve_frame(frame)) == _grouped(labels)
 
 
+def test_what_tells_nobody_joins_nobody() -> None:
+    for names in (["Jr"], ["Jr", "Jr"], ["Jr", None, "III"]):
+        labels = resolve_frame({"first_name": [None] * len(names), "surname": names})
+        assert len(set(labels)) == len(names)
+
+
 @pytest.mark.parametrize("kind", ["western", "short-few-birthdays", "hospitality", "chinese"])
 def test_the_order_of_rows_decides_nothing(kind: str) -> None:
     told, _ = population(KINDS[kind], rows=1500, seed=77)

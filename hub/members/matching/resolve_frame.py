@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hub.members.matching import blocking, clustering, columns, reading, table
+from hub.members.matching.comparing import compared
 from hub.members.matching.households import relatives
 from hub.members.matching.scoring import Scored, Scorer
 from hub.members.matching.thresholds import threshold
@@ -75,7 +76,7 @@ def find(
 def _label(
     people: table.Table, tell: Callable[[str], None], *, strict: bool, at_least: float | None
 ) -> Any:
-    if not people.features:
+    if not compared(people):  # what is there tells nobody: a suffix alone
         return np.arange(len(people.rows))
     tell("learning")
     scorer = Scorer(people, train(people))
