@@ -9,14 +9,13 @@ import strawberry
 
 from graphql_schema.access import (
     OCCUPANCY_STATERS,
-    SETTLEMENT_READERS,
-    only_business,
     require,
     visible_business,
 )
 from graphql_schema.context import Info
 from graphql_schema.fields import Given, resolved
 from graphql_schema.programme import Business
+from graphql_schema.recognition import own_id
 from graphql_schema.rejections import Forbidden, InvalidInput, unfit
 from graphql_schema.scalars import Long
 from hub import errors
@@ -238,8 +237,7 @@ class AgreementQuery:
               "that it is a side of.")  # fmt: skip
     async def agreements(self, info: Info) -> list[Agreement]:
         """Return the versions that the caller may see."""
-        code = only_business(require(info.context.principal, *SETTLEMENT_READERS))
-        own = None if code is None else (await info.context.business_by_code(code)).business_id
+        own = await own_id(info.context)
         async with info.context.reading() as db:
             return [Agreement.of(row) for row in await programme.agreements(db, business_id=own)]
 
@@ -247,8 +245,7 @@ class AgreementQuery:
               "is a side of.")  # fmt: skip
     async def credit_standings(self, info: Info) -> list[CreditStanding]:
         """Return the standings that the caller may see."""
-        code = only_business(require(info.context.principal, *SETTLEMENT_READERS))
-        own = None if code is None else (await info.context.business_by_code(code)).business_id
+        own = await own_id(info.context)
         async with info.context.reading() as db:
             return [CreditStanding.of(row) for row in await standings(db, business_id=own)]
 

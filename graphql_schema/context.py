@@ -11,7 +11,7 @@ import strawberry
 from asyncpg import PostgresError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from graphql_schema.access import EVERYBODY, require
+from graphql_schema.access import EVERYBODY, only_business, require
 from graphql_schema.cost import Charge
 from graphql_schema.loaders import Loaders
 from hub.audit.chain import Read
@@ -164,6 +164,11 @@ class Context:
         if self.principal is None or self.principal.member_id is None:
             return None
         return await self.load.members.load(self.principal.member_id)
+
+    async def own_business_id(self) -> int | None:
+        """Return the business whose rows alone the caller may see; None: those of all."""
+        code = None if self.principal is None else only_business(self.principal)
+        return None if code is None else (await self.business_by_code(code)).business_id
 
     def trading_day(self, business: Business) -> date:
         """Return the business's trading day at the request's instant."""

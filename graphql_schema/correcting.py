@@ -6,7 +6,7 @@ from typing import Annotated
 
 import strawberry
 
-from graphql_schema.access import MISTAKE_READERS, only_business, require
+from graphql_schema.access import MISTAKE_READERS, require
 from graphql_schema.context import Info
 from graphql_schema.fields import Given, resolved
 from graphql_schema.pages import DEFAULT_PAGE, LARGEST_PAGE
@@ -99,10 +99,10 @@ class CorrectingQuery:
     ) -> list[UnreadableDetail]:
         """Return what the caller may correct."""
         context = info.context
-        own = only_business(require(context.principal, *MISTAKE_READERS))
+        require(context.principal, *MISTAKE_READERS)
         if not 1 <= first <= LARGEST_PAGE:
             raise errors.Malformed(f"`first` must be from 1 to {LARGEST_PAGE}", field="first")
-        business_id = None if own is None else (await context.business_by_code(own)).business_id
+        business_id = await context.own_business_id()
         async with context.reading() as db:
             rows = await as_given(db, business_id=business_id, limit=first, keyring=context.keyring)
         return [UnreadableDetail.of(row) for row in rows]

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import strawberry
 
-from graphql_schema.access import SETTLEMENT_READERS, only_business, require
+from graphql_schema.access import SETTLEMENT_READERS, require
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import count, resolved
 from graphql_schema.money import Money
@@ -296,8 +296,8 @@ class RedemptionEstimate:
 
 async def own_id(context: Context) -> int | None:
     """Return the business whose books alone the caller may see; None: those of all."""
-    own = only_business(require(context.principal, *SETTLEMENT_READERS))
-    return None if own is None else (await context.business_by_code(own)).business_id
+    require(context.principal, *SETTLEMENT_READERS)
+    return await context.own_business_id()
 
 
 async def roll_forwards_of(context: Context, period_id: int) -> list[LiabilityRollForward]:

@@ -11,7 +11,7 @@ from typing import Annotated
 import strawberry
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_schema.access import CLOSERS, RECONCILERS, only_business, require
+from graphql_schema.access import CLOSERS, RECONCILERS, require
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import Given, resolved
 from graphql_schema.reconciliation import (
@@ -154,7 +154,7 @@ class ReconcilingMutation:
         context = info.context
         try:
             caller = require(context.principal, *RECONCILERS)
-            own = await _own(context, caller)
+            own = await context.own_business_id()
             async with context.writing() as db:
                 saved = await mapping(db, input.mapping)
                 _refuse_others(own, saved.business_id, bank=saved.role is Book.BANK)
@@ -336,7 +336,7 @@ async def _decided(
 ) -> MatchResult:
     try:
         caller = require(context.principal, *RECONCILERS)
-        own = await _own(context, caller)
+        own = await context.own_business_id()
         number = _number(asked, "match")
         async with context.writing() as db:
             before = await match_by_id(db, number)
@@ -356,7 +356,7 @@ async def _moved(
 ) -> BreakResult:
     try:
         caller = require(context.principal, *roles)
-        own = await _own(context, caller)
+        own = await context.own_business_id()
         number = _number(asked, "break")
         async with context.writing() as db:
             before = await break_by_id(db, number)
@@ -366,12 +366,6 @@ async def _moved(
     except REFUSALS as no:
         return _refusal(no)
     return BreakMoved(break_=ReconciliationBreak.of(moved))
-
-
-async def _own(context: Context, caller: Principal) -> int | None:
-    """Return the business whose books alone the caller may touch; None: those of all."""
-    code = only_business(caller)
-    return None if code is None else (await context.business_by_code(code)).business_id
 
 
 def _refuse_others(own: int | None, business_id: int, *, bank: bool) -> None:

@@ -132,6 +132,3 @@ class Found:
     ask: Callable[..., Mapping[str, Any]]
     live: Mapping[str, str]
     many: bool = False
-
-
-Planned = Column | Made | Within | BusinessOf | Related | Viewed | Paged | Found

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,6 +11,7 @@ from hub.accounting.movements import RollForward
 from hub.accounting.reckon import Reckoned, reckon
 from hub.accounting.roll_forward import roll_forward
 from hub.points.checks import named
+from hub.settlement.add_rows import add_rows
 from hub.settlement.queries import period_by_id
 
 
@@ -44,8 +44,8 @@ async def recognise(
 
 async def _keep(db: AsyncConnection, period_id: int, reckoned: Sequence[Reckoned]) -> None:
     states = [one.recognised.state for one in reckoned]
-    await _insert(db, "liability_cohort", period_id, [asdict(state) for state in states])
-    await _insert(
+    await add_rows(db, "liability_cohort", period_id, [asdict(state) for state in states])
+    await add_rows(
         db,
         "liability_movement",
         period_id,
@@ -55,7 +55,7 @@ async def _keep(db: AsyncConnection, period_id: int, reckoned: Sequence[Reckoned
             for movement in one.recognised.movements
         ],
     )
-    await _insert(
+    await add_rows(
         db,
         "price_allocation",
         period_id,
@@ -65,15 +65,3 @@ async def _keep(db: AsyncConnection, period_id: int, reckoned: Sequence[Reckoned
             if one.allocated is not None
         ],
     )
-
-
-async def _insert(
-    db: AsyncConnection, table: str, period_id: int, rows: list[dict[str, Any]]
-) -> None:
-    if rows:
-        names = ", ".join(rows[0])
-        marks = ", ".join(f":{name}" for name in rows[0])
-        await db.execute(
-            text(f"INSERT INTO {table} (period_id, {names}) VALUES (:period_id, {marks})"),  # noqa: S608
-            [{"period_id": period_id, **row} for row in rows],
-        )

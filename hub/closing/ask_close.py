@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Rejected
 from hub.outbox.messages import forget_dead, put
+from hub.points.checks import named
 from hub.settlement.calendars import closes_from
-from hub.settlement.life import named
 from hub.settlement.open_period import open_period
 from hub.settlement.queries import Period
 

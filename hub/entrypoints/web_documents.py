@@ -25,7 +25,8 @@ class Documents:
     def __init__(self, known: Mapping[str, str] | None = None, *, only: bool = False) -> None:
         self._known = dict(known or {})
         self.only = only
-        self._names = {digest: _name(text) for digest, text in self._known.items()}
+        self._names = {text: _name(text) for text in self._known.values()}
+        self._reads = {text for text in self._known.values() if _changes_nothing(text)}
 
     def text(self, document_id: str) -> str:
         """Return a known document; raises Malformed for what is no id, NotFound."""
@@ -39,12 +40,16 @@ class Documents:
 
     def refuse_unknown(self, query: str) -> None:
         """Raise Forbidden for a document that is not known, where only those are answered."""
-        if self.only and _digest(query) not in self._known:
+        if self.only and query not in self._names:
             raise Forbidden("only documents that are known here are answered", field="query")
 
     def name(self, query: str) -> str:
         """Return what a document is called in metrics: there are only as many as are known."""
-        return (self._names.get(_digest(query)) if self._known else None) or "other"
+        return self._names.get(query) or "other"
+
+    def changes_nothing(self, query: str) -> bool:
+        """Return whether a known document holds queries alone, so that a GET may ask for it."""
+        return query in self._reads
 
 
 def read_documents(path: Path | None, schema: HubSchema, *, only: bool) -> Documents:
@@ -72,8 +77,7 @@ def read_documents(path: Path | None, schema: HubSchema, *, only: bool) -> Docum
     return Documents(found, only=only)
 
 
-def changes_nothing(query: str) -> bool:
-    """Return whether a document holds queries alone, so that it may be asked for by GET."""
+def _changes_nothing(query: str) -> bool:
     return all(
         one.operation is OperationType.QUERY
         for one in parse(query).definitions

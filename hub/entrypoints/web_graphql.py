@@ -26,7 +26,6 @@ from hub.crypto import tokens
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
 from hub.entrypoints.web_bearer import token_in
-from hub.entrypoints.web_documents import changes_nothing
 from hub.entrypoints.web_slow import note, watched
 from hub.entrypoints.web_state import State, state_of
 from hub.errors import Malformed, RateLimited
@@ -76,7 +75,7 @@ async def get(request: Request) -> Response:
             raise HTTPException(405, "POST operations as JSON", headers={"allow": "POST"})
         return await explorer(request)
     asked = _called(request)
-    if not changes_nothing(asked.query):
+    if not state_of(request).documents.changes_nothing(asked.query):
         raise HTTPException(405, "what changes something is POSTed", headers={"allow": "POST"})
     answer = await _answer(request, asked)
     if answer.status_code != 200:

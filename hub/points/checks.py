@@ -50,7 +50,7 @@ def reasoned(reason: str) -> None:
         raise Malformed(f"a reason has 1 to {LONGEST_REASON} printable characters", field="reason")
 
 
-def named(actor: str, *, field: str) -> None:
+def named(actor: str, *, field: str = "actor") -> None:
     """Raise Malformed unless `actor` names somebody; blanks at an end would make one person two."""
     if not 1 <= len(actor) <= LONGEST_ACTOR or not actor.isprintable() or actor != actor.strip():
         raise Malformed(

@@ -7,9 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Malformed
 from hub.outbox.messages import put
+from hub.points.checks import named
 from hub.reconciliation.runs import Run, run_by_id
 from hub.reconciliation.save_mapping import SavedMapping
-from hub.settlement.life import named
 
 RUN = "reconciliation.run"
 MOST_DAYS = 366

@@ -9,8 +9,9 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Malformed, NotFound
+from hub.points.checks import named
 from hub.reconciliation.books import lock_book
-from hub.settlement.life import LONGEST_NOTE, named
+from hub.settlement.life import LONGEST_NOTE
 
 KINDS = (
     *("missing_at_hub", "missing_at_partner", "amount", "points", "date", "currency"),

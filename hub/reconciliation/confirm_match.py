@@ -7,11 +7,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Rejected
+from hub.points.checks import named
 from hub.reconciliation.agreeing import refuse_difference
 from hub.reconciliation.matches import Match, lock_match, match_by_id
 from hub.reconciliation.note_paid import note_paid
 from hub.reconciliation.settle_breaks import settle_breaks
-from hub.settlement.life import named
 
 
 async def confirm_match(db: AsyncConnection, *, match_id: int, actor: str, now: datetime) -> Match:

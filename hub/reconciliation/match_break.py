@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Rejected
+from hub.points.checks import named
 from hub.reconciliation.agreeing import refuse_difference
 from hub.reconciliation.both_sides import rows_of_breaks
 from hub.reconciliation.breaks import lock_break, reasoned
@@ -14,7 +15,6 @@ from hub.reconciliation.codes import Rule
 from hub.reconciliation.matches import Match, match_by_id
 from hub.reconciliation.note_paid import note_paid
 from hub.reconciliation.settle_breaks import settle_breaks
-from hub.settlement.life import named
 
 _MAKE = """
 WITH made AS (

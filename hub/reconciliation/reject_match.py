@@ -6,9 +6,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Rejected
+from hub.points.checks import named
 from hub.reconciliation.breaks import reasoned
 from hub.reconciliation.matches import Match, lock_match, match_by_id
-from hub.settlement.life import named
 
 # It stays, so that the same is not suggested again; an automatic match has no fingerprint yet.
 _REJECT = """

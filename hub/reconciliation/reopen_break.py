@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Rejected
+from hub.points.checks import named
 from hub.reconciliation.breaks import UNRESOLVED, Break, change_break, lock_break, reasoned
-from hub.settlement.life import named
 
 
 async def reopen_break(

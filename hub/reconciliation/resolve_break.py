@@ -6,8 +6,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Malformed, Rejected
+from hub.points.checks import named
 from hub.reconciliation.breaks import Break, change_break, lock_break, reasoned
-from hub.settlement.life import named
 
 RESOLUTIONS = ("adjusted", "reversed")
 

@@ -9,10 +9,10 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import NotFound, Rejected
+from hub.points.checks import named
 from hub.programme.queries import business_by_code
 from hub.reconciliation.codes import Role
 from hub.reconciliation.mapping import MappingConfig
-from hub.settlement.life import named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

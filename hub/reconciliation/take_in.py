@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.points.checks import named
 from hub.reconciliation.books import lock_book
 from hub.reconciliation.rows import PartnerRow
 from hub.reconciliation.save_mapping import SavedMapping
 from hub.reconciliation.undoing import undo_superseded
-from hub.settlement.life import named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Forbidden, Rejected
+from hub.points.checks import named
 from hub.reconciliation.breaks import Break, change_break, lock_break, reasoned
-from hub.settlement.life import named
 
 
 async def write_off_break(

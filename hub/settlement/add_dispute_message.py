@@ -6,8 +6,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Conflict, Malformed
+from hub.points.checks import named
 from hub.settlement.disputes import LONGEST_MESSAGE, Message, keyed, lock_dispute
-from hub.settlement.life import named
 
 
 async def add_dispute_message(

@@ -6,8 +6,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Forbidden, Rejected
+from hub.points.checks import named
 from hub.settlement.corrections import Correction, correction
-from hub.settlement.life import named
 
 
 async def approve_correction(

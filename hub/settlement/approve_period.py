@@ -5,8 +5,9 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Forbidden, Rejected
+from hub.points.checks import named
 from hub.settlement.fix_dues import fix_dues
-from hub.settlement.life import asked_by, lock_period, move_on, named, waived_by
+from hub.settlement.life import asked_by, lock_period, move_on, waived_by
 from hub.settlement.queries import Period
 
 

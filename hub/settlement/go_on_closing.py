@@ -6,6 +6,7 @@ from datetime import date, datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.settlement.add_rows import add_rows
 from hub.settlement.freeze_flows import freeze_flows
 from hub.settlement.life import BY_ITSELF, asked_by, note_state
 from hub.settlement.lines.agreed import place_agreed
@@ -108,17 +109,5 @@ async def _net(db: AsyncConnection, period_id: int) -> None:
         {"business_id": n.business_id, "currency": n.currency, "net_minor": n.net_minor}
         for n in net_multilaterally(gross)
     ]
-    await _insert(db, "bilateral", period_id, pairs)
-    await _insert(db, "net_position", period_id, nets)
-
-
-async def _insert(
-    db: AsyncConnection, table: str, period_id: int, rows: list[dict[str, object]]
-) -> None:
-    if rows:
-        names = ", ".join(rows[0])
-        marks = ", ".join(f":{name}" for name in rows[0])
-        await db.execute(
-            text(f"INSERT INTO {table} (period_id, {names}) VALUES (:period_id, {marks})"),  # noqa: S608
-            [{"period_id": period_id, **row} for row in rows],
-        )
+    await add_rows(db, "bilateral", period_id, pairs)
+    await add_rows(db, "net_position", period_id, nets)

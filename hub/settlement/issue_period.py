@@ -5,7 +5,8 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Rejected
-from hub.settlement.life import lock_period, move_on, named
+from hub.points.checks import named
+from hub.settlement.life import lock_period, move_on
 from hub.settlement.queries import Period
 
 

@@ -10,7 +10,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Malformed, NotFound
-from hub.points import checks as checks_of_words
 from hub.settlement.queries import Period, period_by_id
 
 LONGEST_NOTE = 500
@@ -58,11 +57,6 @@ class Found:
     code: str
     facts: Mapping[str, Any]
     says: str
-
-
-def named(actor: str) -> None:
-    """Raise Malformed for what is no name of somebody who acts."""
-    checks_of_words.named(actor, field="actor")
 
 
 async def lock_period(db: AsyncConnection, period_id: int) -> Period:

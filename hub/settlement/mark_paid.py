@@ -6,7 +6,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Conflict, Malformed, Rejected
-from hub.settlement.life import lock_period, move_on, named
+from hub.points.checks import named
+from hub.settlement.life import lock_period, move_on
 from hub.settlement.payments import Payment, payment, payments
 
 LONGEST_REFERENCE = 140

@@ -7,10 +7,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Conflict, Malformed, Rejected
+from hub.points.checks import named
 from hub.settlement.codes import Source
 from hub.settlement.corrections import reasoned
 from hub.settlement.disputes import Dispute, dispute, keyed, lines_of
-from hub.settlement.life import lock_period, named
+from hub.settlement.life import lock_period
 from hub.settlement.queries import Period
 
 MOST_LINES = 1000

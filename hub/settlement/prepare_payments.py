@@ -6,10 +6,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Rejected
+from hub.points.checks import named
 from hub.programme.queries import businesses
 from hub.settlement.accounts import accounts_in_force, clearing_business
 from hub.settlement.dues import net_dues
-from hub.settlement.life import lock_period, move_on, named
+from hub.settlement.life import lock_period, move_on
 from hub.settlement.pairing import Transfer, pair_off
 from hub.settlement.payments import Payment, payments
 from hub.settlement.queries import Period

@@ -7,8 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Conflict, Malformed, Rejected
+from hub.points.checks import named
 from hub.settlement.corrections import Correction, correction, reasoned
-from hub.settlement.life import named
 from hub.units import exponent
 
 _MOST = Decimal(10) ** 13

@@ -6,7 +6,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Forbidden, Rejected
-from hub.settlement.life import lock_period, named
+from hub.points.checks import named
+from hub.settlement.life import lock_period
 from hub.settlement.payments import Payment, payments
 
 

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.points.checks import named
 from hub.settlement.corrections import reasoned
 from hub.settlement.disputes import Dispute, end_dispute, lock_dispute
-from hub.settlement.life import named
 
 
 async def resolve_dispute(

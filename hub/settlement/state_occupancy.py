@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Malformed
-from hub.settlement.life import named
+from hub.points.checks import named
 
 _PLACES = Decimal("0.01")
 

@@ -7,7 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Malformed, Rejected
-from hub.settlement.life import LONGEST_NOTE, Check, check_named, lock_period, named
+from hub.points.checks import named
+from hub.settlement.life import LONGEST_NOTE, Check, check_named, lock_period
 
 
 async def waive_check(

@@ -7,17 +7,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.settlement.credit import Standing, standings
+from hub.settlement.lines.terms import VERSIONS
 
 # What is owed: the totals of periods that stand, less what was due of those that are paid, so that
 # what a dispute holds back is owed until it is carried and paid; what redemptions after them come
 # to by the rate per point, as the daily sums know them. An estimate, and an early one: awards,
 # occupancy, caps and funds are priced by the close.
-_LOOK = text("""
-WITH versions AS (
-  SELECT g.*, lead(g.effective_from, 1, 'infinity') OVER (
-    PARTITION BY g.issuer_id, g.acceptor_id ORDER BY g.effective_from) AS superseded_on
-  FROM agreement g
-), limits AS (
+_LOOK = text(f"""
+WITH {VERSIONS}, limits AS (
   SELECT * FROM versions
   WHERE credit_limit IS NOT NULL AND effective_from <= :today AND superseded_on > :today
 ), stated AS (
@@ -59,7 +56,7 @@ ON CONFLICT (issuer_id, acceptor_id) DO UPDATE SET looked_at = excluded.looked_a
   exposure = excluded.exposure, credit_limit = excluded.credit_limit,
   currency = excluded.currency, state = excluded.state,
   since = CASE WHEN s.state = excluded.state THEN s.since ELSE excluded.since END
-""")
+""")  # noqa: S608 - a constant of ours
 
 log = structlog.get_logger(__name__)
 

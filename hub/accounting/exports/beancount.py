@@ -51,7 +51,7 @@ def beancount(journals: Sequence[Journal], books: Mapping[int, Books]) -> list[F
         *_opened(journals, names),
     ]
     for journal in journals:
-        lines += ["", *_transaction(journal, names)]
+        lines += ["", *_transaction(journal)]
     text = "\n".join(lines) + "\n"
     return [File(name="journals.beancount", media_type="text/plain", content=text.encode())]
 
@@ -87,7 +87,7 @@ def _opened(journals: Sequence[Journal], names: Mapping[str, tuple[str, str]]) -
         yield f"  name: {_quoted(name)}"
 
 
-def _transaction(journal: Journal, names: Mapping[str, tuple[str, str]]) -> Iterator[str]:
+def _transaction(journal: Journal) -> Iterator[str]:
     payee = _quoted(journal.legal_entity)
     yield (
         f'{journal.dated} * {payee} "Points and settlement {journal.period_code}" '

@@ -6,19 +6,15 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.settlement.codes import LineKind, Source
+from hub.settlement.lines.terms import VERSIONS
 from hub.settlement.queries import Period
 
 # The version in force on the period's last day; of prefunds, that of the month of issue.
-_VERSIONS = """
-versions AS (
-  SELECT g.*, lead(g.effective_from, 1, 'infinity') OVER (
-    PARTITION BY g.issuer_id, g.acceptor_id ORDER BY g.effective_from) AS superseded_on
-  FROM agreement g
-), terms AS (
+_VERSIONS = f"""{VERSIONS}, terms AS (
   SELECT v.*, x.tax_code, x.tax_rate, x.tax_included FROM versions v
   LEFT JOIN agreement_tax x ON x.agreement_id = v.agreement_id AND x.kind = 1
   WHERE v.effective_from <= :ends_on AND v.superseded_on > :ends_on
-)"""
+)"""  # noqa: S608 - a constant of ours
 _LINE = """
 INSERT INTO obligation (member_id, source, tx_id, seq, kind, period_id, debtor_id, creditor_id,
   issuer_id, acceptor_id, points, rate, amount, currency, tax_code, tax_rate, tax_included,

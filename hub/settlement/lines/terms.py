@@ -5,6 +5,12 @@ from typing import Any
 
 from hub.settlement.queries import Period
 
+VERSIONS = """
+versions AS (
+  SELECT g.*, lead(g.effective_from, 1, 'infinity') OVER (
+    PARTITION BY g.issuer_id, g.acceptor_id ORDER BY g.effective_from) AS superseded_on
+  FROM agreement g
+)"""
 TERMS = """
 terms AS (
   SELECT g.agreement_id, g.issuer_id, g.acceptor_id, g.rate_per_point, g.currency,
