@@ -13,6 +13,7 @@ from strawberry.dataloader import DataLoader
 
 from graphql_schema import access
 from hub.benefits import queries as benefits
+from hub.benefits.tiers import standings as tiers
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
@@ -157,7 +158,7 @@ class Loaders:
         self.comparisons: DataLoader[int, Comparison | None] = of(
             lambda db, ids: comparisons(db, review_ids=ids, keyring=keyring)
         )
-        self.standings: DataLoader[int, benefits.Standing] = of(self._standings)
+        self.standings: DataLoader[int, tiers.Standing] = of(self._standings)
         self.entitlements: DataLoader[int, list[benefits.Entitlement]] = of(self._entitlements)
         self._of_settlement()
         self._of_reconciliation()
@@ -284,11 +285,9 @@ class Loaders:
         today = business_date(self._now, (await programme(db)).time_zone)
         return await notices.expiry_notices(db, member_ids=ids, today=today)
 
-    async def _standings(
-        self, db: AsyncConnection, ids: list[int]
-    ) -> Mapping[int, benefits.Standing]:
+    async def _standings(self, db: AsyncConnection, ids: list[int]) -> Mapping[int, tiers.Standing]:
         zone = (await programme(db)).time_zone
-        return await benefits.standings(db, member_ids=ids, now=self._now, time_zone=zone)
+        return await tiers.standings(db, member_ids=ids, now=self._now, time_zone=zone)
 
     async def _entitlements(
         self, db: AsyncConnection, ids: list[int]

@@ -26,7 +26,7 @@ from bench.common import Bench, bench_server, report
 from graphql_schema.context import Context
 from graphql_schema.pages import cursor
 from graphql_schema.schema import HubSchema, build_schema
-from hub.benefits.promote import promote
+from hub.benefits.tiers.promote import promote
 from hub.clock import business_date, now
 from hub.connector import Hint, HintType
 from hub.crypto import tokens

@@ -3,7 +3,7 @@
 import dramatiq
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.spare import spare
+from hub.benefits.tiers.spare import spare
 from hub.clock import business_date, now
 from hub.jobs.actors import chunk_by_chunk, finish
 from hub.jobs.broker import QUEUE

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.grant import grant
-from hub.benefits.promote import lock_tiers, promote
+from hub.benefits.tiers.promote import lock_tiers, promote
 from hub.benefits.year import year_of
 
 # The survivor has the highest tier that one of them has. One held when the year began is kept for

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.queries import tiers_at
+from hub.benefits.tiers.standings import tiers_at
 from hub.connector import EventType, Role
 from hub.crypto.keyring import Keyring
 from hub.errors import Malformed

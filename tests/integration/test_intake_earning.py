@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connectors.sandbox.accounts import connections
-from hub.benefits.queries import tiers_at
+from hub.benefits.tiers.standings import tiers_at
 from hub.clock import now
 from hub.entrypoints.commands.programme import apply_group
 from hub.entrypoints.sample import connected_group

@@ -9,7 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.grant import grant
-from hub.benefits.ladder import LADDER, QUALIFYING
+from hub.benefits.tiers.ladder import LADDER, QUALIFYING
 from hub.benefits.year import Year, year_of
 
 
