@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.dated import add_terms, identity
-from hub.benefits.tiers.configure import TierConfig, configure_tiers
+from hub.benefits.tiers.configure import LadderConfig, TierConfig, configure_tiers
 from hub.errors import NotFound
 from hub.programme.queries import business_by_code
 from hub.programme.versions import CODE, CURRENCY
@@ -40,16 +40,20 @@ class BenefitConfig(_Config):
 
 
 async def configure(
-    db: AsyncConnection, *, tiers: Sequence[TierConfig], benefits: Sequence[BenefitConfig]
+    db: AsyncConnection,
+    *,
+    tiers: Sequence[TierConfig],
+    benefits: Sequence[BenefitConfig],
+    ladders: Sequence[LadderConfig] = (),
 ) -> None:
-    """Make the ladder and the benefits what the rows say. The same again changes nothing.
+    """Make the ladders and the benefits what the rows say. The same again changes nothing.
 
     Raises Conflict, naming the field, when terms that exist would have to be edited (give the new
     ones their own `effective_from`), Malformed when a higher rank asks for no more than a lower
     one, NotFound for a tier or business that is not configured, be it a benefit that names it or
     an expiry policy that exempts it.
     """
-    await configure_tiers(db, tiers=tiers)
+    await configure_tiers(db, tiers=tiers, ladders=ladders)
     for benefit in benefits:
         benefit_id = await identity(db, "benefit", benefit.code, {"kind": benefit.kind})
         terms = benefit.model_dump(exclude={"code", "kind", "tier", "funder", "offered_at"})

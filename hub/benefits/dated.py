@@ -8,36 +8,38 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.errors import Conflict
 
 Kind = Literal["ladder", "tier", "benefit"]
+_FIELDS = {"reach": "threshold"}
 
 
 async def identity(db: AsyncConnection, kind: Kind, code: str, facts: dict[str, object]) -> int:
-    """Insert what never changes of a tier or benefit; returns its id."""
-    ((name, value),) = facts.items()
+    """Insert what never changes of a ladder, tier or benefit; returns its id."""
+    names, marks = ", ".join(facts), ", ".join(f":{name}" for name in facts)
     await db.execute(
         text(f"""
-          INSERT INTO {kind} (code, {name}) VALUES (:code, :value)
+          INSERT INTO {kind} (code, {names}) VALUES (:code, {marks})
           ON CONFLICT (code) DO NOTHING"""),  # noqa: S608
-        {"code": code, "value": value},
+        {"code": code, **facts},
     )
     stored = (
         await db.execute(
-            text(f"SELECT {kind}_id AS id, {name} AS value FROM {kind} WHERE code = :code"),  # noqa: S608
+            text(f"SELECT {kind}_id AS id, {names} FROM {kind} WHERE code = :code"),  # noqa: S608
             {"code": code},
         )
     ).one()
-    if stored.value != value:
-        raise Conflict(
-            f"{kind} {code} has the {name} {stored.value} and keeps it: "
-            "give the new one its own code",
-            field=name,
-        )
+    for name, value in facts.items():
+        was = getattr(stored, name)
+        if was != value:
+            raise Conflict(
+                f"{kind} {code} has the {name} {was} and keeps it: give the new one its own code",
+                field=name.removesuffix("_id"),
+            )
     found: int = stored.id
     return found
 
 
 async def add_terms(db: AsyncConnection, kind: Kind, of: int, terms: dict[str, object]) -> None:
     """Insert dated terms; when there are terms of that date, they must say the same."""
-    names = ", ".join(terms)
+    names = ", ".join(f'"{name}"' for name in terms)
     marks = ", ".join(f":{name}" for name in terms)
     await db.execute(
         text(f"""
@@ -58,5 +60,5 @@ async def add_terms(db: AsyncConnection, kind: Kind, of: int, terms: dict[str, o
             raise Conflict(
                 f"the terms of {terms['effective_from']} are in force and cannot be edited: give "
                 "the new ones their own effective_from",
-                field=name.removesuffix("_id"),
+                field=_FIELDS.get(name, name).removesuffix("_id"),
             )

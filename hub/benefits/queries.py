@@ -31,7 +31,7 @@ class Entitlement:
 ENTITLEMENTS = Relation(
     """
 WITH terms AS (
-  SELECT DISTINCT ON (benefit_id) benefit_id, name, name_zh, offered_at, rank
+  SELECT DISTINCT ON (benefit_id) benefit_id, name, name_zh, offered_at, rank, ladder_id
   FROM benefit_terms JOIN tier USING (tier_id) WHERE effective_from <= :now
   ORDER BY benefit_id, effective_from DESC
 )
@@ -39,7 +39,8 @@ SELECT e.member_id, b.code AS benefit_code, b.kind, terms.name, terms.name_zh, e
   e.ends_on, e.granted, e.held, e.used, e.granted - e.held - e.used AS remaining, terms.offered_at
 FROM entitlement e JOIN benefit b USING (benefit_id) JOIN terms USING (benefit_id)
 JOIN member_tier m ON m.member_id = e.member_id AND m.until IS NULL
-JOIN tier has ON has.tier_id = m.tier_id AND has.rank >= terms.rank
+JOIN tier has ON has.tier_id = m.tier_id AND has.ladder_id = terms.ladder_id
+  AND has.rank >= terms.rank
 WHERE e.member_id = ANY(CAST(:member_ids AS bigint[])) AND e.starts_on = :starts_on
 ORDER BY e.member_id, terms.rank, b.code
 """,

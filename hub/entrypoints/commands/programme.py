@@ -10,7 +10,7 @@ import typer
 from pydantic import ConfigDict, ValidationError
 
 from hub.benefits.configure import BenefitConfig, configure
-from hub.benefits.tiers.configure import TierConfig
+from hub.benefits.tiers.configure import LadderConfig, TierConfig
 from hub.config import load_settings
 from hub.connector import field_path
 from hub.crypto.keyring import Keyring, load
@@ -34,6 +34,7 @@ class GroupFile(ProgrammeConfig):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    ladders: tuple[LadderConfig, ...] = ()
     tiers: tuple[TierConfig, ...] = ()
     benefits: tuple[BenefitConfig, ...] = ()
     connections: tuple[ConnectionConfig, ...] = ()
@@ -81,7 +82,7 @@ async def apply_group(database_url: str, keyring: Keyring, group: GroupFile) -> 
             await apply_programme(
                 db, config=ProgrammeConfig.model_validate(group.model_dump(include=fields))
             )
-            await configure(db, tiers=group.tiers, benefits=group.benefits)
+            await configure(db, ladders=group.ladders, tiers=group.tiers, benefits=group.benefits)
             for connection in group.connections:
                 await connect(db, config=connection, keyring=keyring)
             for subscription in group.subscriptions:
