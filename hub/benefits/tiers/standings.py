@@ -15,7 +15,7 @@ from hub.db.relation import Relation
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """A member's tier of the group (None: none yet) and the way to the next one (None: at the top,
-    or the next one asks for other things than points).
+    or points alone do not reach the next one).
 
     `missing` more qualifying points by `by`, inclusive, reach the next tier.
     """
@@ -53,8 +53,8 @@ LEFT JOIN rungs has ON has.tier_id = held.tier_id
 LEFT JOIN LATERAL (
   SELECT * FROM rungs r WHERE r.ladder_id = 0 AND (has.rank IS NULL OR r.rank > has.rank)
   ORDER BY r.rank LIMIT 1
-) next ON next.for_all OR cardinality(array_remove(next.reach, NULL)) = 1
-  AND next.reach[1] IS NOT NULL
+) next ON next.for_all OR next.reach[1] IS NOT NULL
+  AND (next.need = 'any' OR cardinality(array_remove(next.reach, NULL)) = 1)
 """,  # noqa: S608 - constants of ours
     tuple(each.name for each in fields(Standing)),
 )
