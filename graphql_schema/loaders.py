@@ -14,6 +14,8 @@ from strawberry.dataloader import DataLoader
 from graphql_schema import access
 from hub.benefits import queries as benefits
 from hub.benefits.tiers import standings as tiers
+from hub.benefits.tiers.awards import TierAward, awards_of
+from hub.benefits.tiers.progress import Place, places_of
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
@@ -51,6 +53,7 @@ from hub.settlement.steps import Step, steps
 Reading = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 MOST_LOTS = 100
 MOST_ADJUSTMENTS = 100
+MOST_TIER_AWARDS = 100
 
 
 class EntryPage(NamedTuple):
@@ -158,11 +161,19 @@ class Loaders:
         self.comparisons: DataLoader[int, Comparison | None] = of(
             lambda db, ids: comparisons(db, review_ids=ids, keyring=keyring)
         )
-        self.standings: DataLoader[int, tiers.Standing] = of(self._standings)
-        self.entitlements: DataLoader[int, list[benefits.Entitlement]] = of(self._entitlements)
+        self._of_benefits()
         self._of_settlement()
         self._of_reconciliation()
         self._group: DataLoader[str, Any] = of(_group)
+
+    def _of_benefits(self) -> None:
+        of = self._loader
+        self.standings: DataLoader[int, tiers.Standing] = of(self._standings)
+        self.entitlements: DataLoader[int, list[benefits.Entitlement]] = of(self._entitlements)
+        self.places: DataLoader[int, list[Place]] = of(self._places)
+        self.tier_awards: DataLoader[int, list[TierAward]] = of(
+            lambda db, ids: awards_of(db, member_ids=ids, limit=MOST_TIER_AWARDS)
+        )
 
     def _of_settlement(self) -> None:
         of = self._loader
@@ -288,6 +299,10 @@ class Loaders:
     async def _standings(self, db: AsyncConnection, ids: list[int]) -> Mapping[int, tiers.Standing]:
         zone = (await programme(db)).time_zone
         return await tiers.standings(db, member_ids=ids, now=self._now, time_zone=zone)
+
+    async def _places(self, db: AsyncConnection, ids: list[int]) -> Mapping[int, list[Place]]:
+        zone = (await programme(db)).time_zone
+        return await places_of(db, member_ids=ids, now=self._now, time_zone=zone)
 
     async def _entitlements(
         self, db: AsyncConnection, ids: list[int]
