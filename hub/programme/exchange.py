@@ -68,5 +68,5 @@ def converted(amount_minor: int, *, of: str, to: str, rate: Decimal | None) -> i
     """
     if rate is None:
         return amount_minor
-    worth: Fraction = Fraction(amount_minor) * Fraction(rate) * 10 ** exponent(to) / 10 ** exponent(of)
-    return floor(worth)
+    minor = Fraction(10) ** (exponent(to) - exponent(of))
+    return floor(Fraction(amount_minor) * Fraction(rate) * minor)

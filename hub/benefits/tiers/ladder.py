@@ -32,9 +32,8 @@ asked AS (
   UNION ALL
   SELECT a.member_id, m.member_id FROM asked a JOIN member m ON m.merged_into = a.member_id
 ), people AS (
-  SELECT a.member_id, (SELECT min(m.created_at AT TIME ZONE :time_zone)::date
-    FROM births b JOIN member m ON m.member_id = b.born WHERE b.member_id = a.member_id) AS joined
-  FROM asked a
+  SELECT b.member_id, min(m.created_at AT TIME ZONE :time_zone)::date AS joined
+  FROM births b JOIN member m ON m.member_id = b.born GROUP BY b.member_id
 )"""
 
 # A refund counts on the day of the sale it undoes, whenever it comes: points are netted per earn.
@@ -51,6 +50,7 @@ mixed AS (
   FROM entry e
   JOIN entry earned ON earned.member_id = e.member_id AND earned.tx_id = e.lot_id
     AND earned.unit = 2 AND earned.debit = 10
+    AND earned.member_id = ANY(CAST(:member_ids AS bigint[]))
   WHERE e.member_id = ANY(CAST(:member_ids AS bigint[])) AND e.unit = 2
     AND earned.business_date BETWEEN {starts_on} AND {ends_on}
     AND e.member_id NOT IN (SELECT member_id FROM mixed)
@@ -71,6 +71,8 @@ _POINTS_WITHIN = POINTS.format(
     starts_on="(SELECT starts_on FROM bounds)", ends_on="(SELECT ends_on FROM bounds)"
 ).strip()
 
+# Each account is looked up by itself: joined as sets, all bills there are would be read.
+#
 # `spans` (member_id, ladder_id, starts_on, ends_on) says of which days each is wanted; `have` is
 # what was done in them. A visit is a day at a business of which some bill is left.
 ACTIVITY = f"""
@@ -81,14 +83,16 @@ bounds AS MATERIALIZED (
     0::bigint AS spend_minor, 0::bigint AS bills, 0::bigint AS nights, 0::bigint AS referrals
   FROM points
   UNION ALL
-  SELECT b.member_id, q.business_id, q.business_date, 0, q.currency, sum(q.spend_minor)::bigint,
-    sum(q.bills), sum(q.nights), sum(q.referrals)
-  FROM births b
-  JOIN account_link l ON l.member_id = b.born AND upper_inf(l.valid)
-  JOIN qualifying_activity q ON q.account_id = l.account_id
-    AND q.business_date >= (SELECT starts_on FROM bounds)
-    AND q.business_date <= (SELECT ends_on FROM bounds)
-  GROUP BY b.member_id, q.business_id, q.business_date, q.currency
+  SELECT b.member_id, q.*
+  FROM births b CROSS JOIN LATERAL (
+    SELECT account_id FROM account_link WHERE member_id = b.born AND upper_inf(valid) OFFSET 0) l
+  CROSS JOIN LATERAL (
+    SELECT q.business_id, q.business_date, 0, q.currency, sum(q.spend_minor)::bigint, sum(q.bills),
+      sum(q.nights), sum(q.referrals)
+    FROM qualifying_activity q WHERE q.account_id = l.account_id
+      AND q.business_date >= (SELECT starts_on FROM bounds)
+      AND q.business_date <= (SELECT ends_on FROM bounds)
+    GROUP BY q.business_id, q.business_date, q.currency) q
 ), have AS (
   SELECT s.member_id, s.ladder_id, s.starts_on, s.ends_on, count(d.member_id) > 0 AS seen, ARRAY[
     coalesce(sum(d.points), 0),

@@ -13,6 +13,7 @@ from hub.benefits.tiers.due import MOVES
 from hub.clock import business_date
 
 _MOVES = text(MOVES)
+MANY = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,16 +33,24 @@ class Promotion:
 
 
 async def promote(
-    db: AsyncConnection, *, member_ids: Sequence[int], now: datetime, time_zone: str
+    db: AsyncConnection,
+    *,
+    member_ids: Sequence[int],
+    now: datetime,
+    time_zone: str,
+    all_move: bool = False,
 ) -> list[Promotion]:
     """Give each member the tiers that are due, with their benefits; returns who moved.
 
     Activity counts by business date, in the window of each ladder that `now` falls in, in
     `time_zone`. Upwards at once. Down by refunds of the window's sales, and where the time of a
     tier is over and what keeps it was not done (hub/benefits/tiers/due.py). Call it when the
-    members' activity has changed, in the same transaction.
+    members' activity has changed, in the same transaction. With `all_move` nobody is looked for
+    first who moves: they all do, or nearly so.
     """
-    movers = {row.member_id for row in await _moves(db, member_ids, now, time_zone)}
+    movers = set(member_ids)
+    if not all_move:
+        movers = {row.member_id for row in await _moves(db, member_ids, now, time_zone)}
     promoted: list[Promotion] = []
     if movers:
         await lock_tiers(db, member_ids=sorted(movers))
@@ -82,7 +91,14 @@ async def _moves(
         "today": business_date(now, time_zone),
         "time_zone": time_zone,
     }
-    return (await db.execute(_MOVES, facts)).all()
+    if len(member_ids) < MANY:
+        return (await db.execute(_MOVES, facts)).all()
+    # The planner takes the sets for small ones, whatever they are: it would look at each row of one
+    # for each of another.
+    await db.execute(text("SET LOCAL enable_nestloop = off"))
+    moves = (await db.execute(_MOVES, facts)).all()
+    await db.execute(text("SET LOCAL enable_nestloop = on"))
+    return moves
 
 
 def _promotion(row: Row[Any]) -> Promotion:

@@ -32,4 +32,4 @@ async def requalify(
     due = sorted(set(found))
     if not due:
         return None
-    return await promote(db, member_ids=due, now=now, time_zone=time_zone)
+    return await promote(db, member_ids=due, now=now, time_zone=time_zone, all_move=True)
