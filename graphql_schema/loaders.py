@@ -15,6 +15,7 @@ from graphql_schema import access
 from hub.benefits import queries as benefits
 from hub.benefits.tiers import standings as tiers
 from hub.benefits.tiers.awards import TierAward, awards_of
+from hub.benefits.tiers.notices import TierNotice, tier_notices
 from hub.benefits.tiers.progress import Place, places_of
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
@@ -54,6 +55,7 @@ Reading = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 MOST_LOTS = 100
 MOST_ADJUSTMENTS = 100
 MOST_TIER_AWARDS = 100
+MOST_TIER_NOTICES = 20
 
 
 class EntryPage(NamedTuple):
@@ -173,6 +175,9 @@ class Loaders:
         self.places: DataLoader[int, list[Place]] = of(self._places)
         self.tier_awards: DataLoader[int, list[TierAward]] = of(
             lambda db, ids: awards_of(db, member_ids=ids, limit=MOST_TIER_AWARDS)
+        )
+        self.tier_notices: DataLoader[int, list[TierNotice]] = of(
+            lambda db, ids: tier_notices(db, member_ids=ids, limit=MOST_TIER_NOTICES)
         )
 
     def _of_settlement(self) -> None:

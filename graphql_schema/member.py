@@ -24,7 +24,7 @@ from graphql_schema.pages import After, Before, Connection, First, Last, connect
 from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
 from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
-from graphql_schema.tiers import HeldTier, LadderPlace, TierAward
+from graphql_schema.tiers import HeldTier, LadderPlace, TierAward, TierNotice
 from hub.benefits.queries import ENTITLEMENTS
 from hub.benefits.tiers.history import tier_history
 from hub.benefits.tiers.standings import STANDINGS
@@ -163,6 +163,16 @@ class Member(relay.Node):
                 business=access.only_business(caller),
             )
         return connection(rows, asked, node=HeldTier.of, place=lambda row: (row.step,))
+
+    @resolved("What the member was told of tiers, newest first; at most 20. A business is shown "
+              "none.")  # fmt: skip
+    async def tier_notices(self, info: Info) -> list[TierNotice]:
+        """Return the notices that the caller may see."""
+        caller = access.require(info.context.principal, *access.MEMBER_READERS)
+        if not access.reads_notices(caller):
+            return []
+        rows = await info.context.load.tier_notices.load(self.member_id)
+        return [TierNotice.of(row) for row in rows]
 
     @resolved("Tiers given by hand or matched, newest first; at most 100. For staff.")
     async def tier_awards(self, info: Info) -> list[TierAward]:
