@@ -54,6 +54,7 @@ from graphql_schema.matching import MatchingQuery
 from graphql_schema.mending import MendingMutation
 from graphql_schema.merging import MergingMutation
 from graphql_schema.nodes import NodeQuery
+from graphql_schema.ordering import OrderingMutation
 from graphql_schema.paying import PayingMutation
 from graphql_schema.pinning import PinningMutation
 from graphql_schema.plan.plans import Plans
@@ -66,6 +67,7 @@ from graphql_schema.reconciling_reads import ReconciliationQuery
 from graphql_schema.restoring import RestoringMutation
 from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
+from graphql_schema.rewards import RewardOrder, RewardQuery
 from graphql_schema.scalars import SCALARS
 from graphql_schema.settlement import SettlementQuery
 from graphql_schema.settlement_corrections import (
@@ -99,6 +101,7 @@ class Query(
     MatchingQuery,
     AdjustmentQuery,
     ReviewQuery,
+    RewardQuery,
     NodeQuery,
 ):
     """All reads."""
@@ -112,6 +115,7 @@ class Mutation(
     SpendingMutation,
     RestoringMutation,
     UsingMutation,
+    OrderingMutation,
     GivingMutation,
     PoolingMutation,
     AdjustingMutation,
@@ -290,7 +294,7 @@ def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchem
         Query,
         Mutation,
         Subscription,
-        types=[Account, Entry, Hold, Lot],
+        types=[Account, Entry, Hold, Lot, RewardOrder],
         extensions=extensions,
         config=StrawberryConfig(
             scalar_map=SCALARS, disable_field_suggestions=not debug, name_converter=_Names()
