@@ -205,6 +205,7 @@ class OrderingMutation:
                 return member_unknown()
             business = await _offering(context, input.reward)
             group: Programme = await context.load.programme()
+            today = await context.load.today()
             async with context.writing() as db:
                 answer = await order(
                     db,
@@ -217,7 +218,7 @@ class OrderingMutation:
                     ),
                     actor=caller.subject,
                     idempotency_key=key,
-                    today=await context.load.today(),
+                    today=today,
                     now=context.now,
                     time_zone=group.time_zone,
                 )
@@ -410,13 +411,14 @@ async def _end(
     try:
         found, business, actor = await _reached(context, id_, roles)
         policy = (await context.load.policies()).points(context.now)
+        today = await context.load.today()
         async with context.writing() as db:
             await cancel(
                 db,
                 order_id=found.order_id,
                 actor=actor,
                 business_date=context.trading_day(business),
-                today=await context.load.today(),
+                today=today,
                 now=context.now,
                 grace_days=policy.restore_grace_days,
                 to=to,

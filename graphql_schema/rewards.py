@@ -13,6 +13,7 @@ from graphql_schema.fields import count, key_of, resolved, shown
 from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
 from graphql_schema.plan.declared import Column
 from graphql_schema.programme import Business
+from graphql_schema.scalars import Long
 from hub.benefits.rewards import queries
 from hub.benefits.rewards.codes import OrderState
 
@@ -95,7 +96,9 @@ class Reward:
     available_until: datetime | None = strawberry.field(
         description="When it can be ordered no more; null: that is open."
     )
-    available: int | None = count("Pieces that are left; null: there is no end of them.")
+    available: int | None = strawberry.field(
+        graphql_type=Long | None, description="Pieces that are left; null: there is no end of them."
+    )
 
     @classmethod
     def of(cls, row: queries.Reward) -> "Reward":
@@ -215,8 +218,8 @@ async def order_page(
             db,
             member_id=member_id,
             business_id=at,
-            newest=page.after and page.after[0],
-            oldest=page.before and page.before[0],
+            newest=page.after[0] if page.after else None,
+            oldest=page.before[0] if page.before else None,
             backward=page.backward,
             limit=page.limit,
         )

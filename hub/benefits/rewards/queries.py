@@ -181,7 +181,8 @@ async def order_by_number(db: AsyncConnection, *, order_id: int) -> Order | None
     if row is None:
         return None
     facts = row._asdict()
-    return Order(**{**facts, "member_id": facts.pop("holder")})
+    facts["member_id"] = facts.pop("holder")
+    return Order(**facts)
 
 
 async def steps_of(db: AsyncConnection, order_ids: Sequence[int]) -> dict[int, list[Step]]:
