@@ -15,11 +15,10 @@ from graphql_schema.entries import Entry
 from graphql_schema.fields import resolved
 from graphql_schema.finding import node_key
 from graphql_schema.member import visible_member
-from graphql_schema.ordering import visible_order
 from graphql_schema.points import Hold, Lot
 from graphql_schema.programme import business_node
 from graphql_schema.reviews import review_node
-from graphql_schema.rewards import RewardOrder
+from graphql_schema.rewards import RewardOrder, visible_order
 from graphql_schema.settlement import period_node
 from hub.errors import Malformed
 

@@ -8,8 +8,8 @@ from strawberry import relay
 
 from graphql_schema import access
 from graphql_schema.context import Context, Info
-from graphql_schema.desk import KEY, LONGEST_KEY, open_desk
-from graphql_schema.fields import Given, count, resolved
+from graphql_schema.desk import KEY, open_desk
+from graphql_schema.fields import Given, resolved
 from graphql_schema.finding import MemberKey, node_key, reached_member
 from graphql_schema.member import Member
 from graphql_schema.rejections import (
@@ -24,8 +24,14 @@ from graphql_schema.rejections import (
     member_unknown,
     refused,
 )
-from graphql_schema.rewards import Reward, RewardOrder, RewardOrderState, state_named
-from graphql_schema.till import checked_key, open_till
+from graphql_schema.rewards import (
+    RewardOrder,
+    RewardOrderState,
+    offering,
+    state_named,
+    visible_order,
+)
+from graphql_schema.till import open_till
 from hub import errors
 from hub.benefits.rewards import queries
 from hub.benefits.rewards.cancel import cancel
@@ -33,7 +39,6 @@ from hub.benefits.rewards.codes import OrderOutcome, OrderState
 from hub.benefits.rewards.fulfil import fulfil
 from hub.benefits.rewards.order import OrderAnswer, Shop, order
 from hub.benefits.rewards.pay import pay
-from hub.benefits.rewards.stock import stock
 from hub.crypto.tokens import Role
 from hub.jobs.changes import member_key
 from hub.programme.queries import Business, Programme
@@ -88,15 +93,6 @@ class ReturnRewardOrderInput:
     )
 
 
-@strawberry.input(description="Pieces of a reward that came in, or were taken off the shelf.")
-class StockRewardInput:
-    """A receipt of stock."""
-
-    reward: str = strawberry.field(description="The reward's short name.")
-    quantity: int = count("How many pieces came in; below zero: were taken off.")
-    idempotency_key: str = strawberry.field(description=KEY)
-
-
 @strawberry.enum(description="Why a reward cannot be had.")
 class RewardRefusal(Enum):
     """The declines of hub.benefits.rewards.codes."""
@@ -148,26 +144,12 @@ class RewardOrderElsewhere(Rejection):
     state: RewardOrderState = strawberry.field(description="Where it stands.")
 
 
-@strawberry.type(description="There are not so many pieces to take off the shelf.")
-class StockExceeded(Rejection):
-    """Nothing was stored: the same key may be used again."""
-
-    available: int = count("Pieces that there are.")
-
-
 @strawberry.type(description="An order, as it stands now.")
 class RewardOrdered:
     """What an order has come to."""
 
     order: RewardOrder = strawberry.field(description="The order, as it stands now.")
     member: Member = strawberry.field(description="The member, as things stand now.")
-
-
-@strawberry.type(description="The shelf of a reward, as it is now.")
-class RewardStocked:
-    """Stock was received or taken off."""
-
-    reward: Reward = strawberry.field(description="The reward, with what is left of it.")
 
 
 _Known: TypeAlias = RewardOrdered | RewardOrderUnknown | RewardOrderElsewhere
@@ -178,10 +160,6 @@ OrderRewardResult = Annotated[
 RewardOrderResult = Annotated[
     _Known | IdempotencyConflict | InvalidInput | Forbidden,
     strawberry.union("RewardOrderResult", description="What came of a step of an order."),
-]
-StockRewardResult = Annotated[
-    RewardStocked | StockExceeded | Refused,
-    strawberry.union("StockRewardResult", description="What came of a receipt of stock."),
 ]
 
 
@@ -203,7 +181,7 @@ class OrderingMutation:
             member, key = await _for_whom(context, input)
             if member is None:
                 return member_unknown()
-            business = await _offering(context, input.reward)
+            business = await offering(context, input.reward)
             group: Programme = await context.load.programme()
             today = await context.load.today()
             async with context.writing() as db:
@@ -310,42 +288,6 @@ class OrderingMutation:
             restock=input.restock,
         )
 
-    @resolved("Receive pieces of a reward, or take some off the shelf. For the business that "
-              "offers it, and staff.")  # fmt: skip
-    async def stock_reward(
-        self,
-        info: Info,
-        input: Given[StockRewardInput],  # noqa: A002
-    ) -> StockRewardResult:
-        """Receive and commit, or answer why not."""
-        context = info.context
-        try:
-            caller = access.require(context.principal, *access.REWARD_KEEPERS)
-            checked_key(input.idempotency_key, longest=LONGEST_KEY)
-            business = await _offering(context, input.reward)
-            access.acts_at(caller, business.code)
-            async with context.writing() as db:
-                await stock(
-                    db,
-                    reward_code=input.reward,
-                    quantity=input.quantity,
-                    actor=caller.subject,
-                    idempotency_key=f"{caller.business or 'staff'}:{input.idempotency_key}",
-                    now=context.now,
-                )
-        except errors.Rejected as no:
-            left = no.facts["available"]
-            return StockExceeded(message=no.message, available=left if type(left) is int else 0)
-        except errors.NotFound as unknown:
-            return InvalidInput(message=unknown.message, field="reward")
-        except REFUSALS as no:
-            return refused(no)
-        async with context.reading() as db:
-            row = await queries.reward_named(db, code=input.reward, now=context.now)
-        if row is None:
-            return InvalidInput(message="the reward's terms are not in force yet", field="reward")
-        return RewardStocked(reward=Reward.of(row))
-
 
 async def _for_whom(context: Context, asked: OrderRewardInput) -> tuple[Member | None, str]:
     """Return the member to have it, None for one that is not known, and the key of the request."""
@@ -364,17 +306,6 @@ async def _for_whom(context: Context, asked: OrderRewardInput) -> tuple[Member |
     return desk.member, desk.idempotency_key
 
 
-async def _offering(context: Context, code: str) -> Business:
-    """Return the business that offers a reward; raises NotFound, and Forbidden for another's."""
-    async with context.reading() as db:
-        business_id = await queries.offered_by(db, code=code)
-    if business_id is None:
-        raise errors.NotFound(f"there is no reward {code!r}", field="reward")
-    business = await context.business(business_id)
-    access.acts_at(context.caller, business.code)
-    return business
-
-
 async def _reached(
     context: Context, id_: relay.GlobalID, roles: tuple[Role, ...]
 ) -> tuple[queries.Order, Business, str]:
@@ -385,19 +316,6 @@ async def _reached(
     if found is None:
         raise errors.NotFound("there is no such order", field="order")
     return found, await context.business(found.business_id), caller.subject
-
-
-async def visible_order(context: Context, order_id: int) -> queries.Order | None:
-    """Return an order that the caller may see: its own, at its own business, or any for staff."""
-    caller = access.require(context.principal, *access.MEMBER_READERS)
-    async with context.reading() as db:
-        found = await queries.order_by_number(db, order_id=order_id)
-    if found is None:
-        return None
-    if caller.role is Role.MEMBER and found.member_id != await context.own_member_id():
-        return None
-    own_business = await context.own_business_id()
-    return None if own_business not in (None, found.business_id) else found
 
 
 async def _end(

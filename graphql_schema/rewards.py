@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 import strawberry
 from strawberry import relay
 
-from graphql_schema.access import EVERYBODY, MEMBER_READERS, only_business, require
+from graphql_schema.access import EVERYBODY, MEMBER_READERS, acts_at, only_business, require
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import count, key_of, resolved, shown
 from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
@@ -16,6 +16,9 @@ from graphql_schema.programme import Business
 from graphql_schema.scalars import Long
 from hub.benefits.rewards import queries
 from hub.benefits.rewards.codes import OrderState
+from hub.crypto.tokens import Role
+from hub.errors import NotFound
+from hub.programme import queries as programme
 
 DEFAULT_LANGUAGE = "en"
 
@@ -224,6 +227,30 @@ async def order_page(
             limit=page.limit,
         )
     return connection(rows, page, node=RewardOrder.of, place=lambda row: (row.order_id,))
+
+
+async def visible_order(context: Context, order_id: int) -> queries.Order | None:
+    """Return an order that the caller may see: its own, at its own business, or any for staff."""
+    caller = require(context.principal, *MEMBER_READERS)
+    async with context.reading() as db:
+        found = await queries.order_by_number(db, order_id=order_id)
+    if found is None:
+        return None
+    if caller.role is Role.MEMBER and found.member_id != await context.own_member_id():
+        return None
+    own_business = await context.own_business_id()
+    return None if own_business not in (None, found.business_id) else found
+
+
+async def offering(context: Context, code: str) -> programme.Business:
+    """Return the business that offers a reward; raises NotFound, and Forbidden for another's."""
+    async with context.reading() as db:
+        business_id = await queries.offered_by(db, code=code)
+    if business_id is None:
+        raise NotFound(f"there is no reward {code!r}", field="reward")
+    business = await context.business(business_id)
+    acts_at(context.caller, business.code)
+    return business
 
 
 @strawberry.type

@@ -75,6 +75,7 @@ from graphql_schema.settlement_corrections import (
     SettlementCorrectionQuery,
 )
 from graphql_schema.spending import SpendingMutation
+from graphql_schema.stocking import StockingMutation
 from graphql_schema.subscribing import Subscription
 from graphql_schema.using import UsingMutation
 from graphql_schema.verifying import VerifyingMutation
@@ -116,6 +117,7 @@ class Mutation(
     RestoringMutation,
     UsingMutation,
     OrderingMutation,
+    StockingMutation,
     GivingMutation,
     PoolingMutation,
     AdjustingMutation,

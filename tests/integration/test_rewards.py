@@ -19,6 +19,8 @@ from hub.benefits.rewards.queries import orders_of, reward_named, reward_page, s
 from hub.benefits.rewards.stock import stock
 from hub.benefits.rewards.verify import CHECKS, check
 from hub.errors import Conflict, Malformed, NotFound, Rejected
+from hub.intake.merge_members import merge_members
+from hub.intake.split_members import split_members
 from hub.ledger.verify import verify
 from tests.support.benefits import ZONE, make_ladder, qualify
 from tests.support.rewards import end_one, order_one, reward
@@ -294,6 +296,49 @@ async def test_terms_are_dated_and_none_is_edited(db: AsyncConnection) -> None:
         newest = (await orders_of(db, member_id=1, business_id=None, newest=None, oldest=None,
                                   backward=False, limit=1))[0]  # fmt: skip
         assert newest.points == points
+
+
+async def test_orders_go_with_their_account_through_a_merge_and_a_split(
+    db: AsyncConnection,
+) -> None:
+    ids = await catalogue(db, others=1)
+    facts = {"shop": ids["retail"]}
+    await db.execute(
+        text("""
+          INSERT INTO account (account_id, business_id, external_id, created_at)
+          OVERRIDING SYSTEM VALUE
+          SELECT n * 10, CAST(:shop AS smallint), 'c-' || n, '2026-01-01Z'
+          FROM generate_series(1, 2) n"""),
+        facts,
+    )
+    await db.execute(
+        text("""
+          INSERT INTO account_link (account_id, member_id, method, valid)
+          SELECT account_id, account_id / 10, 'birth', tstzrange('2026-01-01Z', NULL)
+          FROM account""")
+    )
+    night = await want(db, ids, "night", "n")
+    scarf = await want(db, ids, "scarf", "s", member_id=2)
+    who = {"method": "staff", "actor": "mei", "now": NOON}
+    await merge_members(db, member_ids=[1, 2], **who)
+    page = {"business_id": None, "newest": None, "oldest": None, "backward": False, "limit": 9}
+    joined = [one.order_id for one in await orders_of(db, member_id=1, **page)]
+    assert joined == [scarf.order_id, night.order_id]
+    meal = await want(db, ids, "meal", "m")
+    await pay(db, order_id=night.order_id, payment_reference="card", actor="till",
+              business_date=DAY, now=NOON)  # fmt: skip
+    await end_one(db, scarf.order_id, at=NOON)
+    assert await db.scalar(text("SELECT posted FROM balance WHERE member_id = 1")) == 700
+    await split_members(
+        db, member_id=1, account_ids=[20], actor="mei", now=NOON + timedelta(days=1), reason="two"
+    )
+    parted = [[one.order_id for one in await orders_of(db, member_id=n, **page)] for n in (1, 2)]
+    assert parted == [[meal.order_id, night.order_id], [scarf.order_id]]
+    for order_id in (night.order_id, meal.order_id):
+        await end_one(db, order_id, at=NOON + timedelta(days=2))
+    left = await db.execute(text("SELECT member_id, posted FROM balance WHERE unit = 1 ORDER BY 1"))
+    assert [tuple(row) for row in left] == [(1, 1000), (2, 300)]
+    await sound(db)
 
 
 async def test_thirty_two_clients_sell_no_piece_twice(engine: AsyncEngine) -> None:

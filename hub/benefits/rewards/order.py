@@ -25,6 +25,10 @@ from hub.points.redeem import redeem
 LONGEST_KEY = 300
 
 
+class _SoldOut(Exception):
+    """Ends the savepoint in which points were spent: there is no piece for them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderAnswer:
     """The hub's word on one request: now, or as it was given when the key came first.
@@ -81,30 +85,29 @@ async def order(
     why = await _refuse(db, terms, order_id, member_id, now=now, time_zone=time_zone)
     if why is not None:
         return await _declined(db, order_id, why)
-    begun = await db.begin_nested()
     try:
-        spent = await _spend(
-            db,
-            terms,
-            order_id,
-            member_id,
-            account_id=account_id,
-            shop=shop,
-            today=today,
-            now=now,
-        )
-    except Rejected as stopped:  # of what the shop takes no more
-        await begun.rollback()
+        async with db.begin_nested():
+            spent = await _spend(
+                db,
+                terms,
+                order_id,
+                member_id,
+                account_id=account_id,
+                shop=shop,
+                today=today,
+                now=now,
+            )
+            posted = spent.outcome is Outcome.POSTED
+            if posted and terms.counted:
+                await _take(db, order_id, actor=actor, now=now)
+    except _SoldOut:
+        return await _declined(db, order_id, OrderOutcome.OUT_OF_STOCK)
+    except Rejected as stopped:  # some are points that the shop takes no more of
         points = stopped.facts.get("nearest_points")
         available = points if isinstance(points, int) else None
         return await _declined(db, order_id, OrderOutcome.ISSUER_STOPPED, available)
-    if spent.outcome is not Outcome.POSTED:
-        await begun.commit()
+    if not posted:
         return await _declined(db, order_id, OrderOutcome.INSUFFICIENT_POINTS, spent.available)
-    if terms.counted and not await take_piece(db, order_id=order_id, actor=actor, now=now):
-        await begun.rollback()
-        return await _declined(db, order_id, OrderOutcome.OUT_OF_STOCK)
-    await begun.commit()
     await _ordered(db, terms, order_id, spent, actor=actor, now=now)
     return OrderAnswer(
         order_id=order_id, outcome=OrderOutcome.ORDERED, replayed=False, available=None
@@ -275,6 +278,11 @@ async def _spend(
     if terms.price_minor == 0:
         return await redeem(db, **facts)
     return await hold(db, **facts, ttl_seconds=terms.pay_within_seconds)
+
+
+async def _take(db: AsyncConnection, order_id: int, *, actor: str, now: datetime) -> None:
+    if not await take_piece(db, order_id=order_id, actor=actor, now=now):
+        raise _SoldOut
 
 
 async def _declined(
