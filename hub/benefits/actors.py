@@ -6,6 +6,7 @@ from datetime import timedelta
 import dramatiq
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.rewards.lapse import lapse
 from hub.benefits.tiers.give_tier_notice import give_tier_notice
 from hub.benefits.tiers.notify_tiers import GIVE, notify_tiers
 from hub.benefits.tiers.requalify import requalify
@@ -113,3 +114,21 @@ async def give_tier_notices(message_ids: list[int]) -> None:
         await give_tier_notice(db, notice_ids=references, now=now(), time_zone=zone)
 
     await work_through(runtime(), message_ids, work)
+
+
+@dramatiq.actor(actor_name="rewards.lapse", queue_name=QUEUE)
+async def lapse_orders(message_ids: list[int]) -> None:
+    """Give up the orders whose money did not come in time."""
+    await lapse_all(runtime())
+    await finish(runtime(), message_ids)
+
+
+async def lapse_all(runtime: Runtime) -> int:
+    """End every order that waits in vain, each in a transaction of its own; returns how many."""
+
+    async def step(db: AsyncConnection, after: int) -> tuple[int, int | None]:
+        at = now()
+        today = business_date(at, (await programme(db)).time_zone)
+        return await lapse(db, today=today, now=at, after=after)
+
+    return await chunk_by_chunk(runtime.engine, step)
