@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hub.benefits.vouchers.configure import configure_campaigns
 from hub.benefits.vouchers.expire import expire_vouchers
 from hub.benefits.vouchers.lapse import lapse_vouchers
 from hub.benefits.vouchers.queries import vouchers_by_id
@@ -360,8 +361,6 @@ async def test_the_database_itself_refuses_overuse_and_rewriting(
 async def test_terms_stay_those_of_the_day_it_was_issued(db: AsyncConnection) -> None:
     shops = await make_campaigns(db)
     voucher = await given(db)
-    from hub.benefits.vouchers.configure import configure_campaigns
-
     better = campaign(amount_minor=5000, effective_from=START + timedelta(days=30))
     await configure_campaigns(db, campaigns=[better, campaign()])
     with pytest.raises(Conflict, match="in force"):

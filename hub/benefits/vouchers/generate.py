@@ -83,8 +83,10 @@ async def batch_named(db: AsyncConnection, *, name: str) -> Batch:
     return Batch(**row._asdict())
 
 
-async def generate(db: AsyncConnection, *, batch_id: int, keyring: Keyring) -> int:
-    """Make the next block of a batch; returns how many codes, 0 when all are there.
+async def generate(
+    db: AsyncConnection, *, batch_id: int, keyring: Keyring, at_most: int = BLOCK
+) -> int:
+    """Make a block of up to `at_most` codes of a batch; returns how many, 0 when all are there.
 
     The caller commits each block: cut off, the batch goes on with what is missing. Two at once
     take turns.
@@ -102,7 +104,7 @@ async def generate(db: AsyncConnection, *, batch_id: int, keyring: Keyring) -> i
         text("SELECT coalesce(sum(codes), 0) FROM voucher_block WHERE batch_id = :batch_id"),
         {"batch_id": batch_id},
     )
-    missing = min(BLOCK, batch.wanted - int(made))
+    missing = min(at_most, BLOCK, batch.wanted - int(made))
     if missing <= 0:
         return 0
     key = await code_key(db, keyring=keyring)

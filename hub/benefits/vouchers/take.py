@@ -71,7 +71,7 @@ async def take(
     ids = [each.voucher_id for each in vouchers if each.voucher_id is not None]
     by_id = await vouchers_by_id(db, voucher_ids=ids, now=now) if ids else {}
     found = [
-        by_id.get(each.voucher_id) if each.code is None else by_code.get(each.code)
+        by_code.get(each.code) if each.code is not None else by_id.get(each.voucher_id or 0)
         for each in vouchers
     ]
     # Codes are not kept: a voucher is told by its number, a code that leads nowhere by none.
