@@ -31,7 +31,9 @@ Doubts about who somebody is are put to staff alone, masked unless they ask.
 What a member said of consents a business sees as far as it was said to its own legal entity.
 Only staff list members, erase a member, merge and split members, and see what joins a member's
 births.
-A pool's code is for its members alone.
+A pool's code is for its members alone, and so is a voucher's for who has it. A business sees of a
+member's vouchers those that it takes, and of what happened to them what did so at its own tills;
+campaigns are for businesses that take or pay for them, for staff and finance.
 
 Codes that prove a phone are for the member and for the business that serves them; a join code is
 the member's alone, to be scanned by a business. What was given wrong is for the business that gave
@@ -55,6 +57,9 @@ RECONCILERS = (Role.BUSINESS, Role.FINANCE)
 GIVERS = (Role.MEMBER, Role.STAFF)
 CORRECTORS = (Role.STAFF,)
 OCCUPANCY_STATERS = (Role.BUSINESS, Role.STAFF)
+VOUCHER_READERS = tuple(Role)
+CAMPAIGN_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
+CLAIMERS = (Role.MEMBER, Role.STAFF)
 CONSENT_RECORDERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
 EVERYBODY = tuple(Role)
 
@@ -104,6 +109,16 @@ def reads_notices(principal: Principal) -> bool:
 def reads_pool_code(principal: Principal) -> bool:
     """Return whether the caller may read the code of a pool: who has it may spend from the pool."""
     return principal.role is Role.MEMBER
+
+
+def reads_voucher_code(principal: Principal) -> bool:
+    """Return whether the caller may read codes of its vouchers: who has one may use it."""
+    return principal.role is Role.MEMBER
+
+
+def reads_voucher_history(principal: Principal, *, of_own: bool) -> bool:
+    """Return whether the caller may read what happened to a voucher; a business, its own part."""
+    return of_own or principal.role in (Role.BUSINESS, Role.STAFF)
 
 
 def reads_birthday(principal: Principal) -> bool:

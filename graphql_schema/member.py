@@ -24,6 +24,7 @@ from graphql_schema.pages import After, Before, Connection, First, Last
 from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
 from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
+from graphql_schema.vouchers import States, Voucher, voucher_page
 from hub.benefits.queries import ENTITLEMENTS, STANDINGS
 from hub.crypto.tokens import Role
 from hub.errors import Malformed
@@ -287,6 +288,15 @@ class Member(relay.Node):
             own_id = (await info.context.business_by_code(own)).business_id
             rows = [row for row in rows if own_id in row.offered_at]
         return [Entitlement.of(row) for row in rows]
+
+    @resolved("The member's vouchers, the latest first; a business sees those that it takes.")
+    async def vouchers(
+        self, info: Info, states: States = None, first: First = None, after: After = None
+    ) -> Connection[Voucher]:
+        """Return a page of vouchers."""
+        return await voucher_page(
+            info.context, self.member_id, states=states, first=first, after=after
+        )
 
 
 async def _may_see_of(context: Context, business_id: int) -> bool:

@@ -76,6 +76,9 @@ from graphql_schema.spending import SpendingMutation
 from graphql_schema.subscribing import Subscription
 from graphql_schema.using import UsingMutation
 from graphql_schema.verifying import VerifyingMutation
+from graphql_schema.voucher_keeping import VoucherKeepingMutation
+from graphql_schema.vouchering import VoucheringMutation
+from graphql_schema.vouchers import VoucherQuery
 from graphql_schema.watching import Watching, watched
 
 MOST_TOKENS = 2000
@@ -100,6 +103,7 @@ class Query(
     AdjustmentQuery,
     ReviewQuery,
     NodeQuery,
+    VoucherQuery,
 ):
     """All reads."""
 
@@ -132,6 +136,8 @@ class Mutation(
     JournalMutation,
     AccountingMutation,
     AccountingPolicyMutation,
+    VoucheringMutation,
+    VoucherKeepingMutation,
 ):
     """All writes."""
 

@@ -25,6 +25,7 @@ from hub.benefits.vouchers.generate import (
 from hub.benefits.vouchers.key import code_key, reseal_key
 from hub.benefits.vouchers.notify_ending import notify_ending
 from hub.benefits.vouchers.queries import (
+    VoucherPage,
     VoucherState,
     member_vouchers,
     voucher_entries,
@@ -39,12 +40,15 @@ from hub.entrypoints.cli import app
 from hub.errors import Conflict, NotFound, Rejected
 from hub.intake.merge_members import merge_members
 from hub.intake.split_members import split_members
+from hub.rights.erase import erase
+from hub.rights.export import export
 from tests.support.vouchers import (
     END,
     KEYRING,
     NOW,
     START,
     campaign,
+    cancelled,
     given,
     make_campaigns,
     redeemed,
@@ -234,19 +238,20 @@ async def test_vouchers_end_with_notice_or_are_voided(db: AsyncConnection) -> No
     assert await expire_vouchers(db, now=ends.ends_at) == 1
     assert await expire_vouchers(db, now=END, vouchers=1) == 1
     assert await expire_vouchers(db, now=END) == 1
-    states = await member_vouchers(db, member_id=1, states=[VoucherState.EXPIRED], now=NOW, limit=5)
-    assert [each.voucher_id for each in states] == [ends.voucher_id]
+    page = VoucherPage(limit=5, states=(VoucherState.EXPIRED,))
+    of = await member_vouchers(db, member_ids=[1, 2], page=page, now=NOW)
+    assert [[each.voucher_id for each in of[n]] for n in (1, 2)] == [[ends.voucher_id], []]
     await vouchers_sound(db)
 
 
-async def test_vouchers_go_along_when_members_merge_and_come_back(db: AsyncConnection) -> None:
-    shops = await make_campaigns(db, campaign(uses=2, per_member=1))
+async def _accounts(db: AsyncConnection, business_id: int) -> None:
+    """Give members 1 to 3 an account each, of the same number."""
     await db.execute(
         text("""
           INSERT INTO account (account_id, business_id, external_id, created_at)
           OVERRIDING SYSTEM VALUE
           SELECT n, CAST(:shop AS smallint), 'c-' || n, :start FROM generate_series(1, 3) n"""),
-        {"shop": shops["retail"].business_id, "start": START},
+        {"shop": business_id, "start": START},
     )
     await db.execute(
         text("""
@@ -254,6 +259,35 @@ async def test_vouchers_go_along_when_members_merge_and_come_back(db: AsyncConne
           SELECT account_id, account_id, 'birth', tstzrange(:start, NULL) FROM account"""),
         {"start": START},
     )
+
+
+async def test_who_is_erased_has_exported_their_vouchers_and_has_none(db: AsyncConnection) -> None:
+    shops = await make_campaigns(db, campaign(transferable=True, uses=2))
+    await _accounts(db, shops["retail"].business_id)
+    voucher = await given(db, member_id=2)
+    facts = {"voucher_id": voucher.voucher_id, "member_id": 2, "receiver_id": 1}
+    await transfer_voucher(db, **facts, now=NOW)
+    sale = await redeemed(db, shops["hotel"], [voucher])
+    document = await export(db, member_id=1, now=NOW, keyring=KEYRING)
+    assert [(v["campaign"], v["used"]) for v in document["vouchers"]] == [("ten-off", 1)]
+    # What happened while it was somebody else's is not told.
+    assert [e["kind"] for e in document["voucher_history"]] == ["redeemed"]
+    for _ in range(2):
+        await erase(
+            db, member_id=1, reason="asked", erased_by="mei", forfeit_points=False,
+            today=NOW.date(), now=NOW, keyring=KEYRING,
+        )  # fmt: skip
+    again = await redeemed(db, shops["hotel"], [voucher], key="again")
+    back = await cancelled(db, shops["hotel"], sale.parts[0].entry_id, key="undo")
+    assert (again.outcome, back.outcome) == (Verdict.VOIDED, Verdict.TAKEN)
+    with pytest.raises(NotFound):
+        await given(db, source_id="more")
+    await vouchers_sound(db)
+
+
+async def test_vouchers_go_along_when_members_merge_and_come_back(db: AsyncConnection) -> None:
+    shops = await make_campaigns(db, campaign(uses=2, per_member=1))
+    await _accounts(db, shops["retail"].business_id)
     one, two = await given(db), await given(db, member_id=2, source_id="2")
     asked = {"key": "before", "member_id": 2}
     before = await redeemed(db, shops["hotel"], [two], **asked)
