@@ -167,7 +167,7 @@ WRONG = {
     ),
     "I6 a line says what its voucher says": (
         "UPDATE obligation SET source = 8, kind = 4",
-        0,
+        SPENDER,
         "it says  owes",
     ),
     "a voucher has reserved and used what its entries say": (
@@ -244,7 +244,7 @@ async def live(db: AsyncConnection) -> None:
     connection_id = await db.scalar(text("SELECT connection_id FROM connection"))
     key = f"fact:{connection_id}:sale:s-1"
     posted = await post_earns(db, [lot(GUEST, 10, business_id=ids["retail"], key=key)])
-    await configure_campaigns(db, campaigns=[campaign()])
+    await configure_campaigns(db, campaigns=[campaign(funder="hotel", uses=2)])
     await db.execute(
         text("INSERT INTO member (member_id, created_at) VALUES (:id, :at)"),
         {"id": GUEST, "at": noon(DAY)},
