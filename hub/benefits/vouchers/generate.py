@@ -8,7 +8,6 @@ from asyncpg import UniqueViolationError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.vouchers.codes import CodeKey
 from hub.benefits.vouchers.key import code_key
 from hub.benefits.vouchers.queries import campaign_terms
 from hub.crypto.keyring import Keyring
@@ -110,9 +109,10 @@ async def generate(
     key = await code_key(db, keyring=keyring)
     block_id: int = await db.scalar(text("SELECT nextval('voucher_block_id')")) or 0
     first = FIRST_BLOCK + block_id * BLOCK
+    numbers = range(first, first + missing)
     records = [
-        (voucher_id, batch.granted, batch.valid_until, batch.terms_id, key.digest(code))
-        for voucher_id, code in _codes(key, first, missing)
+        (number, batch.granted, batch.valid_until, batch.terms_id, digest)
+        for number, digest in zip(numbers, key.digests(key.codes(numbers)), strict=True)
     ]
     written = await _write(db, records)
     await db.execute(
@@ -120,10 +120,6 @@ async def generate(
         {"block": block_id, "batch": batch_id, "n": written},
     )
     return written
-
-
-def _codes(key: CodeKey, first: int, count: int) -> list[tuple[int, str]]:
-    return [(voucher_id, key.code(voucher_id)) for voucher_id in range(first, first + count)]
 
 
 async def _write(db: AsyncConnection, records: list[tuple[Any, ...]]) -> int:
