@@ -8,7 +8,7 @@ from typing import Any, Literal
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.vouchers.answers import VoucherAnswer, answered, checked_key, run
+from hub.benefits.vouchers.answers import VoucherAnswer, checked_key, run
 from hub.benefits.vouchers.codes import normalise
 from hub.benefits.vouchers.queries import Voucher, voucher_terms, vouchers_by_id
 from hub.benefits.vouchers.terms import VoucherKind, VoucherTerms
@@ -79,15 +79,6 @@ async def take(
         [one and one.voucher_id, each.amount_minor]
         for each, one in zip(vouchers, found, strict=True)
     ]
-    before = await answered(
-        db,
-        business_id=business.business_id,
-        idempotency_key=idempotency_key,
-        kind=kind,
-        asked=asked,
-    )
-    if before is not None:
-        return before
     _once(found)
     items = _judge(vouchers, found, bill, business=business, member_id=member_id, now=now)
     return await run(
