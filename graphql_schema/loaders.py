@@ -12,16 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from strawberry.dataloader import DataLoader
 
 from graphql_schema import access
+from graphql_schema.voucher_loaders import VoucherLoaders
 from hub.benefits import queries as benefits
-from hub.benefits.vouchers.codes import CodeKey
-from hub.benefits.vouchers.key import known_key
-from hub.benefits.vouchers.queries import (
-    Voucher,
-    VoucherEntry,
-    VoucherPage,
-    member_vouchers,
-    voucher_entries,
-)
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
@@ -109,7 +101,6 @@ class Loaders:
         business = principal.business if principal else None
         self._reading = reading
         self._now = now
-        self._keyring = keyring
         of = self._loader
         self.members: DataLoader[int, int | None] = of(
             lambda db, ids: members.current_members(db, member_ids=ids)
@@ -149,13 +140,7 @@ class Loaders:
         self.expiring: DataLoader[tuple[date, int], int] = of(self._expiring)
         self.notices: DataLoader[int, list[notices.ExpiryNotice]] = of(self._notices)
         self.pools: DataLoader[int, Pool | None] = of(lambda db, ids: pools_of(db, member_ids=ids))
-        self.voucher_pages: DataLoader[tuple[VoucherPage, int], list[Voucher]] = of(
-            self._voucher_pages
-        )
-        self.voucher_entries: DataLoader[int, list[VoucherEntry]] = of(
-            lambda db, ids: voucher_entries(db, voucher_ids=ids)
-        )
-        self.voucher_key: DataLoader[str, CodeKey | None] = of(self._voucher_key)
+        self.vouchers = VoucherLoaders(of, now=now, keyring=keyring)
         self.adjustments: DataLoader[int, list[Adjustment]] = of(
             lambda db, ids: mending.adjustments_of(db, member_ids=ids, limit=MOST_ADJUSTMENTS)
         )
@@ -265,21 +250,6 @@ class Loaders:
             return [found.get(key) for key in keys]
 
         return _Shared(load)
-
-    async def _voucher_pages(
-        self, db: AsyncConnection, keys: list[tuple[VoucherPage, int]]
-    ) -> Mapping[tuple[VoucherPage, int], list[Voucher]]:
-        found = {}
-        for page in {page for page, _ in keys}:
-            ids = [member_id for of, member_id in keys if of == page]
-            rows = await member_vouchers(db, member_ids=ids, page=page, now=self._now)
-            found.update({(page, member_id): of_member for member_id, of_member in rows.items()})
-        return found
-
-    async def _voucher_key(
-        self, db: AsyncConnection, keys: list[str]
-    ) -> Mapping[str, CodeKey | None]:
-        return dict.fromkeys(keys, await known_key(db, keyring=self._keyring))
 
     async def _balances(self, db: AsyncConnection, ids: list[int]) -> Mapping[int, ledger.Balance]:
         today = business_date(self._now, (await programme(db)).time_zone)

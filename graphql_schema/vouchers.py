@@ -246,7 +246,7 @@ class Voucher:
         own_id = await info.context.own_member_id()
         if not reads_voucher_code(caller) or own_id is None or own_id != self.row.member_id:
             return None
-        key = await info.context.load.voucher_key.load("key")
+        key = await info.context.load.vouchers.key()
         return None if key is None else printed(key.code(self.row.voucher_id))
 
     @resolved("What happened to it, in order; a business sees what happened at its own tills.")
@@ -256,7 +256,7 @@ class Voucher:
         if not reads_voucher_history(caller, of_own=await _is_own(info.context, self.row)):
             return []
         own_id = await info.context.own_business_id()
-        entries = await info.context.load.voucher_entries.load(self.row.voucher_id)
+        entries = await info.context.load.vouchers.entries.load(self.row.voucher_id)
         return [
             VoucherEvent.of(entry)
             for entry in entries or []
@@ -292,7 +292,7 @@ async def voucher_page(
         after=asked.after[0] if asked.after else None,
         business_id=await context.own_business_id(),
     )
-    rows = await context.load.voucher_pages.load((page, member_id))
+    rows = await context.load.vouchers.pages.load((page, member_id))
     return connection(rows or [], asked, node=Voucher.of, place=lambda row: (row.voucher_id,))
 
 

@@ -1,5 +1,6 @@
 """Generate: make the codes of a batch, block by block."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -125,13 +126,9 @@ async def generate(
 async def _write(db: AsyncConnection, records: list[tuple[Any, ...]]) -> int:
     """Copy vouchers in; where a code is taken already, all but those, for others to be drawn."""
     raw: Any = (await db.get_raw_connection()).driver_connection
-    savepoint = await db.begin_nested()
-    try:
-        await raw.copy_records_to_table("voucher", records=records, columns=_COLUMNS)
-    except UniqueViolationError:
-        await savepoint.rollback()
-    else:
-        await savepoint.commit()
+    with suppress(UniqueViolationError):
+        async with db.begin_nested():
+            await raw.copy_records_to_table("voucher", records=records, columns=_COLUMNS)
         return len(records)
     await db.execute(
         text("""

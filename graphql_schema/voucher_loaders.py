@@ -1,0 +1,53 @@
+"""What resolvers of one request read vouchers through."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from strawberry.dataloader import DataLoader
+
+from hub.benefits.vouchers.codes import CodeKey
+from hub.benefits.vouchers.key import known_key
+from hub.benefits.vouchers.queries import (
+    Voucher,
+    VoucherEntry,
+    VoucherPage,
+    member_vouchers,
+    voucher_entries,
+)
+from hub.crypto.keyring import Keyring
+
+_Read = Callable[[AsyncConnection, list[Any]], Awaitable[Mapping[Any, Any]]]
+
+
+class VoucherLoaders:
+    """The loaders of vouchers, made by `of` as all are."""
+
+    def __init__(
+        self, of: Callable[[_Read], DataLoader[Any, Any]], *, now: datetime, keyring: Keyring
+    ) -> None:
+        self._now = now
+        self._keyring = keyring
+        self.pages: DataLoader[tuple[VoucherPage, int], list[Voucher]] = of(self._pages)
+        self.entries: DataLoader[int, list[VoucherEntry]] = of(
+            lambda db, ids: voucher_entries(db, voucher_ids=ids)
+        )
+        self._key: DataLoader[str, CodeKey | None] = of(self._keys)
+
+    async def key(self) -> CodeKey | None:
+        """Return what codes are made of; None when there is no voucher yet."""
+        return await self._key.load("key")
+
+    async def _pages(
+        self, db: AsyncConnection, keys: list[tuple[VoucherPage, int]]
+    ) -> Mapping[tuple[VoucherPage, int], list[Voucher]]:
+        found = {}
+        for page in {page for page, _ in keys}:
+            ids = [member_id for of, member_id in keys if of == page]
+            rows = await member_vouchers(db, member_ids=ids, page=page, now=self._now)
+            found.update({(page, member_id): of_member for member_id, of_member in rows.items()})
+        return found
+
+    async def _keys(self, db: AsyncConnection, keys: list[str]) -> Mapping[str, CodeKey | None]:
+        return dict.fromkeys(keys, await known_key(db, keyring=self._keyring))
