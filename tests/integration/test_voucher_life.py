@@ -46,7 +46,7 @@ from tests.support.vouchers import (
     END,
     KEYRING,
     NOW,
-    START,
+    accounts_of_members,
     campaign,
     cancelled,
     given,
@@ -244,26 +244,9 @@ async def test_vouchers_end_with_notice_or_are_voided(db: AsyncConnection) -> No
     await vouchers_sound(db)
 
 
-async def _accounts(db: AsyncConnection, business_id: int) -> None:
-    """Give members 1 to 3 an account each, of the same number."""
-    await db.execute(
-        text("""
-          INSERT INTO account (account_id, business_id, external_id, created_at)
-          OVERRIDING SYSTEM VALUE
-          SELECT n, CAST(:shop AS smallint), 'c-' || n, :start FROM generate_series(1, 3) n"""),
-        {"shop": business_id, "start": START},
-    )
-    await db.execute(
-        text("""
-          INSERT INTO account_link (account_id, member_id, method, valid)
-          SELECT account_id, account_id, 'birth', tstzrange(:start, NULL) FROM account"""),
-        {"start": START},
-    )
-
-
 async def test_who_is_erased_has_exported_their_vouchers_and_has_none(db: AsyncConnection) -> None:
     shops = await make_campaigns(db, campaign(transferable=True, uses=2))
-    await _accounts(db, shops["retail"].business_id)
+    await accounts_of_members(db, shops["retail"].business_id)
     voucher = await given(db, member_id=2)
     facts = {"voucher_id": voucher.voucher_id, "member_id": 2, "receiver_id": 1}
     await transfer_voucher(db, **facts, now=NOW)
@@ -287,7 +270,7 @@ async def test_who_is_erased_has_exported_their_vouchers_and_has_none(db: AsyncC
 
 async def test_vouchers_go_along_when_members_merge_and_come_back(db: AsyncConnection) -> None:
     shops = await make_campaigns(db, campaign(uses=2, per_member=1))
-    await _accounts(db, shops["retail"].business_id)
+    await accounts_of_members(db, shops["retail"].business_id)
     one, two = await given(db), await given(db, member_id=2, source_id="2")
     asked = {"key": "before", "member_id": 2}
     before = await redeemed(db, shops["hotel"], [two], **asked)

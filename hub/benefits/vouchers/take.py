@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.vouchers.answers import VoucherAnswer, checked_key, run
 from hub.benefits.vouchers.codes import normalise
+from hub.benefits.vouchers.points import give_points, lock_holders
 from hub.benefits.vouchers.queries import Voucher, voucher_terms, vouchers_by_id
 from hub.benefits.vouchers.terms import VoucherKind, VoucherTerms
 from hub.benefits.vouchers.worth import Bill, Verdict, eligible, refusal, worth
@@ -80,8 +81,13 @@ async def take(
         for each, one in zip(vouchers, found, strict=True)
     ]
     _once(found)
+    known = [voucher for voucher in found if voucher is not None]
+    gives = kind == "redeem" and any(one.terms.points is not None for one in known)
+    if gives:
+        ids = [voucher.voucher_id for voucher in known]
+        await lock_holders(db, voucher_ids=ids, member_id=member_id)
     items = _judge(vouchers, found, bill, business=business, member_id=member_id, now=now)
-    return await run(
+    answer = await run(
         db,
         """voucher_take(:kind, CAST(:business_id AS smallint), :key, :member_id,
           CAST(:asked AS jsonb), :all, CAST(:items AS jsonb), CAST(:expires_at AS timestamptz),
@@ -100,6 +106,9 @@ async def take(
         kind=kind,
         asked=asked,
     )
+    if gives:
+        await give_points(db, answer, business_date=business_date, now=now)
+    return answer
 
 
 def _check(vouchers: Sequence[VoucherAsked], bill: Bill) -> None:
@@ -152,6 +161,8 @@ def _judge(
                      time_zone=business.time_zone, at=now)  # fmt: skip
         if each.code is None and (member_id is None or voucher.member_id is None):
             no = Verdict.NOT_YOURS  # a number is no proof of anything
+        if no is None and terms.points and member_id is None and voucher.member_id is None:
+            no = Verdict.MEMBER_REQUIRED
         if no is None and ((terms.alone and several) or terms.stacking_group in groups):
             no = Verdict.NOT_STACKABLE
         room = min(eligible(terms, bill), open_minor)
