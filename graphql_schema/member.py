@@ -24,7 +24,7 @@ from graphql_schema.pages import After, Before, Connection, First, Last
 from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
 from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
-from graphql_schema.vouchers import States, Voucher, voucher_page
+from graphql_schema.vouchers import States, Voucher, VoucherNotice, voucher_page
 from hub.benefits.queries import ENTITLEMENTS, STANDINGS
 from hub.crypto.tokens import Role
 from hub.errors import Malformed
@@ -297,6 +297,15 @@ class Member(relay.Node):
         return await voucher_page(
             info.context, self.member_id, states=states, first=first, after=after
         )
+
+    @resolved("What the member was told of vouchers that end and still do, soonest first. For the "
+              "member and staff; a business is shown none.")  # fmt: skip
+    async def voucher_notices(self, info: Info) -> list[VoucherNotice]:
+        """Return the notices, if the caller may read them."""
+        if not access.reads_notices(access.require(info.context.principal, *access.MEMBER_READERS)):
+            return []
+        rows = await info.context.load.vouchers.notices.load(self.member_id)
+        return [VoucherNotice.of(row) for row in rows or []]
 
 
 async def _may_see_of(context: Context, business_id: int) -> bool:

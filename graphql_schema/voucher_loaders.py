@@ -12,9 +12,11 @@ from hub.benefits.vouchers.key import known_key
 from hub.benefits.vouchers.queries import (
     Voucher,
     VoucherEntry,
+    VoucherNotice,
     VoucherPage,
     member_vouchers,
     voucher_entries,
+    voucher_notices,
 )
 from hub.crypto.keyring import Keyring
 
@@ -32,6 +34,9 @@ class VoucherLoaders:
         self.pages: DataLoader[tuple[VoucherPage, int], list[Voucher]] = of(self._pages)
         self.entries: DataLoader[int, list[VoucherEntry]] = of(
             lambda db, ids: voucher_entries(db, voucher_ids=ids)
+        )
+        self.notices: DataLoader[int, list[VoucherNotice]] = of(
+            lambda db, ids: voucher_notices(db, member_ids=ids, now=self._now)
         )
         self._key: DataLoader[str, CodeKey | None] = of(self._keys)
 

@@ -269,6 +269,32 @@ async def _is_own(context: Context, row: queries.Voucher) -> bool:
     return own_id is not None and own_id == row.member_id
 
 
+@strawberry.type(description="What a member was told: that a voucher ends soon.")
+class VoucherNotice:
+    """A notice that was given."""
+
+    voucher: strawberry.ID = strawberry.field(description="The voucher's number.")
+    name: str = strawberry.field(description="Its campaign's name.")
+    name_zh: str = strawberry.field(description="Its campaign's name in Chinese.")
+    ends_at: datetime = strawberry.field(
+        description="The first instant at which it is no longer valid."
+    )
+    days_ahead: int = count("How many days before it was due: 7 or 1.")
+    given_at: datetime = strawberry.field(description="When it was given.")
+
+    @classmethod
+    def of(cls, row: queries.VoucherNotice) -> "VoucherNotice":
+        """Show a notice."""
+        return cls(
+            voucher=strawberry.ID(str(row.voucher_id)),
+            name=row.name,
+            name_zh=row.name_zh,
+            ends_at=row.ends_at,
+            days_ahead=row.days_ahead,
+            given_at=row.given_at,
+        )
+
+
 States = Annotated[
     list[VoucherState] | None,
     strawberry.argument(description="Only those in these states; unsaid, all."),

@@ -63,6 +63,7 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     "{ member(id: $MEMBER) { lineage { edges { method } } } }": (OUT, NO, NO, YES, NO),
     "{ member(id: $MEMBER) { pool { members } } }": (OUT, YES, YES, YES, NO),
     "{ member(id: $MEMBER) { vouchers { nodes { code } } } }": (OUT, YES, YES, YES, NO),
+    "{ member(id: $MEMBER) { voucherNotices { voucher } } }": (OUT, YES, YES, YES, NO),
     '{ voucherByCode(code: "ZZZZZZZZZZZZZZZZZ0") { number } }': (
         OUT, NO, "malformed", "malformed", "malformed"),
     "{ voucherCampaigns { nodes { code } } }": (OUT, NO, YES, YES, YES),

@@ -29,6 +29,7 @@ from hub.benefits.vouchers.queries import (
     VoucherState,
     member_vouchers,
     voucher_entries,
+    voucher_notices,
     voucher_terms,
 )
 from hub.benefits.vouchers.take import VoucherAsked
@@ -234,6 +235,9 @@ async def test_vouchers_end_with_notice_or_are_voided(db: AsyncConnection) -> No
         at = NOW + timedelta(days=day)
         told.append((await notify_ending(db, now=at, horizon=at + timedelta(days=7)))[0])
     assert told == [0, 0, 1, 0, 0, 0, 0, 0, 1, 0]
+    [notice] = (await voucher_notices(db, member_ids=[1], now=NOW))[1]
+    assert (notice.voucher_id, notice.days_ahead) == (ends.voucher_id, 1)
+    assert (await voucher_notices(db, member_ids=[1], now=ends.ends_at))[1] == []
     assert await expire_vouchers(db, now=ends.ends_at - timedelta(seconds=1)) == 0
     assert await expire_vouchers(db, now=ends.ends_at) == 1
     assert await expire_vouchers(db, now=END, vouchers=1) == 1

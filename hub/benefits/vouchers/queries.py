@@ -198,3 +198,40 @@ async def voucher_entries(
     for row in rows:
         found[row.voucher_id].append(VoucherEntry(**row._asdict()))
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoucherNotice:
+    """What a member was told: that a voucher ends at `ends_at`, `days_ahead` (7 or 1) before."""
+
+    member_id: int
+    voucher_id: int
+    name: str
+    name_zh: str
+    ends_at: datetime
+    days_ahead: int
+    given_at: datetime
+
+
+async def voucher_notices(
+    db: AsyncConnection, *, member_ids: Sequence[int], now: datetime
+) -> dict[int, list[VoucherNotice]]:
+    """Return the latest notice of each voucher that still ends then, soonest first, by member.
+
+    What is used up, given away, voided or was given more time since is not told of any more.
+    """
+    found: dict[int, list[VoucherNotice]] = {member_id: [] for member_id in member_ids}
+    rows = await db.execute(
+        text("""
+          SELECT DISTINCT ON (v.member_id, v.ends_at, v.voucher_id) v.member_id, v.voucher_id,
+            t.name, t.name_zh, v.ends_at, n.days_ahead, n.given_at
+          FROM voucher v JOIN voucher_notice n USING (voucher_id, ends_at)
+          JOIN voucher_terms t USING (terms_id)
+          WHERE v.member_id = ANY (CAST(:member_ids AS bigint[])) AND v.state = 0
+            AND v.ends_at > :now AND v.used < v.granted
+          ORDER BY v.member_id, v.ends_at, v.voucher_id, n.days_ahead"""),
+        {"member_ids": list(member_ids), "now": now},
+    )
+    for row in rows:
+        found[row.member_id].append(VoucherNotice(**row._asdict()))
+    return found

@@ -67,14 +67,7 @@ async def take(
         "policy": policy,
         **asked,
     }
-    codes = [each.code for each in vouchers if each.code is not None]
-    by_code = await voucher_terms(db, codes=codes, keyring=keyring, now=now)
-    ids = [each.voucher_id for each in vouchers if each.voucher_id is not None]
-    by_id = await vouchers_by_id(db, voucher_ids=ids, now=now) if ids else {}
-    found = [
-        by_code.get(each.code) if each.code is not None else by_id.get(each.voucher_id or 0)
-        for each in vouchers
-    ]
+    found = await _find(db, vouchers, now=now, keyring=keyring)
     # Codes are not kept: a voucher is told by its number, a code that leads nowhere by none.
     asked["vouchers"] = [
         [one and one.voucher_id, each.amount_minor]
@@ -109,6 +102,20 @@ async def take(
     if gives:
         await give_points(db, answer, business_date=business_date, now=now)
     return answer
+
+
+async def _find(
+    db: AsyncConnection, vouchers: Sequence[VoucherAsked], *, now: datetime, keyring: Keyring
+) -> list[Voucher | None]:
+    """Return each voucher that is asked for; None for one that is not there."""
+    codes = [each.code for each in vouchers if each.code is not None]
+    by_code = await voucher_terms(db, codes=codes, keyring=keyring, now=now)
+    ids = [each.voucher_id for each in vouchers if each.voucher_id is not None]
+    by_id = await vouchers_by_id(db, voucher_ids=ids, now=now) if ids else {}
+    return [
+        by_code.get(each.code) if each.code is not None else by_id.get(each.voucher_id or 0)
+        for each in vouchers
+    ]
 
 
 def _check(vouchers: Sequence[VoucherAsked], bill: Bill) -> None:
