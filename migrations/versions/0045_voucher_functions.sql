@@ -13,10 +13,12 @@ LANGUAGE sql STABLE AS $$
       AT TIME ZONE g.time_zone) END
   FROM voucher_terms t CROSS JOIN programme g WHERE t.terms_id = p_terms $$;
 
--- Whether one more voucher of the campaign is more than the member may be given. Members are given
--- vouchers one at a time; whoever takes this lock has locked its vouchers before.
-CREATE FUNCTION voucher_over_limit(p_terms integer, p_member bigint) RETURNS boolean
-LANGUAGE plpgsql AS $$
+-- Whether one more voucher of the campaign is more than the member may be given, beside those of
+-- p_others, which it is given in the same request. Members are given vouchers one at a time; whoever
+-- takes this lock has locked its vouchers before.
+CREATE FUNCTION voucher_over_limit(
+  p_terms integer, p_member bigint, p_others integer[] DEFAULT '{}'
+) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE t voucher_terms;
 BEGIN
   SELECT * INTO t FROM voucher_terms WHERE terms_id = p_terms;
@@ -29,7 +31,10 @@ BEGIN
     SELECT count(*) FROM voucher_entry e JOIN voucher v USING (voucher_id)
       JOIN voucher_terms o USING (terms_id)
     WHERE e.member_id = p_member AND e.kind = 'transferred' AND o.campaign_id = t.campaign_id
-      AND v.member_id IS DISTINCT FROM p_member);
+      AND v.member_id IS DISTINCT FROM p_member
+  ) + (
+    SELECT count(*) FROM unnest(p_others) AS u (n) JOIN voucher_terms o ON o.terms_id = u.n
+    WHERE o.campaign_id = t.campaign_id);
 END $$;
 
 -- Lock vouchers one after the other, by number.
@@ -66,7 +71,8 @@ END $$;
 
 -- Why a voucher that is locked cannot be taken now; NULL: it can.
 CREATE FUNCTION voucher_refusal(
-  v voucher, p_member bigint, p_quantity bigint, p_exact boolean, p_now timestamptz
+  v voucher, p_member bigint, p_quantity bigint, p_exact boolean, p_others integer[],
+  p_now timestamptz
 ) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
   IF v.member_id <> p_member THEN RETURN 'not_yours'; END IF;
@@ -77,7 +83,8 @@ BEGIN
   IF v.granted - v.used - v.held < (CASE WHEN p_exact THEN p_quantity ELSE 1 END) THEN
     RETURN 'reserved_elsewhere';
   END IF;
-  IF v.member_id IS NULL AND p_member IS NOT NULL AND voucher_over_limit(v.terms_id, p_member) THEN
+  IF v.member_id IS NULL AND p_member IS NOT NULL AND voucher_over_limit(v.terms_id, p_member, p_others)
+  THEN
     RETURN 'limit_reached';
   END IF;
   IF v.member_id IS NULL AND p_member IS NULL AND EXISTS (SELECT 1 FROM voucher_terms t
@@ -106,6 +113,7 @@ DECLARE
   amount bigint;
   price bigint;
   taken integer := 0;
+  bound integer[] := '{}';
   parts jsonb[] := '{}';
 BEGIN
   -- Whoever is given a voucher is not merged meanwhile; members are locked before vouchers.
@@ -126,7 +134,7 @@ BEGIN
         SELECT * INTO v FROM voucher WHERE voucher_id = v.voucher_id;
       END IF;
       IF verdict IS NULL THEN
-        verdict := voucher_refusal(v, who, n, (x ->> 'exact')::boolean, p_now);
+        verdict := voucher_refusal(v, who, n, (x ->> 'exact')::boolean, bound, p_now);
       ELSIF v.member_id <> who THEN
         verdict := 'not_yours';
       END IF;
@@ -138,6 +146,7 @@ BEGIN
         price := n;
       END IF;
       taken := taken + 1;
+      IF v.member_id IS NULL THEN bound := bound || v.terms_id; END IF;
       parts := parts || jsonb_build_object('voucher', v.voucher_id, 'verdict', 'taken', 'quantity',
         n, 'amount', amount, 'price', price, 'left', v.granted - v.used - v.held - n,
         'entry', nextval('voucher_entry_id'));

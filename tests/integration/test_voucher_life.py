@@ -88,6 +88,9 @@ async def test_a_batch_is_made_once_block_by_block_and_its_codes_are_vouchers(
     # Nowhere is a code written down.
     seen = await db.scalar(text("SELECT string_agg(v::text, ' ') FROM voucher v"))
     assert codes[0].replace("-", "") not in str(seen)
+    both = [VoucherAsked(code=code) for code in codes[2:4]]
+    one = await redeemed(db, shops["hotel"], both, member_id=3, key="e", policy="skip_invalid")
+    assert [p.verdict for p in one.parts] == [Verdict.TAKEN, Verdict.LIMIT_REACHED]
     asked = VoucherAsked(code=codes[0])
     nobody = await redeemed(db, shops["hotel"], [asked], member_id=None, key="a")
     assert nobody.outcome is Verdict.MEMBER_REQUIRED
