@@ -34,6 +34,9 @@ births.
 A pool's code is for its members alone, and so is a voucher's for who has it. A business sees of a
 member's vouchers those that it takes, and of what happened to them what did so at its own tills;
 campaigns are for businesses that take or pay for them, for staff and finance.
+The catalogue of rewards is for everybody who is signed in. A member orders for itself, a business
+what it offers for whom it serves, staff for anybody; the business that offers a reward, and staff,
+receive its stock, note that it was paid for and handed out, and see its orders.
 
 Codes that prove a phone are for the member and for the business that serves them; a join code is
 the member's alone, to be scanned by a business. What was given wrong is for the business that gave
@@ -60,6 +63,8 @@ OCCUPANCY_STATERS = (Role.BUSINESS, Role.STAFF)
 VOUCHER_READERS = tuple(Role)
 CAMPAIGN_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
 CLAIMERS = (Role.MEMBER, Role.STAFF)
+ORDERERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
+REWARD_KEEPERS = (Role.BUSINESS, Role.STAFF)
 CONSENT_RECORDERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
 EVERYBODY = tuple(Role)
 
@@ -154,6 +159,12 @@ def acting_business(principal: Principal | None, *, asked: str | None) -> str:
     if code is None or asked not in (None, code):
         raise Forbidden("a business acts only for itself", field="business")
     return code
+
+
+def acts_at(principal: Principal, code: str) -> None:
+    """Raise Forbidden when a business acts on what another one offers."""
+    if principal.business not in (None, code):
+        raise Forbidden("a business acts only for itself", field="business")
 
 
 def consent_business(principal: Principal, *, asked: str) -> str:

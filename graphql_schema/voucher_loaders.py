@@ -2,10 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
-from strawberry.dataloader import DataLoader
 
 from hub.benefits.vouchers.codes import CodeKey
 from hub.benefits.vouchers.key import known_key
@@ -20,6 +19,9 @@ from hub.benefits.vouchers.queries import (
 )
 from hub.crypto.keyring import Keyring
 
+if TYPE_CHECKING:
+    from graphql_schema.loaders import Loader
+
 _Read = Callable[[AsyncConnection, list[Any]], Awaitable[Mapping[Any, Any]]]
 
 
@@ -27,18 +29,18 @@ class VoucherLoaders:
     """The loaders of vouchers, made by `of` as all are."""
 
     def __init__(
-        self, of: Callable[[_Read], DataLoader[Any, Any]], *, now: datetime, keyring: Keyring
+        self, of: "Callable[[_Read], Loader[Any, Any]]", *, now: datetime, keyring: Keyring
     ) -> None:
         self._now = now
         self._keyring = keyring
-        self.pages: DataLoader[tuple[VoucherPage, int], list[Voucher]] = of(self._pages)
-        self.entries: DataLoader[int, list[VoucherEntry]] = of(
+        self.pages: Loader[tuple[VoucherPage, int], list[Voucher]] = of(self._pages)
+        self.entries: Loader[int, list[VoucherEntry]] = of(
             lambda db, ids: voucher_entries(db, voucher_ids=ids)
         )
-        self.notices: DataLoader[int, list[VoucherNotice]] = of(
+        self.notices: Loader[int, list[VoucherNotice]] = of(
             lambda db, ids: voucher_notices(db, member_ids=ids, now=self._now)
         )
-        self._key: DataLoader[str, CodeKey | None] = of(self._keys)
+        self._key: Loader[str, CodeKey | None] = of(self._keys)
 
     async def key(self) -> CodeKey | None:
         """Return what codes are made of; None when there is no voucher yet."""

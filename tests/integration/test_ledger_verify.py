@@ -10,6 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from typer.testing import CliRunner
 
+from hub.benefits.rewards.configure import configure_rewards
+from hub.benefits.rewards.stock import stock
+from hub.benefits.rewards.verify import CHECKS as OF_REWARDS
 from hub.benefits.vouchers.configure import configure_campaigns
 from hub.benefits.vouchers.verify import CHECKS as OF_VOUCHERS
 from hub.entrypoints.cli import app
@@ -26,6 +29,7 @@ from hub.settlement.open_period import open_period
 from hub.settlement.verify import CHECKS as OF_PERIODS
 from hub.settlement.verify import DUES, PERIODS
 from tests.support.ledger import lot
+from tests.support.rewards import order_one, reward
 from tests.support.settlement import KINDS, Tills, agreement, make_group, noon
 from tests.support.vouchers import campaign, cancelled, given, redeemed
 
@@ -204,6 +208,16 @@ WRONG = {
         GUEST,
         "has no fact",
     ),
+    "the stock of a reward is what came in less what went out": (
+        "UPDATE reward_stock SET available = 9",
+        0,
+        "scarf: 9 on the shelf, entries say 1",
+    ),
+    "an order has the points that it took, and those of one that ended are back": (
+        "UPDATE reward_order SET state = 'cancelled'",
+        GUEST,
+        "is cancelled: points are spent",
+    ),
 }
 
 
@@ -245,15 +259,17 @@ async def live(db: AsyncConnection) -> None:
     key = f"fact:{connection_id}:sale:s-1"
     posted = await post_earns(db, [lot(GUEST, 10, business_id=ids["retail"], key=key)])
     await configure_campaigns(db, campaigns=[campaign(funder="hotel", uses=2)])
-    await db.execute(
-        text("INSERT INTO member (member_id, created_at) VALUES (:id, :at)"),
-        {"id": GUEST, "at": noon(DAY)},
-    )
+    await db.execute(text("INSERT INTO member (member_id, created_at) VALUES (5, now())"))
     voucher = await given(db, member_id=GUEST)
     hotel = await business_by_code(db, "hotel")
     bill = await redeemed(db, hotel, [voucher], member_id=GUEST)
     await cancelled(db, hotel, bill.parts[0].entry_id, key="undo", amount_minor=300)
     await db.execute(text(FACT), {"name": "s-1", "tx_id": posted[ids["retail"], key]})
+    await configure_rewards(db, rewards=[reward("scarf", "retail", 10)])
+    await stock(db, reward_code="scarf", quantity=2, actor="t", idempotency_key="s", now=noon(DAY))
+    await order_one(
+        db, business_id=ids["retail"], member_id=GUEST, code="scarf", key="o", at=noon(DAY)
+    )
     period = await open_period(db, code="2026-11", now=noon(DAY))
     await close(db, period_id=period.period_id, now=noon(date(2026, 12, 1)))
 
@@ -274,11 +290,9 @@ async def test_an_intact_database_breaks_nothing(db: AsyncConnection) -> None:
 
 
 def test_every_invariant_is_asked_for_and_broken_here() -> None:
-    assert (
-        set(CHECKS)
-        == {*OF_POINTS, PERIODS, DUES, *OF_PERIODS, *OF_FACTS, *OF_VOUCHERS}
-        == set(WRONG)
-    )
+    assert set(CHECKS) == set(WRONG)
+    of_benefits = {*OF_REWARDS, *OF_VOUCHERS}
+    assert set(CHECKS) == {*OF_POINTS, PERIODS, DUES, *OF_PERIODS, *OF_FACTS, *of_benefits}
 
 
 @pytest.mark.parametrize("invariant", WRONG)

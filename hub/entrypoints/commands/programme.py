@@ -10,6 +10,7 @@ import typer
 from pydantic import ConfigDict, ValidationError
 
 from hub.benefits.configure import BenefitConfig, TierConfig, configure
+from hub.benefits.rewards.configure import RewardConfig, configure_rewards
 from hub.benefits.vouchers.configure import CampaignConfig, configure_campaigns
 from hub.config import load_settings
 from hub.connector import field_path
@@ -37,6 +38,7 @@ class GroupFile(ProgrammeConfig):
     tiers: tuple[TierConfig, ...] = ()
     benefits: tuple[BenefitConfig, ...] = ()
     voucher_campaigns: tuple[CampaignConfig, ...] = ()
+    rewards: tuple[RewardConfig, ...] = ()
     connections: tuple[ConnectionConfig, ...] = ()
     subscriptions: tuple[SubscriptionConfig, ...] = ()
     payment_accounts: tuple[PaymentAccountConfig, ...] = ()
@@ -84,6 +86,7 @@ async def apply_group(database_url: str, keyring: Keyring, group: GroupFile) -> 
             )
             await configure(db, tiers=group.tiers, benefits=group.benefits)
             await configure_campaigns(db, campaigns=group.voucher_campaigns)
+            await configure_rewards(db, rewards=group.rewards)
             for connection in group.connections:
                 await connect(db, config=connection, keyring=keyring)
             for subscription in group.subscriptions:
