@@ -10,7 +10,8 @@
 
 A till redeems, holds, captures, voids and restores. Who gives transfers points and shares them in a
 pool. Staff correct: adjust (a second person above the policy's threshold), extend, reinstate and
-recover; what is proposed is seen by staff alone.
+recover; what is proposed is seen by staff alone. They give and revoke tiers; of ladders a business
+sees the group's and its own.
 
 How full a house was is stated by itself and by staff; an agreement is seen by both its sides.
 Finance alone closes, approves and issues a period; who did so, and what was checked and waived, is
