@@ -67,6 +67,7 @@ from graphql_schema.restoring import RestoringMutation
 from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
 from graphql_schema.scalars import SCALARS
+from graphql_schema.scoped import guard
 from graphql_schema.settlement import SettlementQuery
 from graphql_schema.settlement_corrections import (
     SettlementCorrectionMutation,
@@ -286,7 +287,7 @@ def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchem
         CostLimit,
         _Learn,
     ]
-    return HubSchema(
+    schema = HubSchema(
         Query,
         Mutation,
         Subscription,
@@ -296,3 +297,5 @@ def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchem
             scalar_map=SCALARS, disable_field_suggestions=not debug, name_converter=_Names()
         ),
     )
+    guard(schema._schema)
+    return schema
