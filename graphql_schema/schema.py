@@ -37,6 +37,7 @@ from graphql_schema.accounts import Account
 from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
 from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.audit import record
+from graphql_schema.clients import ClientMutation, ClientQuery
 from graphql_schema.closing import ClosingMutation
 from graphql_schema.context import Context
 from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
@@ -100,6 +101,7 @@ class Query(
     MatchingQuery,
     AdjustmentQuery,
     ReviewQuery,
+    ClientQuery,
     NodeQuery,
 ):
     """All reads."""
@@ -133,6 +135,7 @@ class Mutation(
     JournalMutation,
     AccountingMutation,
     AccountingPolicyMutation,
+    ClientMutation,
 ):
     """All writes."""
 

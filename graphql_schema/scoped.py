@@ -57,7 +57,9 @@ SCOPES: dict[Scope, tuple[str, ...]] = {
         "reconcile", "confirmMatch", "rejectMatch", "investigateBreak", "matchBreak",
         "adjustBreak", "writeOffBreak", "resolveBreak", "reopenBreak", "stateOccupancy",
     ),
-    Scope.ADMIN: ("rankSources",),
+    Scope.ADMIN: (
+        "rankSources", "clients", "createClient", "rotateClientSecret", "disableClient",
+    ),
 }  # fmt: skip
 _ASKED = {name: scope for scope, names in SCOPES.items() for name in names}
 

@@ -15,6 +15,8 @@ from hub.db.engine import make_engine
 from hub.entrypoints.calls import Desk
 from hub.entrypoints.hooks import Door
 from hub.entrypoints.web_allowance import Allowance
+from hub.entrypoints.web_attempts import Attempts
+from hub.entrypoints.web_callers import Callers
 from hub.entrypoints.web_documents import Documents, read_documents
 from hub.entrypoints.web_slow import listen
 from hub.entrypoints.web_sockets import Sockets
@@ -35,6 +37,8 @@ class State:
     desk: Desk
     documents: Documents
     allowance: Allowance
+    attempts: Attempts
+    callers: Callers
     sockets: Sockets
 
 
@@ -58,6 +62,7 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
         )
     )
     allowance = Allowance(redis, per_minute=settings.cost_per_minute)
+    callers = Callers(engine, keyring)
     streams = Streams(
         settings=settings,
         engine=engine,
@@ -78,7 +83,9 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
             desk=Desk(engine, keyring),
             documents=documents,
             allowance=allowance,
-            sockets=Sockets(settings, keyring, streams),
+            attempts=Attempts(redis),
+            callers=callers,
+            sockets=Sockets(settings, callers, streams),
         )
     finally:
         await changes.aclose()

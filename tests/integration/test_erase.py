@@ -274,8 +274,8 @@ KEPT = {
     "refund_basis", "retention", "shortfall",
 }  # fmt: skip
 ERASED = {
-    "account_key", "account_profile", "identifier_claim", "match_change", "match_feature", "pin",
-    "review_item", "verification",
+    "account_key", "account_profile", "identifier_claim", "match_change", "match_feature",
+    "member_session", "passkey", "passkey_challenge", "pin", "review_item", "verification",
 }  # fmt: skip
 
 
