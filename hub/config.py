@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     pool_size: int = 8
     lease_seconds: int = 30
     keep_bodies_days: int = Field(default=180, ge=7)
+    oidc: str = ""
     code_sender: str | None = None
     code_sender_token: SecretStr | None = None
 

@@ -8,6 +8,7 @@ KNOWN_SECONDS old; then no token that could have ended is taken.
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,6 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import HTTPConnection
 
+from hub.callers.issuer_keys import IssuerKeys
+from hub.callers.issuers import LONGEST_TOKEN, Issuer, peek, principal_of
 from hub.callers.queries import ended_sessions, generations
 from hub.clock import now
 from hub.crypto import tokens
@@ -46,8 +49,11 @@ class _Copy:
 class Callers:
     """Tells callers by their tokens, for one process."""
 
-    def __init__(self, engine: AsyncEngine, keyring: Keyring) -> None:
+    def __init__(
+        self, engine: AsyncEngine, keyring: Keyring, issuers: Sequence[Issuer] = ()
+    ) -> None:
         self._engine, self._keyring = engine, keyring
+        self._issuers = {one.issuer: IssuerKeys(one) for one in issuers}
         self._copy: _Copy | None = None
         self._reading = asyncio.Lock()
 
@@ -61,9 +67,19 @@ class Callers:
 
     async def known(self, token: str) -> tuple[Principal, datetime]:
         """Return who a token speaks for, and until when; raises what `of` does."""
+        issuer = self._issuer(token) if self._issuers else None
+        if issuer is not None:
+            return principal_of(issuer.issuer, await issuer.claims(token), now=now())
         who, until = tokens.verify_until(self._keyring, token, now=now())
         await self.refuse_ended(who)
         return who, until
+
+    def _issuer(self, token: str) -> IssuerKeys | None:
+        """Return who says to have issued a token; None: the hub itself, or nobody known."""
+        if len(token) > LONGEST_TOKEN:
+            raise Unauthenticated("the token is too long", reason="malformed")
+        _, name = peek(token)
+        return self._issuers.get(name) if isinstance(name, str) else None
 
     async def refuse_ended(self, who: Principal) -> None:
         """Raise Unauthenticated if the client or session behind a token has ended."""

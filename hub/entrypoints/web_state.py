@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 
 from graphql_schema.schema import HubSchema, build_schema
+from hub.callers.issuers import read_issuers
 from hub.config import Settings
 from hub.crypto.keyring import Keyring, load
 from hub.db.engine import make_engine
@@ -47,8 +48,8 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
     """Hold the state for as long as the process serves.
 
     Nothing is connected to yet, so that a process may start before its servers do. Raises
-    Unavailable when no server is known, Malformed for documents that do not fit, and what
-    `hub.crypto.keyring.load` raises.
+    Unavailable when no server is known, Malformed for documents and issuers that do not fit, and
+    what `hub.crypto.keyring.load` raises.
     """
     keyring = load(settings.keyring_path)
     schema = build_schema(debug=settings.log_level == "debug", introspection=settings.introspection)
@@ -62,7 +63,7 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
         )
     )
     allowance = Allowance(redis, per_minute=settings.cost_per_minute)
-    callers = Callers(engine, keyring)
+    callers = Callers(engine, keyring, read_issuers(settings.oidc))
     streams = Streams(
         settings=settings,
         engine=engine,

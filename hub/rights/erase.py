@@ -57,10 +57,11 @@ async def erase(
 ) -> Erased:
     """Destroy all that tells who a member, with all merged into it, is. It cannot be undone.
 
-    Data keys, profiles, identifiers, doubts and sign-ins go, and the bodies of stored deliveries that tell of
-    the person. Entries and accounts stay: numbers that name nobody, so that the ledger still proves
-    itself and what the businesses owe each other stands. Points end first, as an expiry. Data that
-    arrives again on the same accounts leads to nobody. Erased before: the first answer.
+    Data keys, profiles, identifiers, doubts and sign-ins go, and the bodies of stored deliveries
+    that tell of the person. Entries and accounts stay: numbers that name nobody, so that the ledger
+    still proves itself and what the businesses owe each other stands. Points end first, as an
+    expiry. Data that arrives again on the same accounts leads to nobody. Erased before: the first
+    answer.
 
     Raises NotFound; ErasureForbidden while a retention holds; PointsHeld while points are set
     aside; PointsLeft when there are points and `forfeit_points` does not say that they may end;
