@@ -69,6 +69,7 @@ from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
 from graphql_schema.scalars import SCALARS
 from graphql_schema.scoped import guard
+from graphql_schema.sessions import SessionMutation, SessionQuery
 from graphql_schema.settlement import SettlementQuery
 from graphql_schema.settlement_corrections import (
     SettlementCorrectionMutation,
@@ -102,6 +103,7 @@ class Query(
     AdjustmentQuery,
     ReviewQuery,
     ClientQuery,
+    SessionQuery,
     NodeQuery,
 ):
     """All reads."""
@@ -136,6 +138,7 @@ class Mutation(
     AccountingMutation,
     AccountingPolicyMutation,
     ClientMutation,
+    SessionMutation,
 ):
     """All writes."""
 

@@ -20,12 +20,13 @@ SCOPES: dict[Scope, tuple[str, ...]] = {
     Scope.MEMBERS_READ: (
         "member", "members", "memberSearch", "memberByIdentifier", "unreadableDetails",
         "explainMatch", "matchRuns", "proposedAdjustments", "reviewItems", "balanceChanged",
-        "tierChanged",
+        "tierChanged", "mySessions", "myPasskeys",
     ),
     Scope.MEMBERS_WRITE: (
         "join", "requestVerification", "confirmVerification", "eraseMember", "pinAttribute",
         "unpinAttribute", "acceptReview", "rejectReview", "markNotTheSame", "assignReview",
         "undoReview", "releaseSharedIdentifier", "mergeMembers", "splitMembers",
+        "endSessions", "removePasskey",
     ),
     Scope.POINTS_REDEEM: ("redeem", "hold", "capture", "void", "restore", "redeemFromPool"),
     Scope.POINTS_GIVE: ("transfer", "openPool", "joinPool", "contributeToPool", "leavePool"),

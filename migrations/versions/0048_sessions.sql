@@ -43,7 +43,9 @@ CREATE INDEX passkey_of_member ON passkey (member_id);
 CREATE TABLE passkey_challenge (
   member_id bigint REFERENCES member,
   expires_at timestamptz NOT NULL,
-  challenge bytea PRIMARY KEY CHECK (length(challenge) = 32)
+  challenge bytea PRIMARY KEY CHECK (length(challenge) = 32),
+  user_handle bytea CHECK (length(user_handle) = 32),
+  CHECK ((member_id IS NULL) = (user_handle IS NULL))
 );
 COMMENT ON COLUMN passkey_challenge.member_id IS 'who adds a passkey; null: somebody signs in';
 CREATE INDEX passkey_challenge_expires ON passkey_challenge (expires_at);

@@ -62,6 +62,8 @@ TABLE: dict[str, tuple[str, ...]] = {
     "{ member(id: $MEMBER) { receivables { remaining } } }": (OUT, YES, YES, YES, NO, NO),
     "{ member(id: $MEMBER) { lineage { edges { method } } } }": (OUT, NO, NO, YES, NO, NO),
     "{ member(id: $MEMBER) { pool { members } } }": (OUT, YES, YES, YES, NO, NO),
+    "{ mySessions { id } }": (OUT, YES, NO, NO, NO, NO),
+    "{ myPasskeys { id } }": (OUT, YES, NO, NO, NO, NO),
     "{ clients { clientId } }": (OUT, NO, NO, NO, NO, YES),
     "{ node(id: $PERIOD) { id } }": (OUT, NO, YES, YES, YES, NO),
 }  # fmt: skip
