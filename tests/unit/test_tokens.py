@@ -151,6 +151,10 @@ def test_the_command_prints_a_token_of_this_installation(
         ({"role": Role.MEMBER, "member": 42}, tokens.member(42)),
         ({"role": Role.BUSINESS, "business": "bund-retail"}, tokens.business("bund-retail")),
         ({"role": Role.STAFF, "subject": "ann"}, Principal(role=Role.STAFF, subject="ann")),
+        (
+            {"role": Role.ADMIN, "subject": "cy", "scope": ["admin"]},
+            Principal(role=Role.ADMIN, subject="cy", scopes=frozenset({Scope.ADMIN})),
+        ),
     ]:
         command(**given)
         printed = capsys.readouterr().out.strip()
@@ -159,6 +163,7 @@ def test_the_command_prints_a_token_of_this_installation(
         {"role": Role.STAFF, "member": 1},
         {"role": Role.MEMBER},
         {"role": Role.BUSINESS},
+        {"role": Role.STAFF, "scope": ["admin"]},
     ):
         with pytest.raises(Malformed):
             command(**wrong)
