@@ -4,6 +4,7 @@ Without a broker nobody is kept back here: secrets are too long to be tried, and
 in the database.
 """
 
+import ipaddress
 import math
 
 import structlog
@@ -34,7 +35,7 @@ class Attempts:
 
     async def count(self, request: Request, what: str, *, most: int, minutes: int = 1) -> None:
         """Count one; raises RateLimited for more than `most` in so many minutes."""
-        where = request.client.host if request.client else ""
+        where = _place(request.client.host if request.client else "")
         limit = RateLimitItemPerMinute(most, minutes)
         try:
             if await self._limiter.hit(limit, what, where):
@@ -45,3 +46,14 @@ class Attempts:
             return
         seconds = max(1, math.ceil(stats.reset_time - now().timestamp()))
         raise RateLimited("too many attempts from this address: wait", seconds=seconds)
+
+
+def _place(address: str) -> str:
+    """Return what counts as one place: of IPv6, a subscriber has a whole /64."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return address
+    return str(found.ipv4_mapped or ipaddress.ip_network((int(found), 64), strict=False))

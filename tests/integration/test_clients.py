@@ -19,7 +19,7 @@ from hub.clock import now
 from hub.crypto import tokens
 from hub.crypto.scopes import OF_ROLE, Role, Scope
 from hub.crypto.tokens import Unauthenticated
-from hub.entrypoints import web_callers, web_oauth
+from hub.entrypoints import web_attempts, web_callers, web_oauth
 from hub.errors import Conflict, Malformed, NotFound, Rejected
 from tests.integration.api_kit import ADMIN, SHOP, STAFF, Api
 from tests.integration.test_graphql_card import gid
@@ -131,6 +131,20 @@ async def test_an_address_that_tries_too_often_waits(
     answers = [await sign_in(api, "wrong") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [401, 401, 429]
     assert int(answers[-1].headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("unix:", "", False),
+    ],
+)
+def test_where_somebody_tries_from(one: str, other: str, same: bool) -> None:
+    assert (web_attempts._place(one) == web_attempts._place(other)) is same
 
 
 async def test_the_metadata_say_where_to_sign_in(api: Api) -> None:
