@@ -110,6 +110,8 @@ _FIELDS = {
     "least_share": "leastShare",
     "client_id": "clientId",
     "keep_days": "keepDays",
+    "valid_until": "validUntil",
+    "trial_until": "trialUntil",
 }
 
 

@@ -37,6 +37,7 @@ from graphql_schema.accounts import Account
 from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
 from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.audit import record
+from graphql_schema.awarding import AwardingMutation
 from graphql_schema.clients import ClientMutation, ClientQuery
 from graphql_schema.closing import ClosingMutation
 from graphql_schema.context import Context
@@ -55,6 +56,7 @@ from graphql_schema.matching import MatchingQuery
 from graphql_schema.mending import MendingMutation
 from graphql_schema.merging import MergingMutation
 from graphql_schema.nodes import NodeQuery
+from graphql_schema.ordering import OrderingMutation
 from graphql_schema.paying import PayingMutation
 from graphql_schema.pinning import PinningMutation
 from graphql_schema.plan.plans import Plans
@@ -67,6 +69,7 @@ from graphql_schema.reconciling_reads import ReconciliationQuery
 from graphql_schema.restoring import RestoringMutation
 from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
+from graphql_schema.rewards import RewardOrder, RewardQuery
 from graphql_schema.scalars import SCALARS
 from graphql_schema.scoped import guard
 from graphql_schema.sessions import SessionMutation, SessionQuery
@@ -76,9 +79,13 @@ from graphql_schema.settlement_corrections import (
     SettlementCorrectionQuery,
 )
 from graphql_schema.spending import SpendingMutation
+from graphql_schema.stocking import StockingMutation
 from graphql_schema.subscribing import Subscription
 from graphql_schema.using import UsingMutation
 from graphql_schema.verifying import VerifyingMutation
+from graphql_schema.voucher_keeping import VoucherKeepingMutation
+from graphql_schema.vouchering import VoucheringMutation
+from graphql_schema.vouchers import VoucherQuery
 from graphql_schema.watching import Watching, watched
 
 MOST_TOKENS = 2000
@@ -104,7 +111,9 @@ class Query(
     ReviewQuery,
     ClientQuery,
     SessionQuery,
+    RewardQuery,
     NodeQuery,
+    VoucherQuery,
 ):
     """All reads."""
 
@@ -117,6 +126,9 @@ class Mutation(
     SpendingMutation,
     RestoringMutation,
     UsingMutation,
+    AwardingMutation,
+    OrderingMutation,
+    StockingMutation,
     GivingMutation,
     PoolingMutation,
     AdjustingMutation,
@@ -139,6 +151,8 @@ class Mutation(
     AccountingPolicyMutation,
     ClientMutation,
     SessionMutation,
+    VoucheringMutation,
+    VoucherKeepingMutation,
 ):
     """All writes."""
 
@@ -297,7 +311,7 @@ def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchem
         Query,
         Mutation,
         Subscription,
-        types=[Account, Entry, Hold, Lot],
+        types=[Account, Entry, Hold, Lot, RewardOrder],
         extensions=extensions,
         config=StrawberryConfig(
             scalar_map=SCALARS, disable_field_suggestions=not debug, name_converter=_Names()

@@ -14,32 +14,41 @@ from graphql_schema.rejections import unfit
 from hub.crypto.tokens import Principal, Scope
 from hub.errors import Forbidden
 
-FREE = frozenset({"programme", "businesses", "me", "node", "nodes"})
+FREE = frozenset({"programme", "businesses", "rewards", "reward", "me", "node", "nodes"})
 """What asks for no scope by itself: what it leads to does."""
 SCOPES: dict[Scope, tuple[str, ...]] = {
     Scope.MEMBERS_READ: (
         "member", "members", "memberSearch", "memberByIdentifier", "unreadableDetails",
         "explainMatch", "matchRuns", "proposedAdjustments", "reviewItems", "balanceChanged",
-        "tierChanged", "mySessions", "myPasskeys",
+        "tierChanged", "mySessions", "myPasskeys", "voucherByCode",
     ),
     Scope.MEMBERS_WRITE: (
         "join", "requestVerification", "confirmVerification", "eraseMember", "pinAttribute",
         "unpinAttribute", "acceptReview", "rejectReview", "markNotTheSame", "assignReview",
         "undoReview", "releaseSharedIdentifier", "mergeMembers", "splitMembers",
-        "endSessions", "removePasskey",
+        "endSessions", "removePasskey", "grantTier", "matchTier", "revokeTier",
     ),
     Scope.POINTS_REDEEM: ("redeem", "hold", "capture", "void", "restore", "redeemFromPool"),
-    Scope.POINTS_GIVE: ("transfer", "openPool", "joinPool", "contributeToPool", "leavePool"),
+    Scope.POINTS_GIVE: ("transfer", "openPool", "joinPool", "contributeToPool", "leavePool",
+        "claimVoucher", "transferVoucher"),
     Scope.POINTS_ADJUST: (
         "proposeAdjustment", "approveAdjustment", "rejectAdjustment", "extendPoints",
-        "reinstatePoints", "recoverReceivable",
+        "reinstatePoints", "recoverReceivable", "assignVoucher", "voidVoucher",
     ),
-    Scope.BENEFITS_USE: ("useEntitlement",),
+    Scope.BENEFITS_USE: (
+        "useEntitlement", "reserveVouchers", "redeemVouchers", "releaseVouchers",
+        "cancelVoucherRedemption",
+    ),
+    Scope.REWARDS_ORDER: (
+        "orderReward", "payRewardOrder", "fulfilRewardOrder", "cancelRewardOrder",
+        "returnRewardOrder", "stockReward",
+    ),
     Scope.CONSENTS_WRITE: ("recordConsent",),
     Scope.SETTLEMENT_READ: (
         "settlementPeriods", "settlementPeriod", "settlementCorrections", "disputes", "journals",
         "elimination", "journalFiles", "redemptionEstimates", "liabilityAgeing", "liability",
         "accountingPolicies", "agreements", "creditStandings", "settlementProgress",
+        "voucherCampaigns",
     ),
     Scope.SETTLEMENT_DISPUTE: (
         "openDispute", "addDisputeMessage", "withdrawDispute", "resolveDispute",

@@ -30,6 +30,7 @@ class Scope(StrEnum):
     POINTS_GIVE = "points:give"
     POINTS_ADJUST = "points:adjust"
     BENEFITS_USE = "benefits:use"
+    REWARDS_ORDER = "rewards:order"
     CONSENTS_WRITE = "consents:write"
     SETTLEMENT_READ = "settlement:read"
     SETTLEMENT_DISPUTE = "settlement:dispute"
@@ -42,17 +43,17 @@ class Scope(StrEnum):
 OF_ROLE: dict[Role, frozenset[Scope]] = {
     Role.MEMBER: frozenset({
         Scope.MEMBERS_READ, Scope.MEMBERS_PERSONAL, Scope.MEMBERS_WRITE, Scope.POINTS_GIVE,
-        Scope.CONSENTS_WRITE,
+        Scope.CONSENTS_WRITE, Scope.REWARDS_ORDER,
     }),
     Role.BUSINESS: frozenset({
         Scope.MEMBERS_READ, Scope.MEMBERS_WRITE, Scope.POINTS_REDEEM, Scope.BENEFITS_USE,
         Scope.CONSENTS_WRITE, Scope.SETTLEMENT_READ, Scope.SETTLEMENT_DISPUTE,
-        Scope.RECONCILIATION_READ, Scope.RECONCILIATION_WRITE,
+        Scope.RECONCILIATION_READ, Scope.RECONCILIATION_WRITE, Scope.REWARDS_ORDER,
     }),
     Role.STAFF: frozenset({
         Scope.MEMBERS_READ, Scope.MEMBERS_PERSONAL, Scope.MEMBERS_WRITE, Scope.POINTS_GIVE,
         Scope.POINTS_ADJUST, Scope.CONSENTS_WRITE, Scope.SETTLEMENT_READ,
-        Scope.RECONCILIATION_READ,
+        Scope.RECONCILIATION_READ, Scope.REWARDS_ORDER,
     }),
     Role.FINANCE: frozenset({
         Scope.SETTLEMENT_READ, Scope.SETTLEMENT_DISPUTE, Scope.SETTLEMENT_CLOSE,

@@ -1,5 +1,6 @@
 """What the web process holds while it serves."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from hub.entrypoints.web_documents import Documents, read_documents
 from hub.entrypoints.web_slow import listen
 from hub.entrypoints.web_sockets import Sockets
 from hub.entrypoints.web_streams import Streams
+from hub.entrypoints.web_traces import Traces
 from hub.jobs.changes import Changes
 
 
@@ -41,6 +43,7 @@ class State:
     attempts: Attempts
     callers: Callers
     sockets: Sockets
+    traces: Traces
 
 
 @asynccontextmanager
@@ -73,6 +76,7 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
         allowance=allowance,
         changes=changes,
     )
+    traces = Traces()
     try:
         yield State(
             settings=settings,
@@ -87,11 +91,13 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
             attempts=Attempts(redis),
             callers=callers,
             sockets=Sockets(settings, callers, streams),
+            traces=traces,
         )
     finally:
         await changes.aclose()
         await redis.aclose()
         await engine.dispose()
+        await asyncio.to_thread(traces.close)
 
 
 def state_of(request: Request) -> State:

@@ -65,6 +65,20 @@ TABLE: dict[str, tuple[str, ...]] = {
     "{ mySessions { id } }": (OUT, YES, NO, NO, NO, NO),
     "{ myPasskeys { id } }": (OUT, YES, NO, NO, NO, NO),
     "{ clients { clientId } }": (OUT, NO, NO, NO, NO, YES),
+    "{ member(id: $MEMBER) { tiers { tier } } }": (OUT, YES, YES, YES, NO, NO),
+    "{ member(id: $MEMBER) { tierHistory { nodes { tier } } } }": (OUT, YES, YES, YES, NO, NO),
+    "{ member(id: $MEMBER) { tierNotices { tier } } }": (OUT, YES, YES, YES, NO, NO),
+    "{ member(id: $MEMBER) { tierAwards { tier } } }": (OUT, NO, NO, YES, NO, NO),
+    "{ member(id: $MEMBER) { vouchers { nodes { code } } } }": (OUT, YES, YES, YES, NO, NO),
+    "{ member(id: $MEMBER) { voucherNotices { voucher } } }": (OUT, YES, YES, YES, NO, NO),
+    '{ voucherByCode(code: "ZZZZZZZZZZZZZZZZZ0") { number } }': (
+        OUT, NO, "malformed", "malformed", "malformed", NO),
+    "{ voucherCampaigns { nodes { code } } }": (OUT, NO, YES, YES, YES, NO),
+    "{ rewards { nodes { code } } }": (OUT, YES, YES, YES, YES, YES),
+    '{ reward(code: "scarf") { code } }': (OUT, YES, YES, YES, YES, YES),
+    "{ member(id: $MEMBER) { rewardOrders { nodes { number } } } }": (
+        OUT, YES, YES, YES, NO, NO),
+    "{ node(id: $ORDER) { id } }": (OUT, YES, YES, YES, NO, NO),
     "{ node(id: $PERIOD) { id } }": (OUT, NO, YES, YES, YES, NO),
 }  # fmt: skip
 
@@ -81,6 +95,7 @@ async def test_every_read_against_every_role(api: Api, li: Person) -> None:
         "$MEMBER": gid("Member", li.member_id),
         "$SHOP": gid("Business", "shop"),
         "$REVIEW": gid("ReviewItem", 1),
+        "$ORDER": gid("RewardOrder", 1),
         "$PERIOD": gid("SettlementPeriod", "2026-01"),
     }
     found = {}
