@@ -38,10 +38,23 @@ def scratch_directory() -> Iterator[Path]:
 def running_postgres(base: Path) -> Iterator[str]:
     """PostgreSQL for the length of a test session; yields its URL."""
     server = postgres.start(base, durable=False, settings={"max_connections": "200"})
+    asyncio.run(_let_make_databases(base, server.url))
     try:
         yield server.url
     finally:
         server.stop()
+
+
+async def _let_make_databases(base: Path, url: str) -> None:
+    """Let the hub's role do what tests do beside: copy databases, break what triggers keep."""
+    port = int(url.rsplit(":", 1)[1].partition("/")[0])
+    connection = await asyncpg.connect(postgres.superuser_url(base, port))
+    try:
+        await connection.execute(
+            "ALTER ROLE hub CREATEDB; GRANT SET ON PARAMETER session_replication_role TO hub"
+        )
+    finally:
+        await connection.close()
 
 
 @contextmanager
