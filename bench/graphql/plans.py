@@ -32,7 +32,7 @@ from hub.connector import Hint, HintType
 from hub.crypto import tokens
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal, Role
-from hub.db.engine import make_engine
+from hub.db.engine import make_engine, make_readers
 from hub.entrypoints.commands.programme import apply_group, read_group
 from hub.entrypoints.sample import GROUP_FILE
 from hub.members.resolve import Sighting, resolve
@@ -61,8 +61,11 @@ Execute = Callable[..., Awaitable[ExecutionResult]]
 class Desk:
     """A schema on a filled database, and who asks."""
 
-    def __init__(self, engine: AsyncEngine, keyring: Keyring, members: list[int]) -> None:
-        self.engine, self.keyring, self.members = engine, keyring, members
+    def __init__(
+        self, engine: AsyncEngine, readers: AsyncEngine, keyring: Keyring, members: list[int]
+    ) -> None:
+        self.engine, self.readers = engine, readers
+        self.keyring, self.members = keyring, members
         self.schema: HubSchema = build_schema()
         self.random = Random(1)
 
@@ -79,7 +82,9 @@ class Desk:
     async def _ask(
         self, execute: Execute, query: str, who: Principal, variables: dict[str, Any]
     ) -> bytes:
-        context = Context(self.engine, keyring=self.keyring, principal=who, now=now())
+        context = Context(
+            self.engine, readers=self.readers, keyring=self.keyring, principal=who, now=now()
+        )
         async with context:
             result = await execute(query, variable_values=variables, context_value=context)
         if result.errors:
@@ -168,7 +173,8 @@ async def measure(bench: Bench, *, members: int, seconds: float, rounds: int) ->
     group = read_group(GROUP_FILE).model_copy(update=stripped)
     await apply_group(bench.url, keyring, group)
     engine = make_engine(bench.url, pool_size=8)
-    desk = Desk(engine, keyring, await fill(engine, keyring, members))
+    readers = make_readers(bench.url, pool_size=8)
+    desk = Desk(engine, readers, keyring, await fill(engine, keyring, members))
     await bench.run("VACUUM ANALYZE")
     operations = {
         "card": desk.card,

@@ -1,7 +1,9 @@
 """For whom a connection reads: the role that the database knows the caller by."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 NOBODY: Final = "hub_reader"
 _KEY: Final = "caller"
@@ -29,23 +31,50 @@ class Caller:
         return self.member_id is None and not self.presented
 
 
+Presented: TypeAlias = tuple[int, list[bytes]]
+"""An identifier that somebody presents: its kind and its blind indexes."""
+
+
 async def act_as(
     driver: Any,
     remembered: dict[str, Any],
     caller: Caller,
     *,
-    kind: int | None = None,
-    digests: list[bytes] | None = None,
+    presented: Presented | None = None,
 ) -> None:
     """Have a connection of the driver's read for `caller` from here on, outside a transaction.
 
-    `remembered` is kept with the connection. `digests` are of an identifier that is presented now.
+    `remembered` is kept with the connection. What an identifier that is `presented` leads to is
+    seen by a business.
     """
-    if caller.lasts and digests is None and remembered.get(_KEY) == caller:
+    lasts = caller.lasts and presented is None
+    if lasts and remembered.get(_KEY) == caller:
         return
     remembered.pop(_KEY, None)
     await driver.fetchrow(
-        _ACT_AS, caller.role, caller.member_id, caller.business, caller.presented, kind, digests
+        _ACT_AS,
+        caller.role,
+        caller.member_id,
+        caller.business,
+        caller.presented,
+        *(presented or (None, None)),
     )
-    if caller.lasts and digests is None:
+    if lasts:
         remembered[_KEY] = caller
+
+
+async def reading_as(readers: AsyncEngine, caller: Caller) -> AsyncConnection:
+    """Return a connection on which everything is read for `caller`, at one moment.
+
+    Whoever asked for it closes it. Raises what the database raises.
+    """
+    db = await readers.connect()
+    try:
+        connection = await db.get_raw_connection()
+        await act_as(connection.driver_connection, connection.info, caller)
+        await db.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    except BaseException:
+        await db.invalidate()
+        await db.close()
+        raise
+    return db

@@ -94,6 +94,7 @@ async def _answer(request: Request, asked: Asked) -> Response:
     caller = principal.subject if principal else f"at {request.client and request.client.host}"
     context = Context(
         state.engine,
+        readers=state.readers,
         keyring=state.keyring,
         principal=principal,
         now=at,

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from graphql_schema.schema import HubSchema, build_schema
 from hub.config import Settings
 from hub.crypto.keyring import Keyring, load
-from hub.db.engine import make_engine
+from hub.db.engine import make_engine, make_readers
 from hub.entrypoints.calls import Desk
 from hub.entrypoints.hooks import Door
 from hub.entrypoints.web_allowance import Allowance
@@ -28,6 +28,7 @@ class State:
 
     settings: Settings
     engine: AsyncEngine
+    readers: AsyncEngine
     redis: Redis
     keyring: Keyring
     schema: HubSchema
@@ -50,7 +51,9 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
     schema = build_schema(debug=settings.log_level == "debug", introspection=settings.introspection)
     documents = read_documents(settings.documents, schema, only=settings.only_documents)
     engine = make_engine(settings.require_database_url(), pool_size=settings.pool_size)
+    readers = make_readers(settings.require_database_url(), pool_size=settings.pool_size)
     listen(engine)
+    listen(readers)
     redis = Redis.from_url(settings.require_redis_url(), socket_connect_timeout=2, socket_timeout=2)
     changes = Changes(
         Redis.from_url(
@@ -61,6 +64,7 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
     streams = Streams(
         settings=settings,
         engine=engine,
+        readers=readers,
         keyring=keyring,
         schema=schema,
         documents=documents,
@@ -71,6 +75,7 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
         yield State(
             settings=settings,
             engine=engine,
+            readers=readers,
             redis=redis,
             keyring=keyring,
             schema=schema,
@@ -83,6 +88,7 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
     finally:
         await changes.aclose()
         await redis.aclose()
+        await readers.dispose()
         await engine.dispose()
 
 

@@ -72,6 +72,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WHERE verified = (SELECT bool_or(verified) FROM claims)) owners
   HAVING count(*) = 1 $$;
 
+-- Who an account's rows in the ledger are with, and whose they are now: ids and nothing else.
+ALTER FUNCTION account_holder(bigint) SECURITY DEFINER SET search_path = public, pg_temp;
+ALTER FUNCTION ledger_kin(bigint[]) SECURITY DEFINER SET search_path = public, pg_temp;
+
 -- Say for whom the session reads from here on. `p_presented` are members whom the business was
 -- shown an identifier of; `p_kind` and `p_digests` are one that it is shown now.
 CREATE FUNCTION act_as(
@@ -165,6 +169,13 @@ CREATE FUNCTION protect_member_rows(p_table regclass, p_column name DEFAULT 'mem
 RETURNS void LANGUAGE sql AS $$
   SELECT protect_rows(p_table, format('%I = ANY ((SELECT caller_members())::bigint[])', p_column),
     format('business_sees(%I)', p_column), 'true', NULL) $$;
+
+-- Rows of the ledger: also those that stayed with somebody whom the member was once one with.
+CREATE FUNCTION protect_ledger_rows(p_table regclass) RETURNS void LANGUAGE sql AS $$
+  SELECT protect_rows(p_table,
+    'member_id = ANY ((SELECT caller_members())::bigint[])'
+    ' OR account_seen_by(account_id) = ANY ((SELECT caller_members())::bigint[])',
+    'business_sees(member_id) OR business_sees(account_seen_by(account_id))', 'true', NULL) $$;
 
 -- Rows that name an account and no member: as its member's.
 CREATE FUNCTION protect_account_rows(p_table regclass, p_column name DEFAULT 'account_id')

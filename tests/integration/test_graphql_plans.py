@@ -51,7 +51,7 @@ class Both:
         before = self.schema.plans.answered
         answers = []
         for ask in (self.schema.resolve, self.schema.execute):
-            context = Context(self.api.engine, keyring=self.api.keyring, principal=who, now=at)
+            context = self.api.context(who, at=at)
             async with context:
                 answers.append(
                     _bytes(await ask(query, variable_values=variables, context_value=context))
