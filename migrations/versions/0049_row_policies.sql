@@ -14,14 +14,15 @@ SELECT protect_member_rows(t::regclass) FROM unnest(ARRAY[
   'redress_origin', 'moved_in_year', 'member_tier', 'entitlement', 'entitlement_use', 'consent',
   'expiry_notice', 'identifier_claim']) t;
 SELECT protect_ledger_rows(t::regclass) FROM unnest(ARRAY[
-  'ledger_transaction', 'lot', 'hold', 'shortfall']) t;
--- Of entries, who settles reads what it issued and what moved with it; finance reads all: an entry
--- names nobody but by number.
-SELECT protect_rows('entry',
+  'ledger_transaction', 'hold', 'shortfall']) t;
+-- Who settles reads what it issued and what moved with it, and finance all: these rows name nobody
+-- but by number.
+SELECT protect_rows(t::regclass,
   'member_id = ANY ((SELECT caller_members())::bigint[])'
   ' OR account_seen_by(account_id) = ANY ((SELECT caller_members())::bigint[])',
-  '(SELECT caller_business()) IN (business_id, issuer_id) OR business_sees(member_id)'
-  ' OR business_sees(account_seen_by(account_id))', 'true', 'true');
+  format('(SELECT caller_business()) IN (%s) OR business_sees(member_id)', columns)
+  || ' OR business_sees(account_seen_by(account_id))', 'true', 'true')
+FROM (VALUES ('entry', 'business_id, issuer_id'), ('lot', 'issuer_id, funder_id')) s (t, columns);
 SELECT protect_rows('member_edge',
   'ARRAY[low_member_id, high_member_id] && (SELECT caller_members())::bigint[]',
   'business_sees(low_member_id) OR business_sees(high_member_id)', 'true', NULL);
@@ -45,6 +46,7 @@ SELECT protect_from_callers(t::regclass, p_staff => true) FROM unnest(ARRAY[
 SELECT protect_business_rows(t::regclass, 'debtor_id', 'creditor_id') FROM unnest(ARRAY[
   'obligation', 'bilateral', 'settlement_gross', 'settlement_due', 'settlement_fund', 'dispute',
   'correction', 'payment']) t;
+SELECT protect_business_rows('period_sale', 'issuer_id', 'company_id');
 SELECT protect_business_rows('agreement', 'issuer_id', 'acceptor_id');
 -- Whose points a business takes no more is for everybody who may come to pay with them.
 SELECT protect_rows('credit_standing', 'state = ''stopped''',
@@ -87,9 +89,10 @@ GRANT SELECT ON point_sale, ruled_pair TO hub_business, hub_staff, hub_finance;
 
 -- Dates, states and counts of the whole group, without anybody's rows.
 SELECT protect_rows(t::regclass, NULL, 'true', 'true', 'true') FROM unnest(ARRAY[
-  'settlement_period', 'settlement_step', 'period_frozen', 'recognition', 'entry_daily_seen']) t;
+  'settlement_period', 'settlement_step', 'period_frozen', 'recognition', 'entry_daily_seen',
+  'journal_posting']) t;
 
 -- Who did what in closing, and the group's own books.
 SELECT protect_from_callers(t::regclass, p_staff => true, p_finance => true) FROM unnest(ARRAY[
   'settlement_event', 'settlement_check', 'settlement_waiver', 'settlement_close_request',
-  'chart_account', 'chart_books', 'journal_posting', 'reconciliation_apart']) t;
+  'chart_account', 'chart_books', 'reconciliation_apart']) t;

@@ -133,7 +133,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
   ORDER BY upper_inf(valid) DESC, lower(valid) DESC LIMIT 1 $$;
 
 REVOKE EXECUTE ON FUNCTION person_presented(smallint, bytea[]) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION person_presented(smallint, bytea[]) TO hub_business, hub_staff;
+-- A member gives points to whoever has a phone number, and is told nothing of them.
+GRANT EXECUTE ON FUNCTION person_presented(smallint, bytea[]) TO hub_member, hub_business, hub_staff;
+
+-- Since when a member does nothing: points that end with that are an issuer's liability.
+CREATE FUNCTION last_active_on(p_member bigint, p_unit smallint) RETURNS date
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  SELECT last_active_on FROM balance WHERE member_id = p_member AND unit = p_unit $$;
 
 -- What migrations say of a table, one line each -------------------------------------------------
 
