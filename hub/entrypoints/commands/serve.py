@@ -4,6 +4,7 @@ import uvicorn
 
 from hub.config import settings
 from hub.entrypoints.embedded.process import die_with_supervisor
+from hub.entrypoints.stack import refuse_unbound
 from hub.entrypoints.web_protocol import MOST_BYTES, DroppableSocket
 
 
@@ -11,6 +12,7 @@ def serve() -> None:
     """Serve GraphQL, the hooks and the probes on HUB_HOST and HUB_PORT."""
     die_with_supervisor()
     chosen = settings()
+    refuse_unbound(chosen)
     uvicorn.run(
         "hub.entrypoints.web:app",
         host=chosen.host,
