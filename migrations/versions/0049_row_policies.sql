@@ -60,27 +60,36 @@ SELECT protect_business_rows(t::regclass, 'issuer_id') FROM unnest(ARRAY[
   'entry_daily', 'period_flow', 'opening_liability', 'redemption_estimate', 'liability_cohort',
   'liability_movement', 'price_allocation', 'accounting_policy']) t;
 
--- What belongs to one of these is seen by whoever sees that one. The policies of the table that is
--- asked in the condition hold too.
-SELECT protect_rows(t::regclass, NULL, c, 'true', 'true') FROM (VALUES
-  ('agreement_rate', 'agreement_id IN (SELECT agreement_id FROM agreement)'),
-  ('agreement_tax', 'agreement_id IN (SELECT agreement_id FROM agreement)'),
-  ('dispute_line', 'dispute_id IN (SELECT dispute_id FROM dispute)'),
-  ('dispute_held', 'dispute_id IN (SELECT dispute_id FROM dispute)'),
-  ('dispute_message', 'dispute_id IN (SELECT dispute_id FROM dispute)'),
-  ('journal', 'legal_entity_id IN (SELECT legal_entity_id FROM business
-     WHERE business_id = (SELECT caller_business()))'),
-  ('journal_line', 'journal_id IN (SELECT journal_id FROM journal)'),
-  ('reconciliation_mapping', 'book_id IN (SELECT book_id FROM reconciliation_book)'),
-  ('reconciliation_file', 'book_id IN (SELECT book_id FROM reconciliation_book)'),
-  ('reconciliation_partner_row', 'book_id IN (SELECT book_id FROM reconciliation_book)'),
-  ('reconciliation_run', 'book_id IN (SELECT book_id FROM reconciliation_book)'),
-  ('reconciliation_break', 'book_id IN (SELECT book_id FROM reconciliation_book)'),
-  ('reconciliation_break_row', 'break_id IN (SELECT break_id FROM reconciliation_break)'),
-  ('reconciliation_break_event', 'break_id IN (SELECT break_id FROM reconciliation_break)'),
-  ('reconciliation_match', 'run_id IN (SELECT run_id FROM reconciliation_run)'),
-  ('reconciliation_match_row', 'match_id IN (SELECT match_id FROM reconciliation_match)'),
-  ('reconciliation_hub_row', '(SELECT caller_business()) IN (debtor_id, creditor_id)')) s (t, c);
+-- What belongs to one of these is seen by whoever sees that one: the policies of the table that is
+-- asked hold too.
+SELECT protect_rows(t::regclass, NULL,
+  format('EXISTS (SELECT FROM %1$I p WHERE p.%2$I = %3$I.%2$I)', parent, key, t), 'true', 'true')
+FROM (VALUES
+  ('agreement_rate', 'agreement', 'agreement_id'),
+  ('agreement_tax', 'agreement', 'agreement_id'),
+  ('dispute_line', 'dispute', 'dispute_id'),
+  ('dispute_held', 'dispute', 'dispute_id'),
+  ('dispute_message', 'dispute', 'dispute_id'),
+  ('journal_line', 'journal', 'journal_id'),
+  ('reconciliation_mapping', 'reconciliation_book', 'book_id'),
+  ('reconciliation_file', 'reconciliation_book', 'book_id'),
+  ('reconciliation_partner_row', 'reconciliation_book', 'book_id'),
+  ('reconciliation_run', 'reconciliation_book', 'book_id'),
+  ('reconciliation_break', 'reconciliation_book', 'book_id'),
+  ('reconciliation_break_row', 'reconciliation_break', 'break_id'),
+  ('reconciliation_break_event', 'reconciliation_break', 'break_id')) s (t, parent, key);
+SELECT protect_rows('journal', NULL, 'legal_entity_id IN (SELECT legal_entity_id FROM business
+  WHERE business_id = (SELECT caller_business()))', 'true', 'true');
+SELECT protect_business_rows('reconciliation_hub_row', 'debtor_id', 'creditor_id');
+-- A match is its book's, which its rows on that side name. Each row of a match is one of the book
+-- or one of the hub, and numbers of both are of one sequence.
+SELECT protect_rows('reconciliation_match_row', NULL, 'EXISTS (SELECT FROM reconciliation_partner_row p
+    WHERE p.row_id = reconciliation_match_row.row_id)
+  OR EXISTS (SELECT FROM reconciliation_hub_row h WHERE h.row_id = reconciliation_match_row.row_id)',
+  'true', 'true');
+SELECT protect_rows('reconciliation_match', NULL, 'EXISTS (SELECT FROM reconciliation_match_row r
+  JOIN reconciliation_partner_row p USING (row_id) WHERE r.match_id = reconciliation_match.match_id)',
+  'true', 'true');
 
 -- A view is read with the rights of who asks.
 ALTER VIEW point_sale SET (security_invoker = true);

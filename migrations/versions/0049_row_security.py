@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0049_row_security"
-down_revision = "0040_material_right"
+down_revision = "0047_rewards"
 
 
 def upgrade() -> None:

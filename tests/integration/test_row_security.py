@@ -73,6 +73,12 @@ OF_THE_GROUP = {
 # Seen by others than those that it names: how, is in the test below.
 BY_STATE = {"credit_standing"}
 PROTECTED = set().union(*SORTED.values())
+SEEDED = {
+    table
+    for readers, tables in SORTED.items()
+    for table in tables - OF_THE_GROUP
+    if {M, B}.intersection(readers)
+}
 
 GRANTED = text("""
 SELECT c.relname, array(SELECT r FROM unnest(CAST(:readers AS text[])) r
@@ -120,7 +126,11 @@ UNBIND = text("""
 SELECT format('ALTER TABLE %s DROP CONSTRAINT %I CASCADE', conrelid::regclass, conname)
 FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid
 WHERE contype IN ('c', 'f', 'x') AND NOT t.relispartition AND coninhcount = 0
-  AND t.relnamespace = 'public'::regnamespace""")
+  AND t.relnamespace = 'public'::regnamespace
+UNION ALL
+SELECT format('DROP INDEX %s', indexrelid::regclass) FROM pg_index
+WHERE indisunique AND indpred IS NOT NULL AND indrelid::regclass::text = ANY (
+  SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace)""")
 PARTIES = {"debtor_id", "creditor_id", "acceptor_id", "issuer_id", "company_id", "funder_id",
            "counterparty_id", "owner_id", "business_id"}  # fmt: skip
 REAL = {"member", "account", "account_link", "account_key", "account_profile", "entry", "balance"}
@@ -135,7 +145,7 @@ def literal(column: Any, n: int, person: Person, business_id: int) -> str:
         return str(known[column.attname])
     match column.typcategory:
         case "N":
-            return f"{9000 + n}"
+            return str(n if "(" in column.type else 9000 + n)
         case "B":
             return "true"
         case "D":
@@ -156,7 +166,7 @@ async def pair(api: Api) -> list[Person]:
 
     The rows are made up column by column, without the constraints that would make sense of them.
     """
-    people = [await api.join("shop", "c-1"), await api.join("hotel", "g-1")]
+    people = [await api.join("shop", "c-1", name="A"), await api.join("hotel", "g-1", name="B")]
     for person, business in zip(people, ("shop", "hotel"), strict=True):
         await api.buy(person, business, 1200)
     async with api.engine.begin() as db:
@@ -164,7 +174,7 @@ async def pair(api: Api) -> list[Person]:
         for drop in list(await db.scalars(UNBIND)):
             await db.execute(text(drop))
         tables: dict[str, list[Any]] = {}
-        for column in await db.execute(COLUMNS, {"tables": list(PROTECTED - REAL)}):
+        for column in await db.execute(COLUMNS, {"tables": list(SEEDED - REAL)}):
             tables.setdefault(column.relname, []).append(column)
         for table, columns in tables.items():
             await db.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - of the catalogue
@@ -207,7 +217,7 @@ async def test_each_reader_is_shown_its_own_rows_and_nobody_none(
 ) -> None:
     async with api.engine.connect() as db:
         whole = await shown(db, PROTECTED)
-    assert not [table for table, rows in whole.items() if rows < 2]
+    assert not [table for table, rows in whole.items() if rows < 2 and table in SEEDED]
     for reader in (M, B):
         unset = await of(api, Caller(role=reader), tables_of(reader) - OF_THE_GROUP - BY_STATE)
         assert set(unset.values()) == {0}, unset
@@ -254,7 +264,7 @@ async def test_a_condition_that_is_forgotten_shows_nothing_foreign(
             assert "errors" not in answer
     own = await api.data(query, HOTEL, id=id_)
     assert own["member"]["balance"]["posted"] == 4321
-    assert (await api.data(query, STAFF, id=id_))["member"]["displayName"] == "C*****"
+    assert (await api.data(query, STAFF, id=id_))["member"]["displayName"] == "C***"
 
 
 def access_id(person: Person) -> str:
