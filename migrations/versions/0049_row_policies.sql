@@ -6,7 +6,7 @@ SELECT open_rows(t::regclass) FROM unnest(ARRAY[
   'programme', 'legal_entity', 'business', 'point_unit', 'tier', 'tier_terms', 'benefit',
   'benefit_terms', 'earning_rule', 'expiry_policy', 'activation_policy', 'clawback_policy',
   'acceptance_rule', 'points_policy', 'exchange_rate', 'settlement_calendar', 'source_rank',
-  'clearing_account']) t;
+  'clearing_account', 'reward', 'reward_terms', 'reward_stock']) t;
 
 -- Members and what they have.
 SELECT protect_member_rows(t::regclass) FROM unnest(ARRAY[
@@ -30,6 +30,15 @@ SELECT protect_account_rows(t::regclass) FROM unnest(ARRAY[
   'account', 'account_key', 'account_profile', 'pin', 'business_fact']) t;
 SELECT protect_member_rows('pool_member', 'pool_id');
 SELECT protect_member_rows('pool', 'pool_id');
+
+-- What a member ordered is the member's and the business's that hands it out.
+SELECT protect_rows('reward_order', 'member_id = ANY ((SELECT caller_members())::bigint[])',
+  'business_id = (SELECT caller_business())', 'true', NULL);
+SELECT protect_rows('reward_order_step', c, c, 'true', NULL) FROM (VALUES (
+  'EXISTS (SELECT FROM reward_order o WHERE o.order_id = reward_order_step.order_id)')) s (c);
+SELECT protect_rows('reward_stock_entry', NULL, 'EXISTS (SELECT FROM reward r
+  WHERE r.reward_id = reward_stock_entry.reward_id AND r.business_id = (SELECT caller_business()))',
+  'true', NULL);
 
 -- Codes that prove a phone are the member's and the business's that asked for them.
 SELECT protect_rows('verification', 'member_id = ANY ((SELECT caller_members())::bigint[])',

@@ -23,9 +23,11 @@ SORTED: dict[tuple[str, ...], set[str]] = {
         "consent", "earn_basis", "entitlement", "entitlement_use", "expiry_notice", "hold",
         "hold_moved", "identifier_claim", "ledger_transaction", "lot_extension", "member",
         "member_edge", "member_tier", "moved_in_year", "pin", "pool", "pool_member",
-        "redemption_purpose", "redress_origin", "refund_basis", "shortfall",
+        "redemption_purpose", "redress_origin", "refund_basis", "reward_order", "reward_order_step",
+        "shortfall",
     },
     (M, B): {"verification"},
+    (B, S): {"reward_stock_entry"},
     (M, B, S, F): {"credit_standing", "entry", "lot"},
     (B, S, F): {
         "accounting_policy", "agreement", "agreement_rate", "agreement_tax", "bilateral",
@@ -53,7 +55,8 @@ SORTED: dict[tuple[str, ...], set[str]] = {
 OPEN = {
     "acceptance_rule", "activation_policy", "benefit", "benefit_terms", "business",
     "clawback_policy", "clearing_account", "earning_rule", "exchange_rate", "expiry_policy",
-    "legal_entity", "point_unit", "points_policy", "programme", "settlement_calendar",
+    "legal_entity", "point_unit", "points_policy", "programme", "reward", "reward_stock",
+    "reward_terms", "settlement_calendar",
     "source_rank", "tier", "tier_terms",
 }  # fmt: skip
 # No reader is granted these, so that no policy is needed: deliveries and what is done with them,
@@ -174,7 +177,7 @@ async def pair(api: Api) -> list[Person]:
         for drop in list(await db.scalars(UNBIND)):
             await db.execute(text(drop))
         tables: dict[str, list[Any]] = {}
-        for column in await db.execute(COLUMNS, {"tables": list(SEEDED - REAL)}):
+        for column in await db.execute(COLUMNS, {"tables": list((SEEDED - REAL) | {"reward"})}):
             tables.setdefault(column.relname, []).append(column)
         for table, columns in tables.items():
             await db.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - of the catalogue

@@ -10,6 +10,7 @@ import typer
 from pydantic import ConfigDict, ValidationError
 
 from hub.benefits.configure import BenefitConfig, TierConfig, configure
+from hub.benefits.rewards.configure import RewardConfig, configure_rewards
 from hub.config import load_settings
 from hub.connector import field_path
 from hub.crypto.keyring import Keyring, load
@@ -35,6 +36,7 @@ class GroupFile(ProgrammeConfig):
 
     tiers: tuple[TierConfig, ...] = ()
     benefits: tuple[BenefitConfig, ...] = ()
+    rewards: tuple[RewardConfig, ...] = ()
     connections: tuple[ConnectionConfig, ...] = ()
     subscriptions: tuple[SubscriptionConfig, ...] = ()
     payment_accounts: tuple[PaymentAccountConfig, ...] = ()
@@ -81,6 +83,7 @@ async def apply_group(database_url: str, keyring: Keyring, group: GroupFile) -> 
                 db, config=ProgrammeConfig.model_validate(group.model_dump(include=fields))
             )
             await configure(db, tiers=group.tiers, benefits=group.benefits)
+            await configure_rewards(db, rewards=group.rewards)
             for connection in group.connections:
                 await connect(db, config=connection, keyring=keyring)
             for subscription in group.subscriptions:
