@@ -104,8 +104,9 @@ class Context:
     ) -> Sequence[Any]:
         """Return the one row of a SELECT, which sees one snapshot by itself.
 
-        `presented` is the identifier that a business was shown. It goes to the driver without what SQLAlchemy does for the resolvers' statements; parameters
-        are `$1`, `$2` …. What is wrong with the connection ends it, and is raised as it comes.
+        `presented` is the identifier that a business was shown. It goes to the driver without what
+        SQLAlchemy does for the resolvers' statements; parameters are `$1`, `$2` …. What is wrong
+        with the connection ends it, and is raised as it comes.
         """
         caller = access.reader(self.principal, presented=self._presented)
         async with self._readers.connect() as db:

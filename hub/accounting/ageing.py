@@ -56,13 +56,12 @@ class Aged:
     amount: Decimal | None
 
 
-async def ageing(
-    db: AsyncConnection, *, on: date, issuer_id: int | None = None
-) -> list[Aged]:
+async def ageing(db: AsyncConnection, *, on: date, issuer_id: int | None = None) -> list[Aged]:
     """Return the points that members have now by the months, from `on`, in which they end.
 
-    Of `issuer_id` alone, if that is given. A bucket holds what ends before its months are over and is in no smaller one. A cohort's
-    liability is shared over its points evenly: no point is more likely to be redeemed than another.
+    Of `issuer_id` alone, if that is given. A bucket holds what ends before its months are over and
+    is in no smaller one. A cohort's liability is shared over its points evenly: no point is more
+    likely to be redeemed than another.
     """
     states = await _latest(db)
     versions, agreed = await policies(db), await sales(db)

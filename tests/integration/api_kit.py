@@ -133,9 +133,10 @@ class Api:
         app: Observed,
         client: httpx2.AsyncClient,
         engine: AsyncEngine,
-        readers: AsyncEngine,
         keyring: Keyring,
         ids: dict[str, int],
+        *,
+        readers: AsyncEngine,
     ) -> None:
         self.app, self.client, self.keyring = app, client, keyring
         self.engine, self.readers = engine, readers
@@ -245,7 +246,7 @@ async def running_api(
         try:
             async with engine.connect() as db:
                 ids = {b.code: b.business_id for b in await businesses(db)}
-            api = Api(app, client, engine, readers, keyring, ids)
+            api = Api(app, client, engine, keyring, ids, readers=readers)
             for served in _engines_of(app):
                 event.listen(served, "before_cursor_execute", partial(_note, api.served))
             yield api

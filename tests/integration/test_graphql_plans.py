@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from graphql_schema.context import Context
 from graphql_schema.schema import build_schema
 from hub.clock import now
 from hub.crypto.tokens import Principal

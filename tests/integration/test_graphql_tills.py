@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from graphql_schema.context import Context
 from graphql_schema.schema import build_schema
 from hub.clock import business_date, now
 from hub.crypto import tokens

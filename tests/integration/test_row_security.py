@@ -12,6 +12,7 @@ from hub.crypto.tokens import Principal
 from hub.db.bound import RowsUnprotected, refuse_bypass
 from hub.db.caller import Caller, reading_as
 from tests.integration.api_kit import FINANCE, HOTEL, SHOP, STAFF, Api, Person
+from tests.integration.test_graphql_card import gid
 from tests.support import stack
 
 M, B, S, F = "hub_member", "hub_business", "hub_staff", "hub_finance"
@@ -118,7 +119,8 @@ async def test_a_view_shows_no_more_than_its_tables(db: AsyncConnection) -> None
 
 
 COLUMNS = text("""
-SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS type, t.typcategory::text AS typcategory
+SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS type,
+  t.typcategory::text AS typcategory
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
 JOIN pg_type t ON t.oid = a.atttypid
 WHERE c.relname = ANY (CAST(:tables AS text[])) AND NOT a.attisdropped AND a.attgenerated = ''
@@ -146,21 +148,11 @@ def literal(column: Any, n: int, person: Person, business_id: int) -> str:
     known |= dict.fromkeys(PARTIES, business_id)
     if column.attname in known:
         return str(known[column.attname])
-    match column.typcategory:
-        case "N":
-            return str(n if "(" in column.type else 9000 + n)
-        case "B":
-            return "true"
-        case "D":
-            return f"'2031-01-0{n}'"
-        case "A":
-            return "'{}'"
-        case "R":
-            return "'empty'"
-    if column.type in ("jsonb", "bytea", "xid8", "pg_snapshot", "uuid"):
-        made = {"jsonb": "{}", "bytea": f"\\x0{n}", "xid8": f"{n}", "pg_snapshot": "1:1:"}
-        return f"'{made.get(column.type, f'00000000-0000-0000-0000-00000000000{n}')}'"
-    return f"'{n}'"
+    by_category = {"B": "true", "D": f"'2031-01-0{n}'", "A": "'{}'", "R": "'empty'"}
+    by_type = {"jsonb": "'{}'", "bytea": f"'\\x0{n}'", "pg_snapshot": "'1:1:'"}
+    if column.typcategory == "N":
+        return str(n if "(" in column.type else 9000 + n)
+    return by_category.get(column.typcategory) or by_type.get(column.type, f"'{n}'")
 
 
 @pytest.fixture
@@ -180,14 +172,18 @@ async def pair(api: Api) -> list[Person]:
         for column in await db.execute(COLUMNS, {"tables": list((SEEDED - REAL) | {"reward"})}):
             tables.setdefault(column.relname, []).append(column)
         for table, columns in tables.items():
-            await db.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - of the catalogue
+            await db.execute(text(f"DELETE FROM {table}"))
             for n, person in enumerate(people, 1):
-                given = [literal(column, n, person, n) for column in columns]
+                values = ", ".join(
+                    f"CAST({literal(column, n, person, n)} AS {column.type})" for column in columns
+                )
                 names = ", ".join(column.attname for column in columns)
                 await db.execute(
-                    text(f"""INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE
-                      SELECT {", ".join(f"CAST({g} AS {c.type})" for g, c in zip(given, columns, strict=True))}
-                      """.replace(":", "\\:"))  # noqa: S608, E501
+                    text(
+                        f"""INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE
+                      SELECT {values}
+                      """.replace(":", "\\:")
+                    )
                 )
     assert api.ids == {"shop": 1, "hotel": 2, "diner": 3}
     return people
@@ -198,7 +194,7 @@ async def shown(db: AsyncConnection, tables: Iterable[str]) -> dict[str, int]:
     found = {}
     for table in sorted(tables):
         what = "issuer_id" if table in BY_STATE else "tableoid, ctid"
-        rows = await db.execute(text(f"SELECT {what} FROM {table}"))  # noqa: S608
+        rows = await db.execute(text(f"SELECT {what} FROM {table}"))
         found[table] = len(rows.all())
     return found
 
@@ -259,7 +255,7 @@ async def test_a_condition_that_is_forgotten_shows_nothing_foreign(
     query = """query ($id: ID!) { member(id: $id) { number displayName phone
       balance { posted } accounts { externalId } lots { earned }
       entries(first: 5) { nodes { points } } } }"""
-    id_ = access_id(han)
+    id_ = gid("Member", han.member_id)
     for who in (li.principal, SHOP):
         for _ in range(2):  # the resolvers, then the plan
             answer = await api.ask(query, who, id=id_)
@@ -268,12 +264,6 @@ async def test_a_condition_that_is_forgotten_shows_nothing_foreign(
     own = await api.data(query, HOTEL, id=id_)
     assert own["member"]["balance"]["posted"] == 4321
     assert (await api.data(query, STAFF, id=id_))["member"]["displayName"] == "C***"
-
-
-def access_id(person: Person) -> str:
-    from tests.integration.test_graphql_card import gid
-
-    return gid("Member", person.member_id)
 
 
 async def test_a_role_that_can_go_past_the_policies_is_refused(

@@ -13,7 +13,6 @@ from hub.entrypoints.embedded.process import die_with_supervisor
 from hub.entrypoints.stack import refuse_unbound
 from hub.entrypoints.web_protocol import MOST_BYTES, DroppableSocket
 
-
 _COULD_NOT_START = 3
 
 
