@@ -60,6 +60,8 @@ class Context:
         self.now = now
         self.reads: list[Read] = []
         """What personal data the answer shows in full, to be recorded before it leaves."""
+        self.hidden: list[tuple[str, str]] = []
+        """Where what was asked for is answered as not there, and what that was."""
         self._engine, self._readers = engine, readers
         self._reader: AsyncConnection | None = None
         self._presented: tuple[int, ...] = ()

@@ -26,6 +26,7 @@ from hub.crypto import tokens
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
 from hub.entrypoints.web_bearer import token_in
+from hub.entrypoints.web_denials import keep_denials
 from hub.entrypoints.web_slow import note, watched
 from hub.entrypoints.web_state import State, state_of
 from hub.errors import Malformed, RateLimited
@@ -117,6 +118,14 @@ async def _answer(request: Request, asked: Asked) -> Response:
                 asked=statements,
             )
     seconds, name = time.perf_counter() - began, state.documents.name(asked.query)
+    await keep_denials(
+        state.engine,
+        principal,
+        operation=name,
+        errors=result.errors,
+        hidden=context.hidden,
+        at=at,
+    )
     OPERATIONS.labels(name, "failed" if result.errors else "answered").inc()
     SECONDS.labels(name).observe(seconds)
     if seconds * 1000 >= state.settings.slow_milliseconds:

@@ -11,6 +11,9 @@ down_revision = "0047_rewards"
 
 
 def upgrade() -> None:
-    """Make the readers' roles and the tables' policies; the SQL is frozen beside this file."""
-    for name in ("0049_row_security.sql", "0049_row_policies.sql"):
-        execute_script(op.get_bind(), (Path(__file__).parent / name).read_text())
+    """Make the readers' roles and the tables' policies; the SQL is frozen beside this file.
+
+    What is denied is kept from then on.
+    """
+    for name in ("row_security", "row_policies", "denials"):
+        execute_script(op.get_bind(), (Path(__file__).parent / f"0049_{name}.sql").read_text())

@@ -104,8 +104,8 @@ BEGIN
       (SELECT business_id::text FROM business WHERE code = p_business), ''), false);
 END $$;
 
--- Whether the calling business may know of a member: who has an account with it, or is presented;
--- and a pool that such a one is in.
+-- Whether the calling business may know of a member: who has an account with it, ordered something
+-- of it, or is presented; and a pool that such a one is in.
 CREATE FUNCTION business_sees(p_member bigint) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -119,6 +119,9 @@ BEGIN
     JOIN account_link l ON l.member_id = f.member_id AND upper_inf(l.valid)
     JOIN account a ON a.account_id = l.account_id
     WHERE a.business_id = v_business) OR EXISTS (
+    SELECT FROM family_of(ARRAY[p_member]) f (member_id)
+    JOIN reward_order o ON o.member_id = f.member_id
+    WHERE o.business_id = v_business AND o.state IS NOT NULL) OR EXISTS (
     SELECT FROM pool_member p
     CROSS JOIN LATERAL family_of(ARRAY[p.member_id]) f (member_id)
     JOIN account_link l ON l.member_id = f.member_id AND upper_inf(l.valid)
@@ -134,7 +137,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 
 REVOKE EXECUTE ON FUNCTION person_presented(smallint, bytea[]) FROM PUBLIC;
 -- A member gives points to whoever has a phone number, and is told nothing of them.
-GRANT EXECUTE ON FUNCTION person_presented(smallint, bytea[]) TO hub_member, hub_business, hub_staff;
+GRANT EXECUTE ON FUNCTION person_presented(smallint, bytea[])
+  TO hub_member, hub_business, hub_staff;
 
 -- Since when a member does nothing: points that end with that are an issuer's liability.
 CREATE FUNCTION last_active_on(p_member bigint, p_unit smallint) RETURNS date
@@ -156,8 +160,8 @@ BEGIN
     SELECT * FROM pg_policy WHERE polrelid = p_table LOOP
     EXECUTE format('DROP POLICY %I ON %s', v_said.polname, p_table);
   END LOOP;
-  EXECUTE format('REVOKE ALL ON %s FROM hub_reader, hub_member, hub_business, hub_staff, hub_finance',
-    p_table);
+  EXECUTE format('REVOKE ALL ON %s'
+    ' FROM hub_reader, hub_member, hub_business, hub_staff, hub_finance', p_table);
   EXECUTE format('CREATE POLICY owner ON %s TO %I USING (true) WITH CHECK (true)',
     p_table, current_user);
   FOR v_said IN

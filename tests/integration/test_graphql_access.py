@@ -54,6 +54,7 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
         OUT, YES, NO, YES, NO),
     "{ proposedAdjustments { nodes { points } } }": (OUT, NO, NO, YES, NO),
     "{ reviewItems { nodes { reason } } }": (OUT, NO, NO, YES, NO),
+    "{ denials { nodes { times } } }": (OUT, NO, NO, YES, NO),
     "{ matchRuns { number } }": (OUT, NO, NO, YES, NO),
     "{ explainMatch(a: $MEMBER, b: $MEMBER) { bits } }": (OUT, NO, NO, "unavailable", NO),
     "{ node(id: $REVIEW) { id } }": (OUT, NO, NO, YES, NO),

@@ -48,7 +48,7 @@ SORTED: dict[tuple[str, ...], set[str]] = {
         "settlement_close_request", "settlement_event", "settlement_waiver",
     },
     (S,): {
-        "adjustment", "erasure", "match_change", "match_model", "match_run", "match_step",
+        "adjustment", "denial", "erasure", "match_change", "match_model", "match_run", "match_step",
         "non_match", "retention", "review_item", "review_step", "shared_identifier",
     },
 }  # fmt: skip
@@ -150,6 +150,7 @@ def literal(column: Any, n: int, person: Person, business_id: int) -> str:
         return str(known[column.attname])
     by_category = {"B": "true", "D": f"'2031-01-0{n}'", "A": "'{}'", "R": "'empty'"}
     by_type = {"jsonb": "'{}'", "bytea": f"'\\x0{n}'", "pg_snapshot": "'1:1:'"}
+    by_type["uuid"] = f"'00000000-0000-0000-0000-00000000000{n}'"
     if column.typcategory == "N":
         return str(n if "(" in column.type else 9000 + n)
     return by_category.get(column.typcategory) or by_type.get(column.type, f"'{n}'")
