@@ -6,13 +6,14 @@ SELECT open_rows(t::regclass) FROM unnest(ARRAY[
   'programme', 'legal_entity', 'business', 'point_unit', 'tier', 'tier_terms', 'benefit',
   'benefit_terms', 'earning_rule', 'expiry_policy', 'activation_policy', 'clawback_policy',
   'acceptance_rule', 'points_policy', 'exchange_rate', 'settlement_calendar', 'source_rank',
-  'clearing_account', 'reward', 'reward_terms', 'reward_stock']) t;
+  'clearing_account', 'reward', 'reward_terms', 'reward_stock', 'ladder',
+  'ladder_terms', 'voucher_campaign', 'voucher_terms']) t;
 
 -- Members and what they have.
 SELECT protect_member_rows(t::regclass) FROM unnest(ARRAY[
   'member', 'account_link', 'balance', 'lot_extension', 'hold_moved', 'earn_basis', 'refund_basis', 'redemption_purpose',
   'redress_origin', 'moved_in_year', 'member_tier', 'entitlement', 'entitlement_use', 'consent',
-  'expiry_notice', 'identifier_claim']) t;
+  'expiry_notice', 'identifier_claim', 'tier_award', 'tier_notice', 'voucher_notice']) t;
 SELECT protect_ledger_rows(t::regclass) FROM unnest(ARRAY[
   'ledger_transaction', 'hold', 'shortfall']) t;
 -- Who settles reads what it issued and what moved with it, and finance all: these rows name nobody
@@ -27,7 +28,7 @@ SELECT protect_rows('member_edge',
   'ARRAY[low_member_id, high_member_id] && (SELECT caller_members())::bigint[]',
   'business_sees(low_member_id) OR business_sees(high_member_id)', 'true', NULL);
 SELECT protect_account_rows(t::regclass) FROM unnest(ARRAY[
-  'account', 'account_key', 'account_profile', 'pin', 'business_fact']) t;
+  'account', 'account_key', 'account_profile', 'pin', 'business_fact', 'qualifying_activity']) t;
 SELECT protect_member_rows('pool_member', 'pool_id');
 SELECT protect_member_rows('pool', 'pool_id');
 
@@ -40,6 +41,21 @@ SELECT protect_rows('reward_stock_entry', NULL, 'EXISTS (SELECT FROM reward r
   WHERE r.reward_id = reward_stock_entry.reward_id AND r.business_id = (SELECT caller_business()))',
   'true', NULL);
 
+-- A voucher is its member's; what a till did with it is the business's too. What codes are made of
+-- is sealed.
+SELECT protect_member_rows('voucher');
+SELECT protect_rows('voucher_request', 'member_id = ANY ((SELECT caller_members())::bigint[])',
+  'business_id = (SELECT caller_business())', 'true', NULL);
+SELECT protect_rows('voucher_entry',
+  'EXISTS (SELECT FROM voucher v WHERE v.voucher_id = voucher_entry.voucher_id)',
+  'business_id = (SELECT caller_business())'
+  ' OR EXISTS (SELECT FROM voucher v WHERE v.voucher_id = voucher_entry.voucher_id)', 'true', NULL);
+SELECT protect_rows('voucher_hold',
+  'EXISTS (SELECT FROM voucher v WHERE v.voucher_id = voucher_hold.voucher_id)',
+  'EXISTS (SELECT FROM voucher_request q WHERE q.request_id = voucher_hold.request_id)',
+  'true', NULL);
+SELECT protect_rows('voucher_key', 'true', NULL, 'true', NULL);
+
 -- Codes that prove a phone are the member's and the business's that asked for them.
 SELECT protect_rows('verification', 'member_id = ANY ((SELECT caller_members())::bigint[])',
   'business_id = (SELECT caller_business())', NULL, NULL);
@@ -47,7 +63,7 @@ SELECT protect_rows('verification', 'member_id = ANY ((SELECT caller_members()):
 -- Doubts about who somebody is, and corrections of points, are put to staff.
 SELECT protect_from_callers(t::regclass, p_staff => true) FROM unnest(ARRAY[
   'adjustment', 'non_match', 'review_item', 'review_step', 'shared_identifier',
-  'match_run', 'match_step', 'match_model', 'match_change', 'erasure', 'retention']) t;
+  'match_run', 'match_step', 'match_model', 'match_change', 'erasure', 'retention', 'voucher_batch', 'voucher_block']) t;
 -- These are filled by COPY, which PostgreSQL refuses where policies hold: nobody is granted them.
 -- match_pair, match_feature
 

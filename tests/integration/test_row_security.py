@@ -24,10 +24,13 @@ SORTED: dict[tuple[str, ...], set[str]] = {
         "consent", "earn_basis", "entitlement", "entitlement_use", "expiry_notice", "hold",
         "hold_moved", "identifier_claim", "ledger_transaction", "lot_extension", "member",
         "member_edge", "member_tier", "moved_in_year", "pin", "pool", "pool_member",
+        "qualifying_activity", "tier_award", "tier_notice", "voucher", "voucher_entry",
+        "voucher_hold", "voucher_notice", "voucher_request",
         "redemption_purpose", "redress_origin", "refund_basis", "reward_order", "reward_order_step",
         "shortfall",
     },
     (M, B): {"verification"},
+    (M, S): {"voucher_key"},
     (B, S): {"reward_stock_entry"},
     (M, B, S, F): {"credit_standing", "entry", "lot"},
     (B, S, F): {
@@ -50,15 +53,16 @@ SORTED: dict[tuple[str, ...], set[str]] = {
     (S,): {
         "adjustment", "denial", "erasure", "match_change", "match_model", "match_run", "match_step",
         "non_match", "retention", "review_item", "review_step", "shared_identifier",
+        "voucher_batch", "voucher_block",
     },
 }  # fmt: skip
 # How the programme is set up is for everybody.
 OPEN = {
     "acceptance_rule", "activation_policy", "benefit", "benefit_terms", "business",
     "clawback_policy", "clearing_account", "earning_rule", "exchange_rate", "expiry_policy",
-    "legal_entity", "point_unit", "points_policy", "programme", "reward", "reward_stock",
+    "ladder", "ladder_terms", "legal_entity", "point_unit", "points_policy", "programme", "reward", "reward_stock",
     "reward_terms", "settlement_calendar",
-    "source_rank", "tier", "tier_terms",
+    "source_rank", "tier", "tier_terms", "voucher_campaign", "voucher_terms",
 }  # fmt: skip
 # No reader is granted these, so that no policy is needed: deliveries and what is done with them,
 # what is told to subsidiaries, the audit, and what a match fills by COPY, which policies forbid.
@@ -71,6 +75,7 @@ CLOSED = {
 }  # fmt: skip
 # Rows of the whole group, without anybody's in them: every business sees all.
 OF_THE_GROUP = {
+    "voucher_key",
     "entry_daily_seen", "journal_posting", "period_frozen", "recognition", "settlement_period",
     "settlement_step",
 }  # fmt: skip
