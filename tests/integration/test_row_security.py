@@ -25,12 +25,11 @@ SORTED: dict[tuple[str, ...], set[str]] = {
         "hold_moved", "identifier_claim", "ledger_transaction", "lot_extension", "member",
         "member_edge", "member_tier", "moved_in_year", "pin", "pool", "pool_member",
         "qualifying_activity", "tier_award", "tier_notice", "voucher", "voucher_entry",
-        "voucher_hold", "voucher_notice", "voucher_request",
+        "voucher_hold", "voucher_key", "voucher_notice", "voucher_request",
         "redemption_purpose", "redress_origin", "refund_basis", "reward_order", "reward_order_step",
         "shortfall",
     },
     (M, B): {"verification"},
-    (M, S): {"voucher_key"},
     (B, S): {"reward_stock_entry"},
     (M, B, S, F): {"credit_standing", "entry", "lot"},
     (B, S, F): {
@@ -79,6 +78,8 @@ OF_THE_GROUP = {
     "entry_daily_seen", "journal_posting", "period_frozen", "recognition", "settlement_period",
     "settlement_step",
 }  # fmt: skip
+# `voucher` is filled by COPY, which PostgreSQL refuses its owner where policies hold that too.
+
 # Seen by others than those that it names: how, is in the test below.
 BY_STATE = {"credit_standing"}
 PROTECTED = set().union(*SORTED.values())
@@ -92,7 +93,7 @@ SEEDED = {
 GRANTED = text("""
 SELECT c.relname, array(SELECT r FROM unnest(CAST(:readers AS text[])) r
   WHERE has_any_column_privilege(r, c.oid, 'SELECT')) AS readers,
-  c.relrowsecurity AND c.relforcerowsecurity AS bound,
+  c.relrowsecurity AND (c.relforcerowsecurity OR c.relname = 'voucher') AS bound,
   EXISTS (SELECT FROM unnest(CAST(:readers AS text[])) r
     WHERE has_any_column_privilege(r, c.oid, 'INSERT, UPDATE')
       OR has_table_privilege(r, c.oid, 'DELETE, TRUNCATE')) AS written
