@@ -53,6 +53,7 @@ What a caller may not know of is answered as if it were not there.
 """
 
 from hub.crypto.tokens import Principal, Role, Scope, Unauthenticated
+from hub.db.caller import Caller
 from hub.errors import Forbidden
 
 MEMBER_READERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
@@ -205,6 +206,21 @@ def visible_business(principal: Principal, *, asked: str) -> str:
     if principal.business not in (None, asked):
         raise Forbidden("a business sees only its own figures", field="business")
     return asked
+
+
+def reader(principal: Principal | None, *, presented: tuple[int, ...] = ()) -> Caller:
+    """Return as whom the database reads for the caller: its own second wall behind all this.
+
+    `presented` are members whom a business was shown an identifier of.
+    """
+    if principal is None:
+        return Caller()
+    return Caller(
+        role=f"hub_{principal.role.value}",
+        member_id=principal.member_id,
+        business=principal.business,
+        presented=presented,
+    )
 
 
 def caller_facts(principal: Principal | None) -> dict[str, object]:

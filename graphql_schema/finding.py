@@ -100,7 +100,11 @@ async def find_by(context: Context, presented: object, *, field: str) -> Member 
     kind, value = _presented(presented, field=field)
     async with context.reading() as db:
         member_id = await find(db, kind=kind, value=value, keyring=context.keyring)
-    return None if member_id is None else Member(member_id=member_id)
+    if member_id is None:
+        return None
+    if context.principal is not None and context.principal.business is not None:
+        await context.present(member_id)
+    return Member(member_id=member_id)
 
 
 def _presented(presented: object, *, field: str) -> tuple[Kind, str]:

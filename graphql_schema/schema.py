@@ -43,6 +43,7 @@ from graphql_schema.closing import ClosingMutation
 from graphql_schema.context import Context
 from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
 from graphql_schema.cost import cost, refuse_dear
+from graphql_schema.denials import DenialQuery
 from graphql_schema.disputing import DisputeQuery, DisputingMutation
 from graphql_schema.entries import Entry
 from graphql_schema.errors import told, too_slow
@@ -98,6 +99,7 @@ class Query(
     CorrectingQuery,
     SettlementQuery,
     ReconciliationQuery,
+    DenialQuery,
     DisputeQuery,
     SettlementCorrectionQuery,
     JournalQuery,

@@ -30,6 +30,7 @@ from graphql_schema.cost import cost, refuse_dear
 from graphql_schema.plan.compiler import Compiler, Plan
 from graphql_schema.plan.declared import Unplanned
 from graphql_schema.plan.run import Run
+from hub.db.caller import Presented
 from hub.errors import HubError
 
 log = structlog.get_logger(__name__)
@@ -140,7 +141,7 @@ async def _run(plan: Plan, run: Run) -> dict[str, Any]:
         run.asked.append(ask(run))
     values = [value(run) for value in plan.values]
     try:
-        run.rows = await run.context.fetch(plan.sql, values)
+        run.rows = await run.context.fetch(plan.sql, values, presented=_presented(run))
     except Exception as failure:
         # The resolvers meet what is wrong with the server too, and say so.
         log.warning("plan_failed", error=type(failure).__name__)
@@ -149,6 +150,14 @@ async def _run(plan: Plan, run: Run) -> dict[str, Any]:
         raise Unplanned("the group is not as the plan takes it to be")
     data: dict[str, Any] = plan.build((), run)
     return data
+
+
+def _presented(run: Run) -> Presented | None:
+    """Return the identifier that the operation finds a member by, if any; raises Unplanned."""
+    found = [one for one in run.asked if "digests" in one]
+    if len(found) > 1:
+        raise Unplanned("several identifiers are presented at once")
+    return (found[0]["kind"], found[0]["digests"]) if found else None
 
 
 def _shape(known: Known, given: VariableValues, context: Context) -> Any:

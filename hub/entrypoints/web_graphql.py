@@ -21,6 +21,7 @@ from strawberry.types.graphql import OperationType
 from graphql_schema.context import Context
 from graphql_schema.errors import too_slow
 from hub.clock import now
+from hub.entrypoints.web_denials import keep_denials
 from hub.entrypoints.web_slow import note, watched
 from hub.entrypoints.web_state import State, state_of
 from hub.errors import Malformed, RateLimited
@@ -89,6 +90,7 @@ async def _answer(request: Request, asked: Asked) -> Response:
     caller = principal.subject if principal else f"at {request.client and request.client.host}"
     context = Context(
         state.engine,
+        readers=state.readers,
         keyring=state.keyring,
         principal=principal,
         now=at,
@@ -111,6 +113,14 @@ async def _answer(request: Request, asked: Asked) -> Response:
                 asked=statements,
             )
     seconds, name = time.perf_counter() - began, state.documents.name(asked.query)
+    await keep_denials(
+        state.engine,
+        principal,
+        operation=name,
+        errors=result.errors,
+        hidden=context.hidden,
+        at=at,
+    )
     OPERATIONS.labels(name, "failed" if result.errors else "answered").inc()
     SECONDS.labels(name).observe(seconds)
     if seconds * 1000 >= state.settings.slow_milliseconds:

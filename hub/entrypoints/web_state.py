@@ -13,7 +13,7 @@ from graphql_schema.schema import HubSchema, build_schema
 from hub.callers.issuers import read_issuers
 from hub.config import Settings
 from hub.crypto.keyring import Keyring, load
-from hub.db.engine import make_engine
+from hub.db.engine import make_engine, make_readers
 from hub.entrypoints.calls import Desk
 from hub.entrypoints.hooks import Door
 from hub.entrypoints.web_allowance import Allowance
@@ -33,6 +33,7 @@ class State:
 
     settings: Settings
     engine: AsyncEngine
+    readers: AsyncEngine
     redis: Redis
     keyring: Keyring
     schema: HubSchema
@@ -58,7 +59,9 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
     schema = build_schema(debug=settings.log_level == "debug", introspection=settings.introspection)
     documents = read_documents(settings.documents, schema, only=settings.only_documents)
     engine = make_engine(settings.require_database_url(), pool_size=settings.pool_size)
+    readers = make_readers(settings.require_database_url(), pool_size=settings.pool_size)
     listen(engine)
+    listen(readers)
     redis = Redis.from_url(settings.require_redis_url(), socket_connect_timeout=2, socket_timeout=2)
     changes = Changes(
         Redis.from_url(
@@ -70,6 +73,7 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
     streams = Streams(
         settings=settings,
         engine=engine,
+        readers=readers,
         keyring=keyring,
         schema=schema,
         documents=documents,
@@ -81,6 +85,7 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
         yield State(
             settings=settings,
             engine=engine,
+            readers=readers,
             redis=redis,
             keyring=keyring,
             schema=schema,
@@ -96,6 +101,7 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
     finally:
         await changes.aclose()
         await redis.aclose()
+        await readers.dispose()
         await engine.dispose()
         await asyncio.to_thread(traces.close)
 

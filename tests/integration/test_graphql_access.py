@@ -54,6 +54,7 @@ TABLE: dict[str, tuple[str, ...]] = {
         OUT, YES, NO, YES, NO, NO),
     "{ proposedAdjustments { nodes { points } } }": (OUT, NO, NO, YES, NO, NO),
     "{ reviewItems { nodes { reason } } }": (OUT, NO, NO, YES, NO, NO),
+    "{ denials { nodes { times } } }": (OUT, NO, NO, YES, NO, NO),
     "{ matchRuns { number } }": (OUT, NO, NO, YES, NO, NO),
     "{ explainMatch(a: $MEMBER, b: $MEMBER) { bits } }": (OUT, NO, NO, "unavailable", NO, NO),
     "{ node(id: $REVIEW) { id } }": (OUT, NO, NO, YES, NO, NO),
