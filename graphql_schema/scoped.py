@@ -19,7 +19,7 @@ FREE = frozenset({"programme", "businesses", "rewards", "reward", "me", "node", 
 SCOPES: dict[Scope, tuple[str, ...]] = {
     Scope.MEMBERS_READ: (
         "member", "members", "memberSearch", "memberByIdentifier", "unreadableDetails",
-        "explainMatch", "matchRuns", "proposedAdjustments", "reviewItems", "balanceChanged",
+        "explainMatch", "matchRuns", "proposedAdjustments", "reviewItems", "denials", "balanceChanged",
         "tierChanged", "mySessions", "myPasskeys", "voucherByCode",
     ),
     Scope.MEMBERS_WRITE: (

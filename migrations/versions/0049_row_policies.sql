@@ -135,3 +135,12 @@ SELECT protect_rows(t::regclass, NULL, 'true', 'true', 'true') FROM unnest(ARRAY
 SELECT protect_from_callers(t::regclass, p_staff => true, p_finance => true) FROM unnest(ARRAY[
   'settlement_event', 'settlement_check', 'settlement_waiver', 'settlement_close_request',
   'chart_account', 'chart_books', 'reconciliation_apart']) t;
+
+-- Who may call, and how members sign in. What a secret or a token is proven by is for no reader.
+SELECT protect_rows('api_client', NULL, NULL, NULL, NULL, 'true');
+SELECT protect_rows('api_client_secret', NULL, NULL, NULL, NULL, 'true');
+REVOKE SELECT ON api_client_secret FROM hub_admin;
+GRANT SELECT (secret_id, created_at, expires_at, last_used_at, client_id, created_by)
+  ON api_client_secret TO hub_admin;
+SELECT protect_rows(t, 'member_id = ANY ((SELECT caller_members())::bigint[])', NULL, NULL, NULL)
+FROM unnest(ARRAY['member_session', 'passkey']::regclass[]) t;

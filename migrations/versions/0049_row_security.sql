@@ -15,7 +15,7 @@ DECLARE
   role_name text;
 BEGIN
   FOREACH role_name IN ARRAY ARRAY[
-    'hub_reader', 'hub_member', 'hub_business', 'hub_staff', 'hub_finance'] LOOP
+    'hub_reader', 'hub_member', 'hub_business', 'hub_staff', 'hub_finance', 'hub_admin'] LOOP
     BEGIN
       IF to_regrole(role_name) IS NULL THEN
         EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
@@ -150,7 +150,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 -- Let readers see rows on these conditions; NULL: nothing. Every table with rows of members or of
 -- businesses is put under one of the functions below, which are all this one.
 CREATE FUNCTION protect_rows(
-  p_table regclass, p_member text, p_business text, p_staff text, p_finance text
+  p_table regclass, p_member text, p_business text, p_staff text, p_finance text,
+  p_admin text DEFAULT NULL
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   v_said record;
@@ -161,12 +162,12 @@ BEGIN
     EXECUTE format('DROP POLICY %I ON %s', v_said.polname, p_table);
   END LOOP;
   EXECUTE format('REVOKE ALL ON %s'
-    ' FROM hub_reader, hub_member, hub_business, hub_staff, hub_finance', p_table);
+    ' FROM hub_reader, hub_member, hub_business, hub_staff, hub_finance, hub_admin', p_table);
   EXECUTE format('CREATE POLICY owner ON %s TO %I USING (true) WITH CHECK (true)',
     p_table, current_user);
   FOR v_said IN
     SELECT * FROM (VALUES ('hub_member', p_member), ('hub_business', p_business),
-      ('hub_staff', p_staff), ('hub_finance', p_finance)) AS said (reader, condition)
+      ('hub_staff', p_staff), ('hub_finance', p_finance), ('hub_admin', p_admin)) AS said (reader, condition)
     WHERE condition IS NOT NULL LOOP
     EXECUTE format('GRANT SELECT ON %s TO %I', p_table, v_said.reader);
     EXECUTE format('CREATE POLICY %I ON %s FOR SELECT TO %I USING (%s)',

@@ -16,7 +16,8 @@ from tests.integration.test_graphql_card import gid
 from tests.support import stack
 
 M, B, S, F = "hub_member", "hub_business", "hub_staff", "hub_finance"
-READERS = (M, B, S, F)
+A = "hub_admin"
+READERS = (M, B, S, F, A)
 # Who is shown rows of a table, each its own: of the members' tables, of those between businesses.
 SORTED: dict[tuple[str, ...], set[str]] = {
     (M, B, S): {
@@ -30,6 +31,8 @@ SORTED: dict[tuple[str, ...], set[str]] = {
         "shortfall",
     },
     (M, B): {"verification"},
+    (M,): {"member_session", "passkey"},
+    (A,): {"api_client", "api_client_secret"},
     (B, S): {"reward_stock_entry"},
     (M, B, S, F): {"credit_standing", "entry", "lot"},
     (B, S, F): {
@@ -68,7 +71,8 @@ OPEN = {
 CLOSED = {
     "alembic_version", "check_out", "connection", "delivery", "earn_cap", "egress_seen",
     "event_delivery", "fact_found", "fact_reference", "hub_event", "job_run", "match_feature",
-    "match_pair", "opening_import", "outbox_message", "points_paid_bill", "points_paid_refund",
+    "match_pair", "opening_import", "outbox_message", "passkey_challenge", "refresh_token",
+    "points_paid_bill", "points_paid_refund",
     "pull_stream", "read_audit", "read_audit_anchor", "read_audit_head", "room_charge",
     "subscription",
 }  # fmt: skip
