@@ -59,7 +59,8 @@ SORTED: dict[tuple[str, ...], set[str]] = {
 OPEN = {
     "acceptance_rule", "activation_policy", "benefit", "benefit_terms", "business",
     "clawback_policy", "clearing_account", "earning_rule", "exchange_rate", "expiry_policy",
-    "ladder", "ladder_terms", "legal_entity", "point_unit", "points_policy", "programme", "reward", "reward_stock",
+    "ladder", "ladder_terms", "legal_entity", "point_unit", "points_policy", "programme", "reward",
+    "reward_stock",
     "reward_terms", "settlement_calendar",
     "source_rank", "tier", "tier_terms", "voucher_campaign", "voucher_terms",
 }  # fmt: skip
