@@ -34,15 +34,9 @@ async def trace(db: AsyncConnection, *, tx_ids: Sequence[int]) -> dict[int, Trac
     """Return where each of these transactions came from; None for numbers that are none."""
     rows = await db.execute(
         text("""
-          SELECT t.tx_id, t.kind, t.business_id, t.idempotency_key AS reference, t.occurred_at,
-            t.posted_at, c.code AS connection, f.entity_id AS document, f.delivery_id
-          FROM ledger_transaction t
-          LEFT JOIN LATERAL (
-            SELECT connection_id, entity_id, delivery_id FROM business_fact
-            WHERE tx_id = t.tx_id ORDER BY delivery_id LIMIT 1
-          ) f ON true
-          LEFT JOIN connection c USING (connection_id)
-          WHERE t.tx_id = ANY (CAST(:ids AS bigint[]))"""),
+          SELECT tx_id, kind, business_id, reference, occurred_at, posted_at, connection, document,
+            delivery_id
+          FROM ledger_trace(CAST(:ids AS bigint[]))"""),
         {"ids": list(tx_ids)},
     )
     found: dict[int, Trace | None] = dict.fromkeys(tx_ids)

@@ -80,9 +80,10 @@ SELECT protect_business_rows('period_sale', 'issuer_id', 'company_id');
 SELECT protect_business_rows('agreement', 'issuer_id', 'acceptor_id');
 -- Whose points a business takes no more is for everybody who may come to pay with them.
 SELECT protect_rows('credit_standing', 'state = ''stopped''',
-  'state = ''stopped'' OR (SELECT caller_business()) IN (issuer_id, acceptor_id)', 'true', 'true');
-REVOKE SELECT ON credit_standing FROM hub_member;
-GRANT SELECT (issuer_id, acceptor_id, state) ON credit_standing TO hub_member;
+  'state = ''stopped'' OR (SELECT caller_business()) IN (issuer_id, acceptor_id)', 'true', 'true',
+  'state = ''stopped''');
+REVOKE SELECT ON credit_standing FROM hub_member, hub_admin;
+GRANT SELECT (issuer_id, acceptor_id, state) ON credit_standing TO hub_member, hub_admin;
 SELECT protect_business_rows(t::regclass, 'business_id') FROM unnest(ARRAY[
   'net_position', 'statement', 'statement_signature', 'payment_account', 'occupancy',
   'reconciliation_book']) t;

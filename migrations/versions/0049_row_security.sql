@@ -145,6 +145,27 @@ CREATE FUNCTION last_active_on(p_member bigint, p_unit smallint) RETURNS date
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
   SELECT last_active_on FROM balance WHERE member_id = p_member AND unit = p_unit $$;
 
+-- Where transactions came from, down to the delivery, of which readers see nothing else. A business
+-- is told of its own, and of those that a line between it and another is made of.
+CREATE FUNCTION ledger_trace(p_txs bigint[]) RETURNS TABLE (
+  tx_id bigint, kind smallint, business_id smallint, reference text, occurred_at timestamptz,
+  posted_at timestamptz, connection text, document text, delivery_id bigint
+) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  SELECT t.tx_id, t.kind, t.business_id, t.idempotency_key, t.occurred_at, t.posted_at, c.code,
+    f.entity_id, f.delivery_id
+  FROM ledger_transaction t
+  LEFT JOIN LATERAL (
+    SELECT b.connection_id, b.entity_id, b.delivery_id FROM business_fact b
+    WHERE b.tx_id = t.tx_id ORDER BY b.delivery_id LIMIT 1
+  ) f ON true
+  LEFT JOIN connection c USING (connection_id)
+  WHERE t.tx_id = ANY (p_txs) AND (caller_business() IS NULL
+    OR caller_business() IN (t.business_id, t.counterpart_id)
+    OR EXISTS (SELECT FROM entry e WHERE e.member_id = t.member_id
+      AND t.tx_id IN (e.tx_id, e.lot_id) AND caller_business() IN (e.business_id, e.issuer_id))) $$;
+REVOKE EXECUTE ON FUNCTION ledger_trace(bigint[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ledger_trace(bigint[]) TO hub_business, hub_staff, hub_finance;
+
 -- What migrations say of a table, one line each -------------------------------------------------
 
 -- Let readers see rows on these conditions; NULL: nothing. Every table with rows of members or of

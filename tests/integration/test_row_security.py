@@ -34,7 +34,8 @@ SORTED: dict[tuple[str, ...], set[str]] = {
     (M,): {"member_session", "passkey"},
     (A,): {"api_client", "api_client_secret"},
     (B, S): {"reward_stock_entry"},
-    (M, B, S, F): {"credit_standing", "entry", "lot"},
+    (M, B, S, F): {"entry", "lot"},
+    (M, B, S, F, A): {"credit_standing"},
     (B, S, F): {
         "accounting_policy", "agreement", "agreement_rate", "agreement_tax", "bilateral",
         "correction", "dispute", "dispute_held", "dispute_line", "dispute_message", "entry_daily",
