@@ -232,7 +232,8 @@ class Compiler:
                 rows.pick(column)
             level.views = self._statement.column(rows)
         owner, ask = level.pick("member_id"), self._ask(asked, plan.ask)
-        return parts.viewed_part(level.views, owner, plan.attribute, ask)
+        level.attributes.add(plan.attribute)
+        return parts.viewed_part(level.views, owner, plan.attribute, level.attributes, ask)
 
     def _paged(self, asked: Asked, plan: Paged, level: Level) -> Build:
         try:

@@ -29,6 +29,8 @@ class Level:
         self.alias = alias
         self.views: int | None = None
         """The answer's column of how the members among them are shown, if that is asked for."""
+        self.attributes: set[str] = set()
+        """What of them is shown: nothing else is decrypted."""
         self._picked: list[str] = []
 
     def pick(self, column: str) -> int:

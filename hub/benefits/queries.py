@@ -50,6 +50,7 @@ class Entitlement:
     offered_at: list[int]
 
 
+# One row of `q` at most, and the planner sees so: who asks for the tier alone counts no points.
 STANDINGS = Relation(
     f"""
 WITH {LADDER}, {QUALIFYING}
@@ -59,7 +60,8 @@ SELECT a.member_id, has.code, has.name, has.name_zh, held.since,
   CASE WHEN next.code IS NOT NULL THEN greatest(0, next.threshold - coalesce(q.points, 0)) END
     AS missing, CAST(:ends_on AS date) AS by
 FROM unnest(CAST(:member_ids AS bigint[])) AS a (member_id)
-LEFT JOIN qualifying q USING (member_id)
+LEFT JOIN (SELECT member_id, sum(points)::bigint AS points FROM qualifying GROUP BY member_id) q
+  USING (member_id)
 LEFT JOIN member_tier held ON held.member_id = a.member_id AND held.until IS NULL
 LEFT JOIN ladder has ON has.tier_id = held.tier_id
 LEFT JOIN LATERAL (
