@@ -42,7 +42,7 @@ from hub.clock import now
 from hub.crypto import tokens
 from hub.crypto.keyring import Keyring, save
 from hub.crypto.tokens import Principal, Role
-from hub.db.engine import make_engine
+from hub.db.engine import RESERVE, make_engine
 from hub.entrypoints.embedded import valkey
 from tests.support.processes import eventually
 
@@ -163,7 +163,7 @@ def world(bench: Bench, members: int, processes: int) -> Iterator[World]:
         running.callback(broker.stop)
         save(base / "keyring.json", keyring)
         address = bench.url.split("@", 1)[1]
-        pool = str(POOL // processes)
+        pool = POOL // processes
         hub, peer = [], []
         for _ in range(processes):
             port = _port()
@@ -173,7 +173,7 @@ def world(bench: Bench, members: int, processes: int) -> Iterator[World]:
                 "HUB_KEYRING_FILE": str(base / "keyring.json"),
                 "HUB_STATE_DIR": str(base),
                 "HUB_PORT": str(port),
-                "HUB_POOL_SIZE": pool,
+                "HUB_POOL_SIZE": str(pool),
                 "HUB_LOG_LEVEL": "warning",
                 "HUB_COST_PER_MINUTE": "2000000000",
                 "PYTHONPATH": str(PEER.parents[2]),
@@ -185,7 +185,7 @@ def world(bench: Bench, members: int, processes: int) -> Iterator[World]:
                 "PEER_DATABASE": f"postgresql://peer_login:peer@{address}",
                 "PEER_PORT": str(port),
                 "PEER_SECRET": base64.b64encode(keyring.token_key()).decode(),
-                "PEER_POOL": pool,
+                "PEER_POOL": str(pool + RESERVE),
                 "NODE_ENV": "production",
             }
             peer.append(running.enter_context(_process([str(NODE), "server.mjs"], facts, port)))
