@@ -12,7 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from strawberry.dataloader import DataLoader
 
 from graphql_schema import access
+from graphql_schema.voucher_loaders import VoucherLoaders
 from hub.benefits import queries as benefits
+from hub.benefits.tiers import standings as tiers
+from hub.benefits.tiers.awards import TierAward, awards_of
+from hub.benefits.tiers.notices import TierNotice, tier_notices
+from hub.benefits.tiers.progress import Place, places_of
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
@@ -52,6 +57,8 @@ Key = TypeVar("Key")
 Found = TypeVar("Found")
 MOST_LOTS = 100
 MOST_ADJUSTMENTS = 100
+MOST_TIER_AWARDS = 100
+MOST_TIER_NOTICES = 20
 
 
 class EntryPage(NamedTuple):
@@ -142,6 +149,7 @@ class Loaders:
         self.expiring: Loader[tuple[date, int], int] = of(self._expiring)
         self.notices: Loader[int, list[notices.ExpiryNotice]] = of(self._notices)
         self.pools: Loader[int, Pool | None] = of(lambda db, ids: pools_of(db, member_ids=ids))
+        self.vouchers = VoucherLoaders(of, now=now, keyring=keyring)
         self.adjustments: Loader[int, list[Adjustment]] = of(
             lambda db, ids: mending.adjustments_of(db, member_ids=ids, limit=MOST_ADJUSTMENTS)
         )
@@ -160,11 +168,22 @@ class Loaders:
         self.comparisons: Loader[int, Comparison | None] = of(
             lambda db, ids: comparisons(db, review_ids=ids, keyring=keyring)
         )
-        self.standings: Loader[int, benefits.Standing] = of(self._standings)
-        self.entitlements: Loader[int, list[benefits.Entitlement]] = of(self._entitlements)
+        self._of_benefits()
         self._of_settlement()
         self._of_reconciliation()
         self._group: Loader[str, Any] = of(_group)
+
+    def _of_benefits(self) -> None:
+        of = self._loader
+        self.standings: Loader[int, tiers.Standing] = of(self._standings)
+        self.entitlements: Loader[int, list[benefits.Entitlement]] = of(self._entitlements)
+        self.places: Loader[int, list[Place]] = of(self._places)
+        self.tier_awards: Loader[int, list[TierAward]] = of(
+            lambda db, ids: awards_of(db, member_ids=ids, limit=MOST_TIER_AWARDS)
+        )
+        self.tier_notices: Loader[int, list[TierNotice]] = of(
+            lambda db, ids: tier_notices(db, member_ids=ids, limit=MOST_TIER_NOTICES)
+        )
 
     def _of_settlement(self) -> None:
         of = self._loader
@@ -283,11 +302,13 @@ class Loaders:
         today = business_date(self._now, (await programme(db)).time_zone)
         return await notices.expiry_notices(db, member_ids=ids, today=today)
 
-    async def _standings(
-        self, db: AsyncConnection, ids: list[int]
-    ) -> Mapping[int, benefits.Standing]:
+    async def _standings(self, db: AsyncConnection, ids: list[int]) -> Mapping[int, tiers.Standing]:
         zone = (await programme(db)).time_zone
-        return await benefits.standings(db, member_ids=ids, now=self._now, time_zone=zone)
+        return await tiers.standings(db, member_ids=ids, now=self._now, time_zone=zone)
+
+    async def _places(self, db: AsyncConnection, ids: list[int]) -> Mapping[int, list[Place]]:
+        zone = (await programme(db)).time_zone
+        return await places_of(db, member_ids=ids, now=self._now, time_zone=zone)
 
     async def _entitlements(
         self, db: AsyncConnection, ids: list[int]

@@ -20,12 +20,16 @@ from graphql_schema.history import AccountStatement, AsOf, account_statement, mo
 from graphql_schema.join_code import JoinCode
 from graphql_schema.lineage import Lineage
 from graphql_schema.loaders import MOST_LOTS
-from graphql_schema.pages import After, Before, Connection, First, Last
+from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
 from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
 from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
 from graphql_schema.rewards import RewardOrder, order_page
-from hub.benefits.queries import ENTITLEMENTS, STANDINGS
+from graphql_schema.tiers import HeldTier, LadderPlace, TierAward, TierNotice
+from graphql_schema.vouchers import States, Voucher, VoucherNotice, voucher_page
+from hub.benefits.queries import ENTITLEMENTS
+from hub.benefits.tiers.history import tier_history
+from hub.benefits.tiers.standings import STANDINGS
 from hub.crypto.tokens import Role
 from hub.errors import Malformed
 from hub.ledger.queries import BALANCES, EXPIRING, HOLDS, LOTS
@@ -132,6 +136,52 @@ class Member(relay.Node):
     async def tier(self, info: Info) -> Tier:
         """Return the tier and the way to the next."""
         return Tier.of(await info.context.load.standings.load(self.member_id))
+
+    @resolved("Where the member stands on each ladder, the group's first; a business sees no other "
+              "business's.")  # fmt: skip
+    async def tiers(self, info: Info) -> list[LadderPlace]:
+        """Return the places that the caller may see."""
+        rows = await info.context.load.places.load(self.member_id)
+        return [
+            LadderPlace.of(row)
+            for row in rows
+            if row.business_id is None or await _may_see_of(info.context, row.business_id)
+        ]
+
+    @resolved("The tiers that the member has held, latest first; a business sees those of no other "
+              "business's ladder.")  # fmt: skip
+    async def tier_history(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[HeldTier]:
+        """Return a page of history."""
+        caller = access.require(info.context.principal, *access.MEMBER_READERS)
+        asked = window(first=first, after=after, last=None, before=None, shape=(int,))
+        async with info.context.reading() as db:
+            rows = await tier_history(
+                db,
+                member_id=self.member_id,
+                limit=asked.limit,
+                before_step=None if asked.after is None else asked.after[0],
+                business=access.only_business(caller),
+            )
+        return connection(rows, asked, node=HeldTier.of, place=lambda row: (row.step,))
+
+    @resolved("What the member was told of tiers, newest first; at most 20. A business is shown "
+              "none.")  # fmt: skip
+    async def tier_notices(self, info: Info) -> list[TierNotice]:
+        """Return the notices that the caller may see."""
+        caller = access.require(info.context.principal, *access.MEMBER_READERS)
+        if not access.reads_notices(caller):
+            return []
+        rows = await info.context.load.tier_notices.load(self.member_id)
+        return [TierNotice.of(row) for row in rows]
+
+    @resolved("Tiers given by hand or matched, newest first; at most 100. For staff.")
+    async def tier_awards(self, info: Info) -> list[TierAward]:
+        """Return the awards."""
+        access.require(info.context.principal, *access.CORRECTORS)
+        rows = await info.context.load.tier_awards.load(self.member_id)
+        return [TierAward.of(row) for row in rows]
 
     @resolved("What the member has, or had at a moment by what the ledger had recorded.",
               plan=Related(relation=BALANCES, facts=SPENDABLE, unless=("asOf",)))  # fmt: skip
@@ -303,6 +353,24 @@ class Member(relay.Node):
             own_id = (await info.context.business_by_code(own)).business_id
             rows = [row for row in rows if own_id in row.offered_at]
         return [Entitlement.of(row) for row in rows]
+
+    @resolved("The member's vouchers, the latest first; a business sees those that it takes.")
+    async def vouchers(
+        self, info: Info, states: States = None, first: First = None, after: After = None
+    ) -> Connection[Voucher]:
+        """Return a page of vouchers."""
+        return await voucher_page(
+            info.context, self.member_id, states=states, first=first, after=after
+        )
+
+    @resolved("What the member was told of vouchers that end and still do, soonest first. For the "
+              "member and staff; a business is shown none.")  # fmt: skip
+    async def voucher_notices(self, info: Info) -> list[VoucherNotice]:
+        """Return the notices, if the caller may read them."""
+        if not access.reads_notices(access.require(info.context.principal, *access.MEMBER_READERS)):
+            return []
+        rows = await info.context.load.vouchers.notices.load(self.member_id)
+        return [VoucherNotice.of(row) for row in rows or []]
 
 
 async def _may_see_of(context: Context, business_id: int) -> bool:

@@ -37,6 +37,7 @@ from graphql_schema.accounts import Account
 from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
 from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.audit import record
+from graphql_schema.awarding import AwardingMutation
 from graphql_schema.closing import ClosingMutation
 from graphql_schema.context import Context
 from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
@@ -79,6 +80,9 @@ from graphql_schema.stocking import StockingMutation
 from graphql_schema.subscribing import Subscription
 from graphql_schema.using import UsingMutation
 from graphql_schema.verifying import VerifyingMutation
+from graphql_schema.voucher_keeping import VoucherKeepingMutation
+from graphql_schema.vouchering import VoucheringMutation
+from graphql_schema.vouchers import VoucherQuery
 from graphql_schema.watching import Watching, watched
 
 MOST_TOKENS = 2000
@@ -104,6 +108,7 @@ class Query(
     ReviewQuery,
     RewardQuery,
     NodeQuery,
+    VoucherQuery,
 ):
     """All reads."""
 
@@ -116,6 +121,7 @@ class Mutation(
     SpendingMutation,
     RestoringMutation,
     UsingMutation,
+    AwardingMutation,
     OrderingMutation,
     StockingMutation,
     GivingMutation,
@@ -138,6 +144,8 @@ class Mutation(
     JournalMutation,
     AccountingMutation,
     AccountingPolicyMutation,
+    VoucheringMutation,
+    VoucherKeepingMutation,
 ):
     """All writes."""
 
