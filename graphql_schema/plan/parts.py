@@ -72,6 +72,19 @@ def one_part(column: int, owner: int, build: Build, *, nullable: bool) -> Build:
     return part
 
 
+def matching_part(column: int, owner: int, places: tuple[int, int], build: Build) -> Build:
+    """The row of a relation that belongs to the object and has its value, if there is one."""
+    mine, its = places
+
+    def part(row: Row, run: Run) -> Any:
+        for one in run.of(column, row[owner]):
+            if one[its] == row[mine]:
+                return build(one, run)
+        return None
+
+    return part
+
+
 def value_part(column: int, owner: int, place: int, leaf: Leaf) -> Build:
     """A count in the one row of a relation that belongs to the object; 0 where there is none."""
 

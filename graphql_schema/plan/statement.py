@@ -57,6 +57,10 @@ class Level:
         """Return the values of a column, as one array."""
         return f"(SELECT array_agg({self.alias}.{column}) FROM {self.alias})"  # noqa: S608
 
+    def each(self, column: str) -> str:
+        """Return the values of a column, each once, as one array."""
+        return f"(SELECT array_agg(DISTINCT {self.alias}.{column}) FROM {self.alias})"  # noqa: S608
+
 
 class Statement:
     """A SELECT of one row. Its first column says whether all is as the plan takes it to be."""
