@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from schemathesis.graphql import nodes
 
 from graphql_schema.schema import build_schema
-from hub.crypto import tokens
 from hub.crypto.tokens import Principal
 from tests.integration.api_kit import FINANCE, SHOP, STAFF, Api, open_group, running_api
 from tests.integration.test_graphql_card import gid

@@ -61,10 +61,18 @@ def world(postgres_url: str, template: str, valkey_url: str, scratch: Path) -> I
         place.mkdir()
         held = AsyncExitStack()
         api = runner.run(held.enter_async_context(running_api(url, valkey_url, place)))
-        people = runner.run(people(api))
+        group = runner.run(people(api))
         both = Both(api.engine, api.keyring)
-        known = runner.run(_known(both, people))
-        callers = [*(one.principal for one in people), STAFF, SHOP, HOTEL, DINER, FINANCE, None]
+        known = runner.run(_known(both, group))
+        callers = [
+            *(one.principal for one in group),
+            STAFF,
+            SHOP,
+            HOTEL,
+            DINER,
+            FINANCE,
+            None,
+        ]
         yield World(runner, both, callers, known, now())
         runner.run(held.aclose())
 
