@@ -20,11 +20,15 @@ from graphql_schema.history import AccountStatement, AsOf, account_statement, mo
 from graphql_schema.join_code import JoinCode
 from graphql_schema.lineage import Lineage
 from graphql_schema.loaders import MOST_LOTS
-from graphql_schema.pages import After, Before, Connection, First, Last
+from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
 from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
 from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
-from hub.benefits.queries import ENTITLEMENTS, STANDINGS
+from graphql_schema.rewards import RewardOrder, order_page
+from graphql_schema.tiers import HeldTier, LadderPlace, TierAward, TierNotice
+from hub.benefits.queries import ENTITLEMENTS
+from hub.benefits.tiers.history import tier_history
+from hub.benefits.tiers.standings import STANDINGS
 from hub.crypto.tokens import Role
 from hub.errors import Malformed
 from hub.ledger.queries import BALANCES, EXPIRING, HOLDS, LOTS
@@ -131,6 +135,52 @@ class Member(relay.Node):
     async def tier(self, info: Info) -> Tier:
         """Return the tier and the way to the next."""
         return Tier.of(await info.context.load.standings.load(self.member_id))
+
+    @resolved("Where the member stands on each ladder, the group's first; a business sees no other "
+              "business's.")  # fmt: skip
+    async def tiers(self, info: Info) -> list[LadderPlace]:
+        """Return the places that the caller may see."""
+        rows = await info.context.load.places.load(self.member_id)
+        return [
+            LadderPlace.of(row)
+            for row in rows
+            if row.business_id is None or await _may_see_of(info.context, row.business_id)
+        ]
+
+    @resolved("The tiers that the member has held, latest first; a business sees those of no other "
+              "business's ladder.")  # fmt: skip
+    async def tier_history(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[HeldTier]:
+        """Return a page of history."""
+        caller = access.require(info.context.principal, *access.MEMBER_READERS)
+        asked = window(first=first, after=after, last=None, before=None, shape=(int,))
+        async with info.context.reading() as db:
+            rows = await tier_history(
+                db,
+                member_id=self.member_id,
+                limit=asked.limit,
+                before_step=None if asked.after is None else asked.after[0],
+                business=access.only_business(caller),
+            )
+        return connection(rows, asked, node=HeldTier.of, place=lambda row: (row.step,))
+
+    @resolved("What the member was told of tiers, newest first; at most 20. A business is shown "
+              "none.")  # fmt: skip
+    async def tier_notices(self, info: Info) -> list[TierNotice]:
+        """Return the notices that the caller may see."""
+        caller = access.require(info.context.principal, *access.MEMBER_READERS)
+        if not access.reads_notices(caller):
+            return []
+        rows = await info.context.load.tier_notices.load(self.member_id)
+        return [TierNotice.of(row) for row in rows]
+
+    @resolved("Tiers given by hand or matched, newest first; at most 100. For staff.")
+    async def tier_awards(self, info: Info) -> list[TierAward]:
+        """Return the awards."""
+        access.require(info.context.principal, *access.CORRECTORS)
+        rows = await info.context.load.tier_awards.load(self.member_id)
+        return [TierAward.of(row) for row in rows]
 
     @resolved("What the member has, or had at a moment by what the ledger had recorded.",
               plan=Related(relation=BALANCES, facts=SPENDABLE, unless=("asOf",)))  # fmt: skip
@@ -259,6 +309,21 @@ class Member(relay.Node):
         caller = access.require(info.context.principal, *access.MEMBER_READERS)
         row = await info.context.load.pools.load(self.member_id)
         return None if row is None else Pool.of(row, with_code=access.reads_pool_code(caller))
+
+    @resolved("Rewards that the member has ordered, newest first; a business sees those that it "
+              "offers.")  # fmt: skip
+    async def reward_orders(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[RewardOrder]:
+        """Return a page of orders."""
+        return await order_page(
+            info.context, self.member_id, first=first, after=after, last=last, before=before
+        )
 
     @resolved("Corrections by staff, newest first; at most 100. For staff.")
     async def adjustments(self, info: Info) -> list[Adjustment]:

@@ -37,6 +37,7 @@ from graphql_schema.accounts import Account
 from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
 from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.audit import record
+from graphql_schema.awarding import AwardingMutation
 from graphql_schema.closing import ClosingMutation
 from graphql_schema.context import Context
 from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
@@ -54,6 +55,7 @@ from graphql_schema.matching import MatchingQuery
 from graphql_schema.mending import MendingMutation
 from graphql_schema.merging import MergingMutation
 from graphql_schema.nodes import NodeQuery
+from graphql_schema.ordering import OrderingMutation
 from graphql_schema.paying import PayingMutation
 from graphql_schema.pinning import PinningMutation
 from graphql_schema.plan.plans import Plans
@@ -66,6 +68,7 @@ from graphql_schema.reconciling_reads import ReconciliationQuery
 from graphql_schema.restoring import RestoringMutation
 from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
+from graphql_schema.rewards import RewardOrder, RewardQuery
 from graphql_schema.scalars import SCALARS
 from graphql_schema.settlement import SettlementQuery
 from graphql_schema.settlement_corrections import (
@@ -73,6 +76,7 @@ from graphql_schema.settlement_corrections import (
     SettlementCorrectionQuery,
 )
 from graphql_schema.spending import SpendingMutation
+from graphql_schema.stocking import StockingMutation
 from graphql_schema.subscribing import Subscription
 from graphql_schema.using import UsingMutation
 from graphql_schema.verifying import VerifyingMutation
@@ -99,6 +103,7 @@ class Query(
     MatchingQuery,
     AdjustmentQuery,
     ReviewQuery,
+    RewardQuery,
     NodeQuery,
 ):
     """All reads."""
@@ -112,6 +117,9 @@ class Mutation(
     SpendingMutation,
     RestoringMutation,
     UsingMutation,
+    AwardingMutation,
+    OrderingMutation,
+    StockingMutation,
     GivingMutation,
     PoolingMutation,
     AdjustingMutation,
@@ -290,7 +298,7 @@ def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchem
         Query,
         Mutation,
         Subscription,
-        types=[Account, Entry, Hold, Lot],
+        types=[Account, Entry, Hold, Lot, RewardOrder],
         extensions=extensions,
         config=StrawberryConfig(
             scalar_map=SCALARS, disable_field_suggestions=not debug, name_converter=_Names()

@@ -11,13 +11,14 @@ from hub.benefits.year import year_of
 # Richer terms during the year raise the quota; poorer ones take nothing back.
 _GRANT = text("""
 WITH terms AS (
-  SELECT DISTINCT ON (benefit_id) benefit_id, quota, rank
+  SELECT DISTINCT ON (benefit_id) benefit_id, quota, rank, ladder_id
   FROM benefit_terms JOIN tier USING (tier_id) WHERE effective_from <= :now
   ORDER BY benefit_id, effective_from DESC
 )
 INSERT INTO entitlement (member_id, benefit_id, starts_on, ends_on, granted)
 SELECT m.member_id, terms.benefit_id, :starts_on, :ends_on, terms.quota
-FROM member_tier m JOIN tier has USING (tier_id) JOIN terms ON terms.rank <= has.rank
+FROM member_tier m JOIN tier has USING (tier_id) JOIN terms
+  ON terms.ladder_id = has.ladder_id AND terms.rank <= has.rank
 LEFT JOIN entitlement e ON e.member_id = m.member_id AND e.benefit_id = terms.benefit_id
   AND e.starts_on = :starts_on
 WHERE m.member_id = ANY(CAST(:member_ids AS bigint[])) AND m.until IS NULL

@@ -45,9 +45,11 @@ NOTE_SECONDS = 1.0
 JOBS = (
     Job("settlement.open_month", "1 0 * * *"),
     Job("settlement.ask_due", "15 * * * *"),
+    Job("benefits.requalify", "2 0 * * *"),
     Job("benefits.spare", "5 0 * * *"),
     Job("points.expire", "10 0 * * *"),
     Job("points.notify_expiry", "20 0 * * *"),
+    Job("benefits.notify_tiers", "25 0 * * *"),
     Job("members.learn_shared", "40 0 * * *"),
     # After what many people share is known, and before the shops open.
     Job("intake.match_members", "30 2 * * *"),
@@ -56,6 +58,7 @@ JOBS = (
     Job("intake.forget", "50 0 * * *"),
     Job("egress.forget", "55 0 * * *"),
     Job("points.lapse", "* * * * *"),
+    Job("rewards.lapse", "* * * * *"),
     # Points become active as a trading day begins, on the full hour somewhere; nobody waits for it.
     Job("points.activate", "5 * * * *"),
     Job("ledger.roll_up", "* * * * *"),

@@ -84,9 +84,25 @@ _PARTS = {
       FROM hold JOIN business b USING (business_id)
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY hold_id""",
     "tiers": """
-      SELECT t.code AS tier, m.since, m.until, m.qualifying, m.reason
-      FROM member_tier m JOIN tier t USING (tier_id)
+      SELECT t.code AS tier, l.code AS ladder, m.since, m.until, m.valid_until, m.qualifying,
+        m.reason
+      FROM member_tier m JOIN tier t USING (tier_id, ladder_id) JOIN ladder l USING (ladder_id)
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY m.member_id, step""",
+    "tier_notices": """
+      SELECT t.code AS tier, n.kind, n.days_ahead, n.valid_until, n.state, n.given_at
+      FROM tier_notice n JOIN member_tier h USING (member_id, step) JOIN tier t USING (tier_id)
+      WHERE n.member_id = ANY (CAST(:members AS bigint[])) ORDER BY n.notice_id""",
+    "tier_awards": """
+      SELECT t.code AS tier, a.kind, a.reason, a.partner, a.evidence, a.starts_on, a.trial_until,
+        a.valid_until, a.given_at, a.revoked_at, a.revoked_because
+      FROM tier_award a JOIN tier t USING (tier_id)
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY award_id""",
+    "qualifying_activity": """
+      SELECT b.code AS business, q.account_id, q.business_date, q.occurred_at, q.spend_minor,
+        q.currency, q.bills, q.nights, q.referrals
+      FROM qualifying_activity q JOIN business b USING (business_id)
+      WHERE account_id = ANY (CAST(:accounts AS bigint[]))
+      ORDER BY q.account_id, q.business_date, q.key""",
     "entitlements": """
       SELECT b.code AS benefit, e.starts_on, e.ends_on, e.granted, e.held, e.used
       FROM entitlement e JOIN benefit b USING (benefit_id)
@@ -95,6 +111,12 @@ _PARTS = {
       SELECT n.code AS benefit, b.code AS business, u.used_at, u.outcome, u.remaining
       FROM entitlement_use u JOIN benefit n USING (benefit_id) JOIN business b USING (business_id)
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY used_at""",
+    "reward_orders": """
+      SELECT o.order_id, r.code AS reward, b.code AS business, o.points, o.price_minor, o.currency,
+        o.outcome, o.state, o.ordered_at, o.delivery_note
+      FROM reward_order o JOIN reward r USING (reward_id) JOIN business b
+        ON b.business_id = o.business_id
+      WHERE o.member_id = ANY (CAST(:members AS bigint[])) ORDER BY o.order_id""",
     "adjustments": """
       SELECT b.code AS business, a.points, a.state, a.reason, a.verdict, a.proposed_at, a.decided_at
       FROM adjustment a JOIN business b USING (business_id)

@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message
 
-from hub.benefits.configure import BenefitConfig, TierConfig, configure
-from hub.benefits.promote import promote
+from hub.benefits.configure import BenefitConfig, configure
+from hub.benefits.tiers.configure import TierConfig
+from hub.benefits.tiers.promote import promote
 from hub.clock import business_date, now
 from hub.config import Settings
 from hub.connector import Hint, HintType

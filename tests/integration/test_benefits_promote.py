@@ -9,8 +9,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.benefits.configure import configure
-from hub.benefits.promote import promote
-from hub.benefits.queries import entitlements, standings
+from hub.benefits.queries import entitlements
+from hub.benefits.tiers.promote import promote
+from hub.benefits.tiers.standings import standings
 from tests.support.benefits import LADDER, SPRING, ZONE, make_ladder, qualify, refund, tier
 from tests.support.settlement import noon
 

@@ -270,8 +270,9 @@ KEPT = {
     "earn_basis", "earn_cap", "entitlement", "entitlement_use", "entry", "erasure",
     "expiry_notice", "hold", "hold_moved", "hub_event", "ledger_transaction", "lot",
     "lot_extension", "member", "member_edge", "member_tier", "moved_in_year", "non_match",
-    "obligation", "pool_member", "read_audit", "redemption_purpose", "redress_origin",
-    "refund_basis", "retention", "shortfall",
+    "obligation", "pool_member", "qualifying_activity", "read_audit", "redemption_purpose",
+    "redress_origin", "refund_basis", "retention", "reward_order", "shortfall", "tier_award",
+    "tier_notice",
 }  # fmt: skip
 ERASED = {
     "account_key", "account_profile", "identifier_claim", "match_change", "match_feature", "pin",

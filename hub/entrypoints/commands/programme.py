@@ -9,7 +9,9 @@ from typing import Any
 import typer
 from pydantic import ConfigDict, ValidationError
 
-from hub.benefits.configure import BenefitConfig, TierConfig, configure
+from hub.benefits.configure import BenefitConfig, configure
+from hub.benefits.rewards.configure import RewardConfig, configure_rewards
+from hub.benefits.tiers.configure import LadderConfig, TierConfig
 from hub.config import load_settings
 from hub.connector import field_path
 from hub.crypto.keyring import Keyring, load
@@ -33,8 +35,10 @@ class GroupFile(ProgrammeConfig):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    ladders: tuple[LadderConfig, ...] = ()
     tiers: tuple[TierConfig, ...] = ()
     benefits: tuple[BenefitConfig, ...] = ()
+    rewards: tuple[RewardConfig, ...] = ()
     connections: tuple[ConnectionConfig, ...] = ()
     subscriptions: tuple[SubscriptionConfig, ...] = ()
     payment_accounts: tuple[PaymentAccountConfig, ...] = ()
@@ -80,7 +84,8 @@ async def apply_group(database_url: str, keyring: Keyring, group: GroupFile) -> 
             await apply_programme(
                 db, config=ProgrammeConfig.model_validate(group.model_dump(include=fields))
             )
-            await configure(db, tiers=group.tiers, benefits=group.benefits)
+            await configure(db, ladders=group.ladders, tiers=group.tiers, benefits=group.benefits)
+            await configure_rewards(db, rewards=group.rewards)
             for connection in group.connections:
                 await connect(db, config=connection, keyring=keyring)
             for subscription in group.subscriptions:
