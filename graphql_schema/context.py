@@ -56,6 +56,7 @@ class Context:
         """What personal data the answer shows in full, to be recorded before it leaves."""
         self._engine = engine
         self._reader: AsyncConnection | None = None
+        self._over = False
         # A connection does one thing at a time; sibling fields are resolved concurrently.
         self._turn = asyncio.Lock()
         self._load: Loaders | None = None
@@ -64,6 +65,7 @@ class Context:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._over = True
         async with self._turn:
             await self._close_reader()
 
@@ -86,7 +88,12 @@ class Context:
                 await self._reader.execution_options(
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
                 )
-            yield self._reader
+            try:
+                yield self._reader
+            finally:
+                # A branch whose sibling failed goes on when the answer has left already.
+                if self._over:
+                    await self._close_reader()
 
     async def fetch(self, statement: str, values: Sequence[Any]) -> Sequence[Any]:
         """Return the one row of a SELECT, which sees one snapshot by itself.

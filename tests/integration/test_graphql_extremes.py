@@ -1,14 +1,18 @@
 """Values that fit their types and still mean nothing: each is the caller's mistake, and said so."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from graphql import GraphQLError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from graphql_schema.context import Context
 from graphql_schema.errors import told
+from hub.clock import now
+from hub.crypto.keyring import ensure
 from tests.integration.api_kit import FINANCE, Api
 
 READS = {
@@ -52,3 +56,15 @@ async def test_text_that_the_database_takes_nowhere_is_the_callers_mistake(
             await db.scalar(text("SELECT CAST(:said AS text)"), {"said": "a\0b"})
     failed = GraphQLError("failed", original_error=raised.value, path=["rename"])
     assert told(failed).extensions == {"code": "malformed", "field": "rename"}
+
+
+async def test_a_branch_that_outlives_its_answer_gives_its_connection_back(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    keyring = ensure(tmp_path / "keyring.json")
+    over = Context(engine, keyring=keyring, principal=None, now=now())
+    async with over as context, context.reading():
+        assert engine.pool.checkedout() == 1  # type: ignore[attr-defined]
+    async with context.reading() as db:
+        assert await db.scalar(text("SELECT 1")) == 1
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
