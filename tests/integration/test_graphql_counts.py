@@ -42,7 +42,6 @@ APART = {
     # Of a period that was not recognised these are an error, and most here are open.
     *(f"SettlementPeriod.{one}" for one in RECOGNISED),
     # These are read for each by itself still.
-    "Member.lineage",
     "Member.rewardOrders",
     "Member.tierHistory",
     "SettlementPeriod.disputes",
