@@ -38,10 +38,12 @@ from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
 from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.audit import record
 from graphql_schema.awarding import AwardingMutation
+from graphql_schema.clients import ClientMutation, ClientQuery
 from graphql_schema.closing import ClosingMutation
 from graphql_schema.context import Context
 from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
 from graphql_schema.cost import cost, refuse_dear
+from graphql_schema.denials import DenialQuery
 from graphql_schema.disputing import DisputeQuery, DisputingMutation
 from graphql_schema.entries import Entry
 from graphql_schema.errors import told, too_slow
@@ -70,6 +72,8 @@ from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
 from graphql_schema.rewards import RewardOrder, RewardQuery
 from graphql_schema.scalars import SCALARS
+from graphql_schema.scoped import guard
+from graphql_schema.sessions import SessionMutation, SessionQuery
 from graphql_schema.settlement import SettlementQuery
 from graphql_schema.settlement_corrections import (
     SettlementCorrectionMutation,
@@ -80,6 +84,9 @@ from graphql_schema.stocking import StockingMutation
 from graphql_schema.subscribing import Subscription
 from graphql_schema.using import UsingMutation
 from graphql_schema.verifying import VerifyingMutation
+from graphql_schema.voucher_keeping import VoucherKeepingMutation
+from graphql_schema.vouchering import VoucheringMutation
+from graphql_schema.vouchers import VoucherQuery
 from graphql_schema.watching import Watching, watched
 
 MOST_TOKENS = 2000
@@ -92,6 +99,7 @@ class Query(
     CorrectingQuery,
     SettlementQuery,
     ReconciliationQuery,
+    DenialQuery,
     DisputeQuery,
     SettlementCorrectionQuery,
     JournalQuery,
@@ -103,8 +111,11 @@ class Query(
     MatchingQuery,
     AdjustmentQuery,
     ReviewQuery,
+    ClientQuery,
+    SessionQuery,
     RewardQuery,
     NodeQuery,
+    VoucherQuery,
 ):
     """All reads."""
 
@@ -140,6 +151,10 @@ class Mutation(
     JournalMutation,
     AccountingMutation,
     AccountingPolicyMutation,
+    ClientMutation,
+    SessionMutation,
+    VoucheringMutation,
+    VoucherKeepingMutation,
 ):
     """All writes."""
 
@@ -294,7 +309,7 @@ def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchem
         CostLimit,
         _Learn,
     ]
-    return HubSchema(
+    schema = HubSchema(
         Query,
         Mutation,
         Subscription,
@@ -304,3 +319,5 @@ def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchem
             scalar_map=SCALARS, disable_field_suggestions=not debug, name_converter=_Names()
         ),
     )
+    guard(schema._schema)
+    return schema

@@ -111,6 +111,23 @@ _PARTS = {
       SELECT n.code AS benefit, b.code AS business, u.used_at, u.outcome, u.remaining
       FROM entitlement_use u JOIN benefit n USING (benefit_id) JOIN business b USING (business_id)
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY used_at""",
+    "vouchers": """
+      SELECT v.voucher_id, c.code AS campaign, v.granted, v.held, v.used, v.assigned_at, v.ends_at,
+        v.state = 2 AS voided
+      FROM voucher v JOIN voucher_terms t USING (terms_id)
+      JOIN voucher_campaign c USING (campaign_id)
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY voucher_id""",
+    "voucher_history": """
+      SELECT e.voucher_id, e.kind, b.code AS business, e.held, e.used, e.amount_minor, e.currency,
+        e.occurred_at, e.reason
+      FROM voucher_entry e LEFT JOIN business b USING (business_id)
+      WHERE EXISTS (SELECT 1 FROM voucher v WHERE v.voucher_id = e.voucher_id
+          AND v.member_id = ANY (CAST(:members AS bigint[])))
+        AND (e.member_id IS NULL OR e.member_id = ANY (CAST(:members AS bigint[])))
+      ORDER BY e.voucher_id, e.entry_id""",
+    "voucher_notices": """
+      SELECT voucher_id, ends_at, days_ahead, given_at FROM voucher_notice
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY ends_at, days_ahead""",
     "reward_orders": """
       SELECT o.order_id, r.code AS reward, b.code AS business, o.points, o.price_minor, o.currency,
         o.outcome, o.state, o.ordered_at, o.delivery_note
@@ -128,6 +145,12 @@ _PARTS = {
       SELECT u.code AS unit, n.points, n.expires_on, n.days_ahead, n.state, n.given_at
       FROM expiry_notice n JOIN point_unit u ON u.unit_id = n.unit
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY expires_on, days_ahead""",
+    "sessions": """
+      SELECT begun_at, began_by, used_at, expires_at, ended_at, ended_by FROM member_session
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY begun_at""",
+    "passkeys": """
+      SELECT name, added_at, used_at FROM passkey
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY added_at""",
     "facts": """
       SELECT c.code AS connection, f.type, f.source_id, f.tx_id, f.posted_at
       FROM business_fact f JOIN connection c USING (connection_id)

@@ -273,10 +273,12 @@ KEPT = {
     "obligation", "pool_member", "qualifying_activity", "read_audit", "redemption_purpose",
     "redress_origin", "refund_basis", "retention", "reward_order", "shortfall", "tier_award",
     "tier_notice",
+    "voucher", "voucher_entry",
+    "voucher_notice", "voucher_request",
 }  # fmt: skip
 ERASED = {
-    "account_key", "account_profile", "identifier_claim", "match_change", "match_feature", "pin",
-    "review_item", "verification",
+    "account_key", "account_profile", "identifier_claim", "match_change", "match_feature",
+    "member_session", "passkey", "passkey_challenge", "pin", "review_item", "verification",
 }  # fmt: skip
 
 

@@ -9,68 +9,78 @@ from sqlalchemy import text
 from graphql_schema.export import difference
 from graphql_schema.limits import MOST_ALIASES, MOST_DEPTH
 from graphql_schema.schema import MOST_TOKENS, build_schema
-from tests.integration.api_kit import FINANCE, HOTEL, SHOP, STAFF, Api, Person
+from tests.integration.api_kit import ADMIN, FINANCE, HOTEL, SHOP, STAFF, Api, Person
 from tests.integration.test_graphql_card import CARD, gid
 
-ROLES = ("nobody", "member", "business", "staff", "finance")
+ROLES = ("nobody", "member", "business", "staff", "finance", "admin")
 YES, NO, OUT, MISSING = "answered", "forbidden", "unauthenticated", "not_found"
 # In the order of ROLES.
-TABLE: dict[str, tuple[str, str, str, str, str]] = {
-    "{ __typename }": (YES, YES, YES, YES, YES),
-    "{ __schema { queryType { name } } }": (YES, YES, YES, YES, YES),
-    "{ programme { name } }": (YES, YES, YES, YES, YES),
-    "{ businesses { code } }": (OUT, YES, YES, YES, YES),
-    "{ me { number } }": (OUT, YES, YES, YES, YES),
-    "{ member(id: $MEMBER) { number } }": (OUT, YES, YES, YES, NO),
-    "{ node(id: $MEMBER) { id } }": (OUT, YES, YES, YES, NO),
-    "{ node(id: $SHOP) { id } }": (OUT, YES, YES, YES, YES),
-    "{ nodes(ids: [$MEMBER]) { id } }": (OUT, YES, YES, YES, NO),
-    "{ members { nodes { number } } }": (OUT, NO, NO, YES, NO),
-    '{ memberSearch(by: { phone: "1" }) { number } }': (OUT, NO, NO, YES, NO),
-    '{ memberByIdentifier(presented: { phone: "1" }) { number } }': (OUT, NO, YES, NO, NO),
-    "{ unreadableDetails { masked } }": (OUT, NO, YES, YES, NO),
-    "{ member(id: $MEMBER) { joinCode { code } } }": (OUT, YES, NO, NO, NO),
-    "{ settlementCorrections { nodes { number } } }": (OUT, NO, NO, YES, YES),
-    "{ disputes { nodes { number } } }": (OUT, NO, YES, YES, YES),
-    "{ settlementPeriods { nodes { code } } }": (OUT, NO, YES, YES, YES),
-    '{ settlementPeriod(code: "2026-01") { code } }': (OUT, NO, YES, YES, YES),
-    '{ journals(period: "2026-01") { reference } }': (OUT, NO, MISSING, MISSING, MISSING),
-    '{ elimination(period: "2026-01") { currency } }': (OUT, NO, NO, MISSING, MISSING),
-    '{ journalFiles(period: "2026-01", format: "csv") { name } }': (OUT, NO, NO, NO, MISSING),
-    "{ creditStandings { currency } }": (OUT, NO, YES, YES, YES),
-    "{ reconciliationMappings { code } }": (OUT, NO, YES, YES, YES),
-    "{ reconciliationRuns { nodes { number } } }": (OUT, NO, YES, YES, YES),
-    "{ reconciliationSuggestions { nodes { number } } }": (OUT, NO, YES, YES, YES),
-    "{ reconciliationBreaks { nodes { number } } }": (OUT, NO, YES, YES, YES),
-    "{ reconciliationAgeing { breaks } }": (OUT, NO, YES, YES, YES),
-    "{ agreements { currency } }": (OUT, NO, YES, YES, YES),
-    "{ redemptionEstimates { rate } }": (OUT, NO, YES, YES, YES),
-    "{ accountingPolicies { pointValue } }": (OUT, NO, YES, YES, YES),
-    "{ liabilityAgeing { points } }": (OUT, NO, YES, YES, YES),
-    "{ liability { outstanding } }": (OUT, NO, YES, YES, YES),
+TABLE: dict[str, tuple[str, ...]] = {
+    "{ __typename }": (YES, YES, YES, YES, YES, YES),
+    "{ __schema { queryType { name } } }": (YES, YES, YES, YES, YES, YES),
+    "{ programme { name } }": (YES, YES, YES, YES, YES, YES),
+    "{ businesses { code } }": (OUT, YES, YES, YES, YES, YES),
+    "{ me { number } }": (OUT, YES, YES, YES, YES, YES),
+    "{ member(id: $MEMBER) { number } }": (OUT, YES, YES, YES, NO, NO),
+    "{ node(id: $MEMBER) { id } }": (OUT, YES, YES, YES, NO, NO),
+    "{ node(id: $SHOP) { id } }": (OUT, YES, YES, YES, YES, YES),
+    "{ nodes(ids: [$MEMBER]) { id } }": (OUT, YES, YES, YES, NO, NO),
+    "{ members { nodes { number } } }": (OUT, NO, NO, YES, NO, NO),
+    '{ memberSearch(by: { phone: "1" }) { number } }': (OUT, NO, NO, YES, NO, NO),
+    '{ memberByIdentifier(presented: { phone: "1" }) { number } }': (OUT, NO, YES, NO, NO, NO),
+    "{ unreadableDetails { masked } }": (OUT, NO, YES, YES, NO, NO),
+    "{ member(id: $MEMBER) { joinCode { code } } }": (OUT, YES, NO, NO, NO, NO),
+    "{ settlementCorrections { nodes { number } } }": (OUT, NO, NO, YES, YES, NO),
+    "{ disputes { nodes { number } } }": (OUT, NO, YES, YES, YES, NO),
+    "{ settlementPeriods { nodes { code } } }": (OUT, NO, YES, YES, YES, NO),
+    '{ settlementPeriod(code: "2026-01") { code } }': (OUT, NO, YES, YES, YES, NO),
+    '{ journals(period: "2026-01") { reference } }': (OUT, NO, MISSING, MISSING, MISSING, NO),
+    '{ elimination(period: "2026-01") { currency } }': (OUT, NO, NO, MISSING, MISSING, NO),
+    '{ journalFiles(period: "2026-01", format: "csv") { name } }': (OUT, NO, NO, NO, MISSING, NO),
+    "{ creditStandings { currency } }": (OUT, NO, YES, YES, YES, NO),
+    "{ reconciliationMappings { code } }": (OUT, NO, YES, YES, YES, NO),
+    "{ reconciliationRuns { nodes { number } } }": (OUT, NO, YES, YES, YES, NO),
+    "{ reconciliationSuggestions { nodes { number } } }": (OUT, NO, YES, YES, YES, NO),
+    "{ reconciliationBreaks { nodes { number } } }": (OUT, NO, YES, YES, YES, NO),
+    "{ reconciliationAgeing { breaks } }": (OUT, NO, YES, YES, YES, NO),
+    "{ agreements { currency } }": (OUT, NO, YES, YES, YES, NO),
+    "{ redemptionEstimates { rate } }": (OUT, NO, YES, YES, YES, NO),
+    "{ accountingPolicies { pointValue } }": (OUT, NO, YES, YES, YES, NO),
+    "{ liabilityAgeing { points } }": (OUT, NO, YES, YES, YES, NO),
+    "{ liability { outstanding } }": (OUT, NO, YES, YES, YES, NO),
     '{ member(id: $MEMBER) { balance(asOf: "2026-01-01T00:00:00Z") { posted } } }': (
-        OUT, YES, YES, YES, NO),
+        OUT, YES, YES, YES, NO, NO),
     '{ member(id: $MEMBER) { statement(from: "2026-01-01T00:00:00Z") { closing } } }': (
-        OUT, YES, NO, YES, NO),
-    "{ proposedAdjustments { nodes { points } } }": (OUT, NO, NO, YES, NO),
-    "{ reviewItems { nodes { reason } } }": (OUT, NO, NO, YES, NO),
-    "{ matchRuns { number } }": (OUT, NO, NO, YES, NO),
-    "{ explainMatch(a: $MEMBER, b: $MEMBER) { bits } }": (OUT, NO, NO, "unavailable", NO),
-    "{ node(id: $REVIEW) { id } }": (OUT, NO, NO, YES, NO),
-    "{ member(id: $MEMBER) { attributes { value } } }": (OUT, YES, YES, YES, NO),
-    "{ member(id: $MEMBER) { adjustments { points } } }": (OUT, NO, NO, YES, NO),
-    "{ member(id: $MEMBER) { tiers { tier } } }": (OUT, YES, YES, YES, NO),
-    "{ member(id: $MEMBER) { tierHistory { nodes { tier } } } }": (OUT, YES, YES, YES, NO),
-    "{ member(id: $MEMBER) { tierNotices { tier } } }": (OUT, YES, YES, YES, NO),
-    "{ member(id: $MEMBER) { tierAwards { tier } } }": (OUT, NO, NO, YES, NO),
-    "{ member(id: $MEMBER) { receivables { remaining } } }": (OUT, YES, YES, YES, NO),
-    "{ member(id: $MEMBER) { lineage { edges { method } } } }": (OUT, NO, NO, YES, NO),
-    "{ member(id: $MEMBER) { pool { members } } }": (OUT, YES, YES, YES, NO),
-    "{ rewards { nodes { code } } }": (OUT, YES, YES, YES, YES),
-    '{ reward(code: "scarf") { code } }': (OUT, YES, YES, YES, YES),
-    "{ member(id: $MEMBER) { rewardOrders { nodes { number } } } }": (OUT, YES, YES, YES, NO),
-    "{ node(id: $ORDER) { id } }": (OUT, YES, YES, YES, NO),
-    "{ node(id: $PERIOD) { id } }": (OUT, NO, YES, YES, YES),
+        OUT, YES, NO, YES, NO, NO),
+    "{ proposedAdjustments { nodes { points } } }": (OUT, NO, NO, YES, NO, NO),
+    "{ reviewItems { nodes { reason } } }": (OUT, NO, NO, YES, NO, NO),
+    "{ denials { nodes { times } } }": (OUT, NO, NO, YES, NO, NO),
+    "{ matchRuns { number } }": (OUT, NO, NO, YES, NO, NO),
+    "{ explainMatch(a: $MEMBER, b: $MEMBER) { bits } }": (OUT, NO, NO, "unavailable", NO, NO),
+    "{ node(id: $REVIEW) { id } }": (OUT, NO, NO, YES, NO, NO),
+    "{ member(id: $MEMBER) { attributes { value } } }": (OUT, YES, YES, YES, NO, NO),
+    "{ member(id: $MEMBER) { adjustments { points } } }": (OUT, NO, NO, YES, NO, NO),
+    "{ member(id: $MEMBER) { receivables { remaining } } }": (OUT, YES, YES, YES, NO, NO),
+    "{ member(id: $MEMBER) { lineage { edges { method } } } }": (OUT, NO, NO, YES, NO, NO),
+    "{ member(id: $MEMBER) { pool { members } } }": (OUT, YES, YES, YES, NO, NO),
+    "{ mySessions { id } }": (OUT, YES, NO, NO, NO, NO),
+    "{ myPasskeys { id } }": (OUT, YES, NO, NO, NO, NO),
+    "{ clients { clientId } }": (OUT, NO, NO, NO, NO, YES),
+    "{ member(id: $MEMBER) { tiers { tier } } }": (OUT, YES, YES, YES, NO, NO),
+    "{ member(id: $MEMBER) { tierHistory { nodes { tier } } } }": (OUT, YES, YES, YES, NO, NO),
+    "{ member(id: $MEMBER) { tierNotices { tier } } }": (OUT, YES, YES, YES, NO, NO),
+    "{ member(id: $MEMBER) { tierAwards { tier } } }": (OUT, NO, NO, YES, NO, NO),
+    "{ member(id: $MEMBER) { vouchers { nodes { code } } } }": (OUT, YES, YES, YES, NO, NO),
+    "{ member(id: $MEMBER) { voucherNotices { voucher } } }": (OUT, YES, YES, YES, NO, NO),
+    '{ voucherByCode(code: "ZZZZZZZZZZZZZZZZZ0") { number } }': (
+        OUT, NO, "malformed", "malformed", "malformed", NO),
+    "{ voucherCampaigns { nodes { code } } }": (OUT, NO, YES, YES, YES, NO),
+    "{ rewards { nodes { code } } }": (OUT, YES, YES, YES, YES, YES),
+    '{ reward(code: "scarf") { code } }': (OUT, YES, YES, YES, YES, YES),
+    "{ member(id: $MEMBER) { rewardOrders { nodes { number } } } }": (
+        OUT, YES, YES, YES, NO, NO),
+    "{ node(id: $ORDER) { id } }": (OUT, YES, YES, YES, NO, NO),
+    "{ node(id: $PERIOD) { id } }": (OUT, NO, YES, YES, YES, NO),
 }  # fmt: skip
 
 
@@ -81,7 +91,7 @@ async def li(api: Api) -> Person:
 
 
 async def test_every_read_against_every_role(api: Api, li: Person) -> None:
-    who = dict(zip(ROLES, (None, li.principal, SHOP, STAFF, FINANCE), strict=True))
+    who = dict(zip(ROLES, (None, li.principal, SHOP, STAFF, FINANCE, ADMIN), strict=True))
     ids = {
         "$MEMBER": gid("Member", li.member_id),
         "$SHOP": gid("Business", "shop"),

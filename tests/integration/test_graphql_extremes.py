@@ -62,7 +62,7 @@ async def test_a_branch_that_outlives_its_answer_gives_its_connection_back(
     engine: AsyncEngine, tmp_path: Path
 ) -> None:
     keyring = ensure(tmp_path / "keyring.json")
-    over = Context(engine, keyring=keyring, principal=None, now=now())
+    over = Context(engine, readers=engine, keyring=keyring, principal=None, now=now())
     async with over as context, context.reading():
         assert engine.pool.checkedout() == 1  # type: ignore[attr-defined]
     async with context.reading() as db:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
 from hub.benefits.rewards import verify as rewards
+from hub.benefits.vouchers import verify as vouchers
 from hub.config import load_settings
 from hub.db.engine import make_engine
 from hub.intake import verify as intake
@@ -25,6 +26,7 @@ CHECKS: dict[str, Check] = {
     **dict.fromkeys(ledger.CHECKS, ledger.check),
     **dict.fromkeys((settlement.PERIODS, settlement.DUES, *settlement.CHECKS), settlement.check),
     **dict.fromkeys(intake.CHECKS, intake.check),
+    **dict.fromkeys(vouchers.CHECKS, vouchers.check),
     **dict.fromkeys(rewards.CHECKS, rewards.check),
 }
 

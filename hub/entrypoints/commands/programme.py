@@ -12,6 +12,7 @@ from pydantic import ConfigDict, ValidationError
 from hub.benefits.configure import BenefitConfig, configure
 from hub.benefits.rewards.configure import RewardConfig, configure_rewards
 from hub.benefits.tiers.configure import LadderConfig, TierConfig
+from hub.benefits.vouchers.configure import CampaignConfig, configure_campaigns
 from hub.config import load_settings
 from hub.connector import field_path
 from hub.crypto.keyring import Keyring, load
@@ -38,6 +39,7 @@ class GroupFile(ProgrammeConfig):
     ladders: tuple[LadderConfig, ...] = ()
     tiers: tuple[TierConfig, ...] = ()
     benefits: tuple[BenefitConfig, ...] = ()
+    voucher_campaigns: tuple[CampaignConfig, ...] = ()
     rewards: tuple[RewardConfig, ...] = ()
     connections: tuple[ConnectionConfig, ...] = ()
     subscriptions: tuple[SubscriptionConfig, ...] = ()
@@ -85,6 +87,7 @@ async def apply_group(database_url: str, keyring: Keyring, group: GroupFile) -> 
                 db, config=ProgrammeConfig.model_validate(group.model_dump(include=fields))
             )
             await configure(db, ladders=group.ladders, tiers=group.tiers, benefits=group.benefits)
+            await configure_campaigns(db, campaigns=group.voucher_campaigns)
             await configure_rewards(db, rewards=group.rewards)
             for connection in group.connections:
                 await connect(db, config=connection, keyring=keyring)
