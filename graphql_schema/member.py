@@ -31,7 +31,7 @@ from hub.benefits.queries import ENTITLEMENTS
 from hub.benefits.tiers.history import tier_history
 from hub.benefits.tiers.standings import STANDINGS
 from hub.crypto.tokens import Role
-from hub.errors import Malformed
+from hub.errors import Malformed, NotFound
 from hub.ledger.queries import BALANCES, EXPIRING, HOLDS, LOTS
 from hub.members.display import Shown
 from hub.members.queries import ACCOUNTS
@@ -129,7 +129,10 @@ class Member(relay.Node):
     async def lineage(self, info: Info) -> Lineage:
         """Return where the member comes from."""
         access.require(info.context.principal, *access.CORRECTORS)
-        return await Lineage.of(info.context, self.member_id)
+        found = await info.context.load.lineages.load(self.member_id)
+        if found is None:
+            raise NotFound(f"there is no member {self.member_id}", member=self.member_id)
+        return Lineage.of(found)
 
     @resolved("Where the member stands on the ladder.", plan=Related(relation=STANDINGS))
     async def tier(self, info: Info) -> Tier:
