@@ -53,6 +53,8 @@ JOBS = (
     Job("vouchers.expire", "12 * * * *"),
     Job("vouchers.lapse", "* * * * *"),
     Job("vouchers.notify_ending", "25 0 * * *"),
+    # A day begins on the full hour somewhere, and half an hour later elsewhere.
+    Job("benefits.give_occasions", "1,31 * * * *"),
     Job("members.learn_shared", "40 0 * * *"),
     # After what many people share is known, and before the shops open.
     Job("intake.match_members", "30 2 * * *"),

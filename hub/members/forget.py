@@ -14,6 +14,7 @@ _FORGET = tuple(
         (
             "DELETE FROM account_key WHERE account_id = ANY (CAST(:accounts AS bigint[]))",
             "DELETE FROM account_profile WHERE account_id = ANY (CAST(:accounts AS bigint[]))",
+            "DELETE FROM birthday_index WHERE account_id = ANY (CAST(:accounts AS bigint[]))",
             "DELETE FROM pin WHERE account_id = ANY (CAST(:accounts AS bigint[]))",
             """DELETE FROM identifier_claim WHERE account_id = ANY (CAST(:accounts AS bigint[]))
                  OR member_id = ANY (CAST(:members AS bigint[]))""",

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.occasions.forget import forget_occasions
 from hub.benefits.rewards.forget import forget_deliveries
 from hub.benefits.vouchers.forfeit_vouchers import forfeit_vouchers
 from hub.callers.forget_sign_ins import forget_sign_ins
@@ -90,6 +91,7 @@ async def erase(
     shredded = await shred(db, delivery_ids=[one.delivery_id async for one in told], now=now)
     await forget_sign_ins(db, member_ids=family.member_ids)
     await forget_deliveries(db, member_ids=family.member_ids)
+    await forget_occasions(db, member_ids=family.member_ids, account_ids=family.account_ids)
     await forget(db, member_ids=family.member_ids, account_ids=family.account_ids, now=now)
     erased = Erased(
         member_id=family.member_id,

@@ -31,6 +31,7 @@ SORTED: dict[tuple[str, ...], set[str]] = {
         "shortfall",
     },
     (M, B): {"verification"},
+    (M, S): {"occasion_grant"},
     (M,): {"member_session", "passkey"},
     (A,): {"api_client", "api_client_secret"},
     (B, S): {"reward_stock_entry"},
@@ -63,14 +64,15 @@ SORTED: dict[tuple[str, ...], set[str]] = {
 OPEN = {
     "acceptance_rule", "activation_policy", "benefit", "benefit_terms", "business",
     "clawback_policy", "clearing_account", "earning_rule", "exchange_rate", "expiry_policy",
-    "ladder", "ladder_terms", "legal_entity", "point_unit", "points_policy", "programme", "reward",
+    "ladder", "ladder_terms", "legal_entity", "occasion", "occasion_terms", "point_unit",
+    "points_policy", "programme", "reward",
     "reward_stock", "reward_terms", "settlement_calendar",
     "source_rank", "tier", "tier_terms", "voucher_campaign", "voucher_terms",
 }  # fmt: skip
 # No reader is granted these, so that no policy is needed: deliveries and what is done with them,
 # what is told to subsidiaries, the audit, and what a match fills by COPY, which policies forbid.
 CLOSED = {
-    "alembic_version", "check_out", "connection", "delivery", "earn_cap", "egress_seen",
+    "alembic_version", "birthday_index", "check_out", "connection", "delivery", "earn_cap", "egress_seen",
     "event_delivery", "fact_found", "fact_reference", "hub_event", "job_run", "match_feature",
     "match_pair", "opening_import", "outbox_message", "passkey_challenge", "refresh_token",
     "points_paid_bill", "points_paid_refund",

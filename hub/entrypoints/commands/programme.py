@@ -10,6 +10,7 @@ import typer
 from pydantic import ConfigDict, ValidationError
 
 from hub.benefits.configure import BenefitConfig, configure
+from hub.benefits.occasions.configure import OccasionConfig, configure_occasions
 from hub.benefits.rewards.configure import RewardConfig, configure_rewards
 from hub.benefits.tiers.configure import LadderConfig, TierConfig
 from hub.benefits.vouchers.configure import CampaignConfig, configure_campaigns
@@ -40,6 +41,7 @@ class GroupFile(ProgrammeConfig):
     tiers: tuple[TierConfig, ...] = ()
     benefits: tuple[BenefitConfig, ...] = ()
     voucher_campaigns: tuple[CampaignConfig, ...] = ()
+    occasions: tuple[OccasionConfig, ...] = ()
     rewards: tuple[RewardConfig, ...] = ()
     connections: tuple[ConnectionConfig, ...] = ()
     subscriptions: tuple[SubscriptionConfig, ...] = ()
@@ -88,6 +90,7 @@ async def apply_group(database_url: str, keyring: Keyring, group: GroupFile) -> 
             )
             await configure(db, ladders=group.ladders, tiers=group.tiers, benefits=group.benefits)
             await configure_campaigns(db, campaigns=group.voucher_campaigns)
+            await configure_occasions(db, occasions=group.occasions)
             await configure_rewards(db, rewards=group.rewards)
             for connection in group.connections:
                 await connect(db, config=connection, keyring=keyring)

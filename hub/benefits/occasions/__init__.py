@@ -1,0 +1,1 @@
+"""Occasions: what members are given on their birthday, or on the day they joined, once a year."""
