@@ -14,6 +14,7 @@ from strawberry.dataloader import DataLoader
 from graphql_schema import access
 from graphql_schema.voucher_loaders import VoucherLoaders
 from hub.benefits import queries as benefits
+from hub.benefits.occasions.queries import OccasionGrant, occasion_grants
 from hub.benefits.tiers import standings as tiers
 from hub.benefits.tiers.awards import TierAward, awards_of
 from hub.benefits.tiers.notices import TierNotice, tier_notices
@@ -151,6 +152,9 @@ class Loaders:
         self.notices: Loader[int, list[notices.ExpiryNotice]] = of(self._notices)
         self.pools: Loader[int, Pool | None] = of(lambda db, ids: pools_of(db, member_ids=ids))
         self.vouchers = VoucherLoaders(of, now=now, keyring=keyring)
+        self.occasions: Loader[int, list[OccasionGrant]] = of(
+            lambda db, ids: occasion_grants(db, member_ids=ids)
+        )
         self.adjustments: Loader[int, list[Adjustment]] = of(
             lambda db, ids: mending.adjustments_of(db, member_ids=ids, limit=MOST_ADJUSTMENTS)
         )

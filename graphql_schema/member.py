@@ -20,6 +20,7 @@ from graphql_schema.history import AccountStatement, AsOf, account_statement, mo
 from graphql_schema.join_code import JoinCode
 from graphql_schema.lineage import Lineage
 from graphql_schema.loaders import MOST_LOTS
+from graphql_schema.occasions import OccasionGift, visible_occasions
 from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
 from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
 from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
@@ -373,6 +374,11 @@ class Member(relay.Node):
             return []
         rows = await info.context.load.vouchers.notices.load(self.member_id)
         return [VoucherNotice.of(row) for row in rows or []]
+
+    @resolved("What birthdays brought, latest first. For the member and staff; a business: none.")
+    async def occasions(self, info: Info) -> list[OccasionGift]:
+        """Return the gifts, if the caller may read them."""
+        return await visible_occasions(info.context, self.member_id)
 
 
 async def _may_see_of(context: Context, business_id: int) -> bool:

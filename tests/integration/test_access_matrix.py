@@ -45,7 +45,7 @@ MEMBER: dict[str, str] = {
     "entries": "USHSHSF", "statement": "USHFHSF", "lots": "USHSHSF", "holds": "USHSHSF",
     "pool": "U0H0H0F", "rewardOrders": "USHSHSF", "adjustments": "UFHFHSF",
     "receivables": "USHSHSF", "entitlements": "USHSHSF", "vouchers": "USHSHSF",
-    "voucherNotices": "USHSHSF",
+    "voucherNotices": "USHSHSF", "occasions": "USHSHSF",
 }  # fmt: skip
 PERIOD: dict[str, str] = {
     "id": "UFFSSSS", "code": "UFFSSSS", "startsOn": "UFFSSSS", "endsOn": "UFFSSSS",
