@@ -31,7 +31,9 @@ class OccasionGift:
     @resolved("Who issued the points; null when there were none.")
     async def issuer(self, info: Info) -> Business | None:
         """Return the issuer."""
-        return None if self.issuer_id is None else await info.context.business(self.issuer_id)
+        if self.issuer_id is None:
+            return None
+        return Business.of(await info.context.business(self.issuer_id))
 
     @classmethod
     def of(cls, row: OccasionGrant) -> "OccasionGift":

@@ -10,15 +10,18 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hub.benefits.occasions.actors import give_all
 from hub.benefits.occasions.configure import OccasionConfig, configure_occasions
 from hub.benefits.occasions.give_occasions import GivenChunk, give_occasions
 from hub.benefits.occasions.queries import occasion_grants, occasion_terms
 from hub.benefits.vouchers.configure import configure_campaigns
+from hub.clock import now
 from hub.connector import Hint, HintType
 from hub.crypto.keyring import Keyring
 from hub.errors import Conflict, NotFound
 from hub.intake.merge_members import merge_members
 from hub.intake.split_members import split_members
+from hub.jobs.runtime import Runtime
 from hub.ledger.verify import verify
 from hub.members.index_birthdays import index_birthdays
 from hub.members.pin_attribute import pin_attribute
@@ -86,12 +89,12 @@ async def seen(
     return resolved.member_id
 
 
-async def give(db: AsyncConnection, now: datetime, **more: Any) -> list[GivenChunk]:
+async def give(db: AsyncConnection, when: datetime, **more: Any) -> list[GivenChunk]:
     """Do what a worker does, in one transaction."""
     while await index_birthdays(db, keyring=KEYRING):
         pass
     return [
-        await give_occasions(db, versions=versions, now=now, keyring=KEYRING, **more)
+        await give_occasions(db, versions=versions, now=when, keyring=KEYRING, **more)
         for versions in (await occasion_terms(db)).values()
     ]
 
@@ -241,8 +244,8 @@ async def test_who_is_merged_was_given_it_and_a_split_leaves_each_its_own(
 async def test_two_workers_at_once_and_a_dead_one(engine: AsyncEngine) -> None:
     async with engine.begin() as db:
         await group(db)
-        people = [await seen(db, f"p{n}", "1990-11-27") for n in range(12)]
-    now = at(date(2026, 11, 27))
+        yesterday = (now().astimezone(SHANGHAI) - timedelta(days=1)).date()
+        people = [await seen(db, f"p{n}", f"--{yesterday:%m-%d}") for n in range(12)]
 
     async def work() -> int:
         total, after = 0, 0
@@ -252,7 +255,7 @@ async def test_two_workers_at_once_and_a_dead_one(engine: AsyncEngine) -> None:
                     pass
                 [versions] = (await occasion_terms(db)).values()
                 chunk = await give_occasions(
-                    db, versions=versions, now=now, keyring=KEYRING, after_member_id=after,
+                    db, versions=versions, now=now(), keyring=KEYRING, after_member_id=after,
                     members=3,
                 )  # fmt: skip
             total += chunk.given
@@ -261,11 +264,17 @@ async def test_two_workers_at_once_and_a_dead_one(engine: AsyncEngine) -> None:
             after = chunk.last_member_id
 
     async with engine.connect() as db:
-        assert (await give(db, now, members=5))[0].given == 5
+        assert (await give(db, now(), members=5))[0].given == 5
         await db.rollback()  # killed before its commit
-    assert sum(await asyncio.gather(*(work() for _ in range(4)))) == len(people)
+    workers = [
+        work(),
+        give_all(Runtime(engine, KEYRING)),
+        work(),
+        give_all(Runtime(engine, KEYRING)),
+    ]
+    assert sum(await asyncio.gather(*workers)) == len(people)
     async with engine.connect() as db:
-        assert await given(db, *people) == [[2026]] * len(people)
+        assert await given(db, *people) == [[yesterday.year]] * len(people)
         assert {await points(db, member) for member in people} == {200}
 
 
