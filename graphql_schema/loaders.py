@@ -160,6 +160,15 @@ class Loaders:
         )
         self.standings: DataLoader[int, benefits.Standing] = of(self._standings)
         self.entitlements: DataLoader[int, list[quotas.Entitlement]] = of(self._entitlements)
+        self.grants: DataLoader[int, list[quotas.Grant]] = of(
+            lambda db, ids: quotas.grants(db, member_ids=ids, now=self._now)
+        )
+        self.benefit_holds: DataLoader[int, list[quotas.Held]] = of(
+            lambda db, ids: quotas.holds(db, member_ids=ids, now=self._now)
+        )
+        self.benefit_movements: DataLoader[int, list[quotas.Movement]] = of(
+            lambda db, ids: quotas.movements(db, member_ids=ids, now=self._now)
+        )
         self._of_settlement()
         self._of_reconciliation()
         self._group: DataLoader[str, Any] = of(_group)

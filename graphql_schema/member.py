@@ -24,6 +24,7 @@ from graphql_schema.pages import After, Before, Connection, First, Last
 from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
 from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
+from graphql_schema.quotas import EntitlementGrant, EntitlementHold, EntitlementMovement
 from hub.benefits.entitlements.queries import ENTITLEMENTS
 from hub.benefits.queries import STANDINGS
 from hub.crypto.tokens import Role
@@ -288,6 +289,40 @@ class Member(relay.Node):
             own_id = (await info.context.business_by_code(own)).business_id
             rows = [row for row in rows if own_id in row.offered_at]
         return [Entitlement.of(row) for row in rows]
+
+    @resolved("Why the member has its benefits: all that was granted, what ends last first; at "
+              "most 200. A business sees what it offers.")  # fmt: skip
+    async def entitlement_grants(self, info: Info) -> list[EntitlementGrant]:
+        """Return the grants that the caller may see."""
+        own = await _own_id(info.context)
+        rows = await info.context.load.grants.load(self.member_id)
+        return [EntitlementGrant.of(r) for r in rows if own is None or own in r.offered_at]
+
+    @resolved("What tills have set aside of the member's benefits, oldest first; a business sees "
+              "its own.")  # fmt: skip
+    async def entitlement_holds(self, info: Info) -> list[EntitlementHold]:
+        """Return the open holds that the caller may see."""
+        own = await _own_id(info.context)
+        rows = await info.context.load.benefit_holds.load(self.member_id)
+        return [EntitlementHold.of(r) for r in rows if own in (None, r.business_id)]
+
+    @resolved("What moved the member's quotas, newest first; at most 200. A business sees what "
+              "it did itself, and what was granted of what it offers.")  # fmt: skip
+    async def entitlement_history(self, info: Info) -> list[EntitlementMovement]:
+        """Return the movements that the caller may see."""
+        own = await _own_id(info.context)
+        rows = await info.context.load.benefit_movements.load(self.member_id)
+        return [
+            EntitlementMovement.of(row)
+            for row in rows
+            if own in (None, row.business_id) or (row.business_id is None and own in row.offered_at)
+        ]
+
+
+async def _own_id(context: Context) -> int | None:
+    """Return the business whose rows alone the caller sees; None: those of all."""
+    own = access.only_business(access.require(context.principal, *access.MEMBER_READERS))
+    return None if own is None else (await context.business_by_code(own)).business_id
 
 
 async def _may_see_of(context: Context, business_id: int) -> bool:

@@ -96,6 +96,7 @@ _FIELDS = {
     "member_id": "member",
     "receiver_id": "receiver",
     "counterpart_id": "receiver",
+    "ends_on": "endsOn",
     "adjustment_id": "adjustment",
     "expires_on": "expiresOn",
     "kind": "operation",

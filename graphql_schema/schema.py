@@ -46,7 +46,9 @@ from graphql_schema.entries import Entry
 from graphql_schema.errors import told, too_slow
 from graphql_schema.finding import MemberQuery
 from graphql_schema.giving import GivingMutation
+from graphql_schema.granting import GrantingMutation
 from graphql_schema.history import HistoryQuery
+from graphql_schema.holding import HoldingMutation
 from graphql_schema.joining import JoiningMutation
 from graphql_schema.journals import JournalMutation, JournalQuery
 from graphql_schema.limits import SizeLimit
@@ -112,6 +114,8 @@ class Mutation(
     SpendingMutation,
     RestoringMutation,
     UsingMutation,
+    HoldingMutation,
+    GrantingMutation,
     GivingMutation,
     PoolingMutation,
     AdjustingMutation,
