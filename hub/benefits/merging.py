@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.entitlements.merging import merge_quotas, split_quotas
 from hub.benefits.grant import grant
+from hub.benefits.memberships.merging import merge_memberships, split_memberships
 from hub.benefits.promote import lock_tiers, promote
 from hub.benefits.year import year_of
 
@@ -61,6 +62,7 @@ async def merge_benefits(
     if best is not None:
         await db.execute(_GIVE, {"member_id": member_id, "now": now, **best._asdict()})
     await merge_quotas(db, member_id=member_id, members=members, now=now)
+    await merge_memberships(db, member_id=member_id, members=members, now=now)
     await promote(db, member_ids=[member_id], now=now, time_zone=time_zone)
     await grant(db, member_ids=[member_id], now=now, time_zone=time_zone)
 
@@ -111,5 +113,6 @@ async def split_benefits(
         given = {"tier_id": row.tier_id, "threshold": row.threshold, "qualifying": row.qualifying}
         await db.execute(_GIVE, {"member_id": row.side, "now": now, "reason": "split", **given})
     await split_quotas(db, births=births, accounts=accounts, since_day=year.starts_on, now=now)
+    await split_memberships(db, births=births, now=now)
     await promote(db, member_ids=sides, now=now, time_zone=time_zone)
     await grant(db, member_ids=sides, now=now, time_zone=time_zone)

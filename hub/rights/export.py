@@ -102,6 +102,12 @@ _PARTS = {
         u.outcome, u.remaining
       FROM entitlement_use u JOIN benefit n USING (benefit_id) JOIN business b USING (business_id)
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY used_at""",
+    "memberships": """
+      SELECT p.code AS plan, f.kind AS event, f.day, f.amount_minor, f.credit_minor, f.currency,
+        f.reason, t.starts_on, t.ends_on, t.refund_minor, t.refunded_minor
+      FROM membership_fact f JOIN membership_plan p USING (plan_id)
+      LEFT JOIN membership_term t USING (fact_id)
+      WHERE f.member_id = ANY (CAST(:members AS bigint[])) ORDER BY f.day, f.fact_id""",
     "adjustments": """
       SELECT b.code AS business, a.points, a.state, a.reason, a.verdict, a.proposed_at, a.decided_at
       FROM adjustment a JOIN business b USING (business_id)

@@ -27,7 +27,8 @@ SPREAD = {
 # What names members and is not spread: people and benefits, facts and what settlement reads.
 KEPT_WHOLE = {
     "account_link", "adjustment", "business_fact", "consent", "entitlement", "entitlement_use",
-    "erasure", "hub_event", "identifier_claim", "member", "member_edge", "member_tier", "non_match",
+    "erasure", "hub_event", "identifier_claim", "member", "member_edge", "member_tier",
+    "membership_fact", "membership_term", "non_match",
     "obligation", "read_audit", "retention", "review_item", "verification",
 }  # fmt: skip
 # Statement triggers that keep history; each must be allowed by name (citus.enable_unsafe_triggers).
