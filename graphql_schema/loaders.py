@@ -159,6 +159,13 @@ class Loaders:
             lambda db, ids: comparisons(db, review_ids=ids, keyring=keyring)
         )
         self.standings: DataLoader[int, benefits.Standing] = of(self._standings)
+        self._of_benefits()
+        self._of_settlement()
+        self._of_reconciliation()
+        self._group: DataLoader[str, Any] = of(_group)
+
+    def _of_benefits(self) -> None:
+        of = self._loader
         self.entitlements: DataLoader[int, list[quotas.Entitlement]] = of(self._entitlements)
         self.grants: DataLoader[int, list[quotas.Grant]] = of(
             lambda db, ids: quotas.grants(db, member_ids=ids, now=self._now)
@@ -169,9 +176,6 @@ class Loaders:
         self.benefit_movements: DataLoader[int, list[quotas.Movement]] = of(
             lambda db, ids: quotas.movements(db, member_ids=ids, now=self._now)
         )
-        self._of_settlement()
-        self._of_reconciliation()
-        self._group: DataLoader[str, Any] = of(_group)
 
     def _of_settlement(self) -> None:
         of = self._loader

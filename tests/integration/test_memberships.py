@@ -1,7 +1,7 @@
 """Paid membership: tried, paid, renewed, refunded, upgraded, cancelled; each fact once."""
 
 import random
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -24,8 +24,21 @@ from hub.benefits.memberships.start_trial import start_trial
 from hub.benefits.memberships.upgrade import upgrade
 from hub.benefits.merging import merge_benefits, split_benefits
 from hub.benefits.use import use
+from hub.connector import (
+    CanonicalEvent,
+    EventType,
+    FactKey,
+    Hint,
+    HintType,
+    Party,
+    PlanPayment,
+    Refund,
+    Role,
+)
 from hub.errors import Conflict, Malformed, NotFound, Rejected
 from tests.support.benefits import START, ZONE, late_checkout, make_ladder
+from tests.support.ledger import NOON
+from tests.support.refunds import event, open_shops
 from tests.support.settlement import noon
 
 JAN = date(2026, 1, 31)
@@ -281,3 +294,45 @@ def test_paid_is_what_was_used_and_what_is_given_back(
     live = [term for term in terms if not term.void]
     for one, other in pairwise(live):
         assert one.ends_on < other.starts_on or other.ends_on < one.starts_on
+
+
+async def test_what_connectors_tell_starts_renews_and_shortens_in_any_order(
+    db: AsyncConnection,
+) -> None:
+    shops = await open_shops(db)
+    await configure_plans(db, plans=[plan(grants=[], period="days", period_days=10)])
+    member = Party(
+        role=Role.PURCHASER,
+        external_id="C-1",
+        hints=(Hint(type=HintType.PHONE, value="+8613900000009", verified=True),),
+    )
+
+    def paid(number: str, at: datetime, plan: str = "gold-card") -> CanonicalEvent:
+        return event(
+            EventType.MEMBERSHIP_PAID, FactKey("membership_paid", number), at, parties=(member,),
+            plan_payment=PlanPayment(plan=plan, amount_minor=3100),
+        )  # fmt: skip
+
+    def refunded(number: str, of: str, amount: int, at: datetime) -> CanonicalEvent:
+        return event(
+            EventType.MEMBERSHIP_REFUNDED, FactKey("membership_refunded", number), at,
+            refund=Refund(original=FactKey("membership_paid", of), amount_minor=amount),
+        )  # fmt: skip
+
+    told = [
+        paid("a", NOON), paid("b", NOON + 2 * DAY), refunded("x", "b", 310, NOON + 3 * DAY),
+        refunded("y", "b", 310, NOON + 4 * DAY), paid("a", NOON),
+    ]  # fmt: skip
+    for seed in range(4):
+        async with db.begin_nested() as attempt:
+            for one in random.Random(seed).sample(told, len(told)):
+                await shops.hear("hotel", one)
+            await shops.hear("hotel", *told)
+            member_id = await shops.member()
+            assert await _has(db, NOON.date(), member_id) == [
+                ("gold-card", "active", [("26-10-15", "26-10-24"), ("26-10-25", "26-11-01")])
+            ]
+            await attempt.rollback()
+    with pytest.raises(NotFound) as unknown:
+        await shops.hear("hotel", paid("c", NOON, "no-such"))
+    assert unknown.value.facts["field"] == "plan"

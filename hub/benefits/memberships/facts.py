@@ -50,6 +50,18 @@ async def lock_memberships(db: AsyncConnection, *, member_ids: Sequence[int]) ->
     )
 
 
+async def payers(db: AsyncConnection, *, source: Source, payments: Sequence[str]) -> list[int]:
+    """Return who made those of the payments that are known."""
+    found = await db.scalars(
+        text("""
+          SELECT DISTINCT member_id FROM membership_fact
+          WHERE source = :source AND source_id = ANY (CAST(:payments AS text[]))
+            AND kind = 'paid'"""),
+        {"source": source, "payments": list(payments)},
+    )
+    return list(found)
+
+
 async def lock_payment(db: AsyncConnection, *, source: Source, payment: str) -> None:
     """Wait for whoever notes this payment or a refund of it: neither must miss the other."""
     await db.execute(
@@ -127,7 +139,7 @@ SELECT coalesce(f.member_id, paid.member_id) AS member_id, coalesce(f.plan_id, p
   t.refund = 'pro_rata' AS refundable
 FROM membership_fact f
 LEFT JOIN membership_fact paid ON paid.source = f.source AND paid.source_id = f.reference
-  AND paid.kind = 'paid'
+  AND paid.kind = 'paid' AND paid.currency = f.currency
 JOIN LATERAL (SELECT * FROM membership_plan_terms t
   WHERE t.plan_id = coalesce(f.plan_id, paid.plan_id) AND t.effective_from <= CASE
     WHEN f.kind = 'refunded' THEN paid.occurred_at ELSE f.occurred_at END
