@@ -10,7 +10,8 @@
 
 A till redeems, holds, captures, voids and restores. Who gives transfers points and shares them in a
 pool. Staff correct: adjust (a second person above the policy's threshold), extend, reinstate and
-recover; what is proposed is seen by staff alone.
+recover; what is proposed is seen by staff alone. They grant and revoke benefits. Plans of paid
+membership are kept by staff and by the business that sells them.
 
 How full a house was is stated by itself and by staff; an agreement is seen by both its sides.
 Finance alone closes, approves and issues a period; who did so, and what was checked and waived, is
@@ -54,6 +55,7 @@ SETTLEMENT_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
 RECONCILERS = (Role.BUSINESS, Role.FINANCE)
 GIVERS = (Role.MEMBER, Role.STAFF)
 CORRECTORS = (Role.STAFF,)
+PLAN_KEEPERS = (Role.BUSINESS, Role.STAFF)
 OCCUPANCY_STATERS = (Role.BUSINESS, Role.STAFF)
 CONSENT_RECORDERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
 EVERYBODY = tuple(Role)

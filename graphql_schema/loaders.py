@@ -14,6 +14,7 @@ from strawberry.dataloader import DataLoader
 from graphql_schema import access
 from hub.benefits import queries as benefits
 from hub.benefits.entitlements import queries as quotas
+from hub.benefits.memberships import queries as memberships
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
@@ -176,6 +177,7 @@ class Loaders:
         self.benefit_movements: DataLoader[int, list[quotas.Movement]] = of(
             lambda db, ids: quotas.movements(db, member_ids=ids, now=self._now)
         )
+        self.memberships: DataLoader[int, list[memberships.Membership]] = of(self._memberships)
 
     def _of_settlement(self) -> None:
         of = self._loader
@@ -303,6 +305,12 @@ class Loaders:
     ) -> Mapping[int, benefits.Standing]:
         zone = (await programme(db)).time_zone
         return await benefits.standings(db, member_ids=ids, now=self._now, time_zone=zone)
+
+    async def _memberships(
+        self, db: AsyncConnection, ids: list[int]
+    ) -> Mapping[int, list[memberships.Membership]]:
+        zone = (await programme(db)).time_zone
+        return await memberships.memberships(db, member_ids=ids, now=self._now, time_zone=zone)
 
     async def _entitlements(
         self, db: AsyncConnection, ids: list[int]

@@ -20,6 +20,7 @@ from graphql_schema.history import AccountStatement, AsOf, account_statement, mo
 from graphql_schema.join_code import JoinCode
 from graphql_schema.lineage import Lineage
 from graphql_schema.loaders import MOST_LOTS
+from graphql_schema.memberships import Membership
 from graphql_schema.pages import After, Before, Connection, First, Last
 from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
 from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
@@ -317,6 +318,14 @@ class Member(relay.Node):
             for row in rows
             if own in (None, row.business_id) or (row.business_id is None and own in row.offered_at)
         ]
+
+    @resolved("The plans of paid membership that the member has or had; a business sees those that "
+              "it sells, and the group's.")  # fmt: skip
+    async def memberships(self, info: Info) -> list[Membership]:
+        """Return the memberships that the caller may see."""
+        own = await _own_id(info.context)
+        rows = await info.context.load.memberships.load(self.member_id)
+        return [Membership.of(r) for r in rows if own is None or r.seller_id in (None, own)]
 
 
 async def _own_id(context: Context) -> int | None:

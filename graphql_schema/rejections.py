@@ -97,6 +97,8 @@ _FIELDS = {
     "receiver_id": "receiver",
     "counterpart_id": "receiver",
     "ends_on": "endsOn",
+    "amount_minor": "amountMinor",
+    "to_plan": "toPlan",
     "adjustment_id": "adjustment",
     "expires_on": "expiresOn",
     "kind": "operation",

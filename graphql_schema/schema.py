@@ -53,6 +53,7 @@ from graphql_schema.joining import JoiningMutation
 from graphql_schema.journals import JournalMutation, JournalQuery
 from graphql_schema.limits import SizeLimit
 from graphql_schema.matching import MatchingQuery
+from graphql_schema.memberships import MembershipQuery
 from graphql_schema.mending import MendingMutation
 from graphql_schema.merging import MergingMutation
 from graphql_schema.nodes import NodeQuery
@@ -69,6 +70,7 @@ from graphql_schema.restoring import RestoringMutation
 from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
 from graphql_schema.scalars import SCALARS
+from graphql_schema.selling import SellingMutation
 from graphql_schema.settlement import SettlementQuery
 from graphql_schema.settlement_corrections import (
     SettlementCorrectionMutation,
@@ -97,6 +99,7 @@ class Query(
     AccountingPolicyQuery,
     AgreementQuery,
     ProgrammeQuery,
+    MembershipQuery,
     HistoryQuery,
     MatchingQuery,
     AdjustmentQuery,
@@ -116,6 +119,7 @@ class Mutation(
     UsingMutation,
     HoldingMutation,
     GrantingMutation,
+    SellingMutation,
     GivingMutation,
     PoolingMutation,
     AdjustingMutation,

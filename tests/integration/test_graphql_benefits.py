@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from hub.benefits.memberships.plans import PlanConfig, configure_plans
 from hub.crypto.tokens import Principal
-from tests.integration.api_kit import DINER, FINANCE, HOTEL, SHOP, STAFF, Api, Person
+from tests.integration.api_kit import DINER, FINANCE, HOTEL, SHOP, STAFF, START, Api, Person
 from tests.integration.test_graphql_card import gid
 
 ANSWER = """__typename ... on Rejection { message } ... on InvalidInput { field }
@@ -133,3 +134,79 @@ async def test_a_business_sees_what_it_offers_alone(api: Api, li: Person) -> Non
     seen = (await api.data(CARD, SHOP, id=gid("Member", li.member_id)))["member"]
     assert [len(seen[part]) for part in seen] == [0, 0, 0, 0]
     assert await api.code(CARD, FINANCE, id=gid("Member", li.member_id)) == "forbidden"
+
+
+PLANS = [
+    PlanConfig.model_validate({
+        "code": code, "effective_from": START, "name": code, "name_zh": "卡", "seller": seller,
+        "price_minor": price, "currency": "CNY", "period": "days", "period_days": 31,
+        "trial_days": 7, "grants": [{"benefit": "room-upgrade", "quantity": 1}],
+    })
+    for code, price, seller in (("gold", 3100, "hotel"), ("black", 6200, "hotel"),
+                                ("club", 100, None))
+]  # fmt: skip
+KEPT = """{ __typename ... on Rejection { message } ... on InvalidInput { field }
+  ... on IdempotencyConflict { field } ... on MembershipRefused { field dueMinor }
+  ... on MembershipKept { refundDueMinor creditMinor member { memberships {
+    plan state refundDueMinor terms { payment trial refundedMinor } } } } }"""
+
+
+async def keep(api: Api, verb: str, who: Principal, **given: Any) -> dict[str, Any]:
+    kind = verb[0].upper() + verb[1:]
+    mutation = f"mutation ($input: {kind}Input!) {{ {verb}(input: $input) {KEPT} }}"
+    answer: dict[str, Any] = (await api.data(mutation, who, input=given))[verb]
+    return answer
+
+
+async def test_a_seller_and_staff_keep_plans(api: Api, li: Person) -> None:
+    async with api.engine.begin() as db:
+        await configure_plans(db, plans=PLANS)
+    seen = await api.data("{ membershipPlans { code seller { code } grants { benefit } } }", HOTEL)
+    assert [(one["code"], one["seller"]) for one in seen["membershipPlans"]] == [
+        ("gold", {"code": "hotel"}), ("black", {"code": "hotel"}), ("club", None),
+    ]  # fmt: skip
+    gold = {"member": PHONE, "plan": "gold"}
+    paid = {**gold, "amountMinor": 3100, "currency": "CNY", "idempotencyKey": "p"}
+    tried = await keep(api, "startTrial", HOTEL, **gold, idempotencyKey="t")
+    assert tried["member"]["memberships"][0]["state"] == "trial"
+    first = await keep(api, "noteMembershipPayment", HOTEL, **paid)
+    assert first == await keep(api, "noteMembershipPayment", HOTEL, **paid)
+    [has] = first["member"]["memberships"]
+    assert [term["trial"] for term in has["terms"]] == [True, False]
+    up = {"member": PHONE, "fromPlan": "gold", "toPlan": "black", "idempotencyKey": "u"}
+    asked = await keep(api, "upgradeMembership", STAFF, **up, paidMinor=1)
+    assert (asked["field"], asked["dueMinor"]) == ("paidMinor", 3100)
+    done = await keep(api, "upgradeMembership", STAFF, **up, paidMinor=3100)
+    assert done["creditMinor"] == 3100
+    ended = await keep(
+        api, "cancelMembership", HOTEL, member=PHONE, plan="black", reason="moved away",
+        idempotencyKey="c",
+    )  # fmt: skip
+    assert ended["refundDueMinor"] == 6000
+    [black, _] = ended["member"]["memberships"]
+    back = await keep(
+        api, "noteMembershipRefund", HOTEL, payment=black["terms"][0]["payment"], amountMinor=6000,
+        idempotencyKey="r",
+    )  # fmt: skip
+    [black, _] = back["member"]["memberships"]
+    assert (black["refundDueMinor"], black["terms"][0]["refundedMinor"]) == (0, 6000)
+    for who, given, what in (
+        (HOTEL, {**paid, "plan": "club", "idempotencyKey": "x"}, "Forbidden"),
+        (SHOP, {**paid, "idempotencyKey": "x"}, "Forbidden"),
+        (FINANCE, paid, "Forbidden"),
+        (li.principal, paid, "Forbidden"),
+        (STAFF, {**paid, "plan": "no-such"}, "InvalidInput"),
+        (STAFF, {**paid, "plan": "\0"}, "InvalidInput"),
+        (STAFF, {**paid, "currency": "JPY"}, "InvalidInput"),
+        (STAFF, {**paid, "amountMinor": -1, "idempotencyKey": "y"}, "InvalidInput"),
+        (STAFF, {**paid, "paidOn": "2999-01-01"}, "InvalidInput"),
+        (STAFF, {**paid, "member": {"phone": "+8613910203099"}}, "MemberUnknown"),
+        (HOTEL, {**paid, "amountMinor": 5}, "IdempotencyConflict"),
+    ):
+        answer = await keep(api, "noteMembershipPayment", who, **given)
+        assert answer["__typename"] == what, (given, answer)
+    again = await keep(api, "startTrial", HOTEL, **gold, idempotencyKey="t2")
+    assert again["__typename"] == "MembershipRefused"
+    gone = await keep(api, "noteMembershipRefund", HOTEL, payment="4711", amountMinor=1,
+                      idempotencyKey="z")  # fmt: skip
+    assert (gone["__typename"], gone["field"]) == ("InvalidInput", "payment")

@@ -62,6 +62,31 @@ async def payers(db: AsyncConnection, *, source: Source, payments: Sequence[str]
     return list(found)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """A payment that is known, by its number with the hub."""
+
+    member_id: int
+    plan_code: str
+    currency: str
+    source: Source
+    source_id: str
+
+
+async def payment_of(db: AsyncConnection, *, fact_id: int) -> Payment | None:
+    """Return a payment; None when there is none of that number."""
+    row = (
+        await db.execute(
+            text("""
+              SELECT f.member_id, p.code AS plan_code, f.currency, f.source, f.source_id
+              FROM membership_fact f JOIN membership_plan p USING (plan_id)
+              WHERE f.fact_id = :fact_id AND f.kind = 'paid'"""),
+            {"fact_id": fact_id},
+        )
+    ).first()
+    return None if row is None else Payment(**row._asdict())
+
+
 async def lock_payment(db: AsyncConnection, *, source: Source, payment: str) -> None:
     """Wait for whoever notes this payment or a refund of it: neither must miss the other."""
     await db.execute(
