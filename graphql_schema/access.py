@@ -33,6 +33,9 @@ What a member said of consents a business sees as far as it was said to its own 
 Only staff list members, erase a member, merge and split members, and see what joins a member's
 births.
 A pool's code is for its members alone.
+The catalogue of rewards is for everybody who is signed in. A member orders for itself, a business
+what it offers for whom it serves, staff for anybody; the business that offers a reward, and staff,
+receive its stock, note that it was paid for and handed out, and see its orders.
 
 Codes that prove a phone are for the member and for the business that serves them; a join code is
 the member's alone, to be scanned by a business. What was given wrong is for the business that gave
@@ -57,6 +60,8 @@ GIVERS = (Role.MEMBER, Role.STAFF)
 CORRECTORS = (Role.STAFF,)
 PLAN_KEEPERS = (Role.BUSINESS, Role.STAFF)
 OCCUPANCY_STATERS = (Role.BUSINESS, Role.STAFF)
+ORDERERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
+REWARD_KEEPERS = (Role.BUSINESS, Role.STAFF)
 CONSENT_RECORDERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
 EVERYBODY = tuple(Role)
 
@@ -141,6 +146,12 @@ def acting_business(principal: Principal | None, *, asked: str | None) -> str:
     if code is None or asked not in (None, code):
         raise Forbidden("a business acts only for itself", field="business")
     return code
+
+
+def acts_at(principal: Principal, code: str) -> None:
+    """Raise Forbidden when a business acts on what another one offers."""
+    if principal.business not in (None, code):
+        raise Forbidden("a business acts only for itself", field="business")
 
 
 def consent_business(principal: Principal, *, asked: str) -> str:

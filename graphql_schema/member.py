@@ -26,6 +26,7 @@ from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
 from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
 from graphql_schema.quotas import EntitlementGrant, EntitlementHold, EntitlementMovement
+from graphql_schema.rewards import RewardOrder, order_page
 from hub.benefits.entitlements.queries import ENTITLEMENTS
 from hub.benefits.queries import STANDINGS
 from hub.crypto.tokens import Role
@@ -262,6 +263,21 @@ class Member(relay.Node):
         caller = access.require(info.context.principal, *access.MEMBER_READERS)
         row = await info.context.load.pools.load(self.member_id)
         return None if row is None else Pool.of(row, with_code=access.reads_pool_code(caller))
+
+    @resolved("Rewards that the member has ordered, newest first; a business sees those that it "
+              "offers.")  # fmt: skip
+    async def reward_orders(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[RewardOrder]:
+        """Return a page of orders."""
+        return await order_page(
+            info.context, self.member_id, first=first, after=after, last=last, before=before
+        )
 
     @resolved("Corrections by staff, newest first; at most 100. For staff.")
     async def adjustments(self, info: Info) -> list[Adjustment]:

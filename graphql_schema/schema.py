@@ -57,6 +57,7 @@ from graphql_schema.memberships import MembershipQuery
 from graphql_schema.mending import MendingMutation
 from graphql_schema.merging import MergingMutation
 from graphql_schema.nodes import NodeQuery
+from graphql_schema.ordering import OrderingMutation
 from graphql_schema.paying import PayingMutation
 from graphql_schema.pinning import PinningMutation
 from graphql_schema.plan.plans import Plans
@@ -69,6 +70,7 @@ from graphql_schema.reconciling_reads import ReconciliationQuery
 from graphql_schema.restoring import RestoringMutation
 from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
+from graphql_schema.rewards import RewardOrder, RewardQuery
 from graphql_schema.scalars import SCALARS
 from graphql_schema.selling import SellingMutation
 from graphql_schema.settlement import SettlementQuery
@@ -77,6 +79,7 @@ from graphql_schema.settlement_corrections import (
     SettlementCorrectionQuery,
 )
 from graphql_schema.spending import SpendingMutation
+from graphql_schema.stocking import StockingMutation
 from graphql_schema.subscribing import Subscription
 from graphql_schema.using import UsingMutation
 from graphql_schema.verifying import VerifyingMutation
@@ -104,6 +107,7 @@ class Query(
     MatchingQuery,
     AdjustmentQuery,
     ReviewQuery,
+    RewardQuery,
     NodeQuery,
 ):
     """All reads."""
@@ -120,6 +124,8 @@ class Mutation(
     HoldingMutation,
     GrantingMutation,
     SellingMutation,
+    OrderingMutation,
+    StockingMutation,
     GivingMutation,
     PoolingMutation,
     AdjustingMutation,
@@ -298,7 +304,7 @@ def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchem
         Query,
         Mutation,
         Subscription,
-        types=[Account, Entry, Hold, Lot],
+        types=[Account, Entry, Hold, Lot, RewardOrder],
         extensions=extensions,
         config=StrawberryConfig(
             scalar_map=SCALARS, disable_field_suggestions=not debug, name_converter=_Names()

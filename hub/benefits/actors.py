@@ -3,6 +3,7 @@
 import dramatiq
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.rewards.lapse import lapse
 from hub.benefits.spare import spare
 from hub.clock import business_date, now
 from hub.jobs.actors import chunk_by_chunk, finish
@@ -40,5 +41,23 @@ async def _spare_tier(runtime: Runtime, unit: int, tier: str) -> int:
         today = business_date(at, (await programme(db)).time_zone)
         chunk = await spare(db, unit=unit, tier=tier, today=today, now=at, after_member_id=after)
         return chunk.points, chunk.last_member_id
+
+    return await chunk_by_chunk(runtime.engine, step)
+
+
+@dramatiq.actor(actor_name="rewards.lapse", queue_name=QUEUE)
+async def lapse_orders(message_ids: list[int]) -> None:
+    """Give up the orders whose money did not come in time."""
+    await lapse_all(runtime())
+    await finish(runtime(), message_ids)
+
+
+async def lapse_all(runtime: Runtime) -> int:
+    """End every order that waits in vain, each in a transaction of its own; returns how many."""
+
+    async def step(db: AsyncConnection, after: int) -> tuple[int, int | None]:
+        at = now()
+        today = business_date(at, (await programme(db)).time_zone)
+        return await lapse(db, today=today, now=at, after=after)
 
     return await chunk_by_chunk(runtime.engine, step)

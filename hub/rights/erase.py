@@ -6,6 +6,7 @@ from datetime import date, datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.rewards.forget import forget_deliveries
 from hub.crypto.keyring import Keyring
 from hub.errors import Rejected
 from hub.intake.mentions import mentions
@@ -83,6 +84,7 @@ async def erase(
     words = await words_of(db, family=family, keyring=keyring)
     told = mentions(db, account_ids=family.account_ids, words=words, keyring=keyring)
     shredded = await shred(db, delivery_ids=[one.delivery_id async for one in told], now=now)
+    await forget_deliveries(db, member_ids=family.member_ids)
     await forget(db, member_ids=family.member_ids, account_ids=family.account_ids, now=now)
     erased = Erased(
         member_id=family.member_id,

@@ -108,6 +108,12 @@ _PARTS = {
       FROM membership_fact f JOIN membership_plan p USING (plan_id)
       LEFT JOIN membership_term t USING (fact_id)
       WHERE f.member_id = ANY (CAST(:members AS bigint[])) ORDER BY f.day, f.fact_id""",
+    "reward_orders": """
+      SELECT o.order_id, r.code AS reward, b.code AS business, o.points, o.price_minor, o.currency,
+        o.outcome, o.state, o.ordered_at, o.delivery_note
+      FROM reward_order o JOIN reward r USING (reward_id) JOIN business b
+        ON b.business_id = o.business_id
+      WHERE o.member_id = ANY (CAST(:members AS bigint[])) ORDER BY o.order_id""",
     "adjustments": """
       SELECT b.code AS business, a.points, a.state, a.reason, a.verdict, a.proposed_at, a.decided_at
       FROM adjustment a JOIN business b USING (business_id)

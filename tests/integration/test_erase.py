@@ -272,7 +272,7 @@ KEPT = {
     "lot_extension", "member", "member_edge", "member_tier", "membership_fact",
     "membership_term", "moved_in_year", "non_match",
     "obligation", "pool_member", "read_audit", "redemption_purpose", "redress_origin",
-    "refund_basis", "retention", "shortfall",
+    "refund_basis", "retention", "reward_order", "shortfall",
 }  # fmt: skip
 ERASED = {
     "account_key", "account_profile", "identifier_claim", "match_change", "match_feature", "pin",

@@ -67,6 +67,10 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     "{ member(id: $MEMBER) { receivables { remaining } } }": (OUT, YES, YES, YES, NO),
     "{ member(id: $MEMBER) { lineage { edges { method } } } }": (OUT, NO, NO, YES, NO),
     "{ member(id: $MEMBER) { pool { members } } }": (OUT, YES, YES, YES, NO),
+    "{ rewards { nodes { code } } }": (OUT, YES, YES, YES, YES),
+    '{ reward(code: "scarf") { code } }': (OUT, YES, YES, YES, YES),
+    "{ member(id: $MEMBER) { rewardOrders { nodes { number } } } }": (OUT, YES, YES, YES, NO),
+    "{ node(id: $ORDER) { id } }": (OUT, YES, YES, YES, NO),
     "{ node(id: $PERIOD) { id } }": (OUT, NO, YES, YES, YES),
 }  # fmt: skip
 
@@ -83,6 +87,7 @@ async def test_every_read_against_every_role(api: Api, li: Person) -> None:
         "$MEMBER": gid("Member", li.member_id),
         "$SHOP": gid("Business", "shop"),
         "$REVIEW": gid("ReviewItem", 1),
+        "$ORDER": gid("RewardOrder", 1),
         "$PERIOD": gid("SettlementPeriod", "2026-01"),
     }
     found = {}

@@ -11,6 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from typer.testing import CliRunner
 
 from hub.benefits.entitlements.verify import CHECKS as OF_QUOTAS
+from hub.benefits.rewards.configure import configure_rewards
+from hub.benefits.rewards.stock import stock
+from hub.benefits.rewards.verify import CHECKS as OF_REWARDS
 from hub.entrypoints.cli import app
 from hub.entrypoints.commands.ledger import CHECKS
 from hub.intake.verify import CHECKS as OF_FACTS
@@ -24,6 +27,7 @@ from hub.settlement.open_period import open_period
 from hub.settlement.verify import CHECKS as OF_PERIODS
 from hub.settlement.verify import DUES, PERIODS
 from tests.support.ledger import lot
+from tests.support.rewards import order_one, reward
 from tests.support.settlement import KINDS, Tills, agreement, make_group, noon
 
 DAY = date(2026, 11, 10)
@@ -204,6 +208,16 @@ WRONG = {
         GUEST,
         "use 1: used 1, cancelled 2",
     ),
+    "the stock of a reward is what came in less what went out": (
+        "UPDATE reward_stock SET available = 9",
+        0,
+        "scarf: 9 on the shelf, entries say 1",
+    ),
+    "an order has the points that it took, and those of one that ended are back": (
+        "UPDATE reward_order SET state = 'cancelled'",
+        GUEST,
+        "is cancelled: points are spent",
+    ),
 }
 
 
@@ -245,6 +259,12 @@ async def live(db: AsyncConnection) -> None:
     key = f"fact:{connection_id}:sale:s-1"
     posted = await post_earns(db, [lot(GUEST, 10, business_id=ids["retail"], key=key)])
     await db.execute(text(FACT), {"name": "s-1", "tx_id": posted[ids["retail"], key]})
+    await db.execute(text("INSERT INTO member (member_id, created_at) VALUES (5, now())"))
+    await configure_rewards(db, rewards=[reward("scarf", "retail", 10)])
+    await stock(db, reward_code="scarf", quantity=2, actor="t", idempotency_key="s", now=noon(DAY))
+    await order_one(
+        db, business_id=ids["retail"], member_id=GUEST, code="scarf", key="o", at=noon(DAY)
+    )
     period = await open_period(db, code="2026-11", now=noon(DAY))
     await close(db, period_id=period.period_id, now=noon(date(2026, 12, 1)))
 
@@ -265,9 +285,16 @@ async def test_an_intact_database_breaks_nothing(db: AsyncConnection) -> None:
 
 
 def test_every_invariant_is_asked_for_and_broken_here() -> None:
-    assert (
-        set(CHECKS) == {*OF_POINTS, PERIODS, DUES, *OF_PERIODS, *OF_FACTS, *OF_QUOTAS} == set(WRONG)
-    )
+    assert set(CHECKS) == set(WRONG)
+    assert set(CHECKS) == {
+        *OF_POINTS,
+        PERIODS,
+        DUES,
+        *OF_PERIODS,
+        *OF_FACTS,
+        *OF_REWARDS,
+        *OF_QUOTAS,
+    }
 
 
 @pytest.mark.parametrize("invariant", WRONG)

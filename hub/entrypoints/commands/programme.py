@@ -12,6 +12,7 @@ from pydantic import ConfigDict, ValidationError
 from hub.benefits.configure import TierConfig, configure
 from hub.benefits.definitions import BenefitConfig
 from hub.benefits.memberships.plans import PlanConfig, configure_plans
+from hub.benefits.rewards.configure import RewardConfig, configure_rewards
 from hub.config import load_settings
 from hub.connector import field_path
 from hub.crypto.keyring import Keyring, load
@@ -38,6 +39,7 @@ class GroupFile(ProgrammeConfig):
     tiers: tuple[TierConfig, ...] = ()
     benefits: tuple[BenefitConfig, ...] = ()
     membership_plans: tuple[PlanConfig, ...] = ()
+    rewards: tuple[RewardConfig, ...] = ()
     connections: tuple[ConnectionConfig, ...] = ()
     subscriptions: tuple[SubscriptionConfig, ...] = ()
     payment_accounts: tuple[PaymentAccountConfig, ...] = ()
@@ -85,6 +87,7 @@ async def apply_group(database_url: str, keyring: Keyring, group: GroupFile) -> 
             )
             await configure(db, tiers=group.tiers, benefits=group.benefits)
             await configure_plans(db, plans=group.membership_plans)
+            await configure_rewards(db, rewards=group.rewards)
             for connection in group.connections:
                 await connect(db, config=connection, keyring=keyring)
             for subscription in group.subscriptions:
