@@ -10,8 +10,9 @@
 
 A till redeems, holds, captures, voids and restores. Who gives transfers points and shares them in a
 pool. Staff correct: adjust (a second person above the policy's threshold), extend, reinstate and
-recover; what is proposed is seen by staff alone. They grant and revoke benefits. Plans of paid
-membership are kept by staff and by the business that sells them.
+recover; what is proposed is seen by staff alone. They give and revoke tiers and benefits; of
+ladders a business sees the group's and its own. Plans of paid membership are kept by staff and by
+the business that sells them.
 
 How full a house was is stated by itself and by staff; an agreement is seen by both its sides.
 Finance alone closes, approves and issues a period; who did so, and what was checked and waived, is

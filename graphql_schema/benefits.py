@@ -8,8 +8,8 @@ from graphql_schema.context import Info
 from graphql_schema.fields import count, resolved, said, shown
 from graphql_schema.plan.declared import BusinessOf, Column, Within
 from graphql_schema.programme import Business
-from hub.benefits import queries
 from hub.benefits.entitlements import queries as quotas
+from hub.benefits.tiers.standings import Standing
 
 
 @strawberry.type(description="What is missing for the next tier.")
@@ -38,7 +38,7 @@ class Tier:
     )
 
     @classmethod
-    def of(cls, row: queries.Standing) -> "Tier":
+    def of(cls, row: Standing) -> "Tier":
         """Show a standing."""
         return shown(cls, row)
 

@@ -12,9 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from strawberry.dataloader import DataLoader
 
 from graphql_schema import access
-from hub.benefits import queries as benefits
 from hub.benefits.entitlements import queries as quotas
 from hub.benefits.memberships import queries as memberships
+from hub.benefits.tiers import standings as tiers
+from hub.benefits.tiers.awards import TierAward, awards_of
+from hub.benefits.tiers.progress import Place, places_of
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
@@ -54,6 +56,7 @@ Key = TypeVar("Key")
 Found = TypeVar("Found")
 MOST_LOTS = 100
 MOST_ADJUSTMENTS = 100
+MOST_TIER_AWARDS = 100
 
 
 class EntryPage(NamedTuple):
@@ -162,7 +165,6 @@ class Loaders:
         self.comparisons: Loader[int, Comparison | None] = of(
             lambda db, ids: comparisons(db, review_ids=ids, keyring=keyring)
         )
-        self.standings: Loader[int, benefits.Standing] = of(self._standings)
         self._of_benefits()
         self._of_settlement()
         self._of_reconciliation()
@@ -170,6 +172,11 @@ class Loaders:
 
     def _of_benefits(self) -> None:
         of = self._loader
+        self.standings: Loader[int, tiers.Standing] = of(self._standings)
+        self.places: Loader[int, list[Place]] = of(self._places)
+        self.tier_awards: Loader[int, list[TierAward]] = of(
+            lambda db, ids: awards_of(db, member_ids=ids, limit=MOST_TIER_AWARDS)
+        )
         self.entitlements: Loader[int, list[quotas.Entitlement]] = of(self._entitlements)
         self.grants: Loader[int, list[quotas.Grant]] = of(
             lambda db, ids: quotas.grants(db, member_ids=ids, now=self._now)
@@ -299,11 +306,13 @@ class Loaders:
         today = business_date(self._now, (await programme(db)).time_zone)
         return await notices.expiry_notices(db, member_ids=ids, today=today)
 
-    async def _standings(
-        self, db: AsyncConnection, ids: list[int]
-    ) -> Mapping[int, benefits.Standing]:
+    async def _standings(self, db: AsyncConnection, ids: list[int]) -> Mapping[int, tiers.Standing]:
         zone = (await programme(db)).time_zone
-        return await benefits.standings(db, member_ids=ids, now=self._now, time_zone=zone)
+        return await tiers.standings(db, member_ids=ids, now=self._now, time_zone=zone)
+
+    async def _places(self, db: AsyncConnection, ids: list[int]) -> Mapping[int, list[Place]]:
+        zone = (await programme(db)).time_zone
+        return await places_of(db, member_ids=ids, now=self._now, time_zone=zone)
 
     async def _memberships(
         self, db: AsyncConnection, ids: list[int]

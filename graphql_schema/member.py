@@ -21,14 +21,16 @@ from graphql_schema.join_code import JoinCode
 from graphql_schema.lineage import Lineage
 from graphql_schema.loaders import MOST_LOTS
 from graphql_schema.memberships import Membership
-from graphql_schema.pages import After, Before, Connection, First, Last
+from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
 from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
 from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
 from graphql_schema.quotas import EntitlementGrant, EntitlementHold, EntitlementMovement
 from graphql_schema.rewards import RewardOrder, order_page
+from graphql_schema.tiers import HeldTier, LadderPlace, TierAward
 from hub.benefits.entitlements.queries import ENTITLEMENTS
-from hub.benefits.queries import STANDINGS
+from hub.benefits.tiers.history import tier_history
+from hub.benefits.tiers.standings import STANDINGS
 from hub.crypto.tokens import Role
 from hub.errors import Malformed
 from hub.ledger.queries import BALANCES, EXPIRING, HOLDS, LOTS
@@ -135,6 +137,42 @@ class Member(relay.Node):
     async def tier(self, info: Info) -> Tier:
         """Return the tier and the way to the next."""
         return Tier.of(await info.context.load.standings.load(self.member_id))
+
+    @resolved("Where the member stands on each ladder, the group's first; a business sees no other "
+              "business's.")  # fmt: skip
+    async def tiers(self, info: Info) -> list[LadderPlace]:
+        """Return the places that the caller may see."""
+        rows = await info.context.load.places.load(self.member_id)
+        return [
+            LadderPlace.of(row)
+            for row in rows
+            if row.business_id is None or await _may_see_of(info.context, row.business_id)
+        ]
+
+    @resolved("The tiers that the member has held, latest first; a business sees those of no other "
+              "business's ladder.")  # fmt: skip
+    async def tier_history(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[HeldTier]:
+        """Return a page of history."""
+        caller = access.require(info.context.principal, *access.MEMBER_READERS)
+        asked = window(first=first, after=after, last=None, before=None, shape=(int,))
+        async with info.context.reading() as db:
+            rows = await tier_history(
+                db,
+                member_id=self.member_id,
+                limit=asked.limit,
+                before_step=None if asked.after is None else asked.after[0],
+                business=access.only_business(caller),
+            )
+        return connection(rows, asked, node=HeldTier.of, place=lambda row: (row.step,))
+
+    @resolved("Tiers given by hand or matched, newest first; at most 100. For staff.")
+    async def tier_awards(self, info: Info) -> list[TierAward]:
+        """Return the awards."""
+        access.require(info.context.principal, *access.CORRECTORS)
+        rows = await info.context.load.tier_awards.load(self.member_id)
+        return [TierAward.of(row) for row in rows]
 
     @resolved("What the member has, or had at a moment by what the ledger had recorded.",
               plan=Related(relation=BALANCES, facts=SPENDABLE, unless=("asOf",)))  # fmt: skip
@@ -300,12 +338,9 @@ class Member(relay.Node):
                            seen=":own_business_id = ANY (r.offered_at)"))  # fmt: skip
     async def entitlements(self, info: Info) -> list[Entitlement]:
         """Return the quotas that the caller may see."""
-        own = access.only_business(access.require(info.context.principal, *access.MEMBER_READERS))
+        own = await _own_id(info.context)
         rows = await info.context.load.entitlements.load(self.member_id)
-        if own is not None:
-            own_id = (await info.context.business_by_code(own)).business_id
-            rows = [row for row in rows if own_id in row.offered_at]
-        return [Entitlement.of(row) for row in rows]
+        return [Entitlement.of(r) for r in rows if own is None or own in r.offered_at]
 
     @resolved("Why the member has its benefits: all that was granted, what ends last first; at "
               "most 200. A business sees what it offers.")  # fmt: skip

@@ -37,6 +37,7 @@ from graphql_schema.accounts import Account
 from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
 from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.audit import record
+from graphql_schema.awarding import AwardingMutation
 from graphql_schema.closing import ClosingMutation
 from graphql_schema.context import Context
 from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
@@ -126,6 +127,7 @@ class Mutation(
     SellingMutation,
     OrderingMutation,
     StockingMutation,
+    AwardingMutation,
     GivingMutation,
     PoolingMutation,
     AdjustingMutation,

@@ -6,7 +6,7 @@ from random import Random
 from rich.progress import track
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hub.benefits.promote import promote
+from hub.benefits.tiers.promote import promote
 from hub.clock import business_date, now
 from hub.connector import Hint, HintType
 from hub.crypto.keyring import Keyring

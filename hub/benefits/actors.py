@@ -4,7 +4,8 @@ import dramatiq
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.rewards.lapse import lapse
-from hub.benefits.spare import spare
+from hub.benefits.tiers.requalify import requalify
+from hub.benefits.tiers.spare import spare
 from hub.clock import business_date, now
 from hub.jobs.actors import chunk_by_chunk, finish
 from hub.jobs.broker import QUEUE
@@ -61,3 +62,24 @@ async def lapse_all(runtime: Runtime) -> int:
         return await lapse(db, today=today, now=at, after=after)
 
     return await chunk_by_chunk(runtime.engine, step)
+
+
+@dramatiq.actor(actor_name="benefits.requalify", queue_name=QUEUE)
+async def requalify_due(message_ids: list[int]) -> None:
+    """Judge the tiers whose time is over."""
+    await requalify_all(runtime())
+    await finish(runtime(), message_ids)
+
+
+async def requalify_all(runtime: Runtime) -> int:
+    """Judge every tier whose time is over, each chunk in a transaction; returns how many moves.
+
+    Started again after a crash it goes on with who is still due.
+    """
+    total = 0
+    while True:
+        async with runtime.engine.begin() as db:
+            moves = await requalify(db, now=now(), time_zone=(await programme(db)).time_zone)
+        if moves is None:
+            return total
+        total += len(moves)

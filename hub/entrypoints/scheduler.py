@@ -45,6 +45,7 @@ NOTE_SECONDS = 1.0
 JOBS = (
     Job("settlement.open_month", "1 0 * * *"),
     Job("settlement.ask_due", "15 * * * *"),
+    Job("benefits.requalify", "2 0 * * *"),
     Job("benefits.spare", "5 0 * * *"),
     Job("points.expire", "10 0 * * *"),
     Job("points.notify_expiry", "20 0 * * *"),

@@ -84,9 +84,21 @@ _PARTS = {
       FROM hold JOIN business b USING (business_id)
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY hold_id""",
     "tiers": """
-      SELECT t.code AS tier, m.since, m.until, m.qualifying, m.reason
-      FROM member_tier m JOIN tier t USING (tier_id)
+      SELECT t.code AS tier, l.code AS ladder, m.since, m.until, m.valid_until, m.qualifying,
+        m.reason
+      FROM member_tier m JOIN tier t USING (tier_id, ladder_id) JOIN ladder l USING (ladder_id)
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY m.member_id, step""",
+    "tier_awards": """
+      SELECT t.code AS tier, a.kind, a.reason, a.partner, a.evidence, a.starts_on, a.trial_until,
+        a.valid_until, a.given_at, a.revoked_at, a.revoked_because
+      FROM tier_award a JOIN tier t USING (tier_id)
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY award_id""",
+    "qualifying_activity": """
+      SELECT b.code AS business, q.account_id, q.business_date, q.occurred_at, q.spend_minor,
+        q.currency, q.bills, q.nights, q.referrals
+      FROM qualifying_activity q JOIN business b USING (business_id)
+      WHERE account_id = ANY (CAST(:accounts AS bigint[]))
+      ORDER BY q.account_id, q.business_date, q.key""",
     "entitlements": """
       SELECT b.code AS benefit, e.source, e.source_id, e.starts_on, e.ends_on, e.granted, e.held,
         e.used, e.ended

@@ -29,7 +29,8 @@ KEPT_WHOLE = {
     "account_link", "adjustment", "business_fact", "consent", "entitlement", "entitlement_use",
     "erasure", "hub_event", "identifier_claim", "member", "member_edge", "member_tier",
     "membership_fact", "membership_term", "non_match",
-    "obligation", "read_audit", "retention", "review_item", "reward_order", "verification",
+    "obligation", "read_audit", "retention", "review_item", "reward_order", "tier_award",
+    "verification",
 }  # fmt: skip
 # Statement triggers that keep history; each must be allowed by name (citus.enable_unsafe_triggers).
 ALLOWED = {

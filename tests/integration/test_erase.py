@@ -271,8 +271,8 @@ KEPT = {
     "expiry_notice", "hold", "hold_moved", "hub_event", "ledger_transaction", "lot",
     "lot_extension", "member", "member_edge", "member_tier", "membership_fact",
     "membership_term", "moved_in_year", "non_match",
-    "obligation", "pool_member", "read_audit", "redemption_purpose", "redress_origin",
-    "refund_basis", "retention", "reward_order", "shortfall",
+    "obligation", "pool_member", "qualifying_activity", "read_audit", "redemption_purpose",
+    "redress_origin", "refund_basis", "retention", "reward_order", "shortfall", "tier_award",
 }  # fmt: skip
 ERASED = {
     "account_key", "account_profile", "identifier_claim", "match_change", "match_feature", "pin",

@@ -9,7 +9,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from hub.benefits.promote import promote
 from hub.benefits.rewards.codes import OrderOutcome, OrderState
 from hub.benefits.rewards.configure import configure_rewards
 from hub.benefits.rewards.fulfil import fulfil
@@ -18,6 +17,7 @@ from hub.benefits.rewards.pay import pay
 from hub.benefits.rewards.queries import orders_of, reward_named, reward_page, steps_of
 from hub.benefits.rewards.stock import stock
 from hub.benefits.rewards.verify import CHECKS, check
+from hub.benefits.tiers.promote import promote
 from hub.errors import Conflict, Malformed, NotFound, Rejected
 from hub.intake.merge_members import merge_members
 from hub.intake.split_members import split_members

@@ -9,10 +9,11 @@ from typing import Any
 import typer
 from pydantic import ConfigDict, ValidationError
 
-from hub.benefits.configure import TierConfig, configure
+from hub.benefits.configure import configure
 from hub.benefits.definitions import BenefitConfig
 from hub.benefits.memberships.plans import PlanConfig, configure_plans
 from hub.benefits.rewards.configure import RewardConfig, configure_rewards
+from hub.benefits.tiers.configure import LadderConfig, TierConfig
 from hub.config import load_settings
 from hub.connector import field_path
 from hub.crypto.keyring import Keyring, load
@@ -36,6 +37,7 @@ class GroupFile(ProgrammeConfig):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    ladders: tuple[LadderConfig, ...] = ()
     tiers: tuple[TierConfig, ...] = ()
     benefits: tuple[BenefitConfig, ...] = ()
     membership_plans: tuple[PlanConfig, ...] = ()
@@ -85,7 +87,7 @@ async def apply_group(database_url: str, keyring: Keyring, group: GroupFile) -> 
             await apply_programme(
                 db, config=ProgrammeConfig.model_validate(group.model_dump(include=fields))
             )
-            await configure(db, tiers=group.tiers, benefits=group.benefits)
+            await configure(db, ladders=group.ladders, tiers=group.tiers, benefits=group.benefits)
             await configure_plans(db, plans=group.membership_plans)
             await configure_rewards(db, rewards=group.rewards)
             for connection in group.connections:
