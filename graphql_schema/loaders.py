@@ -16,6 +16,7 @@ from hub.benefits.entitlements import queries as quotas
 from hub.benefits.memberships import queries as memberships
 from hub.benefits.tiers import standings as tiers
 from hub.benefits.tiers.awards import TierAward, awards_of
+from hub.benefits.tiers.notices import TierNotice, tier_notices
 from hub.benefits.tiers.progress import Place, places_of
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
@@ -57,6 +58,7 @@ Found = TypeVar("Found")
 MOST_LOTS = 100
 MOST_ADJUSTMENTS = 100
 MOST_TIER_AWARDS = 100
+MOST_TIER_NOTICES = 20
 
 
 class EntryPage(NamedTuple):
@@ -188,6 +190,9 @@ class Loaders:
             lambda db, ids: quotas.movements(db, member_ids=ids, now=self._now)
         )
         self.memberships: Loader[int, list[memberships.Membership]] = of(self._memberships)
+        self.tier_notices: Loader[int, list[TierNotice]] = of(
+            lambda db, ids: tier_notices(db, member_ids=ids, limit=MOST_TIER_NOTICES)
+        )
 
     def _of_settlement(self) -> None:
         of = self._loader

@@ -16,18 +16,17 @@ from graphql_schema.context import Context, Info
 from graphql_schema.corrections import Adjustment, Receivable
 from graphql_schema.entries import ENTRIES, Entry, EntryKind, entry_page
 from graphql_schema.fields import key_of, resolved
+from graphql_schema.having import BenefitHolder, own_business_id
 from graphql_schema.history import AccountStatement, AsOf, account_statement, moment
 from graphql_schema.join_code import JoinCode
 from graphql_schema.lineage import Lineage
 from graphql_schema.loaders import MOST_LOTS
-from graphql_schema.memberships import Membership
 from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
 from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
 from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
-from graphql_schema.quotas import EntitlementGrant, EntitlementHold, EntitlementMovement
 from graphql_schema.rewards import RewardOrder, order_page
-from graphql_schema.tiers import HeldTier, LadderPlace, TierAward
+from graphql_schema.tiers import HeldTier, LadderPlace, TierAward, TierNotice
 from hub.benefits.entitlements.queries import ENTITLEMENTS
 from hub.benefits.tiers.history import tier_history
 from hub.benefits.tiers.standings import STANDINGS
@@ -71,7 +70,7 @@ def _outlook(_context: Context, within_days: int = OUTLOOK_DAYS) -> dict[str, in
 
 
 @strawberry.type(description="One person across all businesses of the group.")
-class Member(relay.Node):
+class Member(BenefitHolder, relay.Node):
     """A member whom the caller may see; a merged-away id leads to whom the member is now."""
 
     node_key: ClassVar = ("member_id",)
@@ -166,6 +165,16 @@ class Member(relay.Node):
                 business=access.only_business(caller),
             )
         return connection(rows, asked, node=HeldTier.of, place=lambda row: (row.step,))
+
+    @resolved("What the member was told of tiers, newest first; at most 20. A business is shown "
+              "none.")  # fmt: skip
+    async def tier_notices(self, info: Info) -> list[TierNotice]:
+        """Return the notices that the caller may see."""
+        caller = access.require(info.context.principal, *access.MEMBER_READERS)
+        if not access.reads_notices(caller):
+            return []
+        rows = await info.context.load.tier_notices.load(self.member_id)
+        return [TierNotice.of(row) for row in rows]
 
     @resolved("Tiers given by hand or matched, newest first; at most 100. For staff.")
     async def tier_awards(self, info: Info) -> list[TierAward]:
@@ -338,51 +347,9 @@ class Member(relay.Node):
                            seen=":own_business_id = ANY (r.offered_at)"))  # fmt: skip
     async def entitlements(self, info: Info) -> list[Entitlement]:
         """Return the quotas that the caller may see."""
-        own = await _own_id(info.context)
+        own = await own_business_id(info.context)
         rows = await info.context.load.entitlements.load(self.member_id)
         return [Entitlement.of(r) for r in rows if own is None or own in r.offered_at]
-
-    @resolved("Why the member has its benefits: all that was granted, what ends last first; at "
-              "most 200. A business sees what it offers.")  # fmt: skip
-    async def entitlement_grants(self, info: Info) -> list[EntitlementGrant]:
-        """Return the grants that the caller may see."""
-        own = await _own_id(info.context)
-        rows = await info.context.load.grants.load(self.member_id)
-        return [EntitlementGrant.of(r) for r in rows if own is None or own in r.offered_at]
-
-    @resolved("What tills have set aside of the member's benefits, oldest first; a business sees "
-              "its own.")  # fmt: skip
-    async def entitlement_holds(self, info: Info) -> list[EntitlementHold]:
-        """Return the open holds that the caller may see."""
-        own = await _own_id(info.context)
-        rows = await info.context.load.benefit_holds.load(self.member_id)
-        return [EntitlementHold.of(r) for r in rows if own in (None, r.business_id)]
-
-    @resolved("What moved the member's quotas, newest first; at most 200. A business sees what "
-              "it did itself, and what was granted of what it offers.")  # fmt: skip
-    async def entitlement_history(self, info: Info) -> list[EntitlementMovement]:
-        """Return the movements that the caller may see."""
-        own = await _own_id(info.context)
-        rows = await info.context.load.benefit_movements.load(self.member_id)
-        return [
-            EntitlementMovement.of(row)
-            for row in rows
-            if own in (None, row.business_id) or (row.business_id is None and own in row.offered_at)
-        ]
-
-    @resolved("The plans of paid membership that the member has or had; a business sees those that "
-              "it sells, and the group's.")  # fmt: skip
-    async def memberships(self, info: Info) -> list[Membership]:
-        """Return the memberships that the caller may see."""
-        own = await _own_id(info.context)
-        rows = await info.context.load.memberships.load(self.member_id)
-        return [Membership.of(r) for r in rows if own is None or r.seller_id in (None, own)]
-
-
-async def _own_id(context: Context) -> int | None:
-    """Return the business whose rows alone the caller sees; None: those of all."""
-    own = access.only_business(access.require(context.principal, *access.MEMBER_READERS))
-    return None if own is None else (await context.business_by_code(own)).business_id
 
 
 async def _may_see_of(context: Context, business_id: int) -> bool:

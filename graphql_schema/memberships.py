@@ -38,6 +38,8 @@ class MembershipPlan:
         description="Days after the end within which a payment leaves no gap."
     )
 
+    tier: str | None = strawberry.field(description="The tier it gives while it is paid for.")
+
     @classmethod
     def of(cls, row: plans.Plan) -> "MembershipPlan":
         """Show a plan."""

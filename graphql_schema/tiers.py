@@ -6,9 +6,9 @@ from enum import Enum
 import strawberry
 
 from graphql_schema.context import Info
-from graphql_schema.fields import count, resolved
+from graphql_schema.fields import count, resolved, shown
 from graphql_schema.programme import Business
-from hub.benefits.tiers import awards, history, progress
+from hub.benefits.tiers import awards, history, notices, progress
 from hub.benefits.tiers.ladder import KINDS
 
 
@@ -231,3 +231,33 @@ class TierAward:
             revoked_at=row.revoked_at,
             revoked_because=row.revoked_because,
         )
+
+
+@strawberry.enum(description="What a notice of a tier tells.")
+class TierNoticeKind(Enum):
+    """The kinds of hub.benefits.tiers.notices."""
+
+    UPGRADED = strawberry.enum_value("upgraded", description="A higher tier is held.")
+    AT_RISK = strawberry.enum_value("at_risk", description="Too little is done to keep it yet.")
+    STEPPED_DOWN = strawberry.enum_value("stepped_down", description="A higher one was not kept.")
+
+
+@strawberry.type(description="What a member was told of a tier.")
+class TierNotice:
+    """A notice that was given."""
+
+    kind: TierNoticeKind = strawberry.field(description="What it tells.")
+    ladder: str = strawberry.field(description="The ladder's short name.")
+    tier: str = strawberry.field(description="The tier's short name.")
+    valid_until: date | None = strawberry.field(
+        description="The last day on which it is held; null: for good."
+    )
+    days_ahead: int = strawberry.field(
+        description="How many days before the end it was due; 0: it tells what has happened."
+    )
+    given_at: datetime = strawberry.field(description="When the member was told.")
+
+    @classmethod
+    def of(cls, row: notices.TierNotice) -> "TierNotice":
+        """Show a notice."""
+        return shown(cls, row, kind=TierNoticeKind(row.kind))

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.entitlements.merging import merge_quotas, split_quotas
 from hub.benefits.grant import grant
+from hub.benefits.memberships.facts import lock_memberships
 from hub.benefits.memberships.merging import merge_memberships, split_memberships
 from hub.benefits.tiers.promote import lock_tiers, promote
 from hub.benefits.year import year_of
@@ -60,6 +61,7 @@ async def merge_benefits(
     Call it when their points have gone along, in the same transaction.
     """
     members = sorted({member_id, *absorbed})
+    await lock_memberships(db, member_ids=members)
     await lock_tiers(db, member_ids=members)
     facts = {
         "survivor": member_id,
@@ -110,6 +112,7 @@ async def split_benefits(
     """
     year = year_of(now, time_zone)
     sides = sorted(set(births.values()))
+    await lock_memberships(db, member_ids=sorted({*births, *sides}))
     await lock_tiers(db, member_ids=sides)
     facts = {
         "member_id": member_id,

@@ -88,6 +88,10 @@ _PARTS = {
         m.reason
       FROM member_tier m JOIN tier t USING (tier_id, ladder_id) JOIN ladder l USING (ladder_id)
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY m.member_id, step""",
+    "tier_notices": """
+      SELECT t.code AS tier, n.kind, n.days_ahead, n.valid_until, n.state, n.given_at
+      FROM tier_notice n JOIN member_tier h USING (member_id, step) JOIN tier t USING (tier_id)
+      WHERE n.member_id = ANY (CAST(:members AS bigint[])) ORDER BY n.notice_id""",
     "tier_awards": """
       SELECT t.code AS tier, a.kind, a.reason, a.partner, a.evidence, a.starts_on, a.trial_until,
         a.valid_until, a.given_at, a.revoked_at, a.revoked_because

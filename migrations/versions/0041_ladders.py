@@ -13,5 +13,5 @@ down_revision = "0040_material_right"
 def upgrade() -> None:
     """Widen tiers; the SQL is frozen beside this file."""
     here = Path(__file__)
-    for name in ("0041_ladders", "0041_ladders_activity", "0041_ladders_told"):
-        execute_script(op.get_bind(), here.with_name(f"{name}.sql").read_text())
+    for name in ("ladders", "ladders_activity", "ladders_notices", "ladders_told"):
+        execute_script(op.get_bind(), here.with_name(f"0041_{name}.sql").read_text())

@@ -22,6 +22,7 @@ CREATE TABLE membership_plan_terms (
   grace_days integer NOT NULL DEFAULT 0 CHECK (grace_days BETWEEN 0 AND 366),
   refund text NOT NULL CHECK (refund IN ('pro_rata', 'none')),
   deduct_used boolean NOT NULL DEFAULT false,
+  tier_id smallint REFERENCES tier,
   grants jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(grants) = 'array'),
   name text NOT NULL,
   name_zh text NOT NULL,
@@ -30,6 +31,7 @@ CREATE TABLE membership_plan_terms (
 );
 COMMENT ON COLUMN membership_plan_terms.grants IS
   'what each paid period grants: [{"benefit": code, "quantity": uses}]';
+COMMENT ON COLUMN membership_plan_terms.tier_id IS 'awarded for as long as it is paid for';
 CREATE TRIGGER membership_plan_terms_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
   ON membership_plan_terms FOR EACH STATEMENT EXECUTE FUNCTION forbid_change();
 

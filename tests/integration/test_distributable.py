@@ -30,6 +30,7 @@ KEPT_WHOLE = {
     "erasure", "hub_event", "identifier_claim", "member", "member_edge", "member_tier",
     "membership_fact", "membership_term", "non_match",
     "obligation", "read_audit", "retention", "review_item", "reward_order", "tier_award",
+    "tier_notice",
     "verification",
 }  # fmt: skip
 # Statement triggers that keep history; each must be allowed by name (citus.enable_unsafe_triggers).

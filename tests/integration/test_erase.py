@@ -273,6 +273,7 @@ KEPT = {
     "membership_term", "moved_in_year", "non_match",
     "obligation", "pool_member", "qualifying_activity", "read_audit", "redemption_purpose",
     "redress_origin", "refund_basis", "retention", "reward_order", "shortfall", "tier_award",
+    "tier_notice",
 }  # fmt: skip
 ERASED = {
     "account_key", "account_profile", "identifier_claim", "match_change", "match_feature", "pin",

@@ -66,6 +66,7 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     "{ member(id: $MEMBER) { adjustments { points } } }": (OUT, NO, NO, YES, NO),
     "{ member(id: $MEMBER) { tiers { tier } } }": (OUT, YES, YES, YES, NO),
     "{ member(id: $MEMBER) { tierHistory { nodes { tier } } } }": (OUT, YES, YES, YES, NO),
+    "{ member(id: $MEMBER) { tierNotices { tier } } }": (OUT, YES, YES, YES, NO),
     "{ member(id: $MEMBER) { tierAwards { tier } } }": (OUT, NO, NO, YES, NO),
     "{ member(id: $MEMBER) { receivables { remaining } } }": (OUT, YES, YES, YES, NO),
     "{ member(id: $MEMBER) { lineage { edges { method } } } }": (OUT, NO, NO, YES, NO),

@@ -23,6 +23,8 @@ from hub.benefits.memberships.queries import memberships
 from hub.benefits.memberships.start_trial import start_trial
 from hub.benefits.memberships.upgrade import upgrade
 from hub.benefits.merging import merge_benefits, split_benefits
+from hub.benefits.tiers.awards import awards_of
+from hub.benefits.tiers.standings import standings
 from hub.benefits.use import use
 from hub.connector import (
     CanonicalEvent,
@@ -336,3 +338,22 @@ async def test_what_connectors_tell_starts_renews_and_shortens_in_any_order(
     with pytest.raises(NotFound) as unknown:
         await shops.hear("hotel", paid("c", NOON, "no-such"))
     assert unknown.value.facts["field"] == "plan"
+
+
+async def test_a_plan_gives_its_tier_for_as_long_as_it_is_paid_for(db: AsyncConnection) -> None:
+    await _open(db, tier="silver", period="days", period_days=10)
+
+    async def stands(at: date) -> tuple[str | None, list[tuple[date, bool]]]:
+        place = (await standings(db, member_ids=[1], now=noon(at), time_zone=ZONE))[1]
+        awards = (await awards_of(db, member_ids=[1], limit=9))[1]
+        return place.code, [(one.valid_until, one.revoked_at is None) for one in awards]
+
+    await _pay(db, JAN)
+    assert await stands(JAN) == ("silver", [(JAN + 9 * DAY, True)])
+    await _pay(db, JAN + DAY, "p2")
+    assert await stands(JAN) == ("silver", [(JAN + 19 * DAY, True), (JAN + 9 * DAY, False)])
+    await _cancel(db, JAN + 2 * DAY)
+    _, awards = await stands(JAN)
+    assert awards[0] == (JAN + 2 * DAY, True)
+    with pytest.raises(NotFound):
+        await configure_plans(db, plans=[plan("x", tier="no-such")])

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.memberships.chain import Fact, Kind, chain
+from hub.benefits.memberships.give_tiers import give_tiers
 from hub.errors import Conflict, Malformed, NotFound
 from hub.units import MOST_MINOR
 
@@ -183,6 +184,10 @@ ON CONFLICT (fact_id) DO UPDATE SET member_id = excluded.member_id,
 """)
 
 
+_TERM = ("fact_id", "starts_on", "ends_on", "full_ends_on", "trial", "value_minor", "refund_minor",
+         "refunded_minor")  # fmt: skip
+
+
 async def facts_of(
     db: AsyncConnection, *, member_ids: Sequence[int]
 ) -> dict[tuple[int, int], list[Fact]]:
@@ -197,19 +202,15 @@ async def facts_of(
 async def settle(db: AsyncConnection, *, member_ids: Sequence[int], now: datetime) -> None:
     """Write what the facts of these members' plans come to, and what their terms grant."""
     plans = await facts_of(db, member_ids=member_ids)
-    rows: list[dict[str, Any]] = [
-        {
-            "member_id": member_id,
-            "plan_id": plan_id,
-            **{
-                name: getattr(term, name)
-                for name in ("fact_id", "starts_on", "ends_on", "full_ends_on", "trial",
-                             "value_minor", "refund_minor", "refunded_minor")
-            },
-        }
-        for (member_id, plan_id), found in sorted(plans.items())
-        for term in chain(found)
-    ]  # fmt: skip
+    rows: list[dict[str, Any]] = []
+    for (member_id, plan_id), found in sorted(plans.items()):
+        terms = chain(found)
+        rows += [
+            {"member_id": member_id, "plan_id": plan_id, **{n: getattr(term, n) for n in _TERM}}
+            for term in terms
+        ]
+        # Tiers before quotas, as whoever moves on a ladder takes them.
+        await give_tiers(db, member_id=member_id, plan_id=plan_id, terms=terms, now=now)
     if not rows:
         return
     await db.execute(_KEEP, rows)

@@ -6,14 +6,16 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.memberships.facts import lock_memberships, settle
+from hub.benefits.memberships.facts import settle
 
 
 async def merge_memberships(
     db: AsyncConnection, *, member_id: int, members: Sequence[int], now: datetime
 ) -> None:
-    """Give the survivor what all have paid for: terms of one plan follow each other."""
-    await lock_memberships(db, member_ids=members)
+    """Give the survivor what all have paid for: terms of one plan follow each other.
+
+    The caller holds the members' locks (`lock_memberships`).
+    """
     await db.execute(
         text("""
           UPDATE membership_fact SET member_id = :survivor
@@ -26,9 +28,11 @@ async def merge_memberships(
 async def split_memberships(
     db: AsyncConnection, *, births: Mapping[int, int], now: datetime
 ) -> None:
-    """Give each side what it has paid for; `births` says whom each of them now is."""
+    """Give each side what it has paid for; `births` says whom each of them now is.
+
+    The caller holds the members' locks (`lock_memberships`).
+    """
     sides = sorted(set(births.values()))
-    await lock_memberships(db, member_ids=sorted({*births, *sides}))
     await db.execute(
         text("""
           UPDATE membership_fact f SET member_id = w.holder

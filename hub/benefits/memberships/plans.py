@@ -30,7 +30,8 @@ class PlanConfig(BaseModel):
 
     `seller` sells it; unsaid, the group does. A trial grants nothing but its days. Whoever pays
     within `grace_days` of the end goes on without a gap. `refund` says what a cancellation gives
-    back; with `deduct_used`, less what was used of benefits at their price to the funder.
+    back; with `deduct_used`, less what was used of benefits at their price to the funder. The
+    `tier` is the member's for as long as periods are paid for.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,6 +50,7 @@ class PlanConfig(BaseModel):
     refund: Literal["pro_rata", "none"] = "pro_rata"
     deduct_used: bool = False
     grants: tuple[PlanGrant, ...] = ()
+    tier: str | None = Field(default=None, pattern=CODE)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -76,6 +78,7 @@ class Plan:
     refund: str
     deduct_used: bool
     grants: list[dict[str, Any]]
+    tier: str | None
 
 
 async def configure_plans(db: AsyncConnection, *, plans: Sequence[PlanConfig]) -> None:
@@ -112,7 +115,8 @@ async def configure_plans(db: AsyncConnection, *, plans: Sequence[PlanConfig]) -
 
 
 async def _keep(db: AsyncConnection, plan_id: int, plan: PlanConfig) -> None:
-    terms = plan.model_dump(mode="json", exclude={"code", "seller", "effective_from"})
+    terms = plan.model_dump(mode="json", exclude={"code", "seller", "effective_from", "tier"})
+    terms["tier_id"] = await _tier_id(db, plan.tier)
     names = ", ".join(terms)
     marks = ", ".join("CAST(:grants AS jsonb)" if n == "grants" else f":{n}" for n in terms)
     at = {"plan_id": plan_id, "effective_from": plan.effective_from}
@@ -136,14 +140,27 @@ async def _keep(db: AsyncConnection, plan_id: int, plan: PlanConfig) -> None:
             raise Conflict(
                 f"the terms of {plan.effective_from} are in force and cannot be edited: give the "
                 "new ones their own effective_from",
-                field=name,
+                field=name.removesuffix("_id"),
             )
+
+
+async def _tier_id(db: AsyncConnection, tier: str | None) -> int | None:
+    if tier is None:
+        return None
+    found: int | None = await db.scalar(
+        text("SELECT tier_id FROM tier WHERE code = :code"), {"code": tier}
+    )
+    if found is None:
+        raise NotFound(f"there is no tier {tier!r}", field="tier")
+    return found
 
 
 _PLANS = """
 SELECT DISTINCT ON (p.plan_id) p.plan_id, p.code, p.seller_id, t.name, t.name_zh, t.price_minor,
-  t.currency, t.period, t.period_days, t.trial_days, t.grace_days, t.refund, t.deduct_used, t.grants
+  t.currency, t.period, t.period_days, t.trial_days, t.grace_days, t.refund, t.deduct_used,
+  t.grants, tier.code AS tier
 FROM membership_plan p JOIN membership_plan_terms t USING (plan_id)
+LEFT JOIN tier USING (tier_id)
 WHERE t.effective_from <= :at {which} ORDER BY p.plan_id, t.effective_from DESC"""
 
 

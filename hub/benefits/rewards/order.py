@@ -215,8 +215,9 @@ async def _refuse(
             text("""
               SELECT CAST(:tier_id AS smallint) IS NULL OR EXISTS (
                   SELECT 1 FROM member_tier m JOIN tier has ON has.tier_id = m.tier_id
-                  JOIN tier asks ON asks.tier_id = :tier_id AND asks.ladder_id = has.ladder_id
-                  WHERE m.member_id = :member_id AND m.until IS NULL AND has.rank >= asks.rank
+                  JOIN tier asks ON asks.tier_id = :tier_id
+                  WHERE m.member_id = :member_id AND m.until IS NULL
+                    AND has.ladder_id = asks.ladder_id AND has.rank >= asks.rank
                 ) AS on_tier,
                 (SELECT count(*) FROM reward_order o
                   WHERE o.member_id = ANY (ledger_kin(ARRAY[CAST(:member_id AS bigint)]))

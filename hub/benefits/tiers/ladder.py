@@ -3,6 +3,17 @@
 Parameters: `:member_ids` (bigint[]), `:now`, `:today` (the group's), `:time_zone`.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.clock import business_date
+
+_MANY = 200
+
 KINDS = ("points", "spend_minor", "visits", "nights", "referrals")
 """What a tier may ask for, in the order of `tier_terms.reach`, `keep` and `life`."""
 
@@ -105,3 +116,28 @@ bounds AS MATERIALIZED (
     AND (l.business_id IS NULL OR d.business_id = l.business_id)
   GROUP BY s.member_id, s.ladder_id, s.starts_on, s.ends_on
 )"""  # noqa: S608 - constants of ours
+
+
+async def read_of(
+    db: AsyncConnection,
+    statement: TextClause,
+    *,
+    member_ids: Sequence[int],
+    now: datetime,
+    time_zone: str,
+) -> Sequence[Row[Any]]:
+    """Return what a statement with this module's parameters says of members."""
+    facts = {
+        "member_ids": list(member_ids),
+        "now": now,
+        "today": business_date(now, time_zone),
+        "time_zone": time_zone,
+    }
+    if len(member_ids) < _MANY:
+        return (await db.execute(statement, facts)).all()
+    # The planner takes the sets for small ones, whatever they are: it would look at each row of one
+    # for each of another.
+    await db.execute(text("SET LOCAL enable_nestloop = off"))
+    found = (await db.execute(statement, facts)).all()
+    await db.execute(text("SET LOCAL enable_nestloop = on"))
+    return found

@@ -8,8 +8,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.tiers.ladder import ACTIVITY, KINDS, LADDERS, PEOPLE, RUNGS
-from hub.clock import business_date
+from hub.benefits.tiers.ladder import ACTIVITY, KINDS, LADDERS, PEOPLE, RUNGS, read_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +109,9 @@ async def places_of(
     db: AsyncConnection, *, member_ids: Sequence[int], now: datetime, time_zone: str
 ) -> dict[int, list[Place]]:
     """Return the members' places, the group's ladder first, then those of businesses they know."""
-    facts = {
-        "member_ids": list(member_ids),
-        "now": now,
-        "today": business_date(now, time_zone),
-        "time_zone": time_zone,
-    }
     found: dict[int, list[Place]] = {member_id: [] for member_id in member_ids}
-    for row in await db.execute(_PLACES, facts):
+    rows = await read_of(db, _PLACES, member_ids=member_ids, now=now, time_zone=time_zone)
+    for row in rows:
         found[row.member_id].append(_place(row))
     return found
 

@@ -10,10 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.grant import grant
 from hub.benefits.tiers.due import MOVES
+from hub.benefits.tiers.ladder import read_of
+from hub.benefits.tiers.notify_tiers import GIVE
 from hub.clock import business_date
+from hub.outbox.messages import put
 
 _MOVES = text(MOVES)
-MANY = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +52,18 @@ async def promote(
     """
     movers = set(member_ids)
     if not all_move:
-        movers = {row.member_id for row in await _moves(db, member_ids, now, time_zone)}
+        movers = {
+            row.member_id
+            for row in await read_of(
+                db, _MOVES, member_ids=member_ids, now=now, time_zone=time_zone
+            )
+        }
     promoted: list[Promotion] = []
     if movers:
         await lock_tiers(db, member_ids=sorted(movers))
     today = business_date(now, time_zone)
     while movers:
-        moves = await _moves(db, sorted(movers), now, time_zone)
+        moves = await read_of(db, _MOVES, member_ids=sorted(movers), now=now, time_zone=time_zone)
         await _write(db, moves, now)
         promoted += [_promotion(row) for row in moves]
         # Of who was not judged for several periods, each is judged in its turn.
@@ -80,25 +87,6 @@ async def lock_tiers(db: AsyncConnection, *, member_ids: Sequence[int]) -> None:
             ORDER BY member_id) AS ordered"""),
         {"movers": list(member_ids)},
     )
-
-
-async def _moves(
-    db: AsyncConnection, member_ids: Sequence[int], now: datetime, time_zone: str
-) -> Sequence[Row[Any]]:
-    facts = {
-        "member_ids": list(member_ids),
-        "now": now,
-        "today": business_date(now, time_zone),
-        "time_zone": time_zone,
-    }
-    if len(member_ids) < MANY:
-        return (await db.execute(_MOVES, facts)).all()
-    # The planner takes the sets for small ones, whatever they are: it would look at each row of one
-    # for each of another.
-    await db.execute(text("SET LOCAL enable_nestloop = off"))
-    moves = (await db.execute(_MOVES, facts)).all()
-    await db.execute(text("SET LOCAL enable_nestloop = on"))
-    return moves
 
 
 def _promotion(row: Row[Any]) -> Promotion:
@@ -129,7 +117,9 @@ async def _write(db: AsyncConnection, moves: Sequence[Row[Any]], now: datetime) 
     )
     given = [row for row in moves if row.tier_id is not None]
     columns = {name: [getattr(row, name) for row in given] for name in _TYPES}
-    await db.execute(_OPEN, {"now": now, **columns})
+    due = list(await db.scalars(_OPEN, {"now": now, **columns}))
+    if due:
+        await put(db, actor=GIVE, references=due, available_at=now)
 
 
 _TYPES = {
@@ -145,11 +135,25 @@ _TYPES = {
     "qualifying": "bigint",
     "reason": "text",
 }
+# Who is told: of a tier above the one before, or of a first one that not everybody has, and of the
+# step down from one that was not kept.
 _OPEN = text(f"""
-INSERT INTO member_tier (step, since, {", ".join(_TYPES)})
+WITH opened AS (INSERT INTO member_tier (step, since, {", ".join(_TYPES)})
 SELECT coalesce((SELECT max(step) FROM member_tier h WHERE h.member_id = x.member_id), 0)
   + row_number() OVER (PARTITION BY x.member_id ORDER BY x.ladder_id), :now,
   {", ".join(f"x.{name}" for name in _TYPES)}
 FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _TYPES.items())})
   AS x ({", ".join(_TYPES)})
+RETURNING member_id, step, ladder_id, tier_id, reason, valid_until
+)
+INSERT INTO tier_notice (member_id, step, kind, days_ahead, valid_until)
+SELECT o.member_id, o.step, CASE WHEN o.reason = 'stepped_down' THEN 'stepped_down' ELSE 'upgraded'
+  END, 0, o.valid_until
+FROM opened o JOIN tier t USING (tier_id)
+LEFT JOIN LATERAL (SELECT t.rank FROM member_tier h JOIN tier t USING (tier_id)
+  WHERE h.member_id = o.member_id AND h.ladder_id = o.ladder_id ORDER BY h.step DESC LIMIT 1) was
+  ON true
+WHERE o.reason = 'stepped_down' OR t.rank > was.rank
+  OR was.rank IS NULL AND o.valid_until IS NOT NULL
+RETURNING notice_id
 """)  # noqa: S608 - constants of ours
