@@ -33,7 +33,9 @@ Doubts about who somebody is are put to staff alone, masked unless they ask.
 What a member said of consents a business sees as far as it was said to its own legal entity.
 Only staff list members, erase a member, merge and split members, and see what joins a member's
 births.
-A pool's code is for its members alone.
+A pool's code is for its members alone, and so is a voucher's for who has it. A business sees of a
+member's vouchers those that it takes, and of what happened to them what did so at its own tills;
+campaigns are for businesses that take or pay for them, for staff and finance.
 The catalogue of rewards is for everybody who is signed in. A member orders for itself, a business
 what it offers for whom it serves, staff for anybody; the business that offers a reward, and staff,
 receive its stock, note that it was paid for and handed out, and see its orders.
@@ -61,6 +63,9 @@ GIVERS = (Role.MEMBER, Role.STAFF)
 CORRECTORS = (Role.STAFF,)
 PLAN_KEEPERS = (Role.BUSINESS, Role.STAFF)
 OCCUPANCY_STATERS = (Role.BUSINESS, Role.STAFF)
+VOUCHER_READERS = tuple(Role)
+CAMPAIGN_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
+CLAIMERS = (Role.MEMBER, Role.STAFF)
 ORDERERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
 REWARD_KEEPERS = (Role.BUSINESS, Role.STAFF)
 CONSENT_RECORDERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
@@ -112,6 +117,16 @@ def reads_notices(principal: Principal) -> bool:
 def reads_pool_code(principal: Principal) -> bool:
     """Return whether the caller may read the code of a pool: who has it may spend from the pool."""
     return principal.role is Role.MEMBER
+
+
+def reads_voucher_code(principal: Principal) -> bool:
+    """Return whether the caller may read codes of its vouchers: who has one may use it."""
+    return principal.role is Role.MEMBER
+
+
+def reads_voucher_history(principal: Principal, *, of_own: bool) -> bool:
+    """Return whether the caller may read what happened to a voucher; a business, its own part."""
+    return of_own or principal.role in (Role.BUSINESS, Role.STAFF)
 
 
 def reads_birthday(principal: Principal) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from strawberry.dataloader import DataLoader
 
 from graphql_schema import access
+from graphql_schema.voucher_loaders import VoucherLoaders
 from hub.benefits.entitlements import queries as quotas
 from hub.benefits.memberships import queries as memberships
 from hub.benefits.tiers import standings as tiers
@@ -149,6 +150,7 @@ class Loaders:
         self.expiring: Loader[tuple[date, int], int] = of(self._expiring)
         self.notices: Loader[int, list[notices.ExpiryNotice]] = of(self._notices)
         self.pools: Loader[int, Pool | None] = of(lambda db, ids: pools_of(db, member_ids=ids))
+        self.vouchers = VoucherLoaders(of, now=now, keyring=keyring)
         self.adjustments: Loader[int, list[Adjustment]] = of(
             lambda db, ids: mending.adjustments_of(db, member_ids=ids, limit=MOST_ADJUSTMENTS)
         )

@@ -27,6 +27,7 @@ from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
 from graphql_schema.rewards import RewardOrder, order_page
 from graphql_schema.tiers import HeldTier, LadderPlace, TierAward, TierNotice
+from graphql_schema.vouchers import States, Voucher, VoucherNotice, voucher_page
 from hub.benefits.entitlements.queries import ENTITLEMENTS
 from hub.benefits.tiers.history import tier_history
 from hub.benefits.tiers.standings import STANDINGS
@@ -350,6 +351,24 @@ class Member(BenefitHolder, relay.Node):
         own = await own_business_id(info.context)
         rows = await info.context.load.entitlements.load(self.member_id)
         return [Entitlement.of(r) for r in rows if own is None or own in r.offered_at]
+
+    @resolved("The member's vouchers, the latest first; a business sees those that it takes.")
+    async def vouchers(
+        self, info: Info, states: States = None, first: First = None, after: After = None
+    ) -> Connection[Voucher]:
+        """Return a page of vouchers."""
+        return await voucher_page(
+            info.context, self.member_id, states=states, first=first, after=after
+        )
+
+    @resolved("What the member was told of vouchers that end and still do, soonest first. For the "
+              "member and staff; a business is shown none.")  # fmt: skip
+    async def voucher_notices(self, info: Info) -> list[VoucherNotice]:
+        """Return the notices, if the caller may read them."""
+        if not access.reads_notices(access.require(info.context.principal, *access.MEMBER_READERS)):
+            return []
+        rows = await info.context.load.vouchers.notices.load(self.member_id)
+        return [VoucherNotice.of(row) for row in rows or []]
 
 
 async def _may_see_of(context: Context, business_id: int) -> bool:

@@ -84,6 +84,9 @@ from graphql_schema.stocking import StockingMutation
 from graphql_schema.subscribing import Subscription
 from graphql_schema.using import UsingMutation
 from graphql_schema.verifying import VerifyingMutation
+from graphql_schema.voucher_keeping import VoucherKeepingMutation
+from graphql_schema.vouchering import VoucheringMutation
+from graphql_schema.vouchers import VoucherQuery
 from graphql_schema.watching import Watching, watched
 
 MOST_TOKENS = 2000
@@ -110,6 +113,7 @@ class Query(
     ReviewQuery,
     RewardQuery,
     NodeQuery,
+    VoucherQuery,
 ):
     """All reads."""
 
@@ -148,6 +152,8 @@ class Mutation(
     JournalMutation,
     AccountingMutation,
     AccountingPolicyMutation,
+    VoucheringMutation,
+    VoucherKeepingMutation,
 ):
     """All writes."""
 

@@ -50,6 +50,9 @@ JOBS = (
     Job("points.expire", "10 0 * * *"),
     Job("points.notify_expiry", "20 0 * * *"),
     Job("benefits.notify_tiers", "25 0 * * *"),
+    Job("vouchers.expire", "12 * * * *"),
+    Job("vouchers.lapse", "* * * * *"),
+    Job("vouchers.notify_ending", "25 0 * * *"),
     Job("members.learn_shared", "40 0 * * *"),
     # After what many people share is known, and before the shops open.
     Job("intake.match_members", "30 2 * * *"),

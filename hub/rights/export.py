@@ -124,6 +124,23 @@ _PARTS = {
       FROM membership_fact f JOIN membership_plan p USING (plan_id)
       LEFT JOIN membership_term t USING (fact_id)
       WHERE f.member_id = ANY (CAST(:members AS bigint[])) ORDER BY f.day, f.fact_id""",
+    "vouchers": """
+      SELECT v.voucher_id, c.code AS campaign, v.granted, v.held, v.used, v.assigned_at, v.ends_at,
+        v.state = 2 AS voided
+      FROM voucher v JOIN voucher_terms t USING (terms_id)
+      JOIN voucher_campaign c USING (campaign_id)
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY voucher_id""",
+    "voucher_history": """
+      SELECT e.voucher_id, e.kind, b.code AS business, e.held, e.used, e.amount_minor, e.currency,
+        e.occurred_at, e.reason
+      FROM voucher_entry e LEFT JOIN business b USING (business_id)
+      WHERE EXISTS (SELECT 1 FROM voucher v WHERE v.voucher_id = e.voucher_id
+          AND v.member_id = ANY (CAST(:members AS bigint[])))
+        AND (e.member_id IS NULL OR e.member_id = ANY (CAST(:members AS bigint[])))
+      ORDER BY e.voucher_id, e.entry_id""",
+    "voucher_notices": """
+      SELECT voucher_id, ends_at, days_ahead, given_at FROM voucher_notice
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY ends_at, days_ahead""",
     "reward_orders": """
       SELECT o.order_id, r.code AS reward, b.code AS business, o.points, o.price_minor, o.currency,
         o.outcome, o.state, o.ordered_at, o.delivery_note

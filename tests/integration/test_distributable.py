@@ -30,8 +30,8 @@ KEPT_WHOLE = {
     "erasure", "hub_event", "identifier_claim", "member", "member_edge", "member_tier",
     "membership_fact", "membership_term", "non_match",
     "obligation", "read_audit", "retention", "review_item", "reward_order", "tier_award",
-    "tier_notice",
-    "verification",
+    "tier_notice", "verification",
+    "voucher", "voucher_entry", "voucher_notice", "voucher_request",
 }  # fmt: skip
 # Statement triggers that keep history; each must be allowed by name (citus.enable_unsafe_triggers).
 ALLOWED = {

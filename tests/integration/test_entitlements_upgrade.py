@@ -22,8 +22,8 @@ BEFORE = (
        FROM unnest(ARRAY['shop', 'inn']) code""",
     "INSERT INTO tier (code, rank) VALUES ('gold', 1)",
     "INSERT INTO benefit (code, kind) VALUES ('spa', 'event')",
-    """INSERT INTO benefit_terms (benefit_id, effective_from, price_minor, quota, tier_id, funder_id,
-         currency, period, name, name_zh, offered_at)
+    """INSERT INTO benefit_terms (benefit_id, effective_from, price_minor, quota, tier_id,
+         funder_id, currency, period, name, name_zh, offered_at)
        VALUES (1, '2026-01-01Z', 5, 2, 1, 1, 'CNY', 'year', 's', 's', '{2}')""",
     """INSERT INTO member (member_id, created_at)
        SELECT n, '2026-01-01Z' FROM generate_series(1, 2) n""",

@@ -274,6 +274,8 @@ KEPT = {
     "obligation", "pool_member", "qualifying_activity", "read_audit", "redemption_purpose",
     "redress_origin", "refund_basis", "retention", "reward_order", "shortfall", "tier_award",
     "tier_notice",
+    "voucher", "voucher_entry",
+    "voucher_notice", "voucher_request",
 }  # fmt: skip
 ERASED = {
     "account_key", "account_profile", "identifier_claim", "match_change", "match_feature", "pin",

@@ -71,6 +71,11 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     "{ member(id: $MEMBER) { receivables { remaining } } }": (OUT, YES, YES, YES, NO),
     "{ member(id: $MEMBER) { lineage { edges { method } } } }": (OUT, NO, NO, YES, NO),
     "{ member(id: $MEMBER) { pool { members } } }": (OUT, YES, YES, YES, NO),
+    "{ member(id: $MEMBER) { vouchers { nodes { code } } } }": (OUT, YES, YES, YES, NO),
+    "{ member(id: $MEMBER) { voucherNotices { voucher } } }": (OUT, YES, YES, YES, NO),
+    '{ voucherByCode(code: "ZZZZZZZZZZZZZZZZZ0") { number } }': (
+        OUT, NO, "malformed", "malformed", "malformed"),
+    "{ voucherCampaigns { nodes { code } } }": (OUT, NO, YES, YES, YES),
     "{ rewards { nodes { code } } }": (OUT, YES, YES, YES, YES),
     '{ reward(code: "scarf") { code } }': (OUT, YES, YES, YES, YES),
     "{ member(id: $MEMBER) { rewardOrders { nodes { number } } } }": (OUT, YES, YES, YES, NO),

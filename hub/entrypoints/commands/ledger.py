@@ -13,6 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from hub.benefits.entitlements import verify as entitlements
 from hub.benefits.rewards import verify as rewards
+from hub.benefits.vouchers import verify as vouchers
 from hub.config import load_settings
 from hub.db.engine import make_engine
 from hub.intake import verify as intake
@@ -27,6 +28,7 @@ CHECKS: dict[str, Check] = {
     **dict.fromkeys((settlement.PERIODS, settlement.DUES, *settlement.CHECKS), settlement.check),
     **dict.fromkeys(intake.CHECKS, intake.check),
     **dict.fromkeys(entitlements.CHECKS, entitlements.check),
+    **dict.fromkeys(vouchers.CHECKS, vouchers.check),
     **dict.fromkeys(rewards.CHECKS, rewards.check),
 }
 

@@ -14,6 +14,7 @@ from hub.benefits.definitions import BenefitConfig
 from hub.benefits.memberships.plans import PlanConfig, configure_plans
 from hub.benefits.rewards.configure import RewardConfig, configure_rewards
 from hub.benefits.tiers.configure import LadderConfig, TierConfig
+from hub.benefits.vouchers.configure import CampaignConfig, configure_campaigns
 from hub.config import load_settings
 from hub.connector import field_path
 from hub.crypto.keyring import Keyring, load
@@ -41,6 +42,7 @@ class GroupFile(ProgrammeConfig):
     tiers: tuple[TierConfig, ...] = ()
     benefits: tuple[BenefitConfig, ...] = ()
     membership_plans: tuple[PlanConfig, ...] = ()
+    voucher_campaigns: tuple[CampaignConfig, ...] = ()
     rewards: tuple[RewardConfig, ...] = ()
     connections: tuple[ConnectionConfig, ...] = ()
     subscriptions: tuple[SubscriptionConfig, ...] = ()
@@ -89,6 +91,7 @@ async def apply_group(database_url: str, keyring: Keyring, group: GroupFile) -> 
             )
             await configure(db, ladders=group.ladders, tiers=group.tiers, benefits=group.benefits)
             await configure_plans(db, plans=group.membership_plans)
+            await configure_campaigns(db, campaigns=group.voucher_campaigns)
             await configure_rewards(db, rewards=group.rewards)
             for connection in group.connections:
                 await connect(db, config=connection, keyring=keyring)
