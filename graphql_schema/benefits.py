@@ -9,6 +9,7 @@ from graphql_schema.fields import count, resolved, said, shown
 from graphql_schema.plan.declared import BusinessOf, Column, Within
 from graphql_schema.programme import Business
 from hub.benefits import queries
+from hub.benefits.entitlements import queries as quotas
 
 
 @strawberry.type(description="What is missing for the next tier.")
@@ -60,7 +61,7 @@ class Entitlement:
     remaining: int = count("Uses that are left.")
 
     @classmethod
-    def of(cls, row: queries.Entitlement) -> "Entitlement":
+    def of(cls, row: quotas.Entitlement) -> "Entitlement":
         """Show a quota."""
         return shown(cls, row, offered_ids=row.offered_at)
 

@@ -13,6 +13,7 @@ from strawberry.dataloader import DataLoader
 
 from graphql_schema import access
 from hub.benefits import queries as benefits
+from hub.benefits.entitlements import queries as quotas
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
@@ -158,7 +159,7 @@ class Loaders:
             lambda db, ids: comparisons(db, review_ids=ids, keyring=keyring)
         )
         self.standings: DataLoader[int, benefits.Standing] = of(self._standings)
-        self.entitlements: DataLoader[int, list[benefits.Entitlement]] = of(self._entitlements)
+        self.entitlements: DataLoader[int, list[quotas.Entitlement]] = of(self._entitlements)
         self._of_settlement()
         self._of_reconciliation()
         self._group: DataLoader[str, Any] = of(_group)
@@ -292,9 +293,9 @@ class Loaders:
 
     async def _entitlements(
         self, db: AsyncConnection, ids: list[int]
-    ) -> Mapping[int, list[benefits.Entitlement]]:
+    ) -> Mapping[int, list[quotas.Entitlement]]:
         zone = (await programme(db)).time_zone
-        return await benefits.entitlements(db, member_ids=ids, now=self._now, time_zone=zone)
+        return await quotas.entitlements(db, member_ids=ids, now=self._now, time_zone=zone)
 
 
 async def _visible(

@@ -24,7 +24,8 @@ from graphql_schema.pages import After, Before, Connection, First, Last
 from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
 from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
-from hub.benefits.queries import ENTITLEMENTS, STANDINGS
+from hub.benefits.entitlements.queries import ENTITLEMENTS
+from hub.benefits.queries import STANDINGS
 from hub.crypto.tokens import Role
 from hub.errors import Malformed
 from hub.ledger.queries import BALANCES, EXPIRING, HOLDS, LOTS

@@ -1,5 +1,6 @@
 """Configure: the tiers and benefits of a group's file become dated terms, none of them edited."""
 
+import json
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
@@ -8,9 +9,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.definitions import BenefitConfig
 from hub.errors import Conflict, Malformed, NotFound
 from hub.programme.queries import business_by_code
-from hub.programme.versions import CODE, CURRENCY
+from hub.programme.versions import CODE
 
 
 class _Config(BaseModel):
@@ -26,27 +28,6 @@ class TierConfig(_Config):
     name_zh: str
     rank: int = Field(ge=0, le=1000)
     threshold: int = Field(ge=0)
-
-
-class BenefitConfig(_Config):
-    """A version of a benefit: `quota` uses a year from the tier called `tier` upwards.
-
-    Each use costs `funder` the `price_minor` (minor units), whichever of `offered_at` serves it.
-    """
-
-    code: str = Field(pattern=CODE)
-    effective_from: AwareDatetime
-    name: str
-    name_zh: str
-    kind: Literal["discount", "points_multiplier", "upgrade", "late_checkout", "delivery",
-                  "priority_service", "birthday_gift", "event", "exclusive_price"]  # fmt: skip
-    tier: str
-    quota: int = Field(ge=0, le=1_000_000)
-    period: Literal["year"] = "year"
-    funder: str
-    price_minor: int = Field(ge=0)
-    currency: str = Field(pattern=CURRENCY)
-    offered_at: list[str] = Field(min_length=1)
 
 
 async def configure(
@@ -67,16 +48,23 @@ async def configure(
     await _check_exemptions(db)
     for benefit in benefits:
         benefit_id = await _identity(db, "benefit", benefit.code, {"kind": benefit.kind})
-        terms = benefit.model_dump(exclude={"code", "kind", "tier", "funder", "offered_at"})
-        terms["tier_id"] = await _tier_id(db, benefit.tier)
-        terms["funder_id"] = (await business_by_code(db, benefit.funder)).business_id
-        terms["offered_at"] = sorted(
-            [
-                (await business_by_code(db, code)).with_a_shop(field="offered_at").business_id
-                for code in benefit.offered_at
-            ]
-        )
-        await _terms(db, "benefit", benefit_id, terms)
+        await _terms(db, "benefit", benefit_id, await _benefit_terms(db, benefit))
+
+
+async def _benefit_terms(db: AsyncConnection, benefit: BenefitConfig) -> dict[str, object]:
+    """Return the terms as they are kept: by the numbers of tiers and businesses."""
+    terms = benefit.model_dump(exclude={"code", "kind", "tier", "funder", "offered_at"})
+    terms["tier_id"] = None if benefit.tier is None else await _tier_id(db, benefit.tier)
+    terms["funder_id"] = (await business_by_code(db, benefit.funder)).business_id
+    numbers = {
+        code: (await business_by_code(db, code)).with_a_shop(field="offered_at").business_id
+        for code in benefit.offered_at
+    }
+    terms["offered_at"] = sorted(numbers.values())
+    terms["parameters"] = benefit.settled_parameters()
+    terms["prices"] = {str(numbers[code]): price for code, price in benefit.prices.items()}
+    terms["outlets"] = {str(numbers[code]): sorted(at) for code, at in benefit.outlets.items()}
+    return terms
 
 
 def _check_ladder(tiers: Sequence[TierConfig]) -> None:
@@ -145,12 +133,19 @@ async def _terms(
 ) -> None:
     """Insert dated terms; when there are terms of that date, they must say the same."""
     names = ", ".join(terms)
-    marks = ", ".join(f":{name}" for name in terms)
+    marks = ", ".join(
+        f"CAST(:{name} AS jsonb)" if isinstance(value, dict) else f":{name}"
+        for name, value in terms.items()
+    )
+    facts = {
+        name: json.dumps(value) if isinstance(value, dict) else value
+        for name, value in terms.items()
+    }
     await db.execute(
         text(f"""
           INSERT INTO {kind}_terms ({kind}_id, {names}) VALUES (:of, {marks})
           ON CONFLICT ({kind}_id, effective_from) DO NOTHING"""),  # noqa: S608
-        {"of": of, **terms},
+        {"of": of, **facts},
     )
     stored = (
         await db.execute(

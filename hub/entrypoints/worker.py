@@ -34,6 +34,7 @@ broker.add_middleware(_CloseAtTheEnd())
 # Actors register with the broker when they are imported, so that they come after it.
 import hub.audit.actors  # noqa: E402
 import hub.benefits.actors  # noqa: E402
+import hub.benefits.entitlements.actors  # noqa: E402
 import hub.closing.actors  # noqa: E402
 import hub.egress.actors  # noqa: E402
 import hub.intake.actors  # noqa: E402

@@ -88,11 +88,18 @@ _PARTS = {
       FROM member_tier m JOIN tier t USING (tier_id)
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY m.member_id, step""",
     "entitlements": """
-      SELECT b.code AS benefit, e.starts_on, e.ends_on, e.granted, e.held, e.used
+      SELECT b.code AS benefit, e.source, e.source_id, e.starts_on, e.ends_on, e.granted, e.held,
+        e.used, e.ended
       FROM entitlement e JOIN benefit b USING (benefit_id)
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY starts_on, b.code""",
+    "entitlement_entries": """
+      SELECT b.code AS benefit, e.source, n.kind AS movement, n.quantity, n.reason, n.occurred_at
+      FROM entitlement e JOIN entitlement_entry n USING (entitlement_id)
+      JOIN benefit b USING (benefit_id)
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY n.entry_id""",
     "entitlement_uses": """
-      SELECT n.code AS benefit, b.code AS business, u.used_at, u.outcome, u.remaining
+      SELECT n.code AS benefit, b.code AS business, u.kind AS request, u.quantity, u.used_at,
+        u.outcome, u.remaining
       FROM entitlement_use u JOIN benefit n USING (benefit_id) JOIN business b USING (business_id)
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY used_at""",
     "adjustments": """

@@ -9,8 +9,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.benefits.configure import configure
+from hub.benefits.entitlements.queries import entitlements
 from hub.benefits.promote import promote
-from hub.benefits.queries import entitlements, standings
+from hub.benefits.queries import standings
 from tests.support.benefits import LADDER, SPRING, ZONE, make_ladder, qualify, refund, tier
 from tests.support.settlement import noon
 

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
+from hub.benefits.entitlements import verify as entitlements
 from hub.config import load_settings
 from hub.db.engine import make_engine
 from hub.intake import verify as intake
@@ -24,6 +25,7 @@ CHECKS: dict[str, Check] = {
     **dict.fromkeys(ledger.CHECKS, ledger.check),
     **dict.fromkeys((settlement.PERIODS, settlement.DUES, *settlement.CHECKS), settlement.check),
     **dict.fromkeys(intake.CHECKS, intake.check),
+    **dict.fromkeys(entitlements.CHECKS, entitlements.check),
 }
 
 

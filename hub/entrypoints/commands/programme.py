@@ -9,7 +9,8 @@ from typing import Any
 import typer
 from pydantic import ConfigDict, ValidationError
 
-from hub.benefits.configure import BenefitConfig, TierConfig, configure
+from hub.benefits.configure import TierConfig, configure
+from hub.benefits.definitions import BenefitConfig
 from hub.config import load_settings
 from hub.connector import field_path
 from hub.crypto.keyring import Keyring, load
