@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hub.benefits.quoting.best_quote import Quote, best_quote
 from hub.benefits.quoting.cart import Cart, Line, MarginGuard
 from hub.benefits.quoting.combine import apply_in_order, beside, combine, order_of
-from hub.benefits.quoting.offers import Kind, Offer, Terms
+from hub.benefits.quoting.offers import Kind, Offer, Stacking, Terms
 from hub.benefits.quoting.stages import Till, Trial
 from hub.programme.acceptance import AcceptanceRule
 
@@ -47,6 +47,9 @@ carts = st.lists(lines, min_size=1, max_size=4).map(
 )
 shares = st.one_of(st.none(), st.decimals(0, 1, places=2))
 guards = st.builds(MarginGuard, line_share=shares, bill_share=shares)
+stackings = st.builds(
+    Stacking, most_vouchers=st.sampled_from((20, 2, 0)), vouchers_with_benefits=st.booleans()
+)
 terms = st.builds(
     Terms,
     kind=st.sampled_from(Kind),
@@ -74,13 +77,17 @@ def named(drawn: Sequence[tuple[Terms, int]]) -> list[Offer]:
 offers = st.lists(st.tuples(terms, st.integers(0, 2)), max_size=6).map(named)
 
 
-def all_ways(till: Till, given_offers: Sequence[Offer]) -> list[tuple[object, ...]]:
+def all_ways(
+    till: Till, given_offers: Sequence[Offer], stacking: Stacking
+) -> list[tuple[object, ...]]:
     """Rank every lawful set of offers, each applied in the one order there is."""
     trials = [Trial(offer, till) for offer in given_offers]
     ranks: list[tuple[object, ...]] = []
     for many in range(len(trials) + 1):
         for chosen in combinations(trials, many):
-            if all(beside(one, other) for one, other in combinations(chosen, 2)):
+            if sum(not one.terms.benefit for one in chosen) > stacking.most_vouchers:
+                continue
+            if all(beside(one, other, stacking) for one, other in combinations(chosen, 2)):
                 tried = apply_in_order(till, sorted(chosen, key=order_of))
                 if len(tried.applied) == many:
                     ranks.append(tried.rank)
@@ -88,15 +95,15 @@ def all_ways(till: Till, given_offers: Sequence[Offer]) -> list[tuple[object, ..
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(carts, offers, guards)
+@given(carts, offers, guards, stackings)
 def test_the_search_finds_what_trying_everything_finds(
-    cart: Cart, given_offers: list[Offer], guard: MarginGuard
+    cart: Cart, given_offers: list[Offer], guard: MarginGuard, stacking: Stacking
 ) -> None:
     till = Till(cart, guard)
-    found = combine(till, [Trial(offer, till) for offer in given_offers])
+    found = combine(till, [Trial(offer, till) for offer in given_offers], stacking=stacking)
     assert found is not None
     assert found.exact
-    assert found.rank == min(all_ways(till, given_offers))  # type: ignore[type-var]
+    assert found.rank == min(all_ways(till, given_offers, stacking))
 
 
 def adds_up(quote: Quote, cart: Cart, guard: MarginGuard) -> None:

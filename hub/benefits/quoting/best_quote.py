@@ -6,8 +6,15 @@ from enum import StrEnum
 
 from hub.benefits.quoting.allocate import allocate
 from hub.benefits.quoting.cart import UNGUARDED, Cart, MarginGuard
-from hub.benefits.quoting.combine import Combination, apply_in_order, beside, combine, order_of
-from hub.benefits.quoting.offers import Offer, Source
+from hub.benefits.quoting.combine import (
+    FREELY,
+    Combination,
+    apply_in_order,
+    beside,
+    combine,
+    order_of,
+)
+from hub.benefits.quoting.offers import Offer, Source, Stacking
 from hub.benefits.quoting.points_paid import PointsPaid, pay_with_points
 from hub.benefits.quoting.stages import Cut, Till, Trial
 from hub.errors import Malformed, Rejected
@@ -97,6 +104,7 @@ def best_quote(
     unusable: Sequence[Skipped] = (),
     policy: Policy = Policy.SKIP_INVALID,
     guard: MarginGuard = UNGUARDED,
+    stacking: Stacking = FREELY,
     acceptance: AcceptanceRule | None = None,
     points: int = 0,
     available_points: int = 0,
@@ -120,10 +128,10 @@ def best_quote(
         for no in unusable:
             raise _rejected(no)
         required = frozenset(place for place, offer in enumerate(offers) if offer.said)
-    found = combine(till, trials, required=required)
+    found = combine(till, trials, required=required, stacking=stacking)
     if found is None:
-        raise _rejected(_obstacle(till, [trials[place] for place in sorted(required)]))
-    skipped = _skipped(till, trials, found)
+        raise _rejected(_obstacle(till, [trials[place] for place in sorted(required)], stacking))
+    skipped = _skipped(till, trials, found, stacking)
     paid = pay_with_points(
         acceptance,
         asked=points,
@@ -175,23 +183,28 @@ _WORDS = {
     "nothing_left": "nothing is left that it could take off",
     "floor_reached": "the price may not go lower here",
     "not_stackable": "it cannot be used beside {other}",
+    "too_many": "no more vouchers may be used together here",
     "saves_less": "another combination saves more",
 }
 
 
-def _skipped(till: Till, trials: Sequence[Trial], found: Combination) -> list[Skipped]:
+def _skipped(
+    till: Till, trials: Sequence[Trial], found: Combination, stacking: Stacking
+) -> list[Skipped]:
     """Say of every offer that is not used why."""
     used = {offer.name for offer, _ in found.applied}
     chosen = [one for one in trials if one.offer.name in used]
-    return [_why(till, one, chosen) for one in trials if one.offer.name not in used]
+    return [_why(till, one, chosen, stacking) for one in trials if one.offer.name not in used]
 
 
-def _why(till: Till, one: Trial, chosen: Sequence[Trial]) -> Skipped:
+def _why(till: Till, one: Trial, chosen: Sequence[Trial], stacking: Stacking) -> Skipped:
     if one.alone.refusal is not None:
         return _skip(one, one.alone.refusal)
-    rival = next((other for other in chosen if not beside(one, other)), None)
+    rival = next((other for other in chosen if not beside(one, other, stacking)), None)
     if rival is not None:
         return _skip(one, "not_stackable", other=rival.offer.code)
+    if not one.terms.benefit and _vouchers(chosen) >= stacking.most_vouchers:
+        return _skip(one, "too_many")
     tried = apply_in_order(till, sorted([*chosen, one], key=order_of))
     for offer, cut in tried.refused:
         if offer.name == one.offer.name:
@@ -199,15 +212,21 @@ def _why(till: Till, one: Trial, chosen: Sequence[Trial]) -> Skipped:
     return _skip(one, "saves_less")
 
 
-def _obstacle(till: Till, required: Sequence[Trial]) -> Skipped:
+def _vouchers(trials: Sequence[Trial]) -> int:
+    return sum(not one.terms.benefit for one in trials)
+
+
+def _obstacle(till: Till, required: Sequence[Trial], stacking: Stacking) -> Skipped:
     """Return why offers that must all be used cannot be."""
     kept: list[Trial] = []
     for one in required:
         if one.alone.refusal is not None:
             return _skip(one, one.alone.refusal)
-        rival = next((other for other in kept if not beside(one, other)), None)
+        rival = next((other for other in kept if not beside(one, other, stacking)), None)
         if rival is not None:
             return _skip(one, "not_stackable", other=rival.offer.code)
+        if not one.terms.benefit and _vouchers(kept) >= stacking.most_vouchers:
+            return _skip(one, "too_many")
         kept.append(one)
     by_name = {one.offer.name: one for one in kept}
     offer, cut = apply_in_order(till, sorted(kept, key=order_of)).refused[0]

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from hub.benefits.quoting.offers import Offer
+from hub.benefits.quoting.offers import Offer, Stacking
 from hub.benefits.quoting.stages import Amounts, Cut, Till, Trial
 
 MOST_STEPS = 10_000
+FREELY = Stacking()
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -47,14 +48,17 @@ class Combination:
 
 
 def combine(
-    till: Till, trials: Sequence[Trial], *, required: frozenset[int] = frozenset()
+    till: Till,
+    trials: Sequence[Trial],
+    *,
+    required: frozenset[int] = frozenset(),
+    stacking: Stacking = FREELY,
 ) -> Combination | None:
     """Return the best combination of `trials`, with all whose places are `required` in it.
 
     None: these cannot be used together.
     """
-    search = _Search(till, trials, required)
-    return search.run()
+    return _Search(till, trials, required, stacking).run()
 
 
 def apply_in_order(till: Till, trials: Sequence[Trial]) -> Combination:
@@ -82,9 +86,11 @@ def order_of(trial: Trial) -> tuple[object, ...]:
     return (trial.terms.stage, len(trial.scope), offer.ends_at or _NEVER, offer.name)
 
 
-def beside(one: Trial, other: Trial) -> bool:
+def beside(one: Trial, other: Trial, stacking: Stacking = FREELY) -> bool:
     """Say whether two offers may be used together."""
     if one.terms.exclusive or other.terms.exclusive:
+        return False
+    if one.terms.benefit is not other.terms.benefit and not stacking.vouchers_with_benefits:
         return False
     return one.terms.group is None or one.terms.group != other.terms.group
 
@@ -92,8 +98,11 @@ def beside(one: Trial, other: Trial) -> bool:
 class _Search:
     """Depth first, taking before leaving, within bounds; see the module."""
 
-    def __init__(self, till: Till, trials: Sequence[Trial], required: frozenset[int]) -> None:
+    def __init__(
+        self, till: Till, trials: Sequence[Trial], required: frozenset[int], stacking: Stacking
+    ) -> None:
         self.till = till
+        self.stacking = stacking
         self.required = {trials[place].offer.name for place in required}
         useful = [one for one in trials
                   if one.alone.total_minor or one.offer.name in self.required]  # fmt: skip
@@ -108,6 +117,8 @@ class _Search:
 
     def run(self) -> Combination | None:
         for one in self.solitary:
+            if not self._fits(one, []):
+                continue
             self._offer(apply_in_order(self.till, [one]))
         self._offer(self._greedy())
         self._visit(0, self.till.start, self.till.start, 0, [])
@@ -147,7 +158,7 @@ class _Search:
             key=lambda pair: (not pair[0], -pair[1].alone.total_minor, order_of(pair[1])),
         )
         for must, one in by_saving:
-            if not all(beside(one, other) for other in kept):
+            if not self._fits(one, kept):
                 continue
             tried = apply_in_order(self.till, sorted([*kept, one], key=order_of))
             if must or tried.saving_minor > best.saving_minor:
@@ -201,8 +212,14 @@ class _Search:
         before = {at for at, _ in taken}
         if twin is not None and twin not in before:
             return False
-        one = self.order[place]
-        return all(beside(one, self.order[at]) for at in before)
+        return self._fits(self.order[place], [self.order[at] for at in before])
+
+    def _fits(self, one: Trial, taken: Sequence[Trial]) -> bool:
+        """Say whether an offer may join those that are taken."""
+        vouchers = sum(not other.terms.benefit for other in taken)
+        if not one.terms.benefit and vouchers >= self.stacking.most_vouchers:
+            return False
+        return all(beside(one, other, self.stacking) for other in taken)
 
 
 def _less(amounts: Amounts, cut: Cut) -> Amounts:

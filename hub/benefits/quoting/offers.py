@@ -106,3 +106,11 @@ class Offer:
     def name(self) -> tuple[Source, str]:
         """What tells it from every other offer."""
         return self.source, self.code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stacking:
+    """What a business allows beside each other: so many vouchers, and none beside a benefit."""
+
+    most_vouchers: int = 20
+    vouchers_with_benefits: bool = True
