@@ -48,6 +48,9 @@ JOBS = (
     Job("benefits.spare", "5 0 * * *"),
     Job("points.expire", "10 0 * * *"),
     Job("points.notify_expiry", "20 0 * * *"),
+    Job("vouchers.expire", "12 * * * *"),
+    Job("vouchers.lapse", "* * * * *"),
+    Job("vouchers.notify_ending", "25 0 * * *"),
     Job("members.learn_shared", "40 0 * * *"),
     # After what many people share is known, and before the shops open.
     Job("intake.match_members", "30 2 * * *"),

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.merging import merge_benefits
+from hub.benefits.vouchers.merging import merge_vouchers
 from hub.clock import business_date
 from hub.errors import Rejected
 from hub.ledger.post import lock_balances, post_merge
@@ -93,6 +94,7 @@ async def merge_members(
         now=now,
         time_zone=group.time_zone,
     )
+    await merge_vouchers(db, member_id=linked.member_id, absorbed=list(linked.absorbed))
     return Merged(
         member_id=linked.member_id,
         absorbed=tuple(linked.absorbed),

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.merging import split_benefits
+from hub.benefits.vouchers.merging import split_vouchers
 from hub.clock import business_date
 from hub.intake.merge_members import InPool
 from hub.ledger.apart import Line
@@ -96,6 +97,7 @@ async def split_members(
         now=now,
         time_zone=group.time_zone,
     )
+    await split_vouchers(db, member_id=unlinked.member_id, births=unlinked.births)
     await carry_retentions(
         db,
         from_id=unlinked.member_id,

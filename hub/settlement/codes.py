@@ -27,3 +27,5 @@ class Source(IntEnum):
     DISPUTE = 4
     TERMS = 5
     """What an agreement says of a period: 2^32 times its number, and the agreement's."""
+    VOUCHER = 8
+    """What happened to a voucher: it was redeemed, or that was cancelled."""

@@ -12,6 +12,7 @@ from hub.settlement.lines.disputes import place_disputes
 from hub.settlement.lines.lots import place_lots
 from hub.settlement.lines.sales import place_sales
 from hub.settlement.lines.terms import SEEN, Slice
+from hub.settlement.lines.vouchers import place_vouchers
 from hub.settlement.queries import Period
 
 
@@ -26,8 +27,8 @@ async def place(
     """Write the lines of these business dates that are missing; return how many.
 
     Without `from_date`, of all dates up to `to_date`. With a `snapshot` (pg_snapshot as text),
-    only entries that it sees; a use of a benefit is placed whenever it is seen. The same days
-    again, in whatever slices and order, add nothing.
+    only entries that it sees; a use of a benefit or voucher is placed whenever it is seen. The
+    same days again, in whatever slices and order, add nothing.
 
     Raises Rejected naming every pair that has no price: nothing is then written.
     """
@@ -51,6 +52,7 @@ async def place(
             await place_lots(db, asked)
             + await place_sales(db, asked)
             + await place_benefits(db, asked)
+            + await place_vouchers(db, asked)
             + await place_corrections(db, asked)
             + await place_disputes(db, asked)
         )

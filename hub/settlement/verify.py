@@ -82,6 +82,13 @@ CHECKS = {
           OR (o.debtor_id, o.creditor_id, o.currency)
             <> (u.funder_id, u.business_id, u.currency))
         ORDER BY o.member_id, o.tx_id LIMIT 1""",
+    "I6 a line says what its voucher says": """
+        SELECT o.member_id, format('entry %s of a voucher: %s owes %s, it says %s owes %s', o.tx_id,
+          o.debtor_id, o.creditor_id, e.funder_id, e.business_id)
+        FROM obligation o LEFT JOIN voucher_entry e ON e.entry_id = o.tx_id
+        WHERE o.source = 8 AND (e.entry_id IS NULL OR sign(o.amount) <> sign(e.price_minor)
+          OR (o.debtor_id, o.creditor_id, o.currency) <> (e.funder_id, e.business_id, e.currency))
+        ORDER BY o.tx_id LIMIT 1""",
     "I6 a fund is what was paid ahead less what was drawn": """
         SELECT 0, format('period %s, %s>%s: the lines paid %s ahead and drew %s, the fund says %s '
           'and %s', p.code, f.debtor_id, f.creditor_id, o.paid, o.drawn, f.paid, f.drawn)

@@ -28,7 +28,8 @@ SPREAD = {
 KEPT_WHOLE = {
     "account_link", "adjustment", "business_fact", "consent", "entitlement", "entitlement_use",
     "erasure", "hub_event", "identifier_claim", "member", "member_edge", "member_tier", "non_match",
-    "obligation", "read_audit", "retention", "review_item", "verification",
+    "obligation", "read_audit", "retention", "review_item", "verification", "voucher",
+    "voucher_entry", "voucher_notice", "voucher_request",
 }  # fmt: skip
 # Statement triggers that keep history; each must be allowed by name (citus.enable_unsafe_triggers).
 ALLOWED = {

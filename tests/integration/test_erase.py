@@ -271,7 +271,8 @@ KEPT = {
     "expiry_notice", "hold", "hold_moved", "hub_event", "ledger_transaction", "lot",
     "lot_extension", "member", "member_edge", "member_tier", "moved_in_year", "non_match",
     "obligation", "pool_member", "read_audit", "redemption_purpose", "redress_origin",
-    "refund_basis", "retention", "shortfall",
+    "refund_basis", "retention", "shortfall", "voucher", "voucher_entry", "voucher_notice",
+    "voucher_request",
 }  # fmt: skip
 ERASED = {
     "account_key", "account_profile", "identifier_claim", "match_change", "match_feature", "pin",

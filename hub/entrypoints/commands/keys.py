@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
 from hub.audit.queries import signed_under
+from hub.benefits.vouchers.key import keys_under, reseal_key
 from hub.config import load_settings
 from hub.crypto.keyring import Keyring, Purpose, change, load
 from hub.db.engine import make_engine
@@ -91,12 +92,16 @@ def rewrap() -> None:
     async def numbers(db: AsyncConnection, _after: int) -> tuple[int, int | None]:
         return await reseal_accounts(db, keyring=keyring), None
 
+    async def vouchers(db: AsyncConnection, _after: int) -> tuple[int, int | None]:
+        return await reseal_key(db, keyring=keyring), None
+
     moved = {
         "data keys": keys,
         "deliveries": bodies,
         "connections": settings,
         "subscriptions": secrets,
         "payment accounts": numbers,
+        "voucher key": vouchers,
     }
     for what, step in moved.items():
         typer.echo(f"{what} moved: {_through(step)}")
@@ -161,6 +166,7 @@ async def _used(db: AsyncConnection) -> dict[Purpose, dict[int, int]]:
         await sealed_under(db),
         await secrets_under(db),
         await numbers_under(db),
+        await keys_under(db),
     ]
     return {
         Purpose.KEY_ENCRYPTION: {

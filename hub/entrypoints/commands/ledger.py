@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
 from hub.benefits.entitlements import verify as entitlements
+from hub.benefits.vouchers import verify as vouchers
 from hub.config import load_settings
 from hub.db.engine import make_engine
 from hub.intake import verify as intake
@@ -26,6 +27,7 @@ CHECKS: dict[str, Check] = {
     **dict.fromkeys((settlement.PERIODS, settlement.DUES, *settlement.CHECKS), settlement.check),
     **dict.fromkeys(intake.CHECKS, intake.check),
     **dict.fromkeys(entitlements.CHECKS, entitlements.check),
+    **dict.fromkeys(vouchers.CHECKS, vouchers.check),
 }
 
 

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, ValidationError
 
 from hub.benefits.configure import TierConfig, configure
 from hub.benefits.definitions import BenefitConfig
+from hub.benefits.vouchers.configure import CampaignConfig, configure_campaigns
 from hub.config import load_settings
 from hub.connector import field_path
 from hub.crypto.keyring import Keyring, load
@@ -36,6 +37,7 @@ class GroupFile(ProgrammeConfig):
 
     tiers: tuple[TierConfig, ...] = ()
     benefits: tuple[BenefitConfig, ...] = ()
+    voucher_campaigns: tuple[CampaignConfig, ...] = ()
     connections: tuple[ConnectionConfig, ...] = ()
     subscriptions: tuple[SubscriptionConfig, ...] = ()
     payment_accounts: tuple[PaymentAccountConfig, ...] = ()
@@ -82,6 +84,7 @@ async def apply_group(database_url: str, keyring: Keyring, group: GroupFile) -> 
                 db, config=ProgrammeConfig.model_validate(group.model_dump(include=fields))
             )
             await configure(db, tiers=group.tiers, benefits=group.benefits)
+            await configure_campaigns(db, campaigns=group.voucher_campaigns)
             for connection in group.connections:
                 await connect(db, config=connection, keyring=keyring)
             for subscription in group.subscriptions:

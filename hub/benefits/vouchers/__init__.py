@@ -1,0 +1,1 @@
+"""Vouchers: campaigns, their codes, and what becomes of each."""

@@ -1,0 +1,147 @@
+"""Generate: make the codes of a batch, block by block."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from asyncpg import UniqueViolationError
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.benefits.vouchers.codes import CodeKey
+from hub.benefits.vouchers.key import code_key
+from hub.benefits.vouchers.queries import campaign_terms
+from hub.crypto.keyring import Keyring
+from hub.errors import Conflict, Malformed, NotFound
+
+BLOCK = 1 << 16
+FIRST_BLOCK = 1 << 40
+MOST_CODES = 100_000_000
+_COLUMNS = ("voucher_id", "granted", "ends_at", "terms_id", "digest")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """A batch of vouchers that belong to nobody yet: `made` of `wanted` are there."""
+
+    batch_id: int
+    name: str
+    campaign_code: str
+    wanted: int
+    made: int
+
+
+async def open_batch(
+    db: AsyncConnection, *, campaign_code: str, name: str, count: int, now: datetime
+) -> Batch:
+    """Begin a batch of `count` codes under the terms in force, or return the one of that name.
+
+    Raises NotFound for a campaign without terms in force, Conflict, naming the field, when the
+    batch of that name is another.
+    """
+    if not 1 <= count <= MOST_CODES:
+        raise Malformed(f"a batch has from 1 to {MOST_CODES} codes", field="count")
+    if not 1 <= len(name) <= 100 or not name.isprintable():
+        raise Malformed("a batch's name has from 1 to 100 printable characters", field="batch")
+    found = await campaign_terms(db, now=now, code=campaign_code)
+    if not found:
+        raise NotFound(f"no campaign {campaign_code!r} is in force", field="campaign")
+    await db.execute(
+        text("""
+          INSERT INTO voucher_batch (name, terms_id, wanted, created_at)
+          VALUES (:name, :terms_id, :count, :now) ON CONFLICT (name) DO NOTHING"""),
+        {"name": name, "terms_id": found[0].terms_id, "count": count, "now": now},
+    )
+    batch = await batch_named(db, name=name)
+    for field, said, stored in (
+        ("campaign", campaign_code, batch.campaign_code),
+        ("count", count, batch.wanted),
+    ):
+        if said != stored:
+            raise Conflict(
+                f"batch {name} has the {field} {stored}: give the new one its own name",
+                field=field,
+            )
+    return batch
+
+
+async def batch_named(db: AsyncConnection, *, name: str) -> Batch:
+    """Return a batch by its name; raises NotFound."""
+    row = (
+        await db.execute(
+            text("""
+              SELECT b.batch_id, b.name, c.code AS campaign_code, b.wanted, coalesce((
+                SELECT sum(codes) FROM voucher_block k WHERE k.batch_id = b.batch_id), 0)::bigint
+                AS made
+              FROM voucher_batch b JOIN voucher_terms t USING (terms_id)
+              JOIN voucher_campaign c USING (campaign_id) WHERE b.name = :name"""),
+            {"name": name},
+        )
+    ).first()
+    if row is None:
+        raise NotFound(f"there is no batch {name!r}", field="batch")
+    return Batch(**row._asdict())
+
+
+async def generate(db: AsyncConnection, *, batch_id: int, keyring: Keyring) -> int:
+    """Make the next block of a batch; returns how many codes, 0 when all are there.
+
+    The caller commits each block: cut off, the batch goes on with what is missing. Two at once
+    take turns.
+    """
+    batch = (
+        await db.execute(
+            text("""
+              SELECT b.wanted, t.terms_id, t.granted, t.valid_until
+              FROM voucher_batch b JOIN voucher_terms t USING (terms_id)
+              WHERE b.batch_id = :batch_id FOR UPDATE OF b"""),
+            {"batch_id": batch_id},
+        )
+    ).one()
+    made: int = await db.scalar(
+        text("SELECT coalesce(sum(codes), 0) FROM voucher_block WHERE batch_id = :batch_id"),
+        {"batch_id": batch_id},
+    )
+    missing = min(BLOCK, batch.wanted - int(made))
+    if missing <= 0:
+        return 0
+    key = await code_key(db, keyring=keyring)
+    block_id: int = await db.scalar(text("SELECT nextval('voucher_block_id')")) or 0
+    first = FIRST_BLOCK + block_id * BLOCK
+    records = [
+        (voucher_id, batch.granted, batch.valid_until, batch.terms_id, key.digest(code))
+        for voucher_id, code in _codes(key, first, missing)
+    ]
+    written = await _write(db, records)
+    await db.execute(
+        text("INSERT INTO voucher_block (block_id, batch_id, codes) VALUES (:block, :batch, :n)"),
+        {"block": block_id, "batch": batch_id, "n": written},
+    )
+    return written
+
+
+def _codes(key: CodeKey, first: int, count: int) -> list[tuple[int, str]]:
+    return [(voucher_id, key.code(voucher_id)) for voucher_id in range(first, first + count)]
+
+
+async def _write(db: AsyncConnection, records: list[tuple[Any, ...]]) -> int:
+    """Copy vouchers in; where a code is taken already, all but those, for others to be drawn."""
+    raw: Any = (await db.get_raw_connection()).driver_connection
+    savepoint = await db.begin_nested()
+    try:
+        await raw.copy_records_to_table("voucher", records=records, columns=_COLUMNS)
+    except UniqueViolationError:
+        await savepoint.rollback()
+    else:
+        await savepoint.commit()
+        return len(records)
+    await db.execute(
+        text("""
+          CREATE TEMPORARY TABLE drawn (LIKE voucher INCLUDING DEFAULTS) ON COMMIT DROP""")
+    )
+    await raw.copy_records_to_table("drawn", records=records, columns=_COLUMNS)
+    done = await db.execute(
+        text("INSERT INTO voucher SELECT * FROM drawn ORDER BY voucher_id ON CONFLICT DO NOTHING")
+    )
+    await db.execute(text("DROP TABLE drawn"))
+    return done.rowcount

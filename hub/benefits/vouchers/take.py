@@ -1,0 +1,191 @@
+"""Take: what reserving and redeeming share: judge each voucher, then write all at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.benefits.vouchers.answers import VoucherAnswer, answered, checked_key, run
+from hub.benefits.vouchers.codes import normalise
+from hub.benefits.vouchers.queries import Voucher, voucher_terms, vouchers_by_id
+from hub.benefits.vouchers.terms import VoucherKind, VoucherTerms
+from hub.benefits.vouchers.worth import Bill, Verdict, eligible, refusal, worth
+from hub.crypto.keyring import Keyring
+from hub.errors import Malformed
+from hub.programme.queries import Business
+from hub.units import MOST_MINOR
+
+MOST_VOUCHERS = 20
+Policy = Literal["all_or_nothing", "skip_invalid"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoucherAsked:
+    """A voucher of a request: by its code, or by its number where the member is known.
+
+    `amount_minor` is what it is to take off the bill; None: what it is worth on what is left of
+    the bill after those before it.
+    """
+
+    code: str | None = None
+    voucher_id: int | None = None
+    amount_minor: int | None = None
+
+
+async def take(
+    db: AsyncConnection,
+    *,
+    kind: Literal["reserve", "redeem"],
+    business: Business,
+    vouchers: Sequence[VoucherAsked],
+    bill: Bill,
+    policy: Policy,
+    member_id: int | None,
+    idempotency_key: str,
+    expires_at: datetime | None,
+    business_date: date,
+    now: datetime,
+    keyring: Keyring,
+    asked: dict[str, object],
+) -> VoucherAnswer:
+    """Reserve or redeem vouchers together; see `reserve` and `redeem`."""
+    checked_key(idempotency_key)
+    _check(vouchers, bill)
+    asked = {
+        "member_id": member_id,
+        "bill_minor": [
+            bill.amount_minor,
+            bill.currency,
+            bill.delivery_minor,
+            bill.outlet,
+            dict(bill.categories),
+        ],
+        "policy": policy,
+        **asked,
+    }
+    codes = [each.code for each in vouchers if each.code is not None]
+    by_code = await voucher_terms(db, codes=codes, keyring=keyring, now=now)
+    ids = [each.voucher_id for each in vouchers if each.voucher_id is not None]
+    by_id = await vouchers_by_id(db, voucher_ids=ids, now=now) if ids else {}
+    found = [
+        by_id.get(each.voucher_id) if each.code is None else by_code.get(each.code)
+        for each in vouchers
+    ]
+    # Codes are not kept: a voucher is told by its number, a code that leads nowhere by none.
+    asked["vouchers"] = [
+        [one and one.voucher_id, each.amount_minor]
+        for each, one in zip(vouchers, found, strict=True)
+    ]
+    before = await answered(
+        db,
+        business_id=business.business_id,
+        idempotency_key=idempotency_key,
+        kind=kind,
+        asked=asked,
+    )
+    if before is not None:
+        return before
+    _once(found)
+    items = _judge(vouchers, found, bill, business=business, member_id=member_id, now=now)
+    return await run(
+        db,
+        """voucher_take(:kind, CAST(:business_id AS smallint), :key, :member_id,
+          CAST(:asked AS jsonb), :all, CAST(:items AS jsonb), CAST(:expires_at AS timestamptz),
+          :business_date, CAST(:now AS timestamptz))""",
+        {
+            "kind": kind,
+            "business_id": business.business_id,
+            "key": idempotency_key,
+            "member_id": member_id,
+            "all": policy == "all_or_nothing",
+            "items": orjson.dumps(items).decode(),
+            "expires_at": expires_at,
+            "business_date": business_date,
+            "now": now,
+        },
+        kind=kind,
+        asked=asked,
+    )
+
+
+def _check(vouchers: Sequence[VoucherAsked], bill: Bill) -> None:
+    if not 1 <= len(vouchers) <= MOST_VOUCHERS:
+        raise Malformed(f"give from 1 to {MOST_VOUCHERS} vouchers", field="vouchers")
+    money = {"bill_minor": bill.amount_minor, "delivery_minor": bill.delivery_minor}
+    money |= dict.fromkeys(("categories",), max(bill.categories.values(), default=0))
+    for field, amount in money.items():
+        if not 0 <= amount <= MOST_MINOR:
+            raise Malformed(f"{field} must be from 0 to {MOST_MINOR} minor units", field=field)
+    if min(bill.categories.values(), default=0) < 0:
+        raise Malformed("no category's amount is below 0", field="categories")
+    if bill.delivery_minor > bill.amount_minor:
+        raise Malformed("delivery is part of the bill", field="delivery_minor")
+    for each in vouchers:
+        if (each.code is None) == (each.voucher_id is None):
+            raise Malformed("give each voucher's code or its number", field="vouchers")
+        if each.code is not None:
+            normalise(each.code)
+        if each.amount_minor is not None and not 0 <= each.amount_minor <= bill.amount_minor:
+            raise Malformed("a voucher takes off from 0 to the whole bill", field="vouchers")
+
+
+def _once(found: Sequence[Voucher | None]) -> None:
+    known = [voucher.voucher_id for voucher in found if voucher is not None]
+    if len(set(known)) != len(known):
+        raise Malformed("a voucher is named twice", field="vouchers")
+
+
+def _judge(
+    vouchers: Sequence[VoucherAsked],
+    found: Sequence[Voucher | None],
+    bill: Bill,
+    *,
+    business: Business,
+    member_id: int | None,
+    now: datetime,
+) -> list[dict[str, Any]]:
+    """Return what voucher_take asks for: each voucher with what it would take, or why not."""
+    items: list[dict[str, Any]] = []
+    open_minor = bill.amount_minor
+    groups: set[str] = set()
+    several = len(vouchers) > 1
+    for each, voucher in zip(vouchers, found, strict=True):
+        if voucher is None:
+            items.append({"id": None, "refusal": Verdict.UNKNOWN})
+            continue
+        terms = voucher.terms
+        no = refusal(terms, bill, business_id=business.business_id,
+                     time_zone=business.time_zone, at=now)  # fmt: skip
+        if each.code is None and (member_id is None or voucher.member_id is None):
+            no = Verdict.NOT_YOURS  # a number is no proof of anything
+        if no is None and ((terms.alone and several) or terms.stacking_group in groups):
+            no = Verdict.NOT_STACKABLE
+        room = min(eligible(terms, bill), open_minor)
+        most = worth(terms, room, left=voucher.granted - voucher.used)
+        amount = most if each.amount_minor is None else each.amount_minor
+        if no is None and amount > most:
+            no = Verdict.AMOUNT_TOO_HIGH
+        if no is None and amount == 0 and (terms.by_value or (most == 0 and _takes_off(terms))):
+            no = Verdict.NOTHING_TO_TAKE
+        if no is None:
+            open_minor -= amount
+            if terms.stacking_group is not None:
+                groups.add(terms.stacking_group)
+        items.append(
+            {
+                "id": voucher.voucher_id,
+                "refusal": no,
+                "quantity": amount if terms.by_value else 1,
+                "exact": not terms.by_value or each.amount_minor is not None,
+                "amount": amount,
+                "price": amount if terms.price_minor is None else terms.price_minor,
+            }
+        )
+    return items
+
+
+def _takes_off(terms: VoucherTerms) -> bool:
+    return terms.kind not in (VoucherKind.GIFT, VoucherKind.POINTS)
