@@ -29,7 +29,7 @@ CREATE TABLE till_basket (
   redeemed_at timestamptz,
   business_id smallint NOT NULL REFERENCES business,
   state text NOT NULL CHECK (state IN ('declined', 'reserved', 'redeemed', 'released')),
-  idempotency_key text COLLATE "C" NOT NULL CHECK (length(idempotency_key) BETWEEN 1 AND 190),
+  idempotency_key text COLLATE "C" NOT NULL CHECK (length(idempotency_key) BETWEEN 1 AND 180),
   asked jsonb NOT NULL,
   answer jsonb,
   UNIQUE (business_id, idempotency_key),
@@ -74,7 +74,7 @@ COMMENT ON COLUMN till_basket_offer.by_line IS 'what it took off each line and h
 
 CREATE TABLE till_refund (
   business_id smallint NOT NULL REFERENCES business,
-  idempotency_key text COLLATE "C" NOT NULL CHECK (length(idempotency_key) BETWEEN 1 AND 190),
+  idempotency_key text COLLATE "C" NOT NULL CHECK (length(idempotency_key) BETWEEN 1 AND 180),
   basket_id bigint NOT NULL REFERENCES till_basket,
   at timestamptz NOT NULL,
   asked jsonb NOT NULL,

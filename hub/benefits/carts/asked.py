@@ -14,7 +14,7 @@ from hub.crypto.keyring import Keyring
 from hub.errors import Malformed
 from hub.programme.queries import Business
 
-LONGEST_KEY = 190
+LONGEST_KEY = 180
 LONGEST_TTL_SECONDS = 7 * 24 * 3600
 TTL_SECONDS = 900
 LONGEST_NAME = 200

@@ -76,30 +76,27 @@ async def _vouchers(
                 db, member_id=member_id, states=_LIVE, now=counter.now, limit=MOST_HELD
             )
             for voucher in held:
-                _weigh(voucher, None, counter, member_id, asked, found)
+                _weigh(voucher, None, _verdict(voucher, counter, member_id, asked), found)
         return
     known = await voucher_terms(db, codes=asked.vouchers, keyring=counter.keyring, now=counter.now)
     for said, code in enumerate(asked.vouchers):
-        named_voucher = known.get(code)
-        if named_voucher is None:
+        voucher_named = known.get(code)
+        if voucher_named is None or str(voucher_named.voucher_id) in found.codes:
             name = f"{UNKNOWN}{said}"
             found.named[Source.VOUCHER, name] = Named(said, "", "")
-            found.refuse(Source.VOUCHER, name, Verdict.UNKNOWN, _WORDS[Verdict.UNKNOWN])
-        elif str(named_voucher.voucher_id) in found.codes:
-            found.named[Source.VOUCHER, f"{UNKNOWN}{said}"] = Named(said, "", "")
-            found.refuse(Source.VOUCHER, f"{UNKNOWN}{said}", "named_twice")
-        else:
-            found.codes[str(named_voucher.voucher_id)] = code
-            _weigh(named_voucher, said, counter, member_id, asked, found)
+            if voucher_named is None:
+                found.refuse(Source.VOUCHER, name, Verdict.UNKNOWN, _WORDS[Verdict.UNKNOWN])
+            else:
+                found.refuse(Source.VOUCHER, name, "named_twice")
+            continue
+        found.codes[str(voucher_named.voucher_id)] = code
+        no = _verdict(voucher_named, counter, member_id, asked)
+        _weigh(voucher_named, said, no, found)
 
 
-def _weigh(
-    voucher: Voucher, said: int | None, counter: Counter, member_id: int | None,
-    asked: CartAsked, found: Offered,
-) -> None:  # fmt: skip
+def _weigh(voucher: Voucher, said: int | None, no: Verdict | None, found: Offered) -> None:
     code = str(voucher.voucher_id)
     found.named[Source.VOUCHER, code] = Named(said, voucher.terms.name, voucher.terms.name_zh)
-    no = _verdict(voucher, counter, member_id, asked)
     if no is not None:
         found.refuse(Source.VOUCHER, code, no.value, _WORDS.get(no))
         return
@@ -108,13 +105,9 @@ def _weigh(
         return
     if voucher.terms.kind is VoucherKind.GIFT:
         found.gifts.add(code)
+    terms = _voucher_terms(voucher)
     found.offers.append(
-        Offer(
-            code=code,
-            terms=_voucher_terms(voucher),
-            ends_at=voucher.ends_at,
-            said=said is not None,
-        )
+        Offer(code=code, terms=terms, ends_at=voucher.ends_at, said=said is not None)
     )
 
 

@@ -26,6 +26,15 @@ class Weighed:
     offered: Offered
     acceptance: AcceptanceRule | None
 
+    @property
+    def answer(self) -> CartQuote | CartRefusal:
+        """The one of the two that there is."""
+        if self.view is not None:
+            return self.view
+        if self.refusal is None:
+            raise RuntimeError("a cart has neither a quote nor a refusal")
+        return self.refusal
+
 
 async def quote_cart(
     db: AsyncConnection, *, counter: Counter, member_id: int | None, asked: CartAsked
@@ -36,9 +45,7 @@ async def quote_cart(
     naming the field.
     """
     weighed = await weigh(db, counter=counter, member_id=member_id, asked=asked)
-    found = weighed.view or weighed.refusal
-    assert found is not None  # one of the two is there
-    return found
+    return weighed.answer
 
 
 async def weigh(
