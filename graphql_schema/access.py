@@ -10,7 +10,9 @@
 
 A till redeems, holds, captures, voids and restores. Who gives transfers points and shares them in a
 pool. Staff correct: adjust (a second person above the policy's threshold), extend, reinstate and
-recover; what is proposed is seen by staff alone.
+recover; what is proposed is seen by staff alone. They give and revoke tiers and benefits; of
+ladders a business sees the group's and its own. Plans of paid membership are kept by staff and by
+the business that sells them.
 
 How full a house was is stated by itself and by staff; an agreement is seen by both its sides.
 Finance alone closes, approves and issues a period; who did so, and what was checked and waived, is
@@ -31,7 +33,12 @@ Doubts about who somebody is are put to staff alone, masked unless they ask.
 What a member said of consents a business sees as far as it was said to its own legal entity.
 Only staff list members, erase a member, merge and split members, and see what joins a member's
 births.
-A pool's code is for its members alone.
+A pool's code is for its members alone, and so is a voucher's for who has it. A business sees of a
+member's vouchers those that it takes, and of what happened to them what did so at its own tills;
+campaigns are for businesses that take or pay for them, for staff and finance.
+The catalogue of rewards is for everybody who is signed in. A member orders for itself, a business
+what it offers for whom it serves, staff for anybody; the business that offers a reward, and staff,
+receive its stock, note that it was paid for and handed out, and see its orders.
 
 Codes that prove a phone are for the member and for the business that serves them; a join code is
 the member's alone, to be scanned by a business. What was given wrong is for the business that gave
@@ -54,7 +61,13 @@ SETTLEMENT_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
 RECONCILERS = (Role.BUSINESS, Role.FINANCE)
 GIVERS = (Role.MEMBER, Role.STAFF)
 CORRECTORS = (Role.STAFF,)
+PLAN_KEEPERS = (Role.BUSINESS, Role.STAFF)
 OCCUPANCY_STATERS = (Role.BUSINESS, Role.STAFF)
+VOUCHER_READERS = tuple(Role)
+CAMPAIGN_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
+CLAIMERS = (Role.MEMBER, Role.STAFF)
+ORDERERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
+REWARD_KEEPERS = (Role.BUSINESS, Role.STAFF)
 CONSENT_RECORDERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
 EVERYBODY = tuple(Role)
 
@@ -106,6 +119,16 @@ def reads_pool_code(principal: Principal) -> bool:
     return principal.role is Role.MEMBER
 
 
+def reads_voucher_code(principal: Principal) -> bool:
+    """Return whether the caller may read codes of its vouchers: who has one may use it."""
+    return principal.role is Role.MEMBER
+
+
+def reads_voucher_history(principal: Principal, *, of_own: bool) -> bool:
+    """Return whether the caller may read what happened to a voucher; a business, its own part."""
+    return of_own or principal.role in (Role.BUSINESS, Role.STAFF)
+
+
 def reads_birthday(principal: Principal) -> bool:
     """Return whether the caller may read a birthday: the member itself, and staff."""
     return principal.role in (Role.MEMBER, Role.STAFF)
@@ -139,6 +162,12 @@ def acting_business(principal: Principal | None, *, asked: str | None) -> str:
     if code is None or asked not in (None, code):
         raise Forbidden("a business acts only for itself", field="business")
     return code
+
+
+def acts_at(principal: Principal, code: str) -> None:
+    """Raise Forbidden when a business acts on what another one offers."""
+    if principal.business not in (None, code):
+        raise Forbidden("a business acts only for itself", field="business")
 
 
 def consent_business(principal: Principal, *, asked: str) -> str:

@@ -6,14 +6,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from strawberry.dataloader import DataLoader
 
 from graphql_schema import access
-from hub.benefits import queries as benefits
+from graphql_schema.voucher_loaders import VoucherLoaders
 from hub.benefits.entitlements import queries as quotas
+from hub.benefits.memberships import queries as memberships
+from hub.benefits.tiers import standings as tiers
+from hub.benefits.tiers.awards import TierAward, awards_of
+from hub.benefits.tiers.notices import TierNotice, tier_notices
+from hub.benefits.tiers.progress import Place, places_of
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
@@ -49,8 +54,12 @@ from hub.settlement.netting import Bilateral, Net
 from hub.settlement.steps import Step, steps
 
 Reading = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+Key = TypeVar("Key")
+Found = TypeVar("Found")
 MOST_LOTS = 100
 MOST_ADJUSTMENTS = 100
+MOST_TIER_AWARDS = 100
+MOST_TIER_NOTICES = 20
 
 
 class EntryPage(NamedTuple):
@@ -63,26 +72,31 @@ class EntryPage(NamedTuple):
     short_of: tuple[int, int] | None
 
 
-class _Shared(DataLoader[Any, Any]):
-    """A loader whose answers several fields wait for.
+class Loader(Generic[Key, Found]):
+    """A loader whose answers several fields wait for; made when it is first asked.
 
     An error on one branch of an answer ends what is under way on it. What others wait for too goes
     on; what nobody waits for any more is given up.
     """
 
-    def __init__(self, load: Callable[[list[Any]], Awaitable[list[Any]]]) -> None:
-        super().__init__(load)
-        self._waiting: Counter[asyncio.Future[Any]] = Counter()
+    __slots__ = ("_loader", "_read", "_waiting")
 
-    def load(self, key: Any) -> Awaitable[Any]:
+    def __init__(self, read: Callable[[list[Key]], Awaitable[list[Found]]]) -> None:
+        self._read = read
+        self._loader: DataLoader[Key, Found] | None = None
+
+    def load(self, key: Key) -> Awaitable[Found]:
         """Return what is loaded for a key; whoever waits for it may be cancelled alone."""
-        shared = asyncio.ensure_future(super().load(key))
+        if self._loader is None:
+            self._loader = DataLoader(self._read)
+            self._waiting: Counter[asyncio.Future[Found]] = Counter()
+        shared = asyncio.ensure_future(self._loader.load(key))
         mine = asyncio.shield(shared)
         self._waiting[shared] += 1
         mine.add_done_callback(lambda done: self._leave(shared, gave_up=done.cancelled()))
         return mine
 
-    def _leave(self, shared: asyncio.Future[Any], *, gave_up: bool) -> None:
+    def _leave(self, shared: asyncio.Future[Found], *, gave_up: bool) -> None:
         self._waiting[shared] -= 1
         if gave_up and not self._waiting[shared]:
             shared.cancel()
@@ -102,122 +116,136 @@ class Loaders:
         self._reading = reading
         self._now = now
         of = self._loader
-        self.members: DataLoader[int, int | None] = of(
+        self.members: Loader[int, int | None] = of(
             lambda db, ids: members.current_members(db, member_ids=ids)
         )
-        self.visible: DataLoader[int, int | None] = of(lambda db, ids: _visible(db, ids, principal))
-        self.views: DataLoader[int, MemberView | None] = of(
+        self.visible: Loader[int, int | None] = of(lambda db, ids: _visible(db, ids, principal))
+        self.views: Loader[int, MemberView | None] = of(
             lambda db, ids: shown_to(
                 db, member_ids=ids, business=business, now=now, keyring=keyring
             )
         )
-        self.consents: DataLoader[int, list[Consent]] = of(
-            lambda db, ids: consents(db, member_ids=ids)
-        )
-        self.accounts: DataLoader[int, list[members.MemberAccount] | None] = of(
+        self.consents: Loader[int, list[Consent]] = of(lambda db, ids: consents(db, member_ids=ids))
+        self.accounts: Loader[int, list[members.MemberAccount] | None] = of(
             lambda db, ids: members.accounts_of(db, member_ids=ids)
         )
-        self.lots: DataLoader[int, list[ledger.Lot]] = of(
+        self.lots: Loader[int, list[ledger.Lot]] = of(
             lambda db, ids: ledger.open_lots(db, member_ids=ids, limit=MOST_LOTS)
         )
-        self.open_holds: DataLoader[int, list[ledger.Hold]] = of(
+        self.open_holds: Loader[int, list[ledger.Hold]] = of(
             lambda db, ids: ledger.open_holds(db, member_ids=ids)
         )
-        self.holds: DataLoader[tuple[int, int], ledger.Hold | None] = of(
+        self.holds: Loader[tuple[int, int], ledger.Hold | None] = of(
             lambda db, keys: ledger.holds_by_key(db, keys=keys)
         )
-        self.entries: DataLoader[tuple[int, int, int], ledger.Entry | None] = of(
+        self.entries: Loader[tuple[int, int, int], ledger.Entry | None] = of(
             lambda db, keys: ledger.entries_by_key(db, keys=keys)
         )
-        self.entry_pages: DataLoader[tuple[EntryPage, int], list[ledger.Entry]] = of(_entry_pages)
-        self.explanations: DataLoader[tuple[int, int], Explanation | None] = of(
+        self.entry_pages: Loader[tuple[EntryPage, int], list[ledger.Entry]] = of(_entry_pages)
+        self.explanations: Loader[tuple[int, int], Explanation | None] = of(
             lambda db, keys: explanations(db, keys=keys)
         )
-        self.balances: DataLoader[int, ledger.Balance] = of(self._balances)
-        self.past_balances: DataLoader[tuple[datetime, int], ledger.Balance] = of(
-            self._past_balances
-        )
-        self.expiring: DataLoader[tuple[date, int], int] = of(self._expiring)
-        self.notices: DataLoader[int, list[notices.ExpiryNotice]] = of(self._notices)
-        self.pools: DataLoader[int, Pool | None] = of(lambda db, ids: pools_of(db, member_ids=ids))
-        self.adjustments: DataLoader[int, list[Adjustment]] = of(
+        self.balances: Loader[int, ledger.Balance] = of(self._balances)
+        self.past_balances: Loader[tuple[datetime, int], ledger.Balance] = of(self._past_balances)
+        self.expiring: Loader[tuple[date, int], int] = of(self._expiring)
+        self.notices: Loader[int, list[notices.ExpiryNotice]] = of(self._notices)
+        self.pools: Loader[int, Pool | None] = of(lambda db, ids: pools_of(db, member_ids=ids))
+        self.vouchers = VoucherLoaders(of, now=now, keyring=keyring)
+        self.adjustments: Loader[int, list[Adjustment]] = of(
             lambda db, ids: mending.adjustments_of(db, member_ids=ids, limit=MOST_ADJUSTMENTS)
         )
-        self.adjustments_by_key: DataLoader[tuple[int, int], Adjustment | None] = of(
+        self.adjustments_by_key: Loader[tuple[int, int], Adjustment | None] = of(
             lambda db, keys: mending.adjustments_by_key(db, keys=keys)
         )
-        self.receivables: DataLoader[int, list[mending.Receivable]] = of(
+        self.receivables: Loader[int, list[mending.Receivable]] = of(
             lambda db, ids: mending.receivables_of(db, member_ids=ids)
         )
-        self.reviews: DataLoader[int, ReviewItem | None] = of(
+        self.reviews: Loader[int, ReviewItem | None] = of(
             lambda db, ids: reviews_by_id(db, review_ids=ids)
         )
-        self.review_steps: DataLoader[int, list[ReviewStep]] = of(
+        self.review_steps: Loader[int, list[ReviewStep]] = of(
             lambda db, ids: steps_of(db, review_ids=ids)
         )
-        self.comparisons: DataLoader[int, Comparison | None] = of(
+        self.comparisons: Loader[int, Comparison | None] = of(
             lambda db, ids: comparisons(db, review_ids=ids, keyring=keyring)
         )
-        self.standings: DataLoader[int, benefits.Standing] = of(self._standings)
-        self.entitlements: DataLoader[int, list[quotas.Entitlement]] = of(self._entitlements)
+        self._of_benefits()
         self._of_settlement()
         self._of_reconciliation()
-        self._group: DataLoader[str, Any] = of(_group)
+        self._group: Loader[str, Any] = of(_group)
+
+    def _of_benefits(self) -> None:
+        of = self._loader
+        self.standings: Loader[int, tiers.Standing] = of(self._standings)
+        self.places: Loader[int, list[Place]] = of(self._places)
+        self.tier_awards: Loader[int, list[TierAward]] = of(
+            lambda db, ids: awards_of(db, member_ids=ids, limit=MOST_TIER_AWARDS)
+        )
+        self.entitlements: Loader[int, list[quotas.Entitlement]] = of(self._entitlements)
+        self.grants: Loader[int, list[quotas.Grant]] = of(
+            lambda db, ids: quotas.grants(db, member_ids=ids, now=self._now)
+        )
+        self.benefit_holds: Loader[int, list[quotas.Held]] = of(
+            lambda db, ids: quotas.holds(db, member_ids=ids, now=self._now)
+        )
+        self.benefit_movements: Loader[int, list[quotas.Movement]] = of(
+            lambda db, ids: quotas.movements(db, member_ids=ids, now=self._now)
+        )
+        self.memberships: Loader[int, list[memberships.Membership]] = of(self._memberships)
+        self.tier_notices: Loader[int, list[TierNotice]] = of(
+            lambda db, ids: tier_notices(db, member_ids=ids, limit=MOST_TIER_NOTICES)
+        )
 
     def _of_settlement(self) -> None:
         of = self._loader
-        self.payments: DataLoader[int, list[payments.Payment]] = of(
+        self.payments: Loader[int, list[payments.Payment]] = of(
             lambda db, ids: payments.payments(db, period_ids=ids)
         )
-        self.traces: DataLoader[int, Trace | None] = of(lambda db, ids: trace(db, tx_ids=ids))
-        self.lots_consumed: DataLoader[int, int | None] = of(
+        self.traces: Loader[int, Trace | None] = of(lambda db, ids: trace(db, tx_ids=ids))
+        self.lots_consumed: Loader[int, int | None] = of(
             lambda db, ids: lots_consumed(db, line_ids=ids)
         )
-        self.settled: DataLoader[int, list[payments.Settled]] = of(
+        self.settled: Loader[int, list[payments.Settled]] = of(
             lambda db, ids: payments.settled(db, payment_ids=ids)
         )
-        self.funds: DataLoader[int, list[Fund]] = of(lambda db, ids: funds(db, period_ids=ids))
-        self.dues: DataLoader[int, list[Due]] = of(lambda db, ids: dues(db, period_ids=ids))
-        self.disputes_of_lines: DataLoader[int, Dispute | None] = of(
+        self.funds: Loader[int, list[Fund]] = of(lambda db, ids: funds(db, period_ids=ids))
+        self.dues: Loader[int, list[Due]] = of(lambda db, ids: dues(db, period_ids=ids))
+        self.disputes_of_lines: Loader[int, Dispute | None] = of(
             lambda db, ids: disputes.disputes_of_lines(db, line_ids=ids)
         )
-        self.disputed_lines: DataLoader[int, list[int]] = of(
+        self.disputed_lines: Loader[int, list[int]] = of(
             lambda db, ids: disputes.lines_of(db, dispute_ids=ids)
         )
-        self.dispute_messages: DataLoader[int, list[Message]] = of(
+        self.dispute_messages: Loader[int, list[Message]] = of(
             lambda db, ids: disputes.messages(db, dispute_ids=ids)
         )
-        self.close_steps: DataLoader[int, list[Step]] = of(
-            lambda db, ids: steps(db, period_ids=ids)
-        )
-        self.period_checks: DataLoader[int, list[Check]] = of(
+        self.close_steps: Loader[int, list[Step]] = of(lambda db, ids: steps(db, period_ids=ids))
+        self.period_checks: Loader[int, list[Check]] = of(
             lambda db, ids: life.checks(db, period_ids=ids)
         )
-        self.period_events: DataLoader[int, list[PeriodEvent]] = of(
+        self.period_events: Loader[int, list[PeriodEvent]] = of(
             lambda db, ids: life.events(db, period_ids=ids)
         )
-        self.bilaterals: DataLoader[int, list[Bilateral]] = of(
+        self.bilaterals: Loader[int, list[Bilateral]] = of(
             lambda db, ids: settlement.bilaterals(db, period_ids=ids)
         )
-        self.nets: DataLoader[int, list[Net]] = of(
+        self.nets: Loader[int, list[Net]] = of(
             lambda db, ids: settlement.net_positions(db, period_ids=ids)
         )
 
     def _of_reconciliation(self) -> None:
         of = self._loader
-        self.break_rows: DataLoader[int, list[SideRow]] = of(
+        self.break_rows: Loader[int, list[SideRow]] = of(
             lambda db, ids: rows_of_breaks(db, break_ids=ids)
         )
-        self.break_events: DataLoader[int, list[BreakEvent]] = of(
+        self.break_events: Loader[int, list[BreakEvent]] = of(
             lambda db, ids: break_events(db, break_ids=ids)
         )
-        self.break_matches: DataLoader[int, list[Match]] = of(
+        self.break_matches: Loader[int, list[Match]] = of(
             lambda db, ids: matches_of_breaks(db, break_ids=ids)
         )
-        self.break_verdicts: DataLoader[int, Verdict] = of(
-            lambda db, ids: verdicts(db, break_ids=ids)
-        )
-        self.match_rows: DataLoader[int, list[SideRow]] = of(
+        self.break_verdicts: Loader[int, Verdict] = of(lambda db, ids: verdicts(db, break_ids=ids))
+        self.match_rows: Loader[int, list[SideRow]] = of(
             lambda db, ids: rows_of_matches(db, match_ids=ids)
         )
 
@@ -242,13 +270,13 @@ class Loaders:
 
     def _loader(
         self, read: Callable[[AsyncConnection, list[Any]], Awaitable[Mapping[Any, Any]]]
-    ) -> DataLoader[Any, Any]:
+    ) -> Loader[Any, Any]:
         async def load(keys: list[Any]) -> list[Any]:
             async with self._reading() as db:
                 found = await read(db, keys)
             return [found.get(key) for key in keys]
 
-        return _Shared(load)
+        return Loader(load)
 
     async def _balances(self, db: AsyncConnection, ids: list[int]) -> Mapping[int, ledger.Balance]:
         today = business_date(self._now, (await programme(db)).time_zone)
@@ -285,11 +313,19 @@ class Loaders:
         today = business_date(self._now, (await programme(db)).time_zone)
         return await notices.expiry_notices(db, member_ids=ids, today=today)
 
-    async def _standings(
-        self, db: AsyncConnection, ids: list[int]
-    ) -> Mapping[int, benefits.Standing]:
+    async def _standings(self, db: AsyncConnection, ids: list[int]) -> Mapping[int, tiers.Standing]:
         zone = (await programme(db)).time_zone
-        return await benefits.standings(db, member_ids=ids, now=self._now, time_zone=zone)
+        return await tiers.standings(db, member_ids=ids, now=self._now, time_zone=zone)
+
+    async def _places(self, db: AsyncConnection, ids: list[int]) -> Mapping[int, list[Place]]:
+        zone = (await programme(db)).time_zone
+        return await places_of(db, member_ids=ids, now=self._now, time_zone=zone)
+
+    async def _memberships(
+        self, db: AsyncConnection, ids: list[int]
+    ) -> Mapping[int, list[memberships.Membership]]:
+        zone = (await programme(db)).time_zone
+        return await memberships.memberships(db, member_ids=ids, now=self._now, time_zone=zone)
 
     async def _entitlements(
         self, db: AsyncConnection, ids: list[int]

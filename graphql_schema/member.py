@@ -16,16 +16,21 @@ from graphql_schema.context import Context, Info
 from graphql_schema.corrections import Adjustment, Receivable
 from graphql_schema.entries import ENTRIES, Entry, EntryKind, entry_page
 from graphql_schema.fields import key_of, resolved
+from graphql_schema.having import BenefitHolder, own_business_id
 from graphql_schema.history import AccountStatement, AsOf, account_statement, moment
 from graphql_schema.join_code import JoinCode
 from graphql_schema.lineage import Lineage
 from graphql_schema.loaders import MOST_LOTS
-from graphql_schema.pages import After, Before, Connection, First, Last
+from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
 from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
 from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
+from graphql_schema.rewards import RewardOrder, order_page
+from graphql_schema.tiers import HeldTier, LadderPlace, TierAward, TierNotice
+from graphql_schema.vouchers import States, Voucher, VoucherNotice, voucher_page
 from hub.benefits.entitlements.queries import ENTITLEMENTS
-from hub.benefits.queries import STANDINGS
+from hub.benefits.tiers.history import tier_history
+from hub.benefits.tiers.standings import STANDINGS
 from hub.crypto.tokens import Role
 from hub.errors import Malformed
 from hub.ledger.queries import BALANCES, EXPIRING, HOLDS, LOTS
@@ -66,7 +71,7 @@ def _outlook(_context: Context, within_days: int = OUTLOOK_DAYS) -> dict[str, in
 
 
 @strawberry.type(description="One person across all businesses of the group.")
-class Member(relay.Node):
+class Member(BenefitHolder, relay.Node):
     """A member whom the caller may see; a merged-away id leads to whom the member is now."""
 
     node_key: ClassVar = ("member_id",)
@@ -132,6 +137,52 @@ class Member(relay.Node):
     async def tier(self, info: Info) -> Tier:
         """Return the tier and the way to the next."""
         return Tier.of(await info.context.load.standings.load(self.member_id))
+
+    @resolved("Where the member stands on each ladder, the group's first; a business sees no other "
+              "business's.")  # fmt: skip
+    async def tiers(self, info: Info) -> list[LadderPlace]:
+        """Return the places that the caller may see."""
+        rows = await info.context.load.places.load(self.member_id)
+        return [
+            LadderPlace.of(row)
+            for row in rows
+            if row.business_id is None or await _may_see_of(info.context, row.business_id)
+        ]
+
+    @resolved("The tiers that the member has held, latest first; a business sees those of no other "
+              "business's ladder.")  # fmt: skip
+    async def tier_history(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[HeldTier]:
+        """Return a page of history."""
+        caller = access.require(info.context.principal, *access.MEMBER_READERS)
+        asked = window(first=first, after=after, last=None, before=None, shape=(int,))
+        async with info.context.reading() as db:
+            rows = await tier_history(
+                db,
+                member_id=self.member_id,
+                limit=asked.limit,
+                before_step=None if asked.after is None else asked.after[0],
+                business=access.only_business(caller),
+            )
+        return connection(rows, asked, node=HeldTier.of, place=lambda row: (row.step,))
+
+    @resolved("What the member was told of tiers, newest first; at most 20. A business is shown "
+              "none.")  # fmt: skip
+    async def tier_notices(self, info: Info) -> list[TierNotice]:
+        """Return the notices that the caller may see."""
+        caller = access.require(info.context.principal, *access.MEMBER_READERS)
+        if not access.reads_notices(caller):
+            return []
+        rows = await info.context.load.tier_notices.load(self.member_id)
+        return [TierNotice.of(row) for row in rows]
+
+    @resolved("Tiers given by hand or matched, newest first; at most 100. For staff.")
+    async def tier_awards(self, info: Info) -> list[TierAward]:
+        """Return the awards."""
+        access.require(info.context.principal, *access.CORRECTORS)
+        rows = await info.context.load.tier_awards.load(self.member_id)
+        return [TierAward.of(row) for row in rows]
 
     @resolved("What the member has, or had at a moment by what the ledger had recorded.",
               plan=Related(relation=BALANCES, facts=SPENDABLE, unless=("asOf",)))  # fmt: skip
@@ -261,6 +312,21 @@ class Member(relay.Node):
         row = await info.context.load.pools.load(self.member_id)
         return None if row is None else Pool.of(row, with_code=access.reads_pool_code(caller))
 
+    @resolved("Rewards that the member has ordered, newest first; a business sees those that it "
+              "offers.")  # fmt: skip
+    async def reward_orders(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[RewardOrder]:
+        """Return a page of orders."""
+        return await order_page(
+            info.context, self.member_id, first=first, after=after, last=last, before=before
+        )
+
     @resolved("Corrections by staff, newest first; at most 100. For staff.")
     async def adjustments(self, info: Info) -> list[Adjustment]:
         """Return the adjustments of the member's points."""
@@ -282,12 +348,27 @@ class Member(relay.Node):
                            seen=":own_business_id = ANY (r.offered_at)"))  # fmt: skip
     async def entitlements(self, info: Info) -> list[Entitlement]:
         """Return the quotas that the caller may see."""
-        own = access.only_business(access.require(info.context.principal, *access.MEMBER_READERS))
+        own = await own_business_id(info.context)
         rows = await info.context.load.entitlements.load(self.member_id)
-        if own is not None:
-            own_id = (await info.context.business_by_code(own)).business_id
-            rows = [row for row in rows if own_id in row.offered_at]
-        return [Entitlement.of(row) for row in rows]
+        return [Entitlement.of(r) for r in rows if own is None or own in r.offered_at]
+
+    @resolved("The member's vouchers, the latest first; a business sees those that it takes.")
+    async def vouchers(
+        self, info: Info, states: States = None, first: First = None, after: After = None
+    ) -> Connection[Voucher]:
+        """Return a page of vouchers."""
+        return await voucher_page(
+            info.context, self.member_id, states=states, first=first, after=after
+        )
+
+    @resolved("What the member was told of vouchers that end and still do, soonest first. For the "
+              "member and staff; a business is shown none.")  # fmt: skip
+    async def voucher_notices(self, info: Info) -> list[VoucherNotice]:
+        """Return the notices, if the caller may read them."""
+        if not access.reads_notices(access.require(info.context.principal, *access.MEMBER_READERS)):
+            return []
+        rows = await info.context.load.vouchers.notices.load(self.member_id)
+        return [VoucherNotice.of(row) for row in rows or []]
 
 
 async def _may_see_of(context: Context, business_id: int) -> bool:

@@ -18,6 +18,7 @@ from graphql_schema.member import visible_member
 from graphql_schema.points import Hold, Lot
 from graphql_schema.programme import business_node
 from graphql_schema.reviews import review_node
+from graphql_schema.rewards import RewardOrder, visible_order
 from graphql_schema.settlement import period_node
 from hub.errors import Malformed
 
@@ -77,6 +78,12 @@ async def _review(info: Info, id_: relay.GlobalID) -> relay.Node | None:
     return await review_node(info.context, review_id)
 
 
+async def _reward_order(info: Info, id_: relay.GlobalID) -> relay.Node | None:
+    (order_id,) = node_key(id_, "RewardOrder", parts=1, field="id")
+    row = await visible_order(info.context, order_id)
+    return None if row is None else RewardOrder.of(row)
+
+
 async def _business(info: Info, id_: relay.GlobalID) -> relay.Node | None:
     return await business_node(info, id_.node_id)
 
@@ -104,6 +111,7 @@ _FINDERS: dict[str, Callable[[Info, relay.GlobalID], Awaitable[relay.Node | None
     "Hold": _hold,
     "Adjustment": _adjustment,
     "ReviewItem": _review,
+    "RewardOrder": _reward_order,
     "Business": _business,
     "SettlementPeriod": _period,
 }

@@ -96,6 +96,9 @@ _FIELDS = {
     "member_id": "member",
     "receiver_id": "receiver",
     "counterpart_id": "receiver",
+    "ends_on": "endsOn",
+    "amount_minor": "amountMinor",
+    "to_plan": "toPlan",
     "adjustment_id": "adjustment",
     "expires_on": "expiresOn",
     "kind": "operation",
@@ -108,6 +111,8 @@ _FIELDS = {
     "point_value": "pointValue",
     "goods_discount": "goodsDiscount",
     "least_share": "leastShare",
+    "valid_until": "validUntil",
+    "trial_until": "trialUntil",
 }
 
 

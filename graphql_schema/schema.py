@@ -37,6 +37,7 @@ from graphql_schema.accounts import Account
 from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
 from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.audit import record
+from graphql_schema.awarding import AwardingMutation
 from graphql_schema.closing import ClosingMutation
 from graphql_schema.context import Context
 from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
@@ -46,14 +47,18 @@ from graphql_schema.entries import Entry
 from graphql_schema.errors import told, too_slow
 from graphql_schema.finding import MemberQuery
 from graphql_schema.giving import GivingMutation
+from graphql_schema.granting import GrantingMutation
 from graphql_schema.history import HistoryQuery
+from graphql_schema.holding import HoldingMutation
 from graphql_schema.joining import JoiningMutation
 from graphql_schema.journals import JournalMutation, JournalQuery
 from graphql_schema.limits import SizeLimit
 from graphql_schema.matching import MatchingQuery
+from graphql_schema.memberships import MembershipQuery
 from graphql_schema.mending import MendingMutation
 from graphql_schema.merging import MergingMutation
 from graphql_schema.nodes import NodeQuery
+from graphql_schema.ordering import OrderingMutation
 from graphql_schema.paying import PayingMutation
 from graphql_schema.pinning import PinningMutation
 from graphql_schema.plan.plans import Plans
@@ -66,16 +71,22 @@ from graphql_schema.reconciling_reads import ReconciliationQuery
 from graphql_schema.restoring import RestoringMutation
 from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
+from graphql_schema.rewards import RewardOrder, RewardQuery
 from graphql_schema.scalars import SCALARS
+from graphql_schema.selling import SellingMutation
 from graphql_schema.settlement import SettlementQuery
 from graphql_schema.settlement_corrections import (
     SettlementCorrectionMutation,
     SettlementCorrectionQuery,
 )
 from graphql_schema.spending import SpendingMutation
+from graphql_schema.stocking import StockingMutation
 from graphql_schema.subscribing import Subscription
 from graphql_schema.using import UsingMutation
 from graphql_schema.verifying import VerifyingMutation
+from graphql_schema.voucher_keeping import VoucherKeepingMutation
+from graphql_schema.vouchering import VoucheringMutation
+from graphql_schema.vouchers import VoucherQuery
 from graphql_schema.watching import Watching, watched
 
 MOST_TOKENS = 2000
@@ -95,11 +106,14 @@ class Query(
     AccountingPolicyQuery,
     AgreementQuery,
     ProgrammeQuery,
+    MembershipQuery,
     HistoryQuery,
     MatchingQuery,
     AdjustmentQuery,
     ReviewQuery,
+    RewardQuery,
     NodeQuery,
+    VoucherQuery,
 ):
     """All reads."""
 
@@ -112,6 +126,12 @@ class Mutation(
     SpendingMutation,
     RestoringMutation,
     UsingMutation,
+    HoldingMutation,
+    GrantingMutation,
+    SellingMutation,
+    OrderingMutation,
+    StockingMutation,
+    AwardingMutation,
     GivingMutation,
     PoolingMutation,
     AdjustingMutation,
@@ -132,6 +152,8 @@ class Mutation(
     JournalMutation,
     AccountingMutation,
     AccountingPolicyMutation,
+    VoucheringMutation,
+    VoucherKeepingMutation,
 ):
     """All writes."""
 
@@ -290,7 +312,7 @@ def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchem
         Query,
         Mutation,
         Subscription,
-        types=[Account, Entry, Hold, Lot],
+        types=[Account, Entry, Hold, Lot, RewardOrder],
         extensions=extensions,
         config=StrawberryConfig(
             scalar_map=SCALARS, disable_field_suggestions=not debug, name_converter=_Names()

@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     documents: Path | None = None
     only_documents: bool = False
     cors_origins: str = ""
+    drain_seconds: float = Field(default=0.0, ge=0, le=600)
     operation_seconds: float = Field(default=20.0, gt=0)
     cost_per_minute: int = Field(default=2_000_000, ge=0)
     sockets: int = Field(default=2_000, ge=0)

@@ -12,38 +12,26 @@ import argparse
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from functools import partial
 from random import Random
 from typing import Any
 
 import orjson
-from rich.progress import track
 from sqlalchemy.ext.asyncio import AsyncEngine
 from strawberry.types import ExecutionResult
 
 from bench.common import Bench, bench_server, report
+from bench.graphql.world import fill, open_group
 from graphql_schema.context import Context
 from graphql_schema.pages import cursor
 from graphql_schema.schema import HubSchema, build_schema
-from hub.benefits.promote import promote
-from hub.clock import business_date, now
-from hub.connector import Hint, HintType
+from hub.clock import now
 from hub.crypto import tokens
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal, Role
 from hub.db.engine import make_engine
-from hub.entrypoints.commands.programme import apply_group, read_group
-from hub.entrypoints.sample import GROUP_FILE
-from hub.members.resolve import Sighting, resolve
-from hub.points.earn import earn
-from hub.points.sale import Sale
-from hub.programme.bill import BillLine
-from hub.programme.queries import businesses, programme
 
 CLIENTS = 32
-BATCH = 500
-SALES = 6
 STAFF = Principal(role=Role.STAFF, subject="bench")
 CARD = """query Card { me { id number displayName
   tier { code name nameZh qualifying progress { nextName missingPoints by } }
@@ -87,63 +75,6 @@ class Desk:
         return orjson.dumps({"data": result.data})
 
 
-async def fill(engine: AsyncEngine, keyring: Keyring, members: int) -> list[int]:
-    """Have businesses see people and sell to them; returns the members."""
-    random, at, found = Random(7), now(), []
-    async with engine.connect() as db:
-        shops = [one for one in await businesses(db) if one.kind in ("retail", "hotel", "dining")]
-        zone = (await programme(db)).time_zone
-    for first in track(range(0, members, BATCH), description="members"):
-        people = [
-            Sighting(
-                business_id=random.choice(shops).business_id,
-                external_id=f"c-{n}",
-                hints=(
-                    Hint(type=HintType.NAME, value=f"Guest {n}", verified=False),
-                    Hint(type=HintType.PHONE, value=f"+86139{n:08}", verified=True),
-                ),
-                seen_at=at,
-            )
-            for n in range(first, first + BATCH)
-        ]
-        async with engine.begin() as db:
-            seen = [
-                (one.member_id, one.account_id, sighting.business_id)
-                for one, sighting in zip(
-                    await resolve(db, people=people, now=at, keyring=keyring), people, strict=True
-                )
-            ]
-            ids = [member_id for member_id, _, _ in seen if member_id is not None]
-            currencies = {shop.business_id: shop.currency for shop in shops}
-            for n in range(SALES):
-                when = at - timedelta(days=random.randint(0, 200))
-                await earn(
-                    db,
-                    sales=[
-                        Sale(
-                            business_id=business_id,
-                            idempotency_key=f"sale-{member_id}-{n}",
-                            member_id=member_id,
-                            account_id=account_id,
-                            occurred_at=when,
-                            business_date=business_date(when, zone),
-                            currency=currencies[business_id],
-                            total_minor=(minor := random.randint(1_000, 200_000)),
-                            lines=(
-                                BillLine(id=f"l-{member_id}-{n}", kind="item", net_minor=minor),
-                            ),
-                            tenders=(),
-                        )
-                        for member_id, account_id, business_id in seen
-                        if member_id is not None and account_id is not None
-                    ],
-                    now=at,
-                )
-            await promote(db, member_ids=ids, now=at, time_zone=zone)
-        found += ids
-    return found
-
-
 async def window(ask: Callable[[], Awaitable[bytes]], *, clients: int, seconds: float) -> float:
     """Return how many operations a second `clients` get answered who ask without a pause."""
     done, ends = 0, time.perf_counter() + seconds
@@ -162,11 +93,7 @@ async def window(ask: Callable[[], Awaitable[bytes]], *, clients: int, seconds: 
 async def measure(bench: Bench, *, members: int, seconds: float, rounds: int) -> None:
     """Fill the database, ask both ways in turn, and print the best of each."""
     keyring = Keyring.generate()
-    stripped = dict.fromkeys(
-        ("connections", "subscriptions", "payment_accounts", "clearing_accounts"), ()
-    )
-    group = read_group(GROUP_FILE).model_copy(update=stripped)
-    await apply_group(bench.url, keyring, group)
+    await open_group(bench.url, keyring)
     engine = make_engine(bench.url, pool_size=8)
     desk = Desk(engine, keyring, await fill(engine, keyring, members))
     await bench.run("VACUUM ANALYZE")

@@ -8,31 +8,43 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.entitlements.merging import merge_quotas, split_quotas
 from hub.benefits.grant import grant
-from hub.benefits.promote import lock_tiers, promote
+from hub.benefits.memberships.facts import lock_memberships
+from hub.benefits.memberships.merging import merge_memberships, split_memberships
+from hub.benefits.tiers.promote import lock_tiers, promote
 from hub.benefits.year import year_of
+from hub.clock import business_date
 
-# The survivor has the highest tier that one of them has. One held when the year began is kept for
-# the year; one reached since stands as long as the points bear it, which are now theirs together.
+# The survivor has the highest tier on each ladder that one of them has. What is reached in a window
+# that lasts stands as long as their activity together bears it; else it is kept for the time it
+# has. Awards are found with whoever they were given to.
 _HIGHEST = text("""
 WITH held AS (
   SELECT h.*, t.rank FROM member_tier h JOIN tier t USING (tier_id)
   WHERE h.member_id = ANY (CAST(:members AS bigint[])) AND h.until IS NULL
+), best AS (
+  SELECT DISTINCT ON (ladder_id) * FROM held WHERE award_id IS NULL
+  ORDER BY ladder_id, rank DESC, (member_id <> :survivor)
 ), ended AS (
   UPDATE member_tier h SET until = greatest(h.since, :now)
-  FROM (SELECT * FROM held ORDER BY rank DESC, (member_id <> :survivor) LIMIT 1) best
-  WHERE h.member_id = ANY (CAST(:members AS bigint[])) AND h.until IS NULL
+  FROM held LEFT JOIN best USING (ladder_id)
+  WHERE h.member_id = held.member_id AND h.step = held.step
     AND (h.member_id <> :survivor OR best.member_id <> :survivor)
 )
-SELECT tier_id, threshold, qualifying,
-  CASE WHEN since < :began_at OR reason IN ('merged', 'split') THEN 'merged' ELSE 'reached' END
-    AS reason
-FROM held ORDER BY rank DESC, (member_id <> :survivor) LIMIT 1
+SELECT ladder_id, tier_id, qualifying, terms_from, held_to, valid_until,
+  CASE WHEN lasts THEN window_from END AS window_from,
+  CASE WHEN lasts THEN window_to END AS window_to,
+  CASE WHEN lasts THEN 'reached' ELSE 'merged' END AS reason
+FROM best CROSS JOIN LATERAL (SELECT coalesce(window_to >= :today, false) AS lasts) x
+ORDER BY ladder_id
 """)
 _GIVE = text("""
-INSERT INTO member_tier (member_id, step, tier_id, since, threshold, qualifying, reason)
+INSERT INTO member_tier (member_id, step, ladder_id, tier_id, since, qualifying, reason, terms_from,
+  window_from, window_to, held_to, valid_until)
 SELECT :member_id, coalesce((SELECT max(step) FROM member_tier h WHERE h.member_id = :member_id), 0)
-  + 1, :tier_id, :now, :threshold, :qualifying, :reason
-WHERE NOT EXISTS (SELECT 1 FROM member_tier h WHERE h.member_id = :member_id AND h.until IS NULL)
+  + 1, CAST(:ladder_id AS smallint), :tier_id, :now, :qualifying, :reason, :terms_from,
+  :window_from, :window_to, :held_to, :valid_until
+WHERE NOT EXISTS (SELECT 1 FROM member_tier h
+  WHERE h.member_id = :member_id AND h.ladder_id = :ladder_id AND h.until IS NULL)
 """)
 
 
@@ -48,32 +60,35 @@ async def merge_benefits(
 
     Call it when their points have gone along, in the same transaction.
     """
-    year = year_of(now, time_zone)
     members = sorted({member_id, *absorbed})
+    await lock_memberships(db, member_ids=members)
     await lock_tiers(db, member_ids=members)
     facts = {
         "survivor": member_id,
         "members": members,
         "now": now,
-        "began_at": year.began_at,
+        "today": business_date(now, time_zone),
     }
-    best = (await db.execute(_HIGHEST, facts)).first()
-    if best is not None:
+    for best in (await db.execute(_HIGHEST, facts)).all():
         await db.execute(_GIVE, {"member_id": member_id, "now": now, **best._asdict()})
     await merge_quotas(db, member_id=member_id, members=members, now=now)
+    await merge_memberships(db, member_id=member_id, members=members, now=now)
     await promote(db, member_ids=[member_id], now=now, time_zone=time_zone)
     await grant(db, member_ids=[member_id], now=now, time_zone=time_zone)
 
 
 # What members held when they became one: the last row of each that the merge did not give.
 _BEFORE = text("""
-SELECT DISTINCT ON (side) side, h.tier_id, h.threshold, h.qualifying
+SELECT DISTINCT ON (side, ladder_id) side AS member_id, h.ladder_id, h.tier_id, h.qualifying,
+  'split' AS reason, h.terms_from, NULL::date AS window_from, NULL::date AS window_to, h.held_to,
+  h.valid_until
 FROM unnest(CAST(:births AS bigint[]), CAST(:sides AS bigint[])) AS u (born, side)
 JOIN LATERAL (
-  SELECT * FROM member_tier h WHERE h.member_id = born AND NOT h.undone
-  ORDER BY h.step DESC LIMIT 1
-) h ON h.until IS NULL OR h.until >= :since JOIN tier t USING (tier_id)
-ORDER BY side, t.rank DESC
+  SELECT DISTINCT ON (h.ladder_id) * FROM member_tier h
+  WHERE h.member_id = born AND NOT h.undone AND h.award_id IS NULL
+  ORDER BY h.ladder_id, h.step DESC
+) h ON h.until IS NULL OR h.until >= :since JOIN tier t USING (tier_id, ladder_id)
+ORDER BY side, ladder_id, t.rank DESC
 """)
 _UNDO = text("""
 UPDATE member_tier SET undone = true, until = coalesce(until, greatest(since, :now))
@@ -97,6 +112,7 @@ async def split_benefits(
     """
     year = year_of(now, time_zone)
     sides = sorted(set(births.values()))
+    await lock_memberships(db, member_ids=sorted({*births, *sides}))
     await lock_tiers(db, member_ids=sides)
     facts = {
         "member_id": member_id,
@@ -108,8 +124,8 @@ async def split_benefits(
     await db.execute(_UNDO, facts)
     before = (await db.execute(_BEFORE, facts)).all()
     for row in before:
-        given = {"tier_id": row.tier_id, "threshold": row.threshold, "qualifying": row.qualifying}
-        await db.execute(_GIVE, {"member_id": row.side, "now": now, "reason": "split", **given})
+        await db.execute(_GIVE, {"now": now, **row._asdict()})
     await split_quotas(db, births=births, accounts=accounts, since_day=year.starts_on, now=now)
+    await split_memberships(db, births=births, now=now)
     await promote(db, member_ids=sides, now=now, time_zone=time_zone)
     await grant(db, member_ids=sides, now=now, time_zone=time_zone)

@@ -133,6 +133,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "eliminate": "journals:elimination",
     },
     "token": "token:token",
+    "voucher": {"generate": "voucher:generate_", "export": "voucher:export"},
 }
 """Each command's module and function below hub.entrypoints.commands; a group has several.
 
@@ -157,6 +158,7 @@ _GROUPS_SAY = {
     "programme": "The group's configuration.",
     "reconcile": "Businesses' own books and bank statements, beside the hub's lines.",
     "sample": "The sample group.",
+    "voucher": "Codes of vouchers, in batches.",
     "settle": "Close a settlement period: `hub settle PERIOD`; and what was stated of it.",
 }
 

@@ -21,6 +21,7 @@ from hub.accounting.estimates import estimates
 from hub.accounting.policies import policies
 from hub.accounting.propose_estimate import propose_estimate
 from hub.accounting.set_policy import set_policy
+from hub.benefits.rewards.stock import stock
 from hub.config import Settings
 from hub.crypto.keyring import Keyring
 from hub.entrypoints.commands.programme import GroupFile, apply_group, read_group
@@ -42,6 +43,7 @@ EXPECTED_REDEMPTION = {
     "lakeside-hotel": Decimal("0.9"),
     "jade-kitchen": Decimal("0.75"),
 }
+SCARVES = 20
 ACCOUNTANT, CONTROLLER = "sample accountant", "sample controller"
 _SINCE = date(2020, 1, 1)
 # The sample is loaded once: this row says that it was, to the end.
@@ -155,6 +157,18 @@ async def account(db: AsyncConnection, *, now: datetime) -> None:
             await approve_estimate(
                 db, estimate_id=proposed.estimate_id, checker=CONTROLLER, now=now
             )
+
+
+async def stock_shelves(db: AsyncConnection, *, now: datetime) -> None:
+    """Receive the scarves that members can have for points, once."""
+    await stock(
+        db,
+        reward_code="silk-scarf",
+        quantity=SCARVES,
+        actor="sample",
+        idempotency_key="sample",
+        now=now,
+    )
 
 
 async def progress_of(engine: AsyncEngine) -> tuple[int, int]:

@@ -45,9 +45,11 @@ NOTE_SECONDS = 1.0
 JOBS = (
     Job("settlement.open_month", "1 0 * * *"),
     Job("settlement.ask_due", "15 * * * *"),
+    Job("benefits.requalify", "2 0 * * *"),
     Job("benefits.spare", "5 0 * * *"),
     Job("points.expire", "10 0 * * *"),
     Job("points.notify_expiry", "20 0 * * *"),
+    Job("benefits.notify_tiers", "25 0 * * *"),
     Job("vouchers.expire", "12 * * * *"),
     Job("vouchers.lapse", "* * * * *"),
     Job("vouchers.notify_ending", "25 0 * * *"),
@@ -61,6 +63,7 @@ JOBS = (
     Job("points.lapse", "* * * * *"),
     Job("entitlements.lapse", "* * * * *"),
     Job("entitlements.expire", "8 0 * * *"),
+    Job("rewards.lapse", "* * * * *"),
     # Points become active as a trading day begins, on the full hour somewhere; nobody waits for it.
     Job("points.activate", "5 * * * *"),
     Job("ledger.roll_up", "* * * * *"),

@@ -19,6 +19,7 @@ from graphql_schema.errors import AWAY
 from hub import config
 from hub.connector import Inbound
 from hub.entrypoints import web_errors, web_graphql, web_health
+from hub.entrypoints.collecting import spare_the_collector
 from hub.entrypoints.logs import configure_logs
 from hub.entrypoints.web_limits import CrossOrigin, Observed, SizeLimited
 from hub.entrypoints.web_payments import payment_advice, payment_order
@@ -66,7 +67,10 @@ async def _inbound(request: Request) -> Inbound:
 
 
 def create_app(settings: config.Settings | None = None) -> Observed:
-    """Return the application. Settings are read when it starts, unless given."""
+    """Return the application. Settings are read when it starts, unless given.
+
+    Where they are read, the process is a server and nothing else, and its memory is kept so.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -74,6 +78,8 @@ def create_app(settings: config.Settings | None = None) -> Observed:
         configure_logs(chosen.log_level)
         async with serving(chosen) as state:
             app.state.hub = state
+            if settings is None:
+                spare_the_collector()
             yield
 
     def most_bytes() -> int:

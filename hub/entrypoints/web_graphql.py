@@ -102,8 +102,19 @@ async def _answer(request: Request, asked: Asked) -> Response:
         noted=note,
     )
     began = time.perf_counter()
-    with watched() as statements:
+    with watched() as statements, state.traces.operation(request.headers) as span:
         result = await _execute(state, asked, context)
+        if span is not None:
+            state.traces.tell(
+                span,
+                query=asked.query,
+                operation_name=asked.operation_name,
+                known_as=state.documents.name(asked.query),
+                role=principal.role.value if principal else "nobody",
+                cost=context.cost,
+                failed=bool(result.errors),
+                asked=statements,
+            )
     seconds, name = time.perf_counter() - began, state.documents.name(asked.query)
     OPERATIONS.labels(name, "failed" if result.errors else "answered").inc()
     SECONDS.labels(name).observe(seconds)

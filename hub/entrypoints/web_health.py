@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import cache
+from threading import Event
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
@@ -14,6 +15,8 @@ from hub.db.migrate import current, head
 from hub.entrypoints.web_state import State, state_of
 
 PATIENCE_SECONDS = 2.0
+leaving = Event()
+"""Set once the process was told to stop: it serves on, and is to be sent nobody any more."""
 _newest = cache(head)
 
 
@@ -24,6 +27,8 @@ async def healthz(_: Request) -> Response:
 
 async def readyz(request: Request) -> Response:
     """Say whether requests can be served, and what is in the way; 503 when something is."""
+    if leaving.is_set():
+        return JSONResponse({"ready": False, "checks": {"process": "is about to stop"}}, 503)
     state = state_of(request)
     database, broker = await asyncio.gather(_ask(state, _database), _ask(state, _broker))
     ready = database is None and broker is None

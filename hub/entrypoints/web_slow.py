@@ -20,16 +20,16 @@ _SLOWEST = 5
 
 @dataclass(slots=True)
 class Asked:
-    """The statements of one operation with the seconds that each took."""
+    """The statements of one operation: the seconds that each took, its text, when it began."""
 
-    statements: list[tuple[float, str]] = field(default_factory=list)
+    statements: list[tuple[float, str, float]] = field(default_factory=list)
 
     def slowest(self) -> list[dict[str, object]]:
         """Return the statements that took longest, for a log."""
         found = sorted(self.statements, reverse=True)[:_SLOWEST]
         return [
             {"milliseconds": round(seconds * 1000, 1), "sql": " ".join(sql.split())[:_LONGEST_TEXT]}
-            for seconds, sql in found
+            for seconds, sql, _ in found
         ]
 
 
@@ -54,10 +54,10 @@ def listen(engine: AsyncEngine) -> None:
 
 
 def note(statement: str, seconds: float) -> None:
-    """Let `watched` know of a statement that went past the engines."""
+    """Let `watched` know of a statement that went past the engines and has just ended."""
     asked = _asked.get()
     if asked is not None:
-        asked.statements.append((seconds, statement))
+        asked.statements.append((seconds, statement, time.perf_counter() - seconds))
 
 
 def _began(*facts: Any) -> None:

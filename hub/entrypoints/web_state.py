@@ -1,5 +1,6 @@
 """What the web process holds while it serves."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from hub.entrypoints.web_documents import Documents, read_documents
 from hub.entrypoints.web_slow import listen
 from hub.entrypoints.web_sockets import Sockets
 from hub.entrypoints.web_streams import Streams
+from hub.entrypoints.web_traces import Traces
 from hub.jobs.changes import Changes
 
 
@@ -36,6 +38,7 @@ class State:
     documents: Documents
     allowance: Allowance
     sockets: Sockets
+    traces: Traces
 
 
 @asynccontextmanager
@@ -67,6 +70,7 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
         allowance=allowance,
         changes=changes,
     )
+    traces = Traces()
     try:
         yield State(
             settings=settings,
@@ -79,11 +83,13 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
             documents=documents,
             allowance=allowance,
             sockets=Sockets(settings, keyring, streams),
+            traces=traces,
         )
     finally:
         await changes.aclose()
         await redis.aclose()
         await engine.dispose()
+        await asyncio.to_thread(traces.close)
 
 
 def state_of(request: Request) -> State:

@@ -8,6 +8,7 @@ from dramatiq import Middleware
 from dramatiq.asyncio import get_event_loop_thread
 
 from hub.config import settings
+from hub.entrypoints.collecting import spare_the_collector
 from hub.entrypoints.embedded.process import die_with_parent
 from hub.entrypoints.logs import configure_logs
 from hub.jobs.broker import make_broker
@@ -45,3 +46,5 @@ import hub.members.actors  # noqa: E402
 import hub.points.actors  # noqa: E402
 import hub.reconciliation.actors  # noqa: E402
 import hub.settlement.actors  # noqa: E402, F401
+
+spare_the_collector()

@@ -5,13 +5,16 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.queries import tiers_at
+from hub.benefits.tiers.count_sales import CountedSale, count_sales
+from hub.benefits.tiers.standings import tiers_at
+from hub.clock import business_date
 from hub.connector import EventType, Role
 from hub.crypto.keyring import Keyring
 from hub.errors import Malformed
 from hub.intake import facts
 from hub.intake.fact import EARNS, SHOWS_A_PERSON, UNDOES, Fact, idempotency_key
 from hub.intake.facts import PostedFact, SourceKey
+from hub.intake.plan_payments import note_plan_payments
 from hub.intake.points_paid import keep_bills, paid_in_points, receipts_of
 from hub.intake.room_charges import (
     RoomPair,
@@ -24,10 +27,13 @@ from hub.intake.undoing import undo
 from hub.members.resolve import Resolved, Sighting, resolve
 from hub.points.check_out import check_out
 from hub.points.day_caps import lock_day_caps
-from hub.points.earn import earn
+from hub.points.earn import Earned, earn
 from hub.points.lock_payers import lock_payers
 from hub.points.sale import Sale
 from hub.programme.bill import BillLine, BillTender
+from hub.programme.queries import programme
+
+MOST_NIGHTS = 366
 
 
 async def post(
@@ -62,8 +68,10 @@ async def post(
         for name in fact.event.references
     ]
     await facts.refer(db, names)
+    await note_plan_payments(db, new, people, now)
     undone = await undo(db, [f for f in new if f.event.type in UNDOES], records, names, now)
     moved = {r.member_id for r in (*records, *undone) if r.tx_id is not None and r.member_id}
+    moved |= {r.member_id for r in undone if r.member_id} | {s.member_id for _, s in sales}
     return moved | await link_room_charges(db, pairs, now)
 
 
@@ -167,10 +175,35 @@ async def _earn(
             who = sale.member_id, sale.account_id
             left[who] = max(left.get(who, fact.event.occurred_at), fact.event.occurred_at)
     await check_out(db, left=left, now=now)
+    zone = (await programme(db)).time_zone if any(fact.event.stay for fact, _ in sales) else "UTC"
+    counted = [
+        _counted(fact, sale, one, zone) for (fact, sale), one in zip(sales, earned, strict=True)
+    ]
+    await count_sales(db, sales=counted)
     return [
         fact.posted(member_id=sale.member_id, account_id=sale.account_id, tx_id=one.tx_id)
         for (fact, sale), one in zip(sales, earned, strict=True)
     ]
+
+
+def _counted(fact: Fact, sale: Sale, earned: Earned, time_zone: str) -> CountedSale:
+    """Return what a bill counts for tiers; a night is one between two days of the group's."""
+    stay, nights = fact.event.stay, 0
+    if stay is not None:
+        came, left = (business_date(at, time_zone) for at in (stay.arrival, stay.departure))
+        nights = min(max(0, (left - came).days), MOST_NIGHTS)
+    return CountedSale(
+        account_id=sale.account_id,
+        business_id=sale.business_id,
+        business_date=sale.business_date,
+        occurred_at=sale.occurred_at,
+        key=sale.idempotency_key,
+        spend_minor=earned.spend_minor,
+        paid_minor=sale.total_minor,
+        currency=earned.currency,
+        stay=f"{fact.key.connection_id}:{stay.reservation_id}" if stay is not None else None,
+        nights=nights,
+    )
 
 
 def _sale(fact: Fact, member_id: int, account_id: int) -> Sale:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.promote import promote
+from hub.benefits.tiers.promote import promote
 from hub.connector import FactKey, Refused
 from hub.crypto.keyring import Keyring
 from hub.errors import HubError

@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.tiers.count_refund import count_refund
 from hub.connector import TenderKind
 from hub.intake import facts
 from hub.intake.fact import Fact, check_number, idempotency_key
@@ -164,6 +165,7 @@ async def _take_back(db: AsyncConnection, pair: RoomPair, folio: PostedFact, now
     )
     if business_id is None or folio.tx_id is None or not folio.member_id or not folio.account_id:
         raise RuntimeError("a folio that earned has a business and a member")
+    key = f"{idempotency_key(pair.folio)}:room:{pair.charge_id}"
     await clawback(
         db,
         business_id=business_id,
@@ -172,10 +174,18 @@ async def _take_back(db: AsyncConnection, pair: RoomPair, folio: PostedFact, now
         earn_tx=folio.tx_id,
         refund=Refunded(nets=pair.nets, unallocated_minor=0, amount_minor=pair.amount_minor),
         currency=pair.currency,
-        idempotency_key=f"{idempotency_key(pair.folio)}:room:{pair.charge_id}",
+        idempotency_key=key,
         occurred_at=now,
         business_date=pair.business_date,
         now=now,
+    )
+    await count_refund(
+        db,
+        account_id=folio.account_id,
+        sale=idempotency_key(folio.key),
+        key=key,
+        refunded_minor=pair.amount_minor,
+        occurred_at=now,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.tiers.count_refund import count_refund
 from hub.connector import CanonicalEvent, FactKey, LineKind
 from hub.errors import Malformed
 from hub.intake import facts
@@ -158,6 +159,15 @@ async def _undo(
     if original is None:
         return done
     tx_id = await _clawback(db, fact, original, this, rules=rules, now=now)
+    if original.account_id is not None:
+        await count_refund(
+            db,
+            account_id=original.account_id,
+            sale=idempotency_key(original.key),
+            key=idempotency_key(fact.key),
+            refunded_minor=this.refund.amount_minor if this.refund else None,
+            occurred_at=this.occurred_at,
+        )
     await give_points_back(
         db,
         fact=fact,
@@ -169,8 +179,6 @@ async def _undo(
         business_date=this.business_date,
         now=now,
     )
-    if tx_id is None:
-        return done
     return replace(done, member_id=original.member_id, account_id=original.account_id, tx_id=tx_id)
 
 

@@ -17,7 +17,7 @@ from hub.points.checks import MOST_POINTS, key, timely
 from hub.points.day_caps import within_day_caps
 from hub.points.sale import Sale
 from hub.programme.earning import Earning, appraise
-from hub.programme.exchange import conversion, needs_table
+from hub.programme.exchange import conversion, converted, needs_table
 from hub.programme.policy_queries import Policies
 from hub.programme.queries import exchange_rates, terms
 from hub.programme.rule import EarningRule
@@ -32,13 +32,18 @@ TiersAt = Callable[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earned:
-    """What a sale earned. `tx_id` is None when it earned nothing or was posted before."""
+    """What a sale earned. `tx_id` is None when it earned nothing or was posted before.
+
+    `spend_minor` is what of it could earn, in the `currency` that its business accounts in.
+    """
 
     idempotency_key: str
     member_id: int
     tx_id: int | None
     points: int
     qualifying: int
+    spend_minor: int
+    currency: str
 
 
 async def earn(
@@ -84,8 +89,12 @@ async def earn(
             tx_id=posted.get(sale.key),
             points=before.get(sale.key, earning).points,
             qualifying=before.get(sale.key, earning).qualifying,
+            spend_minor=converted(
+                earning.base, of=sale.currency, to=rule.currency, rate=earning.exchange_rate
+            ),
+            currency=rule.currency,
         )
-        for sale, earning in zip(sales, earnings, strict=True)
+        for sale, rule, earning in zip(sales, rules, earnings, strict=True)
     ]
 
 

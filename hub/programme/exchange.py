@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
+from math import floor
 
 from hub.errors import Malformed
 from hub.programme.bill import Bill
-from hub.units import is_rate
+from hub.units import exponent, is_rate
 
 Table = Mapping[tuple[str, str], Sequence["ExchangeRate"]]
 """Versions of each rate by `(from, to)`, newest first."""
@@ -57,3 +59,14 @@ def conversion(bill: Bill, *, to: str, on: date, table: Table) -> Conversion | N
         f"force on {on}: add one to the programme's exchange_rates, and replay",
         field="currency",
     )
+
+
+def converted(amount_minor: int, *, of: str, to: str, rate: Decimal | None) -> int:
+    """Return minor units of the currency `to` for an amount in `of`, rounded down; None: the same.
+
+    Amounts are not negative.
+    """
+    if rate is None:
+        return amount_minor
+    minor = Fraction(10) ** (exponent(to) - exponent(of))
+    return floor(Fraction(amount_minor) * Fraction(rate) * minor)

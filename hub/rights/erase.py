@@ -6,6 +6,8 @@ from datetime import date, datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.rewards.forget import forget_deliveries
+from hub.benefits.vouchers.forfeit_vouchers import forfeit_vouchers
 from hub.crypto.keyring import Keyring
 from hub.errors import Rejected
 from hub.intake.mentions import mentions
@@ -58,7 +60,8 @@ async def erase(
 
     Data keys, profiles, identifiers and doubts go, and the bodies of stored deliveries that tell of
     the person. Entries and accounts stay: numbers that name nobody, so that the ledger still proves
-    itself and what the businesses owe each other stands. Points end first, as an expiry. Data that
+    itself and what the businesses owe each other stands. Points end first, as an expiry, and
+    vouchers are voided. Data that
     arrives again on the same accounts leads to nobody. Erased before: the first answer.
 
     Raises NotFound; ErasureForbidden while a retention holds; PointsHeld while points are set
@@ -80,9 +83,11 @@ async def erase(
     points = await _end_points(
         db, family, reason=reason, forfeit_points=forfeit_points, today=today, now=now
     )
+    await forfeit_vouchers(db, member_ids=family.member_ids, reason="erased", now=now)
     words = await words_of(db, family=family, keyring=keyring)
     told = mentions(db, account_ids=family.account_ids, words=words, keyring=keyring)
     shredded = await shred(db, delivery_ids=[one.delivery_id async for one in told], now=now)
+    await forget_deliveries(db, member_ids=family.member_ids)
     await forget(db, member_ids=family.member_ids, account_ids=family.account_ids, now=now)
     erased = Erased(
         member_id=family.member_id,

@@ -84,9 +84,25 @@ _PARTS = {
       FROM hold JOIN business b USING (business_id)
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY hold_id""",
     "tiers": """
-      SELECT t.code AS tier, m.since, m.until, m.qualifying, m.reason
-      FROM member_tier m JOIN tier t USING (tier_id)
+      SELECT t.code AS tier, l.code AS ladder, m.since, m.until, m.valid_until, m.qualifying,
+        m.reason
+      FROM member_tier m JOIN tier t USING (tier_id, ladder_id) JOIN ladder l USING (ladder_id)
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY m.member_id, step""",
+    "tier_notices": """
+      SELECT t.code AS tier, n.kind, n.days_ahead, n.valid_until, n.state, n.given_at
+      FROM tier_notice n JOIN member_tier h USING (member_id, step) JOIN tier t USING (tier_id)
+      WHERE n.member_id = ANY (CAST(:members AS bigint[])) ORDER BY n.notice_id""",
+    "tier_awards": """
+      SELECT t.code AS tier, a.kind, a.reason, a.partner, a.evidence, a.starts_on, a.trial_until,
+        a.valid_until, a.given_at, a.revoked_at, a.revoked_because
+      FROM tier_award a JOIN tier t USING (tier_id)
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY award_id""",
+    "qualifying_activity": """
+      SELECT b.code AS business, q.account_id, q.business_date, q.occurred_at, q.spend_minor,
+        q.currency, q.bills, q.nights, q.referrals
+      FROM qualifying_activity q JOIN business b USING (business_id)
+      WHERE account_id = ANY (CAST(:accounts AS bigint[]))
+      ORDER BY q.account_id, q.business_date, q.key""",
     "entitlements": """
       SELECT b.code AS benefit, e.source, e.source_id, e.starts_on, e.ends_on, e.granted, e.held,
         e.used, e.ended
@@ -102,6 +118,35 @@ _PARTS = {
         u.outcome, u.remaining
       FROM entitlement_use u JOIN benefit n USING (benefit_id) JOIN business b USING (business_id)
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY used_at""",
+    "memberships": """
+      SELECT p.code AS plan, f.kind AS event, f.day, f.amount_minor, f.credit_minor, f.currency,
+        f.reason, t.starts_on, t.ends_on, t.refund_minor, t.refunded_minor
+      FROM membership_fact f JOIN membership_plan p USING (plan_id)
+      LEFT JOIN membership_term t USING (fact_id)
+      WHERE f.member_id = ANY (CAST(:members AS bigint[])) ORDER BY f.day, f.fact_id""",
+    "vouchers": """
+      SELECT v.voucher_id, c.code AS campaign, v.granted, v.held, v.used, v.assigned_at, v.ends_at,
+        v.state = 2 AS voided
+      FROM voucher v JOIN voucher_terms t USING (terms_id)
+      JOIN voucher_campaign c USING (campaign_id)
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY voucher_id""",
+    "voucher_history": """
+      SELECT e.voucher_id, e.kind, b.code AS business, e.held, e.used, e.amount_minor, e.currency,
+        e.occurred_at, e.reason
+      FROM voucher_entry e LEFT JOIN business b USING (business_id)
+      WHERE EXISTS (SELECT 1 FROM voucher v WHERE v.voucher_id = e.voucher_id
+          AND v.member_id = ANY (CAST(:members AS bigint[])))
+        AND (e.member_id IS NULL OR e.member_id = ANY (CAST(:members AS bigint[])))
+      ORDER BY e.voucher_id, e.entry_id""",
+    "voucher_notices": """
+      SELECT voucher_id, ends_at, days_ahead, given_at FROM voucher_notice
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY ends_at, days_ahead""",
+    "reward_orders": """
+      SELECT o.order_id, r.code AS reward, b.code AS business, o.points, o.price_minor, o.currency,
+        o.outcome, o.state, o.ordered_at, o.delivery_note
+      FROM reward_order o JOIN reward r USING (reward_id) JOIN business b
+        ON b.business_id = o.business_id
+      WHERE o.member_id = ANY (CAST(:members AS bigint[])) ORDER BY o.order_id""",
     "adjustments": """
       SELECT b.code AS business, a.points, a.state, a.reason, a.verdict, a.proposed_at, a.decided_at
       FROM adjustment a JOIN business b USING (business_id)

@@ -46,7 +46,7 @@ END $$;
 CREATE FUNCTION entitlement_tier_held(p_member bigint, p_tier smallint) RETURNS boolean
 LANGUAGE sql STABLE AS $$
   SELECT EXISTS (SELECT 1 FROM member_tier m JOIN tier has USING (tier_id)
-      JOIN tier asks ON asks.tier_id = p_tier
+      JOIN tier asks ON asks.tier_id = p_tier AND asks.ladder_id = has.ladder_id
     WHERE m.member_id = p_member AND m.until IS NULL AND has.rank >= asks.rank)
 $$;
 

@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0043_entitlements"
-down_revision = "0040_material_right"
+down_revision = "0041_ladders"
 
 
 def upgrade() -> None:

@@ -13,10 +13,12 @@ LANGUAGE sql STABLE AS $$
       AT TIME ZONE g.time_zone) END
   FROM voucher_terms t CROSS JOIN programme g WHERE t.terms_id = p_terms $$;
 
--- Whether one more voucher of the campaign is more than the member may be given. Members are given
--- vouchers one at a time; whoever takes this lock has locked its vouchers before.
-CREATE FUNCTION voucher_over_limit(p_terms integer, p_member bigint) RETURNS boolean
-LANGUAGE plpgsql AS $$
+-- Whether one more voucher of the campaign is more than the member may be given, beside those of
+-- p_others, which it is given in the same request. Members are given vouchers one at a time; whoever
+-- takes this lock has locked its vouchers before.
+CREATE FUNCTION voucher_over_limit(
+  p_terms integer, p_member bigint, p_others integer[] DEFAULT '{}'
+) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE t voucher_terms;
 BEGIN
   SELECT * INTO t FROM voucher_terms WHERE terms_id = p_terms;
@@ -29,7 +31,10 @@ BEGIN
     SELECT count(*) FROM voucher_entry e JOIN voucher v USING (voucher_id)
       JOIN voucher_terms o USING (terms_id)
     WHERE e.member_id = p_member AND e.kind = 'transferred' AND o.campaign_id = t.campaign_id
-      AND v.member_id IS DISTINCT FROM p_member);
+      AND v.member_id IS DISTINCT FROM p_member
+  ) + (
+    SELECT count(*) FROM unnest(p_others) AS u (n) JOIN voucher_terms o ON o.terms_id = u.n
+    WHERE o.campaign_id = t.campaign_id);
 END $$;
 
 -- Lock vouchers one after the other, by number.
@@ -66,7 +71,8 @@ END $$;
 
 -- Why a voucher that is locked cannot be taken now; NULL: it can.
 CREATE FUNCTION voucher_refusal(
-  v voucher, p_member bigint, p_quantity bigint, p_exact boolean, p_now timestamptz
+  v voucher, p_member bigint, p_quantity bigint, p_exact boolean, p_others integer[],
+  p_now timestamptz
 ) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
   IF v.member_id <> p_member THEN RETURN 'not_yours'; END IF;
@@ -77,7 +83,8 @@ BEGIN
   IF v.granted - v.used - v.held < (CASE WHEN p_exact THEN p_quantity ELSE 1 END) THEN
     RETURN 'reserved_elsewhere';
   END IF;
-  IF v.member_id IS NULL AND p_member IS NOT NULL AND voucher_over_limit(v.terms_id, p_member) THEN
+  IF v.member_id IS NULL AND p_member IS NOT NULL AND voucher_over_limit(v.terms_id, p_member, p_others)
+  THEN
     RETURN 'limit_reached';
   END IF;
   IF v.member_id IS NULL AND p_member IS NULL AND EXISTS (SELECT 1 FROM voucher_terms t
@@ -85,6 +92,46 @@ BEGIN
     RETURN 'member_required';
   END IF;
   RETURN NULL;
+END $$;
+
+-- Redeem one voucher that the member has. This is what nearly all tills ask for, and it is written out
+-- flat: the update is the lock. Whatever is not so common is not found and left to voucher_take.
+CREATE FUNCTION voucher_take_one(
+  p_business smallint, p_key text, p_member bigint, p_asked jsonb, p_item jsonb,
+  p_business_date date, p_now timestamptz
+) RETURNS TABLE (replayed boolean, r voucher_request) LANGUAGE plpgsql AS $$
+DECLARE
+  n bigint := (p_item ->> 'quantity')::bigint;
+  amount bigint := (p_item ->> 'amount')::bigint;
+  price bigint := (p_item ->> 'price')::bigint;
+  entry bigint;
+  v record;
+  q voucher_request;
+BEGIN
+  UPDATE voucher o SET used = used + n FROM voucher_terms t
+    WHERE o.voucher_id = (p_item ->> 'id')::bigint AND o.state = 0 AND o.ends_at > p_now
+      AND o.held = 0 AND o.granted - o.used >= n AND o.member_id IS NOT NULL
+      AND (p_member IS NULL OR o.member_id = p_member) AND t.terms_id = o.terms_id
+    RETURNING o.voucher_id, o.member_id, o.granted - o.used AS free, t.funder_id, t.currency INTO v;
+  IF NOT FOUND THEN RETURN; END IF;
+  entry := nextval('voucher_entry_id');
+  INSERT INTO voucher_request (business_id, idempotency_key, kind, member_id, at, outcome, asked,
+      parts)
+    VALUES (p_business, p_key, 'redeem', p_member, p_now, 'taken', p_asked,
+      jsonb_build_array(jsonb_build_object('voucher', v.voucher_id, 'verdict', 'taken', 'quantity',
+        n, 'amount', amount, 'price', price, 'left', v.free, 'entry', entry)))
+    ON CONFLICT (business_id, idempotency_key) DO NOTHING RETURNING * INTO q;
+  IF NOT FOUND THEN
+    UPDATE voucher SET used = used - n WHERE voucher_id = v.voucher_id;
+    RETURN QUERY SELECT true, o FROM voucher_request o
+      WHERE o.business_id = p_business AND o.idempotency_key = p_key;
+    RETURN;
+  END IF;
+  INSERT INTO voucher_entry (entry_id, voucher_id, request_id, member_id, kind, used,
+      amount_minor, price_minor, occurred_at, business_date, business_id, funder_id, currency)
+    VALUES (entry, v.voucher_id, q.request_id, v.member_id, 'redeemed', n, amount, price, p_now,
+      p_business_date, p_business, v.funder_id, v.currency);
+  RETURN QUERY SELECT false, q;
 END $$;
 
 -- Reserve or redeem. p_items has per voucher: id (NULL: there is none), refusal (what the caller
@@ -106,8 +153,15 @@ DECLARE
   amount bigint;
   price bigint;
   taken integer := 0;
+  bound integer[] := '{}';
   parts jsonb[] := '{}';
 BEGIN
+  IF p_kind = 'redeem' AND jsonb_array_length(p_items) = 1 AND p_items -> 0 ->> 'refusal' IS NULL
+      AND (p_items -> 0 ->> 'exact')::boolean THEN
+    RETURN QUERY SELECT o.replayed, o.r FROM voucher_take_one(p_business, p_key, p_member, p_asked,
+      p_items -> 0, p_business_date, p_now) o;
+    IF FOUND THEN RETURN; END IF;
+  END IF;
   -- Whoever is given a voucher is not merged meanwhile; members are locked before vouchers.
   IF p_member IS NOT NULL AND EXISTS (SELECT 1 FROM jsonb_array_elements(p_items) i
       JOIN voucher o ON o.voucher_id = (i ->> 'id')::bigint WHERE o.member_id IS NULL) THEN
@@ -126,7 +180,7 @@ BEGIN
         SELECT * INTO v FROM voucher WHERE voucher_id = v.voucher_id;
       END IF;
       IF verdict IS NULL THEN
-        verdict := voucher_refusal(v, who, n, (x ->> 'exact')::boolean, p_now);
+        verdict := voucher_refusal(v, who, n, (x ->> 'exact')::boolean, bound, p_now);
       ELSIF v.member_id <> who THEN
         verdict := 'not_yours';
       END IF;
@@ -138,6 +192,7 @@ BEGIN
         price := n;
       END IF;
       taken := taken + 1;
+      IF v.member_id IS NULL THEN bound := bound || v.terms_id; END IF;
       parts := parts || jsonb_build_object('voucher', v.voucher_id, 'verdict', 'taken', 'quantity',
         n, 'amount', amount, 'price', price, 'left', v.granted - v.used - v.held - n,
         'entry', nextval('voucher_entry_id'));

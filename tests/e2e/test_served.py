@@ -1,5 +1,6 @@
 """The API as a real process: on a real socket, in a real browser, until it is told to stop."""
 
+import asyncio
 import json
 import shutil
 import signal
@@ -8,9 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 import httpx2
 import pytest
 
@@ -32,23 +35,24 @@ class Served:
     keyring: Keyring
 
 
-@pytest.fixture
-def served(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Served]:
-    """`hub serve` on a migrated, empty database."""
-    keyring = ensure(tmp_path / "keyring.json")
+@contextmanager
+def running(database_url: str, redis_url: str, place: Path, **chosen: str) -> Iterator[Served]:
+    """`hub serve` on a migrated database, with `chosen` variables."""
+    keyring = ensure(place / "keyring.json")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = tmp_path / "serve.log"
+    log = place / "serve.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "hub.entrypoints.cli", "serve"],
             env={
                 "DATABASE_URL": database_url,
                 "REDIS_URL": redis_url,
-                "HUB_STATE_DIR": str(tmp_path),
+                "HUB_STATE_DIR": str(place),
                 "HUB_PORT": str(port),
                 "HUB_MAX_BODY_BYTES": "100000",
+                **chosen,
             },
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -60,6 +64,13 @@ def served(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Served
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def served(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Served]:
+    """`hub serve` on a migrated, empty database."""
+    with running(database_url, redis_url, tmp_path) as found:
+        yield found
 
 
 def _until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
@@ -119,3 +130,32 @@ def test_the_explorer_works_where_no_other_host_can_be_reached(
     log = served.log.read_text()
     # It read the schema by introspection.
     assert '"method": "POST", "route": "/graphql", "status": 200' in log
+
+
+async def test_who_is_told_to_stop_says_so_serves_on_and_answers_what_is_under_way(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with running(database_url, redis_url, tmp_path, HUB_DRAIN_SECONDS="60") as served:
+        held = await asyncpg.connect(database_url)
+        lock = held.transaction()
+        await lock.start()
+        await held.execute("LOCK TABLE programme IN ACCESS EXCLUSIVE MODE")
+        async with httpx2.AsyncClient(base_url=served.url, timeout=20) as client:
+            waits = asyncio.create_task(
+                client.post("/graphql", json={"query": "{ programme { name } }"})
+            )
+            while not await held.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.02)
+            served.process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(10):
+                while (await client.get("/readyz")).status_code != 503:
+                    await asyncio.sleep(0.02)
+            assert (await client.get("/healthz")).status_code == 200
+            served.process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.3)
+            assert served.process.poll() is None
+            await lock.rollback()
+            answer = await waits
+        await held.close()
+        assert answer.json()["errors"][0]["extensions"]["code"] == "not_found"
+        assert await asyncio.to_thread(served.process.wait, 10) in (0, -signal.SIGTERM)

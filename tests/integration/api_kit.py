@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message
 
-from hub.benefits.configure import TierConfig, configure
+from hub.benefits.configure import configure
 from hub.benefits.definitions import BenefitConfig
-from hub.benefits.promote import promote
+from hub.benefits.tiers.configure import TierConfig
+from hub.benefits.tiers.promote import promote
 from hub.clock import business_date, now
 from hub.config import Settings
 from hub.connector import Hint, HintType

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.configure import TierConfig, configure
+from hub.benefits.configure import configure
+from hub.benefits.tiers.configure import TierConfig
 from hub.errors import Conflict, Malformed, NotFound
 from tests.support.benefits import LADDER, SPRING, late_checkout, make_ladder, tier
 from tests.support.settlement import make_group

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.benefits.configure import configure
 from hub.benefits.entitlements.queries import entitlements
-from hub.benefits.promote import promote
-from hub.benefits.queries import standings
+from hub.benefits.tiers.promote import promote
+from hub.benefits.tiers.standings import standings
 from tests.support.benefits import LADDER, SPRING, ZONE, make_ladder, qualify, refund, tier
 from tests.support.settlement import noon
 

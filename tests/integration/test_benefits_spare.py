@@ -5,8 +5,8 @@ from datetime import date, timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.promote import promote
-from hub.benefits.spare import AHEAD_DAYS, Spared, spare
+from hub.benefits.tiers.promote import promote
+from hub.benefits.tiers.spare import AHEAD_DAYS, Spared, spare
 from hub.ledger.verify import verify
 from hub.programme.policies import ExpiryPolicy
 from tests.support.benefits import ZONE, make_ladder, qualify, refund

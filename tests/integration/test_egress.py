@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from standardwebhooks import Webhook
 
-from hub.benefits.promote import promote
+from hub.benefits.tiers.promote import promote
 from hub.clock import now
 from hub.crypto.keyring import Keyring
 from hub.egress.actors import Teller

@@ -22,7 +22,7 @@ from hub.benefits.entitlements.requests import UseAnswer, UseOutcome
 from hub.benefits.entitlements.revoke import revoke
 from hub.benefits.entitlements.use_held import use_held
 from hub.benefits.entitlements.verify import CHECKS, check
-from hub.benefits.promote import promote
+from hub.benefits.tiers.promote import promote
 from hub.benefits.use import use
 from hub.errors import Conflict, Malformed, NotFound, Rejected
 from hub.settlement.close_period import close

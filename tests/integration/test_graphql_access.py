@@ -20,6 +20,11 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     "{ __schema { queryType { name } } }": (YES, YES, YES, YES, YES),
     "{ programme { name } }": (YES, YES, YES, YES, YES),
     "{ businesses { code } }": (OUT, YES, YES, YES, YES),
+    "{ membershipPlans { code } }": (OUT, YES, YES, YES, YES),
+    "{ member(id: $MEMBER) { memberships { plan } } }": (OUT, YES, YES, YES, NO),
+    "{ member(id: $MEMBER) { entitlementGrants { source } } }": (OUT, YES, YES, YES, NO),
+    "{ member(id: $MEMBER) { entitlementHolds { quantity } } }": (OUT, YES, YES, YES, NO),
+    "{ member(id: $MEMBER) { entitlementHistory { kind } } }": (OUT, YES, YES, YES, NO),
     "{ me { number } }": (OUT, YES, YES, YES, YES),
     "{ member(id: $MEMBER) { number } }": (OUT, YES, YES, YES, NO),
     "{ node(id: $MEMBER) { id } }": (OUT, YES, YES, YES, NO),
@@ -59,9 +64,22 @@ TABLE: dict[str, tuple[str, str, str, str, str]] = {
     "{ node(id: $REVIEW) { id } }": (OUT, NO, NO, YES, NO),
     "{ member(id: $MEMBER) { attributes { value } } }": (OUT, YES, YES, YES, NO),
     "{ member(id: $MEMBER) { adjustments { points } } }": (OUT, NO, NO, YES, NO),
+    "{ member(id: $MEMBER) { tiers { tier } } }": (OUT, YES, YES, YES, NO),
+    "{ member(id: $MEMBER) { tierHistory { nodes { tier } } } }": (OUT, YES, YES, YES, NO),
+    "{ member(id: $MEMBER) { tierNotices { tier } } }": (OUT, YES, YES, YES, NO),
+    "{ member(id: $MEMBER) { tierAwards { tier } } }": (OUT, NO, NO, YES, NO),
     "{ member(id: $MEMBER) { receivables { remaining } } }": (OUT, YES, YES, YES, NO),
     "{ member(id: $MEMBER) { lineage { edges { method } } } }": (OUT, NO, NO, YES, NO),
     "{ member(id: $MEMBER) { pool { members } } }": (OUT, YES, YES, YES, NO),
+    "{ member(id: $MEMBER) { vouchers { nodes { code } } } }": (OUT, YES, YES, YES, NO),
+    "{ member(id: $MEMBER) { voucherNotices { voucher } } }": (OUT, YES, YES, YES, NO),
+    '{ voucherByCode(code: "ZZZZZZZZZZZZZZZZZ0") { number } }': (
+        OUT, NO, "malformed", "malformed", "malformed"),
+    "{ voucherCampaigns { nodes { code } } }": (OUT, NO, YES, YES, YES),
+    "{ rewards { nodes { code } } }": (OUT, YES, YES, YES, YES),
+    '{ reward(code: "scarf") { code } }': (OUT, YES, YES, YES, YES),
+    "{ member(id: $MEMBER) { rewardOrders { nodes { number } } } }": (OUT, YES, YES, YES, NO),
+    "{ node(id: $ORDER) { id } }": (OUT, YES, YES, YES, NO),
     "{ node(id: $PERIOD) { id } }": (OUT, NO, YES, YES, YES),
 }  # fmt: skip
 
@@ -78,6 +96,7 @@ async def test_every_read_against_every_role(api: Api, li: Person) -> None:
         "$MEMBER": gid("Member", li.member_id),
         "$SHOP": gid("Business", "shop"),
         "$REVIEW": gid("ReviewItem", 1),
+        "$ORDER": gid("RewardOrder", 1),
         "$PERIOD": gid("SettlementPeriod", "2026-01"),
     }
     found = {}

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connectors.sandbox.accounts import connections
-from hub.benefits.queries import tiers_at
+from hub.benefits.tiers.standings import tiers_at
 from hub.clock import now
 from hub.entrypoints.commands.programme import apply_group
 from hub.entrypoints.sample import connected_group
@@ -88,9 +88,10 @@ async def test_the_outlet_and_the_tier_of_that_day_reach_the_rule(hub: Hub) -> N
     async with hub.engine.begin() as db:
         await db.execute(
             text("""
-              INSERT INTO member_tier (member_id, since, until, threshold, qualifying, step,
-                tier_id, reason)
-              SELECT member_id, CAST(:since AS timestamptz), :until, 0, 0, 10, tier_id, 'reached'
+              INSERT INTO member_tier (member_id, since, until, qualifying, step, tier_id,
+                ladder_id, reason)
+              SELECT member_id, CAST(:since AS timestamptz), :until, 0, 10, tier_id, ladder_id,
+                'reached'
               FROM member, tier WHERE code = 'silver'"""),
             {"since": AUTUMN, "until": NOON},
         )
@@ -112,9 +113,10 @@ async def test_a_tier_is_held_from_its_first_instant_to_before_its_last(hub: Hub
         [member_id] = await db.scalars(text("SELECT member_id FROM member"))
         await db.execute(
             text("""
-              INSERT INTO member_tier (member_id, since, until, threshold, qualifying, step,
-                tier_id, reason)
-              SELECT :member, since, until, 0, 0, step, tier_id, 'reached' FROM tier JOIN (VALUES
+              INSERT INTO member_tier (member_id, since, until, qualifying, step, tier_id,
+                ladder_id, reason)
+              SELECT :member, since, until, 0, step, tier_id, ladder_id, 'reached'
+              FROM tier JOIN (VALUES
                 ('silver', 10, CAST(:a AS timestamptz), CAST(:b AS timestamptz)),
                 ('gold', 11, :b, :b), ('gold', 12, :b, :c)) AS v (code, step, since, until)
                 USING (code)"""),

@@ -11,6 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from typer.testing import CliRunner
 
 from hub.benefits.entitlements.verify import CHECKS as OF_QUOTAS
+from hub.benefits.rewards.configure import configure_rewards
+from hub.benefits.rewards.stock import stock
+from hub.benefits.rewards.verify import CHECKS as OF_REWARDS
+from hub.benefits.vouchers.configure import configure_campaigns
+from hub.benefits.vouchers.verify import CHECKS as OF_VOUCHERS
 from hub.entrypoints.cli import app
 from hub.entrypoints.commands.ledger import CHECKS
 from hub.intake.verify import CHECKS as OF_FACTS
@@ -19,12 +24,15 @@ from hub.ledger.post import post_clawback, post_earns
 from hub.ledger.verify import CHECKS as OF_POINTS
 from hub.points.capture import capture
 from hub.points.hold import hold
+from hub.programme.queries import business_by_code
 from hub.settlement.close_period import close
 from hub.settlement.open_period import open_period
 from hub.settlement.verify import CHECKS as OF_PERIODS
 from hub.settlement.verify import DUES, PERIODS
 from tests.support.ledger import lot
+from tests.support.rewards import order_one, reward
 from tests.support.settlement import KINDS, Tills, agreement, make_group, noon
+from tests.support.vouchers import campaign, cancelled, given, redeemed
 
 DAY = date(2026, 11, 10)
 AGREED = [agreement(i, a, "0.008") for i in KINDS for a in KINDS if i != a]
@@ -169,6 +177,29 @@ WRONG = {
         0,
         "it says  owes",
     ),
+    "I6 a line says what its voucher says": (
+        "UPDATE obligation SET source = 8, kind = 4",
+        SPENDER,
+        "it says  owes",
+    ),
+    "a voucher has reserved and used what its entries say": (
+        "UPDATE voucher SET used = used + 1",
+        GUEST,
+        "0 reserved and 2 used, its entries say 0 and 1",
+    ),
+    "a voucher has reserved what open reservations keep": (
+        """INSERT INTO voucher_hold (request_id, voucher_id, quantity, amount_minor, price_minor,
+            expires_at)
+          SELECT request_id, voucher_id, 1, 1, 1, 'infinity' FROM voucher_entry
+          WHERE kind = 'redeemed'""",
+        0,
+        "reserved, reservations keep 1",
+    ),
+    "no more of a redeemed voucher is cancelled than was redeemed": (
+        "UPDATE voucher_entry SET amount_minor = -5000 WHERE kind = 'cancelled'",
+        GUEST,
+        "5000 of 1000 cancelled, price 300 of 1000",
+    ),
     "I7 what a fact did is in the ledger": (
         "UPDATE business_fact SET tx_id = 1",
         GUEST,
@@ -203,6 +234,16 @@ WRONG = {
         USES + " SELECT 1",
         GUEST,
         "use 1: used 1, cancelled 2",
+    ),
+    "the stock of a reward is what came in less what went out": (
+        "UPDATE reward_stock SET available = 9",
+        0,
+        "scarf: 9 on the shelf, entries say 1",
+    ),
+    "an order has the points that it took, and those of one that ended are back": (
+        "UPDATE reward_order SET state = 'cancelled'",
+        GUEST,
+        "is cancelled: points are spent",
     ),
 }
 
@@ -244,7 +285,18 @@ async def live(db: AsyncConnection) -> None:
     connection_id = await db.scalar(text("SELECT connection_id FROM connection"))
     key = f"fact:{connection_id}:sale:s-1"
     posted = await post_earns(db, [lot(GUEST, 10, business_id=ids["retail"], key=key)])
+    await configure_campaigns(db, campaigns=[campaign(funder="hotel", uses=2)])
+    await db.execute(text("INSERT INTO member (member_id, created_at) VALUES (5, now())"))
+    voucher = await given(db, member_id=GUEST)
+    hotel = await business_by_code(db, "hotel")
+    bill = await redeemed(db, hotel, [voucher], member_id=GUEST)
+    await cancelled(db, hotel, bill.parts[0].entry_id, key="undo", amount_minor=300)
     await db.execute(text(FACT), {"name": "s-1", "tx_id": posted[ids["retail"], key]})
+    await configure_rewards(db, rewards=[reward("scarf", "retail", 10)])
+    await stock(db, reward_code="scarf", quantity=2, actor="t", idempotency_key="s", now=noon(DAY))
+    await order_one(
+        db, business_id=ids["retail"], member_id=GUEST, code="scarf", key="o", at=noon(DAY)
+    )
     period = await open_period(db, code="2026-11", now=noon(DAY))
     await close(db, period_id=period.period_id, now=noon(date(2026, 12, 1)))
 
@@ -265,9 +317,9 @@ async def test_an_intact_database_breaks_nothing(db: AsyncConnection) -> None:
 
 
 def test_every_invariant_is_asked_for_and_broken_here() -> None:
-    assert (
-        set(CHECKS) == {*OF_POINTS, PERIODS, DUES, *OF_PERIODS, *OF_FACTS, *OF_QUOTAS} == set(WRONG)
-    )
+    assert set(CHECKS) == set(WRONG)
+    of_benefits = {*OF_REWARDS, *OF_VOUCHERS, *OF_QUOTAS}
+    assert set(CHECKS) == {*OF_POINTS, PERIODS, DUES, *OF_PERIODS, *OF_FACTS, *of_benefits}
 
 
 @pytest.mark.parametrize("invariant", WRONG)

@@ -6,8 +6,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.entitlements.queries import entitlements
-from hub.benefits.promote import promote
-from hub.benefits.queries import standings
+from hub.benefits.tiers.promote import promote
+from hub.benefits.tiers.standings import standings
 from hub.benefits.use import UseOutcome, use
 from hub.intake.merge_members import merge_members
 from hub.intake.split_members import split_members

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from hub.benefits.promote import promote
+from hub.benefits.tiers.promote import promote
 from hub.benefits.use import use
 from hub.errors import Conflict, NotFound, Rejected
 from hub.programme.agree import AgreementConfig, AgreementTaxConfig

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hub.benefits.vouchers.configure import configure_campaigns
 from hub.benefits.vouchers.expire import expire_vouchers
 from hub.benefits.vouchers.lapse import lapse_vouchers
 from hub.benefits.vouchers.queries import vouchers_by_id
@@ -18,15 +19,18 @@ from hub.benefits.vouchers.reserve import reserve_vouchers
 from hub.benefits.vouchers.take import VoucherAsked
 from hub.benefits.vouchers.worth import Verdict
 from hub.errors import Conflict, Malformed
+from hub.ledger.verify import verify
 from tests.support.vouchers import (
     DAY,
     END,
     KEYRING,
     NOW,
     START,
+    accounts_of_members,
     bill,
     campaign,
     cancelled,
+    earning_rules,
     given,
     left,
     make_campaigns,
@@ -141,7 +145,6 @@ async def test_a_voucher_is_for_its_shop_hour_bill_and_member(
         ({"kind": "delivery", "cap_minor": 600}, bill(9999, delivery_minor=800), 600),
         ({"kind": "delivery"}, bill(9999, delivery_minor=800), 800),
         ({"kind": "gift", "item": "dessert", "price_minor": 1500}, bill(), 0),
-        ({"kind": "points", "points": 500, "price_minor": 400}, bill(), 0),
         ({"kind": "cash", "categories": ["wine"]}, bill(9999, categories={"wine": 700}), 700),
     ],
 )
@@ -309,6 +312,27 @@ async def test_what_ended_meanwhile_has_its_days_of_grace(
     await vouchers_sound(db)
 
 
+async def test_points_are_given_once_and_taken_back(db: AsyncConnection) -> None:
+    shops = await make_campaigns(db, campaign(kind="points", points=500, price_minor=0, uses=2))
+    await accounts_of_members(db, shops["dining"].business_id)
+    await earning_rules(db)
+    voucher = await given(db)
+    for _ in range(2):
+        sale = await redeemed(db, shops["hotel"], [voucher], key="a")
+    held = await _reserve(db, shops["hotel"], [voucher], "r")
+    end = {"business_id": shops["hotel"].business_id, "business_date": DAY, "now": NOW}
+    more = await redeem_reserved(db, reservation_id=held.request_id, idempotency_key="u", **end)
+    assert (sale.outcome, more.outcome) == (Verdict.TAKEN, Verdict.TAKEN)
+    lots = text("SELECT issuer_id, member_id, remaining FROM lot ORDER BY lot_id")
+    funder = shops["retail"].business_id
+    assert [tuple(lot) for lot in await db.execute(lots)] == [(funder, 1, 500), (funder, 1, 500)]
+    for key in ("undo", "undo", "again"):
+        await cancelled(db, shops["hotel"], sale.parts[0].entry_id, key=key)
+    assert [lot.remaining for lot in await db.execute(lots)] == [0, 500]
+    assert await verify(db) == []
+    await vouchers_sound(db)
+
+
 async def test_thirty_two_tills_never_use_more_than_there_is(engine: AsyncEngine) -> None:
     async with engine.begin() as db:
         shops = await make_campaigns(
@@ -360,8 +384,6 @@ async def test_the_database_itself_refuses_overuse_and_rewriting(
 async def test_terms_stay_those_of_the_day_it_was_issued(db: AsyncConnection) -> None:
     shops = await make_campaigns(db)
     voucher = await given(db)
-    from hub.benefits.vouchers.configure import configure_campaigns
-
     better = campaign(amount_minor=5000, effective_from=START + timedelta(days=30))
     await configure_campaigns(db, campaigns=[better, campaign()])
     with pytest.raises(Conflict, match="in force"):

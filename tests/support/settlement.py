@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Literal
@@ -14,7 +15,14 @@ from hub.points.purpose import Purpose
 from hub.points.redeem import redeem
 from hub.points.restore import restore
 from hub.programme.agree import AgreementConfig, AgreementTaxConfig
-from hub.programme.apply import BusinessConfig, GroupConfig, ProgrammeConfig, apply
+from hub.programme.apply import (
+    BusinessConfig,
+    EarningRuleConfig,
+    GroupConfig,
+    ProgrammeConfig,
+    apply,
+)
+from hub.programme.policy_config import ExpiryPolicyConfig
 from hub.programme.queries import businesses
 from hub.settlement.documents.sheet import write_csv
 from hub.settlement.queries import statement
@@ -78,7 +86,12 @@ def taxed_agreement(
 
 
 async def make_group(
-    db: AsyncConnection, agreements: list[AgreementConfig], *, currency: str = "CNY"
+    db: AsyncConnection,
+    agreements: list[AgreementConfig],
+    *,
+    currency: str = "CNY",
+    rules: Sequence[EarningRuleConfig] = (),
+    expiry: Sequence[ExpiryPolicyConfig] = (),
 ) -> dict[str, int]:
     """Configure three businesses and return their ids by code."""
     config = ProgrammeConfig(
@@ -97,6 +110,8 @@ async def make_group(
             for code, kind in KINDS.items()
         ],
         agreements=agreements,
+        earning_rules=list(rules),
+        expiry_policies=list(expiry),
     )
     await apply(db, config=config)
     return {business.code: business.business_id for business in await businesses(db)}

@@ -19,14 +19,20 @@ from hub.db.migrate import upgrade
 from hub.entrypoints.embedded import postgres, valkey
 
 TEMPLATE = "hub_template"
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 4 << 30
 # No rollback takes a sequence back: whoever goes on in a database that others used begins there.
 NUMBERS_BEGIN_ANEW = text("SELECT setval(seqrelid, seqstart, false) FROM pg_sequence")
 
 
 @contextmanager
 def scratch_directory() -> Iterator[Path]:
-    """A short-lived directory that the servers' own user can reach, unlike pytest's."""
-    path = Path(tempfile.mkdtemp(prefix="hub-test-"))
+    """A short-lived directory that the servers' own user can reach, unlike pytest's.
+
+    It is in memory where the machine has such a place: a database is copied there in half the time.
+    """
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES
+    path = Path(tempfile.mkdtemp(prefix="hub-test-", dir=MEMORY if roomy else None))
     path.chmod(0o711)
     try:
         yield path

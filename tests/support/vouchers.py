@@ -1,6 +1,7 @@
 """A group with voucher campaigns: what the vouchers' tests share."""
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import text
@@ -16,6 +17,8 @@ from hub.benefits.vouchers.redeem import redeem_vouchers
 from hub.benefits.vouchers.take import VoucherAsked
 from hub.benefits.vouchers.worth import Bill
 from hub.crypto.keyring import Keyring
+from hub.programme.apply import EarningRuleConfig
+from hub.programme.policy_config import ExpiryPolicyConfig
 from hub.programme.queries import Business, business_by_code
 from tests.support.settlement import make_group, noon
 
@@ -140,3 +143,34 @@ async def left(
 async def vouchers_sound(db: AsyncConnection) -> None:
     """Prove the invariants of vouchers."""
     assert [await verify.check(db, name) for name in verify.CHECKS] == [None] * len(verify.CHECKS)
+
+
+async def accounts_of_members(db: AsyncConnection, business_id: int) -> None:
+    """Give members 1 to 3 an account each, of the same number."""
+    await db.execute(
+        text("""
+          INSERT INTO account (account_id, business_id, external_id, created_at)
+          OVERRIDING SYSTEM VALUE
+          SELECT n, CAST(:shop AS smallint), 'c-' || n, :start FROM generate_series(1, 3) n"""),
+        {"shop": business_id, "start": START},
+    )
+    await db.execute(
+        text("""
+          INSERT INTO account_link (account_id, member_id, method, valid)
+          SELECT account_id, account_id, 'birth', tstzrange(:start, NULL) FROM account"""),
+        {"start": START},
+    )
+
+
+async def earning_rules(db: AsyncConnection) -> None:
+    """Say what the shop's points cost it, and when points end."""
+    rule = EarningRuleConfig(
+        business="retail",
+        effective_from=START,
+        points_per_unit=Decimal(1),
+        qualifying_per_unit=Decimal(1),
+        cost_per_point=Decimal("0.008"),
+    )
+    await make_group(
+        db, [], rules=[rule], expiry=[ExpiryPolicyConfig(effective_from=START, months=12)]
+    )

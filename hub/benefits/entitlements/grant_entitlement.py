@@ -85,13 +85,9 @@ async def grant_entitlement(
             {**facts, "member_id": member_id},
         )
     ).one()
-    asked = {
-        "member_id": member_id,
-        "benefit_code": benefit_code,
-        "quantity": quantity,
-        "starts_on": starts_on,
-    }
-    for field, value in asked.items():
+    asked = (member_id, benefit_code, quantity, starts_on)
+    fields = ("member_id", "benefit_code", "quantity", "starts_on")
+    for field, value in zip(fields, asked, strict=True):
         if getattr(stored, field) != value:
             raise Conflict(
                 f"{source} {source_id} has granted something else (its {field}: "

@@ -80,21 +80,6 @@ async def run(
     return answer_of(row, kind=kind, asked=asked)
 
 
-async def answered(
-    db: AsyncConnection, *, business_id: int, idempotency_key: str, kind: str, asked: object
-) -> VoucherAnswer | None:
-    """Return what was answered under the key before; raises Conflict as `run` does."""
-    row = (
-        await db.execute(
-            text("""
-              SELECT true AS replayed, r.* FROM voucher_request r
-              WHERE business_id = :business_id AND idempotency_key = :key"""),
-            {"business_id": business_id, "key": idempotency_key},
-        )
-    ).first()
-    return None if row is None else answer_of(row, kind=kind, asked=asked)
-
-
 def answer_of(row: Row[Any], *, kind: str, asked: object) -> VoucherAnswer:
     """Read a row of voucher_request; raises Conflict where it was another request."""
     if row.replayed:

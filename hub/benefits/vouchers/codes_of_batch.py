@@ -32,4 +32,4 @@ async def codes_of_batch(
             {"first": first, "beyond": first + BLOCK},
         )
         if key is not None:
-            yield [printed(key.code(voucher_id)) for voucher_id in ids]
+            yield [printed(code) for code in key.codes(ids.all())]

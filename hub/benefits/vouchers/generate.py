@@ -1,5 +1,6 @@
 """Generate: make the codes of a batch, block by block."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,6 @@ from asyncpg import UniqueViolationError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.vouchers.codes import CodeKey
 from hub.benefits.vouchers.key import code_key
 from hub.benefits.vouchers.queries import campaign_terms
 from hub.crypto.keyring import Keyring
@@ -83,8 +83,10 @@ async def batch_named(db: AsyncConnection, *, name: str) -> Batch:
     return Batch(**row._asdict())
 
 
-async def generate(db: AsyncConnection, *, batch_id: int, keyring: Keyring) -> int:
-    """Make the next block of a batch; returns how many codes, 0 when all are there.
+async def generate(
+    db: AsyncConnection, *, batch_id: int, keyring: Keyring, at_most: int = BLOCK
+) -> int:
+    """Make a block of up to `at_most` codes of a batch; returns how many, 0 when all are there.
 
     The caller commits each block: cut off, the batch goes on with what is missing. Two at once
     take turns.
@@ -102,15 +104,16 @@ async def generate(db: AsyncConnection, *, batch_id: int, keyring: Keyring) -> i
         text("SELECT coalesce(sum(codes), 0) FROM voucher_block WHERE batch_id = :batch_id"),
         {"batch_id": batch_id},
     )
-    missing = min(BLOCK, batch.wanted - int(made))
+    missing = min(at_most, BLOCK, batch.wanted - int(made))
     if missing <= 0:
         return 0
     key = await code_key(db, keyring=keyring)
     block_id: int = await db.scalar(text("SELECT nextval('voucher_block_id')")) or 0
     first = FIRST_BLOCK + block_id * BLOCK
+    numbers = range(first, first + missing)
     records = [
-        (voucher_id, batch.granted, batch.valid_until, batch.terms_id, key.digest(code))
-        for voucher_id, code in _codes(key, first, missing)
+        (number, batch.granted, batch.valid_until, batch.terms_id, digest)
+        for number, digest in zip(numbers, key.digests(key.codes(numbers)), strict=True)
     ]
     written = await _write(db, records)
     await db.execute(
@@ -120,20 +123,12 @@ async def generate(db: AsyncConnection, *, batch_id: int, keyring: Keyring) -> i
     return written
 
 
-def _codes(key: CodeKey, first: int, count: int) -> list[tuple[int, str]]:
-    return [(voucher_id, key.code(voucher_id)) for voucher_id in range(first, first + count)]
-
-
 async def _write(db: AsyncConnection, records: list[tuple[Any, ...]]) -> int:
     """Copy vouchers in; where a code is taken already, all but those, for others to be drawn."""
     raw: Any = (await db.get_raw_connection()).driver_connection
-    savepoint = await db.begin_nested()
-    try:
-        await raw.copy_records_to_table("voucher", records=records, columns=_COLUMNS)
-    except UniqueViolationError:
-        await savepoint.rollback()
-    else:
-        await savepoint.commit()
+    with suppress(UniqueViolationError):
+        async with db.begin_nested():
+            await raw.copy_records_to_table("voucher", records=records, columns=_COLUMNS)
         return len(records)
     await db.execute(
         text("""

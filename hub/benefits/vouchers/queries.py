@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -106,34 +106,45 @@ async def vouchers_by_id(
     return {row.voucher_id: _voucher(row) for row in rows}
 
 
-async def member_vouchers(
-    db: AsyncConnection,
-    *,
-    member_id: int,
-    states: Sequence[VoucherState],
-    now: datetime,
-    limit: int,
-    after: int | None = None,
-) -> list[Voucher]:
-    """Return the member's vouchers in these states (none: in all), the latest first.
+class VoucherPage(NamedTuple):
+    """Which of a member's vouchers are asked for: up to `limit`, those in `states` (none: in all).
 
-    `after` is the last one of the page before.
+    The latest come first; `after` is the last one of the page before. `business_id` leaves out what
+    cannot be used there.
     """
+
+    limit: int
+    states: tuple[VoucherState, ...] = ()
+    after: int | None = None
+    business_id: int | None = None
+
+
+async def member_vouchers(
+    db: AsyncConnection, *, member_ids: Sequence[int], page: VoucherPage, now: datetime
+) -> dict[int, list[Voucher]]:
+    """Return a page of each member's vouchers, by member."""
+    found: dict[int, list[Voucher]] = {member_id: [] for member_id in member_ids}
     rows = await db.execute(
         text(f"""
-          {_VOUCHER} WHERE v.member_id = :member_id AND v.voucher_id < :after
+          SELECT p.* FROM unnest(CAST(:member_ids AS bigint[])) AS a (id)
+          CROSS JOIN LATERAL ({_VOUCHER} WHERE v.member_id = a.id AND v.voucher_id < :after
             AND (:all OR {_STATE} = ANY (CAST(:states AS text[])))
-          ORDER BY v.voucher_id DESC LIMIT :limit"""),
+            AND (CAST(:business_id AS smallint) IS NULL OR :business_id = ANY (t.businesses))
+            ORDER BY v.voucher_id DESC LIMIT :limit) p
+          ORDER BY p.member_id, p.voucher_id DESC"""),  # noqa: S608
         {
-            "member_id": member_id,
-            "after": 2**63 - 1 if after is None else after,
-            "all": not states,
-            "states": list(states),
+            "member_ids": list(member_ids),
+            "after": 2**63 - 1 if page.after is None else page.after,
+            "all": not page.states,
+            "states": list(page.states),
+            "business_id": page.business_id,
             "now": now,
-            "limit": limit,
+            "limit": page.limit,
         },
     )
-    return [_voucher(row) for row in rows]
+    for row in rows:
+        found[row.member_id].append(_voucher(row))
+    return found
 
 
 async def campaign_terms(
@@ -186,4 +197,41 @@ async def voucher_entries(
     )
     for row in rows:
         found[row.voucher_id].append(VoucherEntry(**row._asdict()))
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoucherNotice:
+    """What a member was told: that a voucher ends at `ends_at`, `days_ahead` (7 or 1) before."""
+
+    member_id: int
+    voucher_id: int
+    name: str
+    name_zh: str
+    ends_at: datetime
+    days_ahead: int
+    given_at: datetime
+
+
+async def voucher_notices(
+    db: AsyncConnection, *, member_ids: Sequence[int], now: datetime
+) -> dict[int, list[VoucherNotice]]:
+    """Return the latest notice of each voucher that still ends then, soonest first, by member.
+
+    What is used up, given away, voided or was given more time since is not told of any more.
+    """
+    found: dict[int, list[VoucherNotice]] = {member_id: [] for member_id in member_ids}
+    rows = await db.execute(
+        text("""
+          SELECT DISTINCT ON (v.member_id, v.ends_at, v.voucher_id) v.member_id, v.voucher_id,
+            t.name, t.name_zh, v.ends_at, n.days_ahead, n.given_at
+          FROM voucher v JOIN voucher_notice n USING (voucher_id, ends_at)
+          JOIN voucher_terms t USING (terms_id)
+          WHERE v.member_id = ANY (CAST(:member_ids AS bigint[])) AND v.state = 0
+            AND v.ends_at > :now AND v.used < v.granted
+          ORDER BY v.member_id, v.ends_at, v.voucher_id, n.days_ahead"""),
+        {"member_ids": list(member_ids), "now": now},
+    )
+    for row in rows:
+        found[row.member_id].append(VoucherNotice(**row._asdict()))
     return found

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 import orjson
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.vouchers.answers import VoucherAnswer, checked_key, run
+from hub.benefits.vouchers.points import give_points, lock_holders
 from hub.benefits.vouchers.take import Policy, VoucherAsked, take
 from hub.benefits.vouchers.worth import Bill
 from hub.crypto.keyring import Keyring
@@ -72,7 +74,11 @@ async def redeem_reserved(
     if min(amounts.values(), default=0) < 0:
         raise Malformed("no voucher takes off less than 0", field="amounts")
     packed = {str(voucher): amount for voucher, amount in sorted(amounts.items())}
-    return await run(
+    held = await db.scalars(
+        text("SELECT voucher_id FROM voucher_hold WHERE request_id = :id"), {"id": reservation_id}
+    )
+    gives = await lock_holders(db, voucher_ids=held.all(), member_id=None)
+    answer = await run(
         db,
         """voucher_end_hold('redeem', CAST(:business_id AS smallint), :key, CAST(:asked AS jsonb),
           :reservation, CAST(:amounts AS jsonb), :business_date, CAST(:now AS timestamptz))""",
@@ -87,3 +93,6 @@ async def redeem_reserved(
         kind="redeem",
         asked={"reservation": reservation_id, "amounts": packed},
     )
+    if gives:
+        await give_points(db, answer, business_date=business_date, now=now)
+    return answer

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.vouchers.answers import VoucherAnswer, answered, checked_key, run
+from hub.benefits.vouchers.answers import VoucherAnswer, checked_key, run
 from hub.benefits.vouchers.codes import normalise
+from hub.benefits.vouchers.points import give_points, lock_holders
 from hub.benefits.vouchers.queries import Voucher, voucher_terms, vouchers_by_id
 from hub.benefits.vouchers.terms import VoucherKind, VoucherTerms
 from hub.benefits.vouchers.worth import Bill, Verdict, eligible, refusal, worth
@@ -66,31 +67,20 @@ async def take(
         "policy": policy,
         **asked,
     }
-    codes = [each.code for each in vouchers if each.code is not None]
-    by_code = await voucher_terms(db, codes=codes, keyring=keyring, now=now)
-    ids = [each.voucher_id for each in vouchers if each.voucher_id is not None]
-    by_id = await vouchers_by_id(db, voucher_ids=ids, now=now) if ids else {}
-    found = [
-        by_id.get(each.voucher_id) if each.code is None else by_code.get(each.code)
-        for each in vouchers
-    ]
+    found = await _find(db, vouchers, now=now, keyring=keyring)
     # Codes are not kept: a voucher is told by its number, a code that leads nowhere by none.
     asked["vouchers"] = [
         [one and one.voucher_id, each.amount_minor]
         for each, one in zip(vouchers, found, strict=True)
     ]
-    before = await answered(
-        db,
-        business_id=business.business_id,
-        idempotency_key=idempotency_key,
-        kind=kind,
-        asked=asked,
-    )
-    if before is not None:
-        return before
     _once(found)
+    known = [voucher for voucher in found if voucher is not None]
+    gives = kind == "redeem" and any(one.terms.points is not None for one in known)
+    if gives:
+        ids = [voucher.voucher_id for voucher in known]
+        await lock_holders(db, voucher_ids=ids, member_id=member_id)
     items = _judge(vouchers, found, bill, business=business, member_id=member_id, now=now)
-    return await run(
+    answer = await run(
         db,
         """voucher_take(:kind, CAST(:business_id AS smallint), :key, :member_id,
           CAST(:asked AS jsonb), :all, CAST(:items AS jsonb), CAST(:expires_at AS timestamptz),
@@ -109,6 +99,23 @@ async def take(
         kind=kind,
         asked=asked,
     )
+    if gives:
+        await give_points(db, answer, business_date=business_date, now=now)
+    return answer
+
+
+async def _find(
+    db: AsyncConnection, vouchers: Sequence[VoucherAsked], *, now: datetime, keyring: Keyring
+) -> list[Voucher | None]:
+    """Return each voucher that is asked for; None for one that is not there."""
+    codes = [each.code for each in vouchers if each.code is not None]
+    by_code = await voucher_terms(db, codes=codes, keyring=keyring, now=now)
+    ids = [each.voucher_id for each in vouchers if each.voucher_id is not None]
+    by_id = await vouchers_by_id(db, voucher_ids=ids, now=now) if ids else {}
+    return [
+        by_code.get(each.code) if each.code is not None else by_id.get(each.voucher_id or 0)
+        for each in vouchers
+    ]
 
 
 def _check(vouchers: Sequence[VoucherAsked], bill: Bill) -> None:
@@ -161,6 +168,8 @@ def _judge(
                      time_zone=business.time_zone, at=now)  # fmt: skip
         if each.code is None and (member_id is None or voucher.member_id is None):
             no = Verdict.NOT_YOURS  # a number is no proof of anything
+        if no is None and terms.points and member_id is None and voucher.member_id is None:
+            no = Verdict.MEMBER_REQUIRED
         if no is None and ((terms.alone and several) or terms.stacking_group in groups):
             no = Verdict.NOT_STACKABLE
         room = min(eligible(terms, bill), open_minor)

@@ -9,8 +9,11 @@ from typing import Any
 import typer
 from pydantic import ConfigDict, ValidationError
 
-from hub.benefits.configure import TierConfig, configure
+from hub.benefits.configure import configure
 from hub.benefits.definitions import BenefitConfig
+from hub.benefits.memberships.plans import PlanConfig, configure_plans
+from hub.benefits.rewards.configure import RewardConfig, configure_rewards
+from hub.benefits.tiers.configure import LadderConfig, TierConfig
 from hub.benefits.vouchers.configure import CampaignConfig, configure_campaigns
 from hub.config import load_settings
 from hub.connector import field_path
@@ -35,9 +38,12 @@ class GroupFile(ProgrammeConfig):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    ladders: tuple[LadderConfig, ...] = ()
     tiers: tuple[TierConfig, ...] = ()
     benefits: tuple[BenefitConfig, ...] = ()
+    membership_plans: tuple[PlanConfig, ...] = ()
     voucher_campaigns: tuple[CampaignConfig, ...] = ()
+    rewards: tuple[RewardConfig, ...] = ()
     connections: tuple[ConnectionConfig, ...] = ()
     subscriptions: tuple[SubscriptionConfig, ...] = ()
     payment_accounts: tuple[PaymentAccountConfig, ...] = ()
@@ -83,8 +89,10 @@ async def apply_group(database_url: str, keyring: Keyring, group: GroupFile) -> 
             await apply_programme(
                 db, config=ProgrammeConfig.model_validate(group.model_dump(include=fields))
             )
-            await configure(db, tiers=group.tiers, benefits=group.benefits)
+            await configure(db, ladders=group.ladders, tiers=group.tiers, benefits=group.benefits)
+            await configure_plans(db, plans=group.membership_plans)
             await configure_campaigns(db, campaigns=group.voucher_campaigns)
+            await configure_rewards(db, rewards=group.rewards)
             for connection in group.connections:
                 await connect(db, config=connection, keyring=keyring)
             for subscription in group.subscriptions:

@@ -43,6 +43,7 @@ async def _load(settings: Settings, keyring: Keyring, console: Console) -> None:
             spent = await tills.visit(await sandbox.phones(), progress)
         async with engine.begin() as db:
             await sample.account(db, now=now())
+            await sample.stock_shelves(db, now=now())
             await sample.mark_loaded(db)
     finally:
         await engine.dispose()

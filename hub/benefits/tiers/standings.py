@@ -1,4 +1,4 @@
-"""Reads of tiers: where members stand on the ladder, and stood."""
+"""Standings: where members stand on the group's ladder, now and at an instant."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -7,14 +7,15 @@ from datetime import date, datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.ladder import LADDER, QUALIFYING
+from hub.benefits.tiers.ladder import POINTS, RUNGS
 from hub.benefits.year import year_of
 from hub.db.relation import Relation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A member's tier (None: none yet) and the way to the next one (None: at the top).
+    """A member's tier of the group (None: none yet) and the way to the next one (None: at the top,
+    or points alone do not reach the next one).
 
     `missing` more qualifying points by `by`, inclusive, reach the next tier.
     """
@@ -32,21 +33,28 @@ class Standing:
     by: date
 
 
+# On the group's own ladder, number 0.
 STANDINGS = Relation(
     f"""
-WITH {LADDER}, {QUALIFYING}
+WITH {RUNGS}, {POINTS.format(starts_on=":starts_on", ends_on=":ends_on").strip()}, qualifying AS (
+  SELECT member_id, sum(points)::bigint AS points FROM points GROUP BY member_id
+)
 SELECT a.member_id, has.code, has.name, has.name_zh, held.since,
   coalesce(q.points, 0) AS qualifying, next.code AS next_code, next.name AS next_name,
   next.name_zh AS next_name_zh,
-  CASE WHEN next.code IS NOT NULL THEN greatest(0, next.threshold - coalesce(q.points, 0)) END
-    AS missing, CAST(:ends_on AS date) AS by
+  CASE WHEN next.code IS NOT NULL
+    THEN greatest(0, coalesce(next.reach[1], 0) - coalesce(q.points, 0)) END AS missing,
+  CAST(:ends_on AS date) AS by
 FROM unnest(CAST(:member_ids AS bigint[])) AS a (member_id)
 LEFT JOIN qualifying q USING (member_id)
 LEFT JOIN member_tier held ON held.member_id = a.member_id AND held.until IS NULL
-LEFT JOIN ladder has ON has.tier_id = held.tier_id
+  AND held.ladder_id = 0
+LEFT JOIN rungs has ON has.tier_id = held.tier_id
 LEFT JOIN LATERAL (
-  SELECT * FROM ladder l WHERE has.rank IS NULL OR l.rank > has.rank ORDER BY l.rank LIMIT 1
-) next ON true
+  SELECT * FROM rungs r WHERE r.ladder_id = 0 AND (has.rank IS NULL OR r.rank > has.rank)
+  ORDER BY r.rank LIMIT 1
+) next ON next.for_all OR next.reach[1] IS NOT NULL
+  AND (next.need = 'any' OR cardinality(array_remove(next.reach, NULL)) = 1)
 """,  # noqa: S608 - constants of ours
     tuple(each.name for each in fields(Standing)),
 )
@@ -72,14 +80,14 @@ async def standings(
 async def tiers_at(
     db: AsyncConnection, moments: Sequence[tuple[int, datetime]]
 ) -> dict[tuple[int, datetime], str]:
-    """Return the code of the tier held, by `(member_id, instant)`; who held none is left out."""
+    """Return the group's tier held, by `(member_id, instant)`; who held none is left out."""
     rows = await db.execute(
         text("""
           SELECT m.member_id, m.instant, t.code
           FROM unnest(CAST(:members AS bigint[]), CAST(:instants AS timestamptz[]))
             AS m (member_id, instant)
           JOIN member_tier h ON h.member_id = m.member_id AND h.since <= m.instant
-            AND (h.until IS NULL OR h.until > m.instant)
+            AND (h.until IS NULL OR h.until > m.instant) AND h.ladder_id = 0
           JOIN tier t USING (tier_id)"""),
         {
             "members": [member_id for member_id, _ in moments],

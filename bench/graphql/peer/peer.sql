@@ -1,0 +1,64 @@
+-- What PostGraphile serves: views of the hub's own tables that say of a member what the hub says of it,
+-- and let a token see what the hub lets it see. A member sees itself, staff see everybody.
+CREATE SCHEMA peer;
+CREATE SCHEMA peer_rules;
+GRANT USAGE ON SCHEMA peer, peer_rules TO peer_login, peer_member, peer_staff;
+
+-- The claims of the caller's token.
+CREATE FUNCTION peer_rules.sees(member_id bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT (SELECT current_setting('jwt.claims.role', true)) = 'peer_staff'
+    OR member_id = (SELECT nullif(current_setting('jwt.claims.member', true), '')::bigint) $$;
+
+-- Callers may read the views, not what is below them.
+CREATE FUNCTION peer_rules.available(member_id bigint) RETURNS bigint LANGUAGE sql STABLE
+  SECURITY DEFINER AS $$ SELECT ledger_available(member_id, 1::smallint, current_date, now()) $$;
+
+CREATE VIEW peer.business AS SELECT business_id AS id, code, name FROM business;
+COMMENT ON VIEW peer.business IS '@primaryKey id';
+
+CREATE VIEW peer.tier AS
+  SELECT DISTINCT ON (t.tier_id) t.tier_id AS id, t.code, s.name, s.name_zh
+  FROM tier t JOIN tier_terms s USING (tier_id) WHERE s.effective_from <= now()
+  ORDER BY t.tier_id, s.effective_from DESC;
+COMMENT ON VIEW peer.tier IS '@primaryKey id';
+
+CREATE VIEW peer.member AS
+  SELECT m.member_id AS id, m.member_id::text AS number, h.tier_id
+  FROM member m LEFT JOIN member_tier h ON h.member_id = m.member_id AND h.until IS NULL
+  WHERE m.merged_into IS NULL AND m.erased_at IS NULL AND peer_rules.sees(m.member_id);
+COMMENT ON VIEW peer.member IS
+  E'@primaryKey id\n@foreignKey (tier_id) references peer.tier (id)|@fieldName tier';
+
+CREATE VIEW peer.balance AS
+  SELECT member_id, posted, held, pending,
+    peer_rules.available(member_id) AS available
+  FROM balance WHERE unit = 1 AND peer_rules.sees(member_id);
+COMMENT ON VIEW peer.balance IS
+  E'@primaryKey member_id\n@foreignKey (member_id) references peer.member (id)|@foreignFieldName balance';
+
+CREATE VIEW peer.account AS
+  SELECT a.account_id AS id, l.member_id, a.external_id, a.business_id
+  FROM account a JOIN account_link l ON l.account_id = a.account_id AND upper_inf(l.valid)
+  WHERE peer_rules.sees(l.member_id);
+COMMENT ON VIEW peer.account IS E'@primaryKey id\n@foreignKey (member_id) references peer.member (id)|@foreignSimpleFieldName accounts\n@foreignKey (business_id) references peer.business (id)|@fieldName business\n@behavior +list +manyRelation:resource:list';
+
+CREATE VIEW peer.entitlement AS
+  SELECT e.member_id, e.benefit_id, b.code AS benefit, t.name, e.granted,
+    e.granted - e.held - e.used AS remaining, e.ends_on
+  FROM entitlement e JOIN benefit b USING (benefit_id) JOIN LATERAL (
+    SELECT name FROM benefit_terms v WHERE v.benefit_id = e.benefit_id AND v.effective_from <= now()
+    ORDER BY v.effective_from DESC LIMIT 1) t ON true
+  WHERE e.ends_on >= current_date AND e.starts_on <= current_date AND peer_rules.sees(e.member_id);
+COMMENT ON VIEW peer.entitlement IS E'@primaryKey member_id,benefit_id\n@foreignKey (member_id) references peer.member (id)|@foreignSimpleFieldName entitlements\n@behavior +list +manyRelation:resource:list';
+
+CREATE VIEW peer.entry AS
+  SELECT member_id, tx_id, seq, points, business_date, business_id, debit, credit
+  FROM entry WHERE 1 IN (debit, credit) AND peer_rules.sees(member_id);
+COMMENT ON VIEW peer.entry IS E'@primaryKey member_id,tx_id,seq\n@foreignKey (member_id) references peer.member (id)|@foreignFieldName entries\n@foreignKey (business_id) references peer.business (id)|@fieldName business';
+
+CREATE FUNCTION peer.me() RETURNS peer.member LANGUAGE sql STABLE AS $$
+  SELECT * FROM peer.member
+  WHERE id = (SELECT nullif(current_setting('jwt.claims.member', true), '')::bigint) $$;
+
+GRANT SELECT ON ALL TABLES IN SCHEMA peer TO peer_member, peer_staff, peer_login;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA peer, peer_rules TO peer_member, peer_staff, peer_login;

@@ -1,0 +1,1 @@
+"""Rewards: what members get for points, or for points and money."""

@@ -1,0 +1,143 @@
+"""What promotions and reads both ask the database: the ladders in force, and what members did.
+
+Parameters: `:member_ids` (bigint[]), `:now`, `:today` (the group's), `:time_zone`.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.clock import business_date
+
+_MANY = 200
+
+KINDS = ("points", "spend_minor", "visits", "nights", "referrals")
+"""What a tier may ask for, in the order of `tier_terms.reach`, `keep` and `life`."""
+
+LADDERS = """
+ladders AS (
+  SELECT DISTINCT ON (ladder_id) ladder_id, l.code, l.business_id, t."window", t.months,
+    t.grace_days, t.step_down, t.currency, t.name, t.name_zh
+  FROM ladder l JOIN ladder_terms t USING (ladder_id) WHERE t.effective_from <= :now
+  ORDER BY ladder_id, t.effective_from DESC
+)"""
+
+RUNGS = """
+rungs AS (
+  SELECT DISTINCT ON (t.tier_id) t.tier_id, t.ladder_id, t.code, t.rank, v.name, v.name_zh, v.need,
+    v.reach, coalesce(v.keep, v.reach) AS keep, v.life, v.effective_from AS terms_from,
+    cardinality(array_remove(v.reach, NULL)) = 0 AS for_all
+  FROM tier t JOIN tier_terms v USING (tier_id) WHERE v.effective_from <= :now
+  ORDER BY t.tier_id, v.effective_from DESC
+)"""
+
+# Whoever was born as this member, and whoever of them joined first.
+PEOPLE = """
+asked AS (
+  SELECT DISTINCT unnest(CAST(:member_ids AS bigint[])) AS member_id
+), births AS (
+  SELECT member_id, member_id AS born FROM asked
+  UNION ALL
+  SELECT a.member_id, m.member_id FROM asked a JOIN member m ON m.merged_into = a.member_id
+), people AS (
+  SELECT b.member_id, min(m.created_at AT TIME ZONE :time_zone)::date AS joined
+  FROM births b JOIN member m ON m.member_id = b.born GROUP BY b.member_id
+)"""
+
+# A refund counts on the day of the sale it undoes, whenever it comes: points are netted per earn.
+# Of who was ever merged or split the accounts say whose they are, wherever they were posted.
+POINTS = """
+mixed AS (
+  SELECT m.member_id, ledger_kin(ARRAY[m.member_id]) AS kin
+  FROM (SELECT DISTINCT unnest(CAST(:member_ids AS bigint[])) AS member_id) m
+  WHERE EXISTS (SELECT 1 FROM member_edge e WHERE e.low_member_id = m.member_id)
+    OR EXISTS (SELECT 1 FROM member_edge e WHERE e.high_member_id = m.member_id)
+), points AS (
+  SELECT e.member_id, e.issuer_id AS business_id, earned.business_date,
+    sum(CASE WHEN e.credit = 1 THEN e.points ELSE -e.points END)::bigint AS points
+  FROM entry e
+  JOIN entry earned ON earned.member_id = e.member_id AND earned.tx_id = e.lot_id
+    AND earned.unit = 2 AND earned.debit = 10
+    AND earned.member_id = ANY(CAST(:member_ids AS bigint[]))
+  WHERE e.member_id = ANY(CAST(:member_ids AS bigint[])) AND e.unit = 2
+    AND earned.business_date BETWEEN {starts_on} AND {ends_on}
+    AND e.member_id NOT IN (SELECT member_id FROM mixed)
+  GROUP BY e.member_id, e.issuer_id, earned.business_date
+  UNION ALL
+  SELECT m.member_id, e.issuer_id, earned.business_date,
+    sum(CASE WHEN e.credit = 1 THEN e.points ELSE -e.points END)::bigint
+  FROM mixed m
+  JOIN entry e ON e.member_id = ANY (m.kin) AND e.unit = 2
+  JOIN entry earned ON earned.member_id = ANY (m.kin) AND earned.tx_id = e.lot_id
+    AND earned.unit = 2 AND earned.debit = 10
+  WHERE earned.business_date BETWEEN {starts_on} AND {ends_on}
+    AND coalesce(account_holder(e.account_id), e.member_id) = m.member_id
+  GROUP BY m.member_id, e.issuer_id, earned.business_date
+)"""
+
+_POINTS_WITHIN = POINTS.format(
+    starts_on="(SELECT starts_on FROM bounds)", ends_on="(SELECT ends_on FROM bounds)"
+).strip()
+
+# Each account is looked up by itself: joined as sets, all bills there are would be read.
+#
+# `spans` (member_id, ladder_id, starts_on, ends_on) says of which days each is wanted; `have` is
+# what was done in them. A visit is a day at a business of which some bill is left.
+ACTIVITY = f"""
+bounds AS MATERIALIZED (
+  SELECT min(starts_on) AS starts_on, max(ends_on) AS ends_on FROM spans
+), {_POINTS_WITHIN}, daily AS (
+  SELECT member_id, business_id, business_date, points, NULL::char(3) AS currency,
+    0::bigint AS spend_minor, 0::bigint AS bills, 0::bigint AS nights, 0::bigint AS referrals
+  FROM points
+  UNION ALL
+  SELECT b.member_id, q.*
+  FROM births b CROSS JOIN LATERAL (
+    SELECT account_id FROM account_link WHERE member_id = b.born AND upper_inf(valid) OFFSET 0) l
+  CROSS JOIN LATERAL (
+    SELECT q.business_id, q.business_date, 0, q.currency, sum(q.spend_minor)::bigint, sum(q.bills),
+      sum(q.nights), sum(q.referrals)
+    FROM qualifying_activity q WHERE q.account_id = l.account_id
+      AND q.business_date >= (SELECT starts_on FROM bounds)
+      AND q.business_date <= (SELECT ends_on FROM bounds)
+    GROUP BY q.business_id, q.business_date, q.currency) q
+), have AS (
+  SELECT s.member_id, s.ladder_id, s.starts_on, s.ends_on, count(d.member_id) > 0 AS seen, ARRAY[
+    coalesce(sum(d.points), 0),
+    coalesce(sum(d.spend_minor) FILTER (WHERE d.currency = l.currency), 0),
+    count(DISTINCT (d.business_id, d.business_date)) FILTER (WHERE d.bills > 0),
+    coalesce(sum(d.nights), 0), coalesce(sum(d.referrals), 0)]::bigint[] AS have
+  FROM spans s JOIN ladders l USING (ladder_id)
+  LEFT JOIN daily d ON d.member_id = s.member_id
+    AND d.business_date BETWEEN s.starts_on AND s.ends_on
+    AND (l.business_id IS NULL OR d.business_id = l.business_id)
+  GROUP BY s.member_id, s.ladder_id, s.starts_on, s.ends_on
+)"""  # noqa: S608 - constants of ours
+
+
+async def read_of(
+    db: AsyncConnection,
+    statement: TextClause,
+    *,
+    member_ids: Sequence[int],
+    now: datetime,
+    time_zone: str,
+) -> Sequence[Row[Any]]:
+    """Return what a statement with this module's parameters says of members."""
+    facts = {
+        "member_ids": list(member_ids),
+        "now": now,
+        "today": business_date(now, time_zone),
+        "time_zone": time_zone,
+    }
+    if len(member_ids) < _MANY:
+        return (await db.execute(statement, facts)).all()
+    # The planner takes the sets for small ones, whatever they are: it would look at each row of one
+    # for each of another.
+    await db.execute(text("SET LOCAL enable_nestloop = off"))
+    found = (await db.execute(statement, facts)).all()
+    await db.execute(text("SET LOCAL enable_nestloop = on"))
+    return found

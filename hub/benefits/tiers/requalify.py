@@ -1,0 +1,35 @@
+"""Requalify: judge the tiers whose time is over."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.benefits.tiers.promote import Promotion, promote
+from hub.clock import business_date
+
+CHUNK_MEMBERS = 5_000
+
+# By the index of those that are open and will be over: nobody else is looked at. Who is being
+# judged by somebody else is left to them.
+_DUE = text("""
+SELECT member_id FROM member_tier WHERE until IS NULL AND valid_until < :today
+ORDER BY valid_until, member_id LIMIT :members FOR UPDATE SKIP LOCKED
+""")
+
+
+async def requalify(
+    db: AsyncConnection, *, now: datetime, time_zone: str, members: int = CHUNK_MEMBERS
+) -> Sequence[Promotion] | None:
+    """Keep, step down or end the tiers of the next members who are due; None: nobody is.
+
+    What was done in the period that is over, and in its grace, decides by the terms in force. What
+    is already reached in the present one takes effect at once. The caller commits each chunk and
+    calls again until None; whoever was judged is not due again.
+    """
+    found = await db.scalars(_DUE, {"today": business_date(now, time_zone), "members": members})
+    due = sorted(set(found))
+    if not due:
+        return None
+    return await promote(db, member_ids=due, now=now, time_zone=time_zone, all_move=True)
