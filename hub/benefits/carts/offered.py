@@ -14,7 +14,13 @@ from hub.benefits.carts.views import UNKNOWN, Named
 from hub.benefits.entitlements.queries import Entitlement, entitlements
 from hub.benefits.quoting.best_quote import Skipped
 from hub.benefits.quoting.offers import Kind, Offer, Source, Terms
-from hub.benefits.vouchers.queries import Voucher, VoucherState, member_vouchers, voucher_terms
+from hub.benefits.vouchers.queries import (
+    Voucher,
+    VoucherPage,
+    VoucherState,
+    member_vouchers,
+    voucher_terms,
+)
 from hub.benefits.vouchers.terms import VoucherKind, VoucherTerms
 from hub.benefits.vouchers.worth import Verdict, refusal
 from hub.clock import day_starts_at
@@ -72,10 +78,11 @@ async def _vouchers(
 ) -> None:
     if asked.vouchers is None:
         if member_id is not None:
-            held = await member_vouchers(
-                db, member_id=member_id, states=_LIVE, now=counter.now, limit=MOST_HELD
+            page = VoucherPage(
+                states=_LIVE, limit=MOST_HELD, business_id=counter.business.business_id
             )
-            for voucher in held:
+            held = await member_vouchers(db, member_ids=[member_id], page=page, now=counter.now)
+            for voucher in held[member_id]:
                 _weigh(voucher, None, _verdict(voucher, counter, member_id, asked), found)
         return
     known = await voucher_terms(db, codes=asked.vouchers, keyring=counter.keyring, now=counter.now)
