@@ -57,6 +57,15 @@ async def call(request: Request) -> Response:
     )
 
 
+async def till(request: Request) -> Response:
+    """Answer a till about a cart."""
+    return await state_of(request).tills.answer(
+        request.path_params["connection"],
+        request.path_params["operation"],
+        await _inbound(request),
+    )
+
+
 async def _inbound(request: Request) -> Inbound:
     query = f"?{request.url.query}" if request.url.query else ""
     return Inbound(
@@ -98,6 +107,7 @@ def create_app(settings: config.Settings | None = None) -> Observed:
             WebSocketRoute("/graphql", socket),
             Route("/hooks/{connection}", hook, methods=["POST"]),
             Route("/serve/{connection}", call, methods=["POST"]),
+            Route("/tills/{connection}/{operation}", till, methods=["POST"]),
             Route("/statements/{period}/{business}.{kind}", statement_file),
             Route("/payments/{period}.xml", payment_order),
             Route("/payments/{id}.pdf", payment_advice),

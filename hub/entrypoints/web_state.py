@@ -20,6 +20,7 @@ from hub.entrypoints.web_documents import Documents, read_documents
 from hub.entrypoints.web_slow import listen
 from hub.entrypoints.web_sockets import Sockets
 from hub.entrypoints.web_streams import Streams
+from hub.entrypoints.web_tills import TillDesk
 from hub.entrypoints.web_traces import Traces
 from hub.jobs.changes import Changes
 
@@ -35,6 +36,7 @@ class State:
     schema: HubSchema
     door: Door
     desk: Desk
+    tills: TillDesk
     documents: Documents
     allowance: Allowance
     sockets: Sockets
@@ -80,6 +82,7 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
             schema=schema,
             door=Door(engine, redis, keyring),
             desk=Desk(engine, keyring),
+            tills=TillDesk(engine, keyring),
             documents=documents,
             allowance=allowance,
             sockets=Sockets(settings, keyring, streams),
