@@ -134,3 +134,14 @@ SAID: dict[str, type[_Body]] = {
     "release": ReleaseSaid,
     "refund": RefundSaid,
 }
+
+
+class Problem(BaseModel):
+    """RFC 9457. `code` is stable, `field` names what is wrong with the request."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    field: str | None = None

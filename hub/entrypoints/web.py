@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 from graphql_schema.errors import AWAY
 from hub import config
 from hub.connector import Inbound
-from hub.entrypoints import web_errors, web_graphql, web_health
+from hub.entrypoints import till_openapi, web_errors, web_graphql, web_health
 from hub.entrypoints.collecting import spare_the_collector
 from hub.entrypoints.logs import configure_logs
 from hub.entrypoints.web_limits import CrossOrigin, Observed, SizeLimited
@@ -66,6 +66,11 @@ async def till(request: Request) -> Response:
     )
 
 
+async def tills_document(_: Request) -> Response:
+    """Return the OpenAPI document of the tills' API."""
+    return Response(till_openapi.text(), media_type="application/json")
+
+
 async def _inbound(request: Request) -> Inbound:
     query = f"?{request.url.query}" if request.url.query else ""
     return Inbound(
@@ -107,6 +112,7 @@ def create_app(settings: config.Settings | None = None) -> Observed:
             WebSocketRoute("/graphql", socket),
             Route("/hooks/{connection}", hook, methods=["POST"]),
             Route("/serve/{connection}", call, methods=["POST"]),
+            Route("/tills/openapi.json", tills_document),
             Route("/tills/{connection}/{operation}", till, methods=["POST"]),
             Route("/statements/{period}/{business}.{kind}", statement_file),
             Route("/payments/{period}.xml", payment_order),

@@ -8,6 +8,7 @@ import orjson
 from standardwebhooks import Webhook
 
 from hub.clock import now
+from hub.entrypoints import till_openapi
 from hub.intake.connections import ConnectionConfig, connect
 from tests.integration.api_kit import Api
 
@@ -58,3 +59,8 @@ async def test_a_till_quotes_reserves_redeems_and_refunds(api: Api) -> None:
     nobody = await send(api, "quote", cart={**CART, "member": {"phone": "+8613917020000"}})
     assert nobody.status_code == 404
     assert (await send(api, "redeem", key="never")).status_code == 422
+
+
+async def test_the_document_is_served_and_current(api: Api) -> None:
+    served = (await api.client.get("/tills/openapi.json")).text
+    assert served == till_openapi.PLACE.read_text()
