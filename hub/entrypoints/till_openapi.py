@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from hub.benefits.carts.views import CartAnswer, CartQuote, CartRefund, CartRefusal
@@ -37,9 +37,8 @@ _HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 def document() -> dict[str, Any]:
     """Return the document, OpenAPI 3.1."""
-    _, said = models_json_schema(
-        [(model, "validation") for model in (*SAID.values(), Problem)], ref_template=_REF
-    )
+    models: list[type[BaseModel]] = [*SAID.values(), Problem]
+    _, said = models_json_schema([(one, "validation") for one in models], ref_template=_REF)
     schemas: dict[str, Any] = dict(said["$defs"])
     for told in (CartQuote, CartRefusal, CartAnswer, CartRefund):
         schema = TypeAdapter(told).json_schema(ref_template=_REF, mode="serialization")

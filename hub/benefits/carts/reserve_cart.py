@@ -59,16 +59,7 @@ async def reserve_cart(
             no = lost.refusal
     quote = weighed.view
     if no is not None or quote is None or taken is None:
-        await keep_basket(
-            db,
-            counter=counter,
-            key=key,
-            member_id=member_id,
-            asked=digests,
-            state="declined",
-            answer=no,
-        )
-        return CartAnswer(state="declined", refusal=no, member_id=member_id)
+        return await _decline(db, counter, key, (member_id, digests), no)
     expires_at = counter.now + timedelta(seconds=ttl_seconds)
     basket_id = await keep_basket(
         db,
@@ -83,6 +74,27 @@ async def reserve_cart(
     )
     await keep_parts(db, basket_id=basket_id, cart=asked, quote=quote, taken=taken)
     return CartAnswer(state="reserved", quote=quote, expires_at=expires_at, member_id=member_id)
+
+
+async def _decline(
+    db: AsyncConnection,
+    counter: Counter,
+    key: str,
+    asked: tuple[int | None, dict[str, str]],
+    no: CartRefusal | None,
+) -> CartAnswer:
+    """Keep why nothing is set aside for this member's request."""
+    member_id, digests = asked
+    await keep_basket(
+        db,
+        counter=counter,
+        key=key,
+        member_id=member_id,
+        asked=digests,
+        state="declined",
+        answer=no,
+    )
+    return CartAnswer(state="declined", refusal=no, member_id=member_id)
 
 
 def _again(
