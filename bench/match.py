@@ -24,7 +24,7 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bench.common import Bench, bench_server, report
+from bench.common import Bench, bench_server, copy_rows, report
 from hub.crypto import fields
 from hub.crypto.keyring import Keyring
 from hub.db.engine import make_engine
@@ -176,8 +176,7 @@ async def seed(bench: Bench, found: Sequence[Record]) -> None:
                 ["account_id", "attribute", "verified", "observed_at", "ciphertext"],
             ),
         }
-        for table, (values, columns) in rows.items():
-            await connection.copy_records_to_table(table, records=values, columns=columns)
+        await copy_rows(connection, rows)
     await connection.close()
 
 

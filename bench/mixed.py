@@ -31,6 +31,7 @@ from hub.config import Settings
 from hub.connector.registry import connector
 from hub.crypto.keyring import load as load_keyring
 from hub.entrypoints.commands.programme import apply_group, read_group
+from hub.entrypoints.embedded import postgres
 from hub.entrypoints.sample import GROUP_FILE
 from hub.intake.connections import ConnectionConfig
 from hub.intake.scrub import scrub
@@ -225,14 +226,16 @@ def main() -> None:
         run = Mixed()
         orders = signed(settings, rest)
         names = {name: one.system for (name, _), one in zip(orders, rest, strict=True)}
-        asyncio.run(cpu.begin_statements(Run.database_url))
+        port = int(Run.database_url.rsplit(":", 1)[1].partition("/")[0])
+        seer = postgres.superuser_url(settings.state_dir / "postgres", port)
+        asyncio.run(cpu.begin_statements(seer))
         before = cpu.spent()
         asyncio.run(run.offer(orders, chosen.rate))
         after = cpu.spent()
         rows += rows_of(run, chosen.rate, names)
         rows += cpu.rows_of(before, after, len(orders))
         if chosen.statements:
-            shown = cpu.statements(Run.database_url, len(orders), most=chosen.statements)
+            shown = cpu.statements(seer, len(orders), most=chosen.statements)
             rows += asyncio.run(shown)
 
     with_hub("Every dialect at once", measure, beside)

@@ -21,7 +21,7 @@ import uvloop
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bench.common import Bench, bench_server, report
+from bench.common import Bench, bench_server, copy_rows, report
 from hub.connector import Hint, HintType
 from hub.crypto import fields
 from hub.crypto.keyring import Keyring
@@ -102,8 +102,7 @@ async def seed(bench: Bench, first: int, last: int) -> None:
                  "last_seen_at", "verified", "opened_at"],
             ),
         }  # fmt: skip
-        for table, (records, columns) in rows.items():
-            await connection.copy_records_to_table(table, records=records, columns=columns)
+        await copy_rows(connection, rows)
     await connection.close()
 
 

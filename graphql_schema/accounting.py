@@ -121,8 +121,8 @@ class AccountingQuery:
         own = await own_id(info.context)
         async with info.context.reading() as db:
             today = business_date(info.context.now, (await programme(db)).time_zone)
-            rows = await ageing(db, on=today)
-        return [LiabilityAge.of(row) for row in rows if own in (None, row.issuer_id)]
+            rows = await ageing(db, on=today, issuer_id=own)
+        return [LiabilityAge.of(row) for row in rows]
 
 
 @strawberry.type

@@ -11,6 +11,7 @@ import strawberry
 from asyncpg import PostgresError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from graphql_schema import access
 from graphql_schema.access import EVERYBODY, only_business, require
 from graphql_schema.cost import Charge
 from graphql_schema.loaders import Loaders
@@ -18,6 +19,7 @@ from hub.audit.chain import Read
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
+from hub.db.caller import Presented, act_as, reading_as
 from hub.errors import NotFound
 from hub.programme.queries import Business
 
@@ -28,6 +30,9 @@ Mention = Callable[[Collection[str]], Awaitable[None]]
 class Context:
     """One request: who asks (None: nobody signed in), when, and the database as it then stood.
 
+    What is read is read as the caller, through `readers`: the database itself shows no other rows.
+    What is written is written by the owner, through `engine`.
+
     All reads of an operation see one snapshot of the database, so that a balance and the entries
     beside it agree. Use as `async with`, so that its connection goes back.
     """
@@ -36,6 +41,7 @@ class Context:
         self,
         engine: AsyncEngine,
         *,
+        readers: AsyncEngine,
         keyring: Keyring,
         principal: Principal | None,
         now: datetime,
@@ -54,8 +60,11 @@ class Context:
         self.now = now
         self.reads: list[Read] = []
         """What personal data the answer shows in full, to be recorded before it leaves."""
-        self._engine = engine
+        self.hidden: list[tuple[str, str]] = []
+        """Where what was asked for is answered as not there, and what that was."""
+        self._engine, self._readers = engine, readers
         self._reader: AsyncConnection | None = None
+        self._presented: tuple[int, ...] = ()
         # A connection does one thing at a time; sibling fields are resolved concurrently.
         self._turn = asyncio.Lock()
         self._load: Loaders | None = None
@@ -82,23 +91,32 @@ class Context:
         """Take a turn on the request's read-only connection."""
         async with self._turn:
             if self._reader is None:
-                self._reader = await self._engine.connect()
-                await self._reader.execution_options(
-                    isolation_level="REPEATABLE READ", postgresql_readonly=True
-                )
+                caller = access.reader(self.principal, presented=self._presented)
+                self._reader = await reading_as(self._readers, caller)
             yield self._reader
 
-    async def fetch(self, statement: str, values: Sequence[Any]) -> Sequence[Any]:
+    async def present(self, member_id: int) -> None:
+        """Let the caller, a business, read of a member whose identifier it was shown."""
+        self._presented = (*self._presented, member_id)
+        async with self._turn:
+            await self._close_reader()
+
+    async def fetch(
+        self, statement: str, values: Sequence[Any], *, presented: Presented | None = None
+    ) -> Sequence[Any]:
         """Return the one row of a SELECT, which sees one snapshot by itself.
 
-        It goes to the driver without what SQLAlchemy does for the resolvers' statements; parameters
-        are `$1`, `$2` …. What is wrong with the connection ends it, and is raised as it comes.
+        `presented` is the identifier that a business was shown. It goes to the driver without what
+        SQLAlchemy does for the resolvers' statements; parameters are `$1`, `$2` …. What is wrong
+        with the connection ends it, and is raised as it comes.
         """
-        async with self._engine.connect() as db:
+        caller = access.reader(self.principal, presented=self._presented)
+        async with self._readers.connect() as db:
             connection = await db.get_raw_connection()
             driver: Any = connection.driver_connection
             began = time.perf_counter()
             try:
+                await act_as(driver, connection.info, caller, presented=presented)
                 row: Sequence[Any] = await driver.fetchrow(statement, *values)
             except BaseException as failure:
                 # Only after an error that the server told is the connection sure to be whole.

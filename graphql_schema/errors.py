@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import structlog
 from graphql import GraphQLError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -11,7 +12,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 
 from hub.errors import HubError, Malformed, Unavailable
 
-AWAY = (OSError, InterfaceError, OperationalError, PoolExhausted)
+AWAY = (OSError, asyncpg.InterfaceError, InterfaceError, OperationalError, PoolExhausted)
 """What is raised when the database cannot be reached, or not in time."""
 # SQLSTATE classes of a server that starts, stops, has no connection left or lost one (PostgreSQL,
 # appendix A); the driver gives some of them no class of their own.
@@ -34,10 +35,9 @@ def too_slow(seconds: float) -> GraphQLError:
 
 def is_away(error: BaseException) -> bool:
     """Return whether an error means that the database cannot be reached, or not in time."""
-    if isinstance(error, DBAPIError):
-        state = getattr(error.orig, "sqlstate", None) or ""
-        return isinstance(error, AWAY) or state.startswith(_AWAY_STATES)
-    return isinstance(error, AWAY)
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(cause, "sqlstate", None) or ""
+    return isinstance(error, AWAY) or state.startswith(_AWAY_STATES)
 
 
 def told(error: GraphQLError) -> GraphQLError:

@@ -38,10 +38,12 @@ from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
 from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.audit import record
 from graphql_schema.awarding import AwardingMutation
+from graphql_schema.clients import ClientMutation, ClientQuery
 from graphql_schema.closing import ClosingMutation
 from graphql_schema.context import Context
 from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
 from graphql_schema.cost import cost, refuse_dear
+from graphql_schema.denials import DenialQuery
 from graphql_schema.disputing import DisputeQuery, DisputingMutation
 from graphql_schema.entries import Entry
 from graphql_schema.errors import told, too_slow
@@ -73,7 +75,9 @@ from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
 from graphql_schema.rewards import RewardOrder, RewardQuery
 from graphql_schema.scalars import SCALARS
+from graphql_schema.scoped import guard
 from graphql_schema.selling import SellingMutation
+from graphql_schema.sessions import SessionMutation, SessionQuery
 from graphql_schema.settlement import SettlementQuery
 from graphql_schema.settlement_corrections import (
     SettlementCorrectionMutation,
@@ -99,6 +103,7 @@ class Query(
     CorrectingQuery,
     SettlementQuery,
     ReconciliationQuery,
+    DenialQuery,
     DisputeQuery,
     SettlementCorrectionQuery,
     JournalQuery,
@@ -111,6 +116,8 @@ class Query(
     MatchingQuery,
     AdjustmentQuery,
     ReviewQuery,
+    ClientQuery,
+    SessionQuery,
     RewardQuery,
     NodeQuery,
     VoucherQuery,
@@ -152,6 +159,8 @@ class Mutation(
     JournalMutation,
     AccountingMutation,
     AccountingPolicyMutation,
+    ClientMutation,
+    SessionMutation,
     VoucheringMutation,
     VoucherKeepingMutation,
 ):
@@ -308,7 +317,7 @@ def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchem
         CostLimit,
         _Learn,
     ]
-    return HubSchema(
+    schema = HubSchema(
         Query,
         Mutation,
         Subscription,
@@ -318,3 +327,5 @@ def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchem
             scalar_map=SCALARS, disable_field_suggestions=not debug, name_converter=_Names()
         ),
     )
+    guard(schema._schema)
+    return schema

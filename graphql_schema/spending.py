@@ -278,6 +278,7 @@ class SpendingMutation:
             return refused(no)
         if answer.outcome is not Outcome.POSTED:
             return not_held(answer)
+        await context.present(member_id)
         held = await _hold(context, member_id, hold_id)
         return Captured(
             transaction=receipt(answer),
@@ -312,6 +313,7 @@ class SpendingMutation:
             return refused(no)
         if answer.outcome is not Outcome.POSTED:
             return not_held(answer)
+        await context.present(member_id)
         held = await _hold(context, member_id, hold_id)
         return Voided(
             transaction=receipt(answer),

@@ -50,6 +50,7 @@ class Watching(Context):
         self,
         engine: AsyncEngine,
         *,
+        readers: AsyncEngine,
         keyring: Keyring,
         principal: Principal | None,
         clock: Callable[[], datetime],
@@ -58,7 +59,14 @@ class Watching(Context):
         turns: asyncio.Semaphore,
         look_seconds: float,
     ) -> None:
-        super().__init__(engine, keyring=keyring, principal=principal, now=clock(), charge=charge)
+        super().__init__(
+            engine,
+            readers=readers,
+            keyring=keyring,
+            principal=principal,
+            now=clock(),
+            charge=charge,
+        )
         self.changes = changes
         self.look_seconds = look_seconds
         self.limit = asyncio.timeout(None)

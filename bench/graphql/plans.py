@@ -29,7 +29,7 @@ from hub.clock import now
 from hub.crypto import tokens
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal, Role
-from hub.db.engine import make_engine
+from hub.db.engine import make_engine, make_readers
 
 CLIENTS = 32
 STAFF = Principal(role=Role.STAFF, subject="bench")
@@ -49,8 +49,11 @@ Execute = Callable[..., Awaitable[ExecutionResult]]
 class Desk:
     """A schema on a filled database, and who asks."""
 
-    def __init__(self, engine: AsyncEngine, keyring: Keyring, members: list[int]) -> None:
-        self.engine, self.keyring, self.members = engine, keyring, members
+    def __init__(
+        self, engine: AsyncEngine, readers: AsyncEngine, keyring: Keyring, members: list[int]
+    ) -> None:
+        self.engine, self.readers = engine, readers
+        self.keyring, self.members = keyring, members
         self.schema: HubSchema = build_schema()
         self.random = Random(1)
 
@@ -67,7 +70,9 @@ class Desk:
     async def _ask(
         self, execute: Execute, query: str, who: Principal, variables: dict[str, Any]
     ) -> bytes:
-        context = Context(self.engine, keyring=self.keyring, principal=who, now=now())
+        context = Context(
+            self.engine, readers=self.readers, keyring=self.keyring, principal=who, now=now()
+        )
         async with context:
             result = await execute(query, variable_values=variables, context_value=context)
         if result.errors:
@@ -95,7 +100,8 @@ async def measure(bench: Bench, *, members: int, seconds: float, rounds: int) ->
     keyring = Keyring.generate()
     await open_group(bench.url, keyring)
     engine = make_engine(bench.url, pool_size=8)
-    desk = Desk(engine, keyring, await fill(engine, keyring, members))
+    readers = make_readers(bench.url, pool_size=8)
+    desk = Desk(engine, readers, keyring, await fill(engine, keyring, members))
     await bench.run("VACUUM ANALYZE")
     operations = {
         "card": desk.card,
@@ -116,6 +122,7 @@ async def measure(bench: Bench, *, members: int, seconds: float, rounds: int) ->
         ratio = best["plan"] / best["resolvers"]
         lines.append((name, f"plan {best['plan']:,.0f}/s, resolvers {best['resolvers']:,.0f}/s: "
                             f"{ratio:.1f} ×"))  # fmt: skip
+    await readers.dispose()
     await engine.dispose()
     await asyncio.to_thread(
         report, f"Plans against resolvers, {members:,} members, {CLIENTS} clients", bench, lines

@@ -38,8 +38,9 @@ from graphql_schema.plan.declared import (
     Viewed,
     Within,
 )
-from graphql_schema.plan.run import Build, Run
+from graphql_schema.plan.run import Build, Row, Run
 from graphql_schema.plan.statement import Level, Statement, Value
+from graphql_schema.scoped import is_open
 from hub.crypto.tokens import Principal, Role
 from hub.db.relation import Relation, parameters
 from hub.errors import HubError
@@ -118,6 +119,9 @@ class Compiler:
         collected = collect_fields(
             self._schema, self._fragments, self._variables, query, self._operation
         )
+        for details in collected.grouped_field_set.values():
+            if not is_open(details[0].node.name.value, self._principal):
+                raise Unplanned("the caller is refused")
         build = self._object(query, list(collected.grouped_field_set.items()), Level(""))
         return Plan(tuple(self._asks), self._statement.sql, self._statement.values, build)
 
@@ -310,7 +314,8 @@ class Compiler:
         column = self._statement.column(found)
         found.pick(relation.columns[-1])
         build = self._sub(asked.type, asked.details, found)
-        return parts.root_part(column, build, many=plan.many)
+        root = parts.root_part(column, build, many=plan.many)
+        return _noted_if_hidden(root, ask, asked.name)
 
     def _ask(self, asked: Asked, ask: Callable[..., Mapping[str, Any]]) -> int:
         """Have a field's arguments asked about at each run; returns the place of the answers."""
@@ -343,6 +348,19 @@ class Compiler:
 
 def _answer(place: int, name: str) -> Value:
     return lambda run: run.asked[place][name]
+
+
+def _noted_if_hidden(root: Build, ask: int, name: str) -> Build:
+    """Have it noted when a member whom the caller asked for by id is answered as not there."""
+
+    def build(row: Row, run: Run) -> Any:
+        found = root(row, run)
+        if found is None:
+            ids = run.asked[ask].get("member_ids") or ()
+            run.context.hidden.extend((name, f"Member:{id_}") for id_ in ids if id_ is not None)
+        return found
+
+    return build
 
 
 def _node_id(type_name: str) -> Callable[..., str]:

@@ -24,11 +24,13 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues, get_variable_values
 
+from graphql_schema.access import sight
 from graphql_schema.context import Context
 from graphql_schema.cost import cost, refuse_dear
 from graphql_schema.plan.compiler import Compiler, Plan
 from graphql_schema.plan.declared import Unplanned
 from graphql_schema.plan.run import Run
+from hub.db.caller import Presented
 from hub.errors import HubError
 
 log = structlog.get_logger(__name__)
@@ -37,7 +39,7 @@ MOST_DOCUMENTS = 512
 LONGEST_DOCUMENT = 20_000
 """In characters: what is longer is not kept."""
 MOST_SHAPES = 32
-"""Of one document: by role, by which variables are given, and by those that include or skip."""
+"""Of one document: by role, scopes, which variables are given, and those that include or skip."""
 
 
 class Known:
@@ -139,7 +141,7 @@ async def _run(plan: Plan, run: Run) -> dict[str, Any]:
         run.asked.append(ask(run))
     values = [value(run) for value in plan.values]
     try:
-        run.rows = await run.context.fetch(plan.sql, values)
+        run.rows = await run.context.fetch(plan.sql, values, presented=_presented(run))
     except Exception as failure:
         # The resolvers meet what is wrong with the server too, and say so.
         log.warning("plan_failed", error=type(failure).__name__)
@@ -150,12 +152,21 @@ async def _run(plan: Plan, run: Run) -> dict[str, Any]:
     return data
 
 
+def _presented(run: Run) -> Presented | None:
+    """Return the identifier that the operation finds a member by, if any; raises Unplanned."""
+    found = [one for one in run.asked if "digests" in one]
+    if len(found) > 1:
+        raise Unplanned("several identifiers are presented at once")
+    return (found[0]["kind"], found[0]["digests"]) if found else None
+
+
 def _shape(known: Known, given: VariableValues, context: Context) -> Any:
     """Return all that a plan depends on: everything else is a parameter of its statement."""
     role = None if context.principal is None else context.principal.role
     values = given.coerced
     return (
         role,
+        sight(context.principal),
         tuple(values.get(name) for name in known.conditions),
         tuple(name for name, value in values.items() if value is not None),
         tuple(name for name, value in values.items() if value is None),

@@ -24,10 +24,11 @@ BUCKETS = (1, 3, 6, 12, 24)
 _ENDING = text("""
 WITH open_lots AS (
   SELECT l.issuer_id, l.unit, cohort_of(l.earned_at, b.time_zone, b.day_starts_at_hour) AS cohort,
-    lot_ends_on(l.expires_on, l.idle_months, l.pending, p.last_active_on) AS ends_on, l.remaining
+    lot_ends_on(l.expires_on, l.idle_months, l.pending,
+      CASE WHEN l.idle_months IS NOT NULL THEN last_active_on(l.member_id, l.unit) END) AS ends_on,
+    l.remaining
   FROM lot l JOIN business b ON b.business_id = l.issuer_id
-  JOIN balance p ON p.member_id = l.member_id AND p.unit = l.unit
-  WHERE l.open
+  WHERE l.open AND (CAST(:issuer_id AS smallint) IS NULL OR l.issuer_id = :issuer_id)
 ), aged AS (
   SELECT issuer_id, unit, cohort, remaining,
     CASE WHEN ends_on = 'infinity' THEN NULL
@@ -55,17 +56,19 @@ class Aged:
     amount: Decimal | None
 
 
-async def ageing(db: AsyncConnection, *, on: date) -> list[Aged]:
+async def ageing(db: AsyncConnection, *, on: date, issuer_id: int | None = None) -> list[Aged]:
     """Return the points that members have now by the months, from `on`, in which they end.
 
-    A bucket holds what ends before its months are over and is in no smaller one. A cohort's
-    liability is shared over its points evenly: no point is more likely to be redeemed than another.
+    Of `issuer_id` alone, if that is given. A bucket holds what ends before its months are over and
+    is in no smaller one. A cohort's liability is shared over its points evenly: no point is more
+    likely to be redeemed than another.
     """
     states = await _latest(db)
     versions, agreed = await policies(db), await sales(db)
     points: dict[tuple[int, int, int | None], int] = defaultdict(int)
     owed: dict[tuple[int, int, int | None], Fraction | None] = {}
-    for row in await db.execute(_ENDING, {"on": on, "buckets": list(BUCKETS)}):
+    facts = {"on": on, "buckets": list(BUCKETS), "issuer_id": issuer_id}
+    for row in await db.execute(_ENDING, facts):
         bucket = (row.issuer_id, row.unit, row.within)
         points[bucket] += row.points
         cohort = (row.issuer_id, row.unit, row.cohort)

@@ -12,18 +12,21 @@ from hub.clock import business_date
 # together counts as one quota.
 _DUE = """
 WITH terms AS (
-  SELECT DISTINCT ON (benefit_id) benefit_id, quota, period, tier_id
-  FROM benefit_terms WHERE effective_from <= :now ORDER BY benefit_id, effective_from DESC
+  SELECT DISTINCT ON (benefit_id) benefit_id, quota, period, ladder_id, rank
+  FROM benefit_terms LEFT JOIN tier USING (tier_id) WHERE effective_from <= :now
+  ORDER BY benefit_id, effective_from DESC
 ), due AS (
-  SELECT DISTINCT m.member_id, terms.benefit_id, p.starts_on, p.ends_on,
+  SELECT m.member_id, terms.benefit_id, p.starts_on, p.ends_on,
     format('%s:%s:%s', m.member_id, terms.benefit_id, p.starts_on) AS source_id,
     terms.quota - (SELECT coalesce(sum(e.granted), 0)::integer FROM entitlement e
       WHERE e.member_id = m.member_id AND e.benefit_id = terms.benefit_id
         AND e.source = 'tier' AND e.starts_on = p.starts_on) AS missing
-  FROM unnest(CAST(:member_ids AS bigint[])) AS a (member_id) JOIN member m USING (member_id)
-  JOIN terms ON entitlement_tier_held(m.member_id, terms.tier_id)
+  FROM member_tier h JOIN tier has USING (tier_id)
+  JOIN terms ON terms.ladder_id = has.ladder_id AND terms.rank <= has.rank
+  JOIN member m ON m.member_id = h.member_id
   CROSS JOIN LATERAL benefit_period(terms.period, CAST(:today AS date),
     (m.created_at AT TIME ZONE :time_zone)::date) p
+  WHERE h.member_id = ANY(CAST(:member_ids AS bigint[])) AND h.until IS NULL AND terms.quota > 0
 )"""
 _FIND = text(f"{_DUE} SELECT 1 FROM due WHERE missing > 0 LIMIT 1")  # noqa: S608
 _OPEN = text(f"""
@@ -50,13 +53,15 @@ WHERE due.missing > 0 ORDER BY e.entitlement_id
 RETURNING 1
 """)  # noqa: S608
 _LOST = text("""
-WITH lost AS (
+WITH terms AS (
+  SELECT DISTINCT ON (benefit_id) benefit_id, tier_id, on_loss FROM benefit_terms
+  WHERE effective_from <= :now ORDER BY benefit_id, effective_from DESC
+), lost AS (
   SELECT e.entitlement_id, e.free FROM entitlement e
-  CROSS JOIN LATERAL benefit_terms_at(e.benefit_id, :now) t
   WHERE e.member_id = ANY(CAST(:member_ids AS bigint[])) AND e.source = 'tier' AND e.free > 0
-    AND e.ends_on >= :today AND t.on_loss = 'end'
-    AND NOT entitlement_tier_held(e.member_id, t.tier_id)
-  ORDER BY e.entitlement_id FOR UPDATE OF e
+    AND e.ends_on >= :today AND EXISTS (SELECT 1 FROM terms t WHERE t.benefit_id = e.benefit_id
+      AND t.on_loss = 'end' AND NOT entitlement_tier_held(e.member_id, t.tier_id))
+  ORDER BY e.entitlement_id FOR UPDATE
 )
 INSERT INTO entitlement_entry (entitlement_id, kind, quantity, occurred_at)
 SELECT entitlement_id, 'lost', free, :now FROM lost

@@ -6,6 +6,8 @@ import orjson
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from hub.db.caller import NOBODY
+
 
 def async_url(database_url: str) -> URL:
     """Return `database_url` with the asyncpg driver, whatever driver or none it names."""
@@ -14,6 +16,19 @@ def async_url(database_url: str) -> URL:
 
 def _dumps(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+def make_readers(database_url: str, *, pool_size: int = 8, **options: Any) -> AsyncEngine:
+    """Create an engine whose connections read for callers: `hub.db.caller` says for whom.
+
+    None of them ever acts as the owner; until a caller is named they see what everybody may.
+    """
+    return make_engine(
+        database_url,
+        pool_size=pool_size,
+        connect_args={"server_settings": {"role": NOBODY}},
+        **options,
+    )
 
 
 def make_engine(database_url: str, *, pool_size: int = 8, **options: Any) -> AsyncEngine:

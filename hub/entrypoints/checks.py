@@ -16,6 +16,7 @@ from hub.clock import now
 from hub.config import Settings
 from hub.crypto.errors import KeyringForeign, KeyringMissing
 from hub.crypto.keyring import load
+from hub.db.bound import RowsUnprotected, refuse_bypass
 from hub.db.migrate import current, head
 from hub.entrypoints.embedded.account import server_account
 from hub.entrypoints.embedded.binaries import postgres_programs, valkey_program
@@ -139,6 +140,15 @@ async def postgres_version(db: AsyncConnection) -> Finding:
     if number < OLDEST_POSTGRES:
         return _problem(f"PostgreSQL {number} is too old", "the hub needs 18 or newer")
     return _ok(f"PostgreSQL {number}")
+
+
+async def rows_protected(db: AsyncConnection) -> Finding:
+    """Does row-level security hold the role that we log in as?"""
+    try:
+        await refuse_bypass(db)
+    except RowsUnprotected as refusal:
+        return _problem(refusal.message, "docs/operations.md, Whom the hub logs in as")
+    return _ok("row-level security holds the database's role")
 
 
 async def extensions(db: AsyncConnection) -> Finding:
@@ -293,6 +303,7 @@ INSTALLATION: tuple[Callable[[Settings], Awaitable[Finding]], ...] = (
 )
 DATABASE: tuple[Callable[[AsyncConnection], Awaitable[Finding]], ...] = (
     postgres_version,
+    rows_protected,
     extensions,
     revision,
     backlog,

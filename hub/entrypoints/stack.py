@@ -11,22 +11,26 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from asyncpg import PostgresError
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from hub.clock import now
 from hub.config import Settings
 from hub.crypto.keyring import ensure, load
+from hub.db.bound import refuse_bypass
 from hub.db.engine import make_engine
 from hub.db.migrate import upgrade
 from hub.entrypoints.embedded import postgres, valkey
+from hub.entrypoints.embedded.owner import own
 from hub.entrypoints.embedded.process import launch, stop, tail
 from hub.entrypoints.embedded.server import Server
 from hub.entrypoints.runtime import make_state_dir, noted, sole_use
 from hub.entrypoints.supervisor import Part, Supervisor, program
-from hub.errors import Unavailable
+from hub.errors import Malformed, Unavailable
 from hub.ledger.partitions import make_partitions
 from hub.members.queries import check_keyring
 
@@ -105,12 +109,27 @@ def _keep_server(supervisor: Supervisor, start: Callable[[], Server]) -> str:
     return server.url
 
 
+def make_owner(superuser_url: str, database_url: str) -> None:
+    """Have a superuser make the role that a database's URL names, and give it the database.
+
+    Raises Unavailable when that is not possible, Malformed for a URL without role or password.
+    """
+    named = make_url(database_url)
+    if not named.username or not named.password:
+        raise Malformed("DATABASE_URL names no role and password", field="DATABASE_URL")
+    try:
+        own(superuser_url, str(named.password), role=named.username)
+    except (OSError, PostgresError) as failure:
+        raise Unavailable(f"the role {named.username} could not be made ({failure})") from failure
+
+
 def migrate(database_url: str) -> None:
     """Bring the database to the newest schema, with room for the months to come.
 
-    Raises Unavailable when that is not possible.
+    Raises Unavailable when that is not possible, RowsUnprotected for a role that must not.
     """
     try:
+        asyncio.run(_refuse_bypass(database_url))
         upgrade(database_url)
         asyncio.run(_make_months(database_url))
     except (OSError, SQLAlchemyError) as failure:
@@ -125,6 +144,25 @@ async def _make_months(database_url: str) -> None:
     try:
         async with engine.begin() as db:
             await make_partitions(db, now=now())
+    finally:
+        await engine.dispose()
+
+
+def refuse_unbound(settings: Settings) -> None:
+    """Raise RowsUnprotected where row-level security does not hold the hub; for who starts it.
+
+    A database that is away yet is asked by /readyz.
+    """
+
+    with suppress(OSError, SQLAlchemyError):
+        asyncio.run(_refuse_bypass(settings.require_database_url()))
+
+
+async def _refuse_bypass(database_url: str) -> None:
+    engine = make_engine(database_url, poolclass=NullPool)
+    try:
+        async with engine.connect() as db:
+            await refuse_bypass(db)
     finally:
         await engine.dispose()
 

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from hub.db.bound import RowsUnprotected, refuse_bypass
 from hub.db.migrate import current, head
 from hub.entrypoints.web_state import State, state_of
 
@@ -47,6 +48,8 @@ async def _ask(state: State, check: Callable[[State], Awaitable[str | None]]) ->
         return await asyncio.wait_for(check(state), PATIENCE_SECONDS)
     except TimeoutError:
         return f"no answer within {PATIENCE_SECONDS:g} seconds"
+    except RowsUnprotected as refusal:
+        return refusal.message
     except (SQLAlchemyError, RedisError, OSError) as error:
         return f"cannot be reached ({type(error).__name__})"
 
@@ -54,6 +57,7 @@ async def _ask(state: State, check: Callable[[State], Awaitable[str | None]]) ->
 async def _database(state: State) -> str | None:
     async with state.engine.connect() as db:
         at = await current(db)
+        await refuse_bypass(db)
     newest = await asyncio.to_thread(_newest)
     return None if at == newest else f"is at migration {at}, not {newest}: run `hub migrate`"
 

@@ -10,12 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 
 from graphql_schema.schema import HubSchema, build_schema
+from hub.callers.issuers import read_issuers
 from hub.config import Settings
 from hub.crypto.keyring import Keyring, load
-from hub.db.engine import make_engine
+from hub.db.engine import make_engine, make_readers
 from hub.entrypoints.calls import Desk
 from hub.entrypoints.hooks import Door
 from hub.entrypoints.web_allowance import Allowance
+from hub.entrypoints.web_attempts import Attempts
+from hub.entrypoints.web_callers import Callers
 from hub.entrypoints.web_documents import Documents, read_documents
 from hub.entrypoints.web_slow import listen
 from hub.entrypoints.web_sockets import Sockets
@@ -31,6 +34,7 @@ class State:
 
     settings: Settings
     engine: AsyncEngine
+    readers: AsyncEngine
     redis: Redis
     keyring: Keyring
     schema: HubSchema
@@ -39,6 +43,8 @@ class State:
     tills: TillDesk
     documents: Documents
     allowance: Allowance
+    attempts: Attempts
+    callers: Callers
     sockets: Sockets
     traces: Traces
 
@@ -48,14 +54,16 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
     """Hold the state for as long as the process serves.
 
     Nothing is connected to yet, so that a process may start before its servers do. Raises
-    Unavailable when no server is known, Malformed for documents that do not fit, and what
-    `hub.crypto.keyring.load` raises.
+    Unavailable when no server is known, Malformed for documents and issuers that do not fit, and
+    what `hub.crypto.keyring.load` raises.
     """
     keyring = load(settings.keyring_path)
     schema = build_schema(debug=settings.log_level == "debug", introspection=settings.introspection)
     documents = read_documents(settings.documents, schema, only=settings.only_documents)
     engine = make_engine(settings.require_database_url(), pool_size=settings.pool_size)
+    readers = make_readers(settings.require_database_url(), pool_size=settings.pool_size)
     listen(engine)
+    listen(readers)
     redis = Redis.from_url(settings.require_redis_url(), socket_connect_timeout=2, socket_timeout=2)
     changes = Changes(
         Redis.from_url(
@@ -63,9 +71,11 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
         )
     )
     allowance = Allowance(redis, per_minute=settings.cost_per_minute)
+    callers = Callers(engine, keyring, read_issuers(settings.oidc))
     streams = Streams(
         settings=settings,
         engine=engine,
+        readers=readers,
         keyring=keyring,
         schema=schema,
         documents=documents,
@@ -77,6 +87,7 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
         yield State(
             settings=settings,
             engine=engine,
+            readers=readers,
             redis=redis,
             keyring=keyring,
             schema=schema,
@@ -85,12 +96,15 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
             tills=TillDesk(engine, keyring),
             documents=documents,
             allowance=allowance,
-            sockets=Sockets(settings, keyring, streams),
+            attempts=Attempts(redis),
+            callers=callers,
+            sockets=Sockets(settings, callers, streams),
             traces=traces,
         )
     finally:
         await changes.aclose()
         await redis.aclose()
+        await readers.dispose()
         await engine.dispose()
         await asyncio.to_thread(traces.close)
 

@@ -62,6 +62,7 @@ class Streams:
         *,
         settings: Settings,
         engine: AsyncEngine,
+        readers: AsyncEngine,
         keyring: Keyring,
         schema: HubSchema,
         documents: Documents,
@@ -69,7 +70,8 @@ class Streams:
         changes: Changes,
     ) -> None:
         self.documents = documents
-        self._settings, self._engine, self._keyring = settings, engine, keyring
+        self._settings, self._keyring = settings, keyring
+        self._engine, self._readers = engine, readers
         self._schema, self._allowance, self._changes = schema, allowance, changes
         self._turns = asyncio.Semaphore(max(settings.pool_size // 2, 1))
         self._held: Counter[str] = Counter()
@@ -123,6 +125,7 @@ class Streams:
     def _context(self, caller: Caller) -> Watching:
         return Watching(
             self._engine,
+            readers=self._readers,
             keyring=self._keyring,
             principal=caller.principal,
             clock=now,

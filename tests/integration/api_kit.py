@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message
 
+from graphql_schema.context import Context
 from hub.benefits.configure import configure
 from hub.benefits.definitions import BenefitConfig
 from hub.benefits.tiers.configure import TierConfig
@@ -26,7 +27,7 @@ from hub.connector import Hint, HintType
 from hub.crypto import tokens
 from hub.crypto.keyring import Keyring, ensure
 from hub.crypto.tokens import Principal, Role
-from hub.db.engine import make_engine
+from hub.db.engine import make_engine, make_readers
 from hub.entrypoints.web import create_app
 from hub.entrypoints.web_limits import Observed
 from hub.members.resolve import Sighting, resolve
@@ -49,6 +50,7 @@ START = datetime(2020, 1, 1, tzinfo=UTC)
 KINDS = {"shop": "retail", "hotel": "hotel", "diner": "dining"}
 STAFF = Principal(role=Role.STAFF, subject="ann")
 FINANCE = Principal(role=Role.FINANCE, subject="bo")
+ADMIN = Principal(role=Role.ADMIN, subject="cy")
 SHOP, HOTEL, DINER = (tokens.business(code) for code in KINDS)
 
 PROGRAMME = ProgrammeConfig(
@@ -136,12 +138,21 @@ class Api:
         engine: AsyncEngine,
         keyring: Keyring,
         ids: dict[str, int],
+        *,
+        readers: AsyncEngine,
     ) -> None:
-        self.app, self.client, self.engine, self.keyring = app, client, engine, keyring
+        self.app, self.client, self.keyring = app, client, keyring
+        self.engine, self.readers = engine, readers
         self.ids = ids
         self.served: list[str] = []
         """The SQL statements that the application has executed."""
         self._keys = 0
+
+    def context(self, who: Principal | None, *, at: datetime) -> Context:
+        """Return the context of one request at a time of the test's own."""
+        return Context(
+            self.engine, readers=self.readers, keyring=self.keyring, principal=who, now=at
+        )
 
     def token(self, who: Principal) -> dict[str, str]:
         return {"authorization": f"Bearer {tokens.issue(self.keyring, who, now=now())}"}
@@ -234,20 +245,23 @@ async def running_api(
     app = create_app(settings)
     async with started(app), _client(app) as client:
         engine = make_engine(database_url, pool_size=4)
+        readers = make_readers(database_url, pool_size=4)
         try:
             async with engine.connect() as db:
                 ids = {b.code: b.business_id for b in await businesses(db)}
-            api = Api(app, client, engine, keyring, ids)
-            event.listen(_engine_of(app), "before_cursor_execute", partial(_note, api.served))
+            api = Api(app, client, engine, keyring, ids, readers=readers)
+            for served in _engines_of(app):
+                event.listen(served, "before_cursor_execute", partial(_note, api.served))
             yield api
         finally:
+            await readers.dispose()
             await engine.dispose()
 
 
-def _engine_of(app: Observed) -> Engine:
+def _engines_of(app: Observed) -> list[Engine]:
     assert isinstance(app.app, Starlette)
-    engine: AsyncEngine = app.app.state.hub.engine
-    return engine.sync_engine
+    state = app.app.state.hub
+    return [state.engine.sync_engine, state.readers.sync_engine]
 
 
 def _note(served: list[str], *facts: Any) -> None:

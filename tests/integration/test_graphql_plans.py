@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from graphql_schema.context import Context
 from graphql_schema.schema import build_schema
 from hub.clock import now
 from hub.crypto.tokens import Principal
@@ -51,7 +50,7 @@ class Both:
         before = self.schema.plans.answered
         answers = []
         for ask in (self.schema.resolve, self.schema.execute):
-            context = Context(self.api.engine, keyring=self.api.keyring, principal=who, now=at)
+            context = self.api.context(who, at=at)
             async with context:
                 answers.append(
                     _bytes(await ask(query, variable_values=variables, context_value=context))

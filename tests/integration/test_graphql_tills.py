@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from graphql_schema.context import Context
 from graphql_schema.schema import build_schema
 from hub.clock import business_date, now
 from hub.crypto import tokens
@@ -314,7 +313,7 @@ async def test_one_request_sent_16_times_at_once_spends_once(api: Api, li: Perso
 
 async def act_at(api: Api, when: datetime, verb: str, who: Principal, **given: Any) -> Any:
     """Send a mutation as if it came at another time."""
-    context = Context(api.engine, keyring=api.keyring, principal=who, now=when)
+    context = api.context(who, at=when)
     async with context:
         result = await build_schema().execute(
             OPERATIONS[verb], {"input": {"idempotencyKey": f"{when}", **given}}, context

@@ -62,7 +62,7 @@ def world(postgres_url: str, template: str, valkey_url: str, scratch: Path) -> I
         held = AsyncExitStack()
         api = runner.run(held.enter_async_context(running_api(url, valkey_url, place)))
         people = runner.run(_people(api))
-        both = Both(api.engine, api.keyring)
+        both = Both(api.engine, api.readers, api.keyring)
         known = runner.run(_known(both, people))
         callers = [*(one.principal for one in people), STAFF, SHOP, HOTEL, DINER, FINANCE, None]
         yield World(runner, both, callers, known, now())

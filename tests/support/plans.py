@@ -46,8 +46,9 @@ ALIKE = {"first", "last", "after", "before", "id", "ids", "business", "withinDay
 class Both:
     """A schema that answers every operation twice: by its plan and by its resolvers."""
 
-    def __init__(self, engine: AsyncEngine, keyring: Keyring) -> None:
-        self.engine, self.keyring, self.schema = engine, keyring, build_schema()
+    def __init__(self, engine: AsyncEngine, readers: AsyncEngine, keyring: Keyring) -> None:
+        self.engine, self.readers = engine, readers
+        self.keyring, self.schema = keyring, build_schema()
 
     async def ask(
         self, query: str, who: Principal | None, *, at: datetime, **variables: Any
@@ -56,7 +57,9 @@ class Both:
         before = self.schema.plans.answered
         answers = []
         for ask in (self.schema.resolve, self.schema.execute):
-            context = Context(self.engine, keyring=self.keyring, principal=who, now=at)
+            context = Context(
+                self.engine, readers=self.readers, keyring=self.keyring, principal=who, now=at
+            )
             async with context:
                 result = await ask(query, variable_values=variables, context_value=context)
             errors = [error.formatted for error in result.errors or ()]

@@ -19,6 +19,7 @@ from hub.db.migrate import upgrade
 from hub.entrypoints.embedded import postgres, valkey
 
 TEMPLATE = "hub_template"
+_BASES: dict[int, Path] = {}
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 << 30
 # No rollback takes a sequence back: whoever goes on in a database that others used begins there.
@@ -44,10 +45,33 @@ def scratch_directory() -> Iterator[Path]:
 def running_postgres(base: Path) -> Iterator[str]:
     """PostgreSQL for the length of a test session; yields its URL."""
     server = postgres.start(base, durable=False, settings={"max_connections": "200"})
+    asyncio.run(_let_make_databases(base, server.url))
     try:
         yield server.url
     finally:
         server.stop()
+
+
+async def _let_make_databases(base: Path, url: str) -> None:
+    """Let the hub's role do what tests do beside: copy databases, break what triggers keep."""
+    _BASES[_port(url)] = base
+    connection = await superuser(url)
+    try:
+        await connection.execute(
+            "ALTER ROLE hub CREATEDB; GRANT SET ON PARAMETER session_replication_role TO hub"
+        )
+    finally:
+        await connection.close()
+
+
+async def superuser(url: str) -> asyncpg.Connection:
+    """Connect as the superuser of the server that a URL of ours leads to."""
+    port = _port(url)
+    return await asyncpg.connect(postgres.superuser_url(_BASES[port], port))
+
+
+def _port(url: str) -> int:
+    return int(url.rsplit(":", 1)[1].partition("/")[0])
 
 
 @contextmanager

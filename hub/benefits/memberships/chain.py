@@ -136,7 +136,8 @@ def _ended(terms: Sequence[Term], fact: Fact) -> list[Term]:
     found: list[Term] = []
     for term in terms:
         if term.void or term.ends_on < fact.day:
-            found.append(term)
+            # Whoever has left is no more in the days of grace.
+            found.append(replace(term, grace_days=0))
             continue
         due = unused_minor(term, fact.day)
         kept = min(deduct, due)

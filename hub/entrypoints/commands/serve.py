@@ -10,6 +10,7 @@ import uvicorn
 from hub.config import settings
 from hub.entrypoints import web_health
 from hub.entrypoints.embedded.process import die_with_supervisor
+from hub.entrypoints.stack import refuse_unbound
 from hub.entrypoints.web_protocol import MOST_BYTES, DroppableSocket
 
 _COULD_NOT_START = 3
@@ -46,6 +47,7 @@ def serve() -> None:
     """Serve GraphQL, the hooks and the probes on HUB_HOST and HUB_PORT."""
     die_with_supervisor()
     chosen = settings()
+    refuse_unbound(chosen)
     config = uvicorn.Config(
         "hub.entrypoints.web:app",
         host=chosen.host,

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from hub.config import settings
 from hub.entrypoints.embedded.process import die_with_supervisor
+from hub.entrypoints.stack import refuse_unbound
 
 
 def worker(
@@ -15,6 +17,7 @@ def worker(
 ) -> None:
     """Run Dramatiq's workers until told to stop; what is under way has ten seconds to end."""
     die_with_supervisor()
+    refuse_unbound(settings())
     sys.argv = [
         "dramatiq",
         "hub.entrypoints.worker",

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from hub.entrypoints.embedded import server
+from hub.entrypoints.embedded import owner, server
 from hub.entrypoints.embedded.binaries import postgres_programs
 from hub.entrypoints.embedded.process import launch
 from hub.entrypoints.embedded.server import Place, Server
@@ -41,7 +41,8 @@ def start(base: Path, *, durable: bool = True, settings: Mapping[str, str] | Non
     programs = postgres_programs(place.account, place.copies)
     data = place.base / "data"
     pid_file = data / "postmaster.pid"
-    secret = server.password(place)
+    server.password(place)
+    secret = server.password(place, "owner-password")
     for attempt in range(_ATTEMPTS):
         lock = server.take_lock(place, pid_file, gently=signal.SIGINT)
         try:
@@ -54,11 +55,17 @@ def start(base: Path, *, durable: bool = True, settings: Mapping[str, str] | Non
         finally:
             os.close(lock)  # from here on the server alone holds it
         if _becomes_ready(process, pid_file):
-            url = f"postgresql://postgres:{secret}@127.0.0.1:{port}/{DATABASE}"
+            owner.own(superuser_url(place.base, port), secret)
+            url = f"postgresql://{owner.ROLE}:{secret}@127.0.0.1:{port}/{DATABASE}"
             return Server(
                 "PostgreSQL", url, place.log, process, gently=signal.SIGINT, firmly=signal.SIGQUIT
             )
     raise server.failed("PostgreSQL", place, process)
+
+
+def superuser_url(base: Path, port: int) -> str:
+    """Return where the cluster's own superuser logs in, which the hub never does."""
+    return f"postgresql://postgres:{(base / 'password').read_text()}@127.0.0.1:{port}/{DATABASE}"
 
 
 def _environment() -> dict[str, str]:

@@ -76,9 +76,9 @@ def open_place(base: Path) -> Place:
     return Place(base, account)
 
 
-def password(place: Place) -> str:
-    """Return the server's password, made up at the first call. Nobody has to know it."""
-    path = place.base / "password"
+def password(place: Place, name: str = "password") -> str:
+    """Return a password of the server's, made up at the first call. Nobody has to know it."""
+    path = place.base / name
     if not path.exists():
         draft = path.with_suffix(".new")
         draft.unlink(missing_ok=True)
