@@ -5,7 +5,7 @@
 SELECT open_rows(t::regclass) FROM unnest(ARRAY[
   'programme', 'legal_entity', 'business', 'point_unit', 'tier', 'tier_terms', 'benefit',
   'benefit_terms', 'earning_rule', 'expiry_policy', 'activation_policy', 'clawback_policy',
-  'acceptance_rule', 'points_policy', 'exchange_rate', 'settlement_calendar', 'source_rank',
+  'acceptance_rule', 'points_policy', 'till_policy', 'exchange_rate', 'settlement_calendar', 'source_rank',
   'clearing_account', 'reward', 'reward_terms', 'reward_stock', 'ladder',
   'ladder_terms', 'membership_plan', 'membership_plan_terms', 'voucher_campaign', 'voucher_terms']) t;
 

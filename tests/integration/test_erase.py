@@ -275,7 +275,7 @@ KEPT = {
     "redress_origin", "refund_basis", "retention", "reward_order", "shortfall", "tier_award",
     "tier_notice",
     "voucher", "voucher_entry",
-    "voucher_notice", "voucher_request",
+    "till_basket", "voucher_notice", "voucher_request",
 }  # fmt: skip
 ERASED = {
     "account_key", "account_profile", "identifier_claim", "match_change", "match_feature",

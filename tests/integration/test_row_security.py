@@ -67,7 +67,7 @@ OPEN = {
     "ladder", "ladder_terms", "legal_entity", "membership_plan",
     "membership_plan_terms", "point_unit", "points_policy", "programme", "reward",
     "reward_stock", "reward_terms", "settlement_calendar",
-    "source_rank", "tier", "tier_terms", "voucher_campaign", "voucher_terms",
+    "source_rank", "tier", "tier_terms", "till_policy", "voucher_campaign", "voucher_terms",
 }  # fmt: skip
 # No reader is granted these, so that no policy is needed: deliveries and what is done with them,
 # what is told to subsidiaries, the audit, and what a match fills by COPY, which policies forbid.
@@ -77,7 +77,7 @@ CLOSED = {
     "match_pair", "opening_import", "outbox_message", "passkey_challenge", "refresh_token",
     "points_paid_bill", "points_paid_refund",
     "pull_stream", "read_audit", "read_audit_anchor", "read_audit_head", "room_charge",
-    "subscription",
+    "subscription", "till_basket", "till_basket_line", "till_basket_offer", "till_refund",
 }  # fmt: skip
 # Rows of the whole group, without anybody's in them: every business sees all.
 OF_THE_GROUP = {
