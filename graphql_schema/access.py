@@ -7,6 +7,12 @@
 | business | who has an account or is presented, masked | its own | its own | its own | – | – |
 | staff | all, masked unless asked | all | all | – | for a member | all |
 | finance | – | – | all, and closes | – | – | – |
+| admin | – | – | – | – | – | – |
+
+An admin says who may call and how the group is configured: clients and their secrets, and whose
+word on a member is believed. It sees nobody's data.
+A token may be good for less than its role: `hub.crypto.scopes` has the words, and
+`graphql_schema.scoped` says which of them each operation asks for.
 
 A till redeems, holds, captures, voids and restores. Who gives transfers points and shares them in a
 pool. Staff correct: adjust (a second person above the policy's threshold), extend, reinstate and
@@ -46,7 +52,7 @@ it, and for staff; they alone release what was taken for shared.
 What a caller may not know of is answered as if it were not there.
 """
 
-from hub.crypto.tokens import Principal, Role, Unauthenticated
+from hub.crypto.tokens import Principal, Role, Scope, Unauthenticated
 from hub.db.caller import Caller
 from hub.errors import Forbidden
 
@@ -61,8 +67,9 @@ SETTLEMENT_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
 RECONCILERS = (Role.BUSINESS, Role.FINANCE)
 GIVERS = (Role.MEMBER, Role.STAFF)
 CORRECTORS = (Role.STAFF,)
+ADMINS = (Role.ADMIN,)
 OCCUPANCY_STATERS = (Role.BUSINESS, Role.STAFF)
-VOUCHER_READERS = tuple(Role)
+VOUCHER_READERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF, Role.FINANCE)
 CAMPAIGN_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
 CLAIMERS = (Role.MEMBER, Role.STAFF)
 ORDERERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
@@ -71,15 +78,31 @@ CONSENT_RECORDERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
 EVERYBODY = tuple(Role)
 
 
-def require(principal: Principal | None, *roles: Role) -> Principal:
-    """Return the caller if it has one of `roles`; raises Unauthenticated or Forbidden."""
+def require(principal: Principal | None, *roles: Role, scope: Scope | None = None) -> Principal:
+    """Return the caller if it has one of `roles`, and a token that is good for `scope`.
+
+    Raises Unauthenticated or Forbidden.
+    """
     if principal is None:
         raise Unauthenticated(
             "sign in: send `Authorization: Bearer` with an access token", reason="missing"
         )
     if principal.role not in roles:
         raise Forbidden(f"this is not for the role {principal.role}", role=principal.role.value)
+    if scope is not None and not principal.may(scope):
+        raise Forbidden(f"the token has not the scope {scope}", scope=scope.value)
     return principal
+
+
+def sight(principal: Principal | None) -> tuple[bool, ...] | None:
+    """Return what of a caller, beside its role, decides what a read shows it; None: nothing."""
+    if principal is None or principal.scopes is None:
+        return None
+    return tuple(principal.may(scope) for scope in _OF_READS)
+
+
+_OF_READS = (Scope.MEMBERS_READ, Scope.MEMBERS_PERSONAL, Scope.SETTLEMENT_READ,
+             Scope.RECONCILIATION_READ, Scope.ADMIN)  # fmt: skip
 
 
 def only_business(principal: Principal) -> str | None:
@@ -93,7 +116,7 @@ def sees_member(principal: Principal | None) -> str:
     It is SQL on `m`, the member as it is now; `:own_member_id` and `:business` are the caller's.
     Raises Unauthenticated or Forbidden for callers who may see no member at all.
     """
-    match require(principal, *MEMBER_READERS).role:
+    match require(principal, *MEMBER_READERS, scope=Scope.MEMBERS_READ).role:
         case Role.MEMBER:
             return """m.member_id = (SELECT coalesce(o.merged_into, o.member_id) FROM member o
               WHERE o.member_id = :own_member_id AND o.erased_at IS NULL)"""
@@ -142,12 +165,14 @@ def masks(principal: Principal, *, asked: bool | None) -> bool:
     """Return whether personal fields are masked for the caller, who may have asked for either.
 
     A member sees itself in full, everybody else masked unless staff ask. Raises Forbidden when a
-    business asks for what is behind the mask.
+    business asks for what is behind the mask, or a token without the scope that lifts it.
     """
     if asked is None:
-        return principal.role is not Role.MEMBER
+        return principal.role is not Role.MEMBER or not principal.may(Scope.MEMBERS_PERSONAL)
     if not asked and principal.role not in (Role.MEMBER, Role.STAFF):
         raise Forbidden("a business sees personal fields masked", field="masked")
+    if not asked:
+        require(principal, *EVERYBODY, scope=Scope.MEMBERS_PERSONAL)
     return asked
 
 

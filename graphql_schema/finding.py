@@ -11,7 +11,7 @@ from graphql_schema.fields import resolved
 from graphql_schema.member import Member, visible_member
 from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
 from graphql_schema.plan.declared import Found, Paged, PageRead, Unplanned
-from hub.crypto.tokens import Principal, Role
+from hub.crypto.tokens import Principal, Role, Scope
 from hub.db.relation import Relation
 from hub.errors import Malformed
 from hub.members.identifiers import Kind
@@ -133,7 +133,10 @@ _SET = {"member_ids": "bigint[]"}
 
 
 def _own(principal: Principal | None) -> Relation | None:
-    return known("true") if require(principal, *EVERYBODY).role is Role.MEMBER else None
+    if require(principal, *EVERYBODY).role is not Role.MEMBER:
+        return None
+    require(principal, Role.MEMBER, scope=Scope.MEMBERS_READ)
+    return known("true")
 
 
 def _own_id(context: Context) -> dict[str, list[int | None]]:
@@ -209,7 +212,8 @@ class MemberQuery:
               plan=Found(relation=_own, live=_SET, ask=_own_id))  # fmt: skip
     async def me(self, info: Info) -> Member | None:
         """Return the caller's own card."""
-        require(info.context.principal, *EVERYBODY)
+        if _own(info.context.principal) is None:
+            return None
         own_id = await info.context.own_member_id()
         return None if own_id is None else Member(member_id=own_id)
 

@@ -20,6 +20,7 @@ from graphql_schema.programme import business_node
 from graphql_schema.reviews import review_node
 from graphql_schema.rewards import RewardOrder, visible_order
 from graphql_schema.settlement import period_node
+from hub.crypto.tokens import Scope
 from hub.errors import Malformed
 
 MOST_NODES = 100
@@ -68,7 +69,7 @@ async def _hold(info: Info, id_: relay.GlobalID) -> relay.Node | None:
 
 async def _adjustment(info: Info, id_: relay.GlobalID) -> relay.Node | None:
     member_id, adjustment_id = node_key(id_, "Adjustment", parts=2, field="id")
-    require(info.context.principal, *CORRECTORS)
+    require(info.context.principal, *CORRECTORS, scope=Scope.MEMBERS_READ)
     row = await info.context.load.adjustments_by_key.load((member_id, adjustment_id))
     return None if row is None else Adjustment.of(row)
 
@@ -97,7 +98,7 @@ async def _sees(context: Context, member_id: int, business_id: int) -> bool:
 
     A business sees its own rows of anybody; everybody else sees all rows of whom they may see.
     """
-    own = only_business(require(context.principal, *EVERYBODY))
+    own = only_business(require(context.principal, *EVERYBODY, scope=Scope.MEMBERS_READ))
     if own is not None:
         return (await context.business(business_id)).code == own
     return await visible_member(context, member_id) is not None

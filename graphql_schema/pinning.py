@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 from strawberry import relay
 
-from graphql_schema.access import CORRECTORS, require
+from graphql_schema.access import ADMINS, CORRECTORS, require
 from graphql_schema.attributes import PersonalAttribute
 from graphql_schema.context import Info
 from graphql_schema.fields import Given, resolved
@@ -168,8 +168,8 @@ class PinningMutation:
             return refused(no)
         return AttributePinned(member=Member(member_id=member_id))
 
-    @resolved("Say whose word on an attribute is believed more, from an instant on. For staff; the "
-              "same version again changes nothing.")  # fmt: skip
+    @resolved("Say whose word on an attribute is believed more, from an instant on. For admins; "
+              "the same version again changes nothing.")  # fmt: skip
     async def rank_sources(
         self,
         info: Info,
@@ -179,7 +179,7 @@ class PinningMutation:
         context = info.context
         effective_from = input.effective_from or context.now
         try:
-            caller = require(context.principal, *CORRECTORS)
+            caller = require(context.principal, *ADMINS)
             async with context.writing() as db:
                 await rank_sources(
                     db,

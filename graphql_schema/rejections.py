@@ -108,6 +108,8 @@ _FIELDS = {
     "point_value": "pointValue",
     "goods_discount": "goodsDiscount",
     "least_share": "leastShare",
+    "client_id": "clientId",
+    "keep_days": "keepDays",
     "valid_until": "validUntil",
     "trial_until": "trialUntil",
 }

@@ -15,6 +15,7 @@ from graphql_schema.context import Context, Info
 from graphql_schema.fields import resolved
 from graphql_schema.member import Masked, Member
 from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
+from hub.crypto.tokens import Scope
 from hub.members.review.agreement import Agreement
 from hub.members.review.comparison import Candidate, Comparison, Side
 from hub.members.review.items import ReviewItem as Item
@@ -319,7 +320,7 @@ class ReviewItem(relay.Node):
 
 async def review_node(context: Context, review_id: int) -> ReviewItem | None:
     """Find a review by its number."""
-    require(context.principal, *CORRECTORS)
+    require(context.principal, *CORRECTORS, scope=Scope.MEMBERS_READ)
     row = await context.load.reviews.load(review_id)
     return None if row is None else ReviewItem.of(row)
 

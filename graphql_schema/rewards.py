@@ -16,7 +16,7 @@ from graphql_schema.programme import Business
 from graphql_schema.scalars import Long
 from hub.benefits.rewards import queries
 from hub.benefits.rewards.codes import OrderState
-from hub.crypto.tokens import Role
+from hub.crypto.tokens import Role, Scope
 from hub.errors import NotFound
 from hub.programme import queries as programme
 
@@ -231,7 +231,7 @@ async def order_page(
 
 async def visible_order(context: Context, order_id: int) -> queries.Order | None:
     """Return an order that the caller may see: its own, at its own business, or any for staff."""
-    caller = require(context.principal, *MEMBER_READERS)
+    caller = require(context.principal, *MEMBER_READERS, scope=Scope.MEMBERS_READ)
     async with context.reading() as db:
         found = await queries.order_by_number(db, order_id=order_id)
     if found is None:

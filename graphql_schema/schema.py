@@ -38,6 +38,7 @@ from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
 from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.audit import record
 from graphql_schema.awarding import AwardingMutation
+from graphql_schema.clients import ClientMutation, ClientQuery
 from graphql_schema.closing import ClosingMutation
 from graphql_schema.context import Context
 from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
@@ -71,6 +72,8 @@ from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
 from graphql_schema.rewards import RewardOrder, RewardQuery
 from graphql_schema.scalars import SCALARS
+from graphql_schema.scoped import guard
+from graphql_schema.sessions import SessionMutation, SessionQuery
 from graphql_schema.settlement import SettlementQuery
 from graphql_schema.settlement_corrections import (
     SettlementCorrectionMutation,
@@ -108,6 +111,8 @@ class Query(
     MatchingQuery,
     AdjustmentQuery,
     ReviewQuery,
+    ClientQuery,
+    SessionQuery,
     RewardQuery,
     NodeQuery,
     VoucherQuery,
@@ -146,6 +151,8 @@ class Mutation(
     JournalMutation,
     AccountingMutation,
     AccountingPolicyMutation,
+    ClientMutation,
+    SessionMutation,
     VoucheringMutation,
     VoucherKeepingMutation,
 ):
@@ -302,7 +309,7 @@ def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchem
         CostLimit,
         _Learn,
     ]
-    return HubSchema(
+    schema = HubSchema(
         Query,
         Mutation,
         Subscription,
@@ -312,3 +319,5 @@ def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchem
             scalar_map=SCALARS, disable_field_suggestions=not debug, name_converter=_Names()
         ),
     )
+    guard(schema._schema)
+    return schema

@@ -35,6 +35,7 @@ from graphql_schema.recognition import (
     sensitivity_of,
 )
 from graphql_schema.statements import Statement
+from hub.crypto.tokens import Scope
 from hub.errors import NotFound
 from hub.settlement import queries
 from hub.settlement.netting import Bilateral, Net
@@ -269,7 +270,7 @@ class SettlementPeriod(relay.Node):
 
 async def period_node(info: Info, code: str) -> SettlementPeriod | None:
     """Find a period by its code."""
-    require(info.context.principal, *SETTLEMENT_READERS)
+    require(info.context.principal, *SETTLEMENT_READERS, scope=Scope.SETTLEMENT_READ)
     if not code.isprintable():
         return None
     try:

@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     pool_size: int = 8
     lease_seconds: int = 30
     keep_bodies_days: int = Field(default=180, ge=7)
+    oidc: str = ""
+    passkey_rp_id: str | None = None
+    passkey_origins: str = ""
     code_sender: str | None = None
     code_sender_token: SecretStr | None = None
 
@@ -80,7 +83,7 @@ class Settings(BaseSettings):
             urlsplit(url).port  # noqa: B018  (raises ValueError for what is no port)
         return url
 
-    @field_validator("cors_origins")
+    @field_validator("cors_origins", "passkey_origins")
     @classmethod
     def _are_origins(cls, origins: str) -> str:
         """Refuse what is no list of origins: with a star any page could ask."""

@@ -40,6 +40,7 @@ from graphql_schema.plan.declared import (
 )
 from graphql_schema.plan.run import Build, Row, Run
 from graphql_schema.plan.statement import Level, Statement, Value
+from graphql_schema.scoped import is_open
 from hub.crypto.tokens import Principal, Role
 from hub.db.relation import Relation, parameters
 from hub.errors import HubError
@@ -118,6 +119,9 @@ class Compiler:
         collected = collect_fields(
             self._schema, self._fragments, self._variables, query, self._operation
         )
+        for details in collected.grouped_field_set.values():
+            if not is_open(details[0].node.name.value, self._principal):
+                raise Unplanned("the caller is refused")
         build = self._object(query, list(collected.grouped_field_set.items()), Level(""))
         return Plan(tuple(self._asks), self._statement.sql, self._statement.values, build)
 

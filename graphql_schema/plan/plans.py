@@ -24,6 +24,7 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues, get_variable_values
 
+from graphql_schema.access import sight
 from graphql_schema.context import Context
 from graphql_schema.cost import cost, refuse_dear
 from graphql_schema.plan.compiler import Compiler, Plan
@@ -38,7 +39,7 @@ MOST_DOCUMENTS = 512
 LONGEST_DOCUMENT = 20_000
 """In characters: what is longer is not kept."""
 MOST_SHAPES = 32
-"""Of one document: by role, by which variables are given, and by those that include or skip."""
+"""Of one document: by role, scopes, which variables are given, and those that include or skip."""
 
 
 class Known:
@@ -165,6 +166,7 @@ def _shape(known: Known, given: VariableValues, context: Context) -> Any:
     values = given.coerced
     return (
         role,
+        sight(context.principal),
         tuple(values.get(name) for name in known.conditions),
         tuple(name for name, value in values.items() if value is not None),
         tuple(name for name, value in values.items() if value is None),

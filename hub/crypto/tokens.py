@@ -1,14 +1,15 @@
 """Access tokens: who is calling, signed by the hub.
 
 A token is a JWT (RFC 7519) signed with HS256 by the keyring's token key; the header's `kid` is the
-key's version, so that a renewed key does not end the tokens of the old one. There is no way to
-revoke a token, hence none lives longer than a day.
+key's version, so that a renewed key does not end the tokens of the old one. What is known here is
+whether a token is genuine; whether its client or session has ended since is for
+`hub.callers.ended` to say. None lives longer than a day.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from types import NoneType
 from typing import Any
 
@@ -19,7 +20,10 @@ from joserfc.jws import extract_compact
 
 from hub.crypto.errors import KeyUnknown
 from hub.crypto.keyring import Keyring
+from hub.crypto.scopes import OF_ROLE, Role, Scope, written
 from hub.errors import HubError, Malformed
+
+__all__ = ["Principal", "Role", "Scope", "Unauthenticated", "issue", "verify", "verify_until"]
 
 ISSUER = "group-membership-hub"
 AUDIENCE = "group-membership-hub/api"
@@ -42,27 +46,24 @@ class Unauthenticated(HubError):
         self.reason = reason
 
 
-class Role(StrEnum):
-    """What a caller is to the group."""
-
-    MEMBER = "member"
-    BUSINESS = "business"
-    STAFF = "staff"
-    FINANCE = "finance"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """A caller whose token was verified.
 
     A member has a `member_id`, a business (its tills and systems) the `business` code it acts for;
-    nobody else has either. `subject` names the caller in logs.
+    nobody else has either. `subject` names the caller in logs and in what it did. `scopes` are what
+    the token is good for; None: all that the role may have. A system that signed in for itself has
+    a `client` id with the generation that it then was in, a signed-in member a `session`.
     """
 
     role: Role
     subject: str
     member_id: int | None = None
     business: str | None = None
+    scopes: frozenset[Scope] | None = None
+    client: str | None = None
+    generation: int = 0
+    session: int | None = None
 
     def __post_init__(self) -> None:
         if _SUBJECT.fullmatch(self.subject) is None:
@@ -71,6 +72,10 @@ class Principal:
             raise Malformed("a member, and nobody else, has a member id", field="member_id")
         if (self.role is Role.BUSINESS) != (self.business is not None):
             raise Malformed("a business, and nobody else, has a business code", field="business")
+
+    def may(self, scope: Scope) -> bool:
+        """Return whether the token is good for what `scope` names."""
+        return scope in (OF_ROLE[self.role] if self.scopes is None else self.scopes)
 
 
 def member(member_id: int) -> Principal:
@@ -106,6 +111,12 @@ def issue(
         claims["member"] = principal.member_id
     if principal.business is not None:
         claims["business"] = principal.business
+    if principal.scopes is not None:
+        claims["scope"] = written(principal.scopes)
+    if principal.client is not None:
+        claims |= {"client_id": principal.client, "generation": principal.generation}
+    if principal.session is not None:
+        claims["session"] = principal.session
     header = {"alg": _ALGORITHM, "kid": str(keyring.token.active)}
     return jwt.encode(header, claims, OctKey.import_key(keyring.token_key()), [_ALGORITHM])
 
@@ -165,11 +176,30 @@ def _key(keyring: Keyring, token: str) -> OctKey:
 
 def _principal(claims: dict[str, Any]) -> Principal:
     try:
-        member_id, code = claims.get("member"), claims.get("business")
-        if type(member_id) not in (int, NoneType) or type(code) not in (str, NoneType):
+        kinds = {"member": int, "business": str, "client_id": str, "generation": int,
+                 "session": int, "scope": str}  # fmt: skip
+        said = {name: claims.get(name) for name in kinds}
+        if any(type(said[name]) not in (kind, NoneType) for name, kind in kinds.items()):
             raise TypeError("a claim of another type")
-        return Principal(
-            role=Role(claims["role"]), subject=claims["sub"], member_id=member_id, business=code
+        who = Principal(
+            role=Role(claims["role"]),
+            subject=claims["sub"],
+            member_id=said["member"],
+            business=said["business"],
+            client=said["client_id"],
+            generation=said["generation"] or 0,
+            session=said["session"],
         )
     except (Malformed, TypeError, ValueError):
         raise Unauthenticated("the token names nobody known here", reason="invalid") from None
+    return who if said["scope"] is None else limited(who, said["scope"].split())
+
+
+def limited(principal: Principal, names: Iterable[str]) -> Principal:
+    """Return the principal with the scopes of these names that its role may have.
+
+    Other names are left out: a token may be meant for other services too.
+    """
+    named = set(names)
+    scopes = frozenset(scope for scope in OF_ROLE[principal.role] if scope.value in named)
+    return replace(principal, scopes=scopes)

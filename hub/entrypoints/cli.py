@@ -21,6 +21,12 @@ COMMANDS: dict[str, str | dict[str, str]] = {
     "scheduler": "scheduler:scheduler",
     "programme": {"apply": "programme:apply", "occupancy": "occupancy:occupancy"},
     "sample": {"load": "sample:load"},
+    "client": {
+        "create": "client:create",
+        "list": "client:list_",
+        "rotate": "client:rotate",
+        "disable": "client:disable",
+    },
     "connector": {"new": "connector:new", "list": "connector:list_"},
     "intake": {
         "list": "intake:list_",
@@ -143,6 +149,7 @@ What begins with none of a group's names is for the command without a name, if i
 _GROUPS_SAY = {
     "accounting": "What is owed for points, and when it becomes revenue.",
     "audit": "Who was shown personal data.",
+    "client": "Systems that call for themselves, and their secrets.",
     "connector": "The systems that the hub speaks to.",
     "correction": "What was settled wrongly, put right by the next close.",
     "dispute": "Lines of a statement that somebody says are wrong.",

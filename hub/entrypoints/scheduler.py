@@ -57,6 +57,7 @@ JOBS = (
     # After what many people share is known, and before the shops open.
     Job("intake.match_members", "30 2 * * *"),
     Job("members.forget_verifications", "*/10 * * * *"),
+    Job("callers.forget", "*/10 * * * *"),
     Job("intake.pull", "* * * * *"),
     Job("intake.forget", "50 0 * * *"),
     Job("egress.forget", "55 0 * * *"),

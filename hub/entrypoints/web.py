@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 from graphql_schema.errors import AWAY
 from hub import config
 from hub.connector import Inbound
-from hub.entrypoints import web_errors, web_graphql, web_health
+from hub.entrypoints import web_auth, web_errors, web_graphql, web_health, web_oauth, web_passkeys
 from hub.entrypoints.collecting import spare_the_collector
 from hub.entrypoints.logs import configure_logs
 from hub.entrypoints.web_limits import CrossOrigin, Observed, SizeLimited
@@ -96,6 +96,14 @@ def create_app(settings: config.Settings | None = None) -> Observed:
             Route("/graphql", web_graphql.post, methods=["POST"]),
             Route("/graphql", web_graphql.get),
             WebSocketRoute("/graphql", socket),
+            Route("/oauth/token", web_oauth.token, methods=["POST"]),
+            Route("/auth/code", web_auth.code, methods=["POST"]),
+            Route("/auth/token", web_auth.token, methods=["POST"]),
+            Route("/auth/passkey/options", web_passkeys.get, methods=["POST"]),
+            Route("/auth/passkeys/options", web_passkeys.create, methods=["POST"]),
+            Route("/auth/passkeys", web_passkeys.add, methods=["POST"]),
+            Route("/auth/logout", web_auth.logout, methods=["POST"]),
+            Route("/.well-known/oauth-authorization-server", web_oauth.metadata),
             Route("/hooks/{connection}", hook, methods=["POST"]),
             Route("/serve/{connection}", call, methods=["POST"]),
             Route("/statements/{period}/{business}.{kind}", statement_file),

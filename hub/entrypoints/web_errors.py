@@ -9,7 +9,16 @@ from starlette.responses import JSONResponse, Response
 
 from graphql_schema.errors import is_away
 from hub.crypto.tokens import Unauthenticated
-from hub.errors import Conflict, Forbidden, HubError, Malformed, NotFound, Rejected, Unavailable
+from hub.errors import (
+    Conflict,
+    Forbidden,
+    HubError,
+    Malformed,
+    NotFound,
+    RateLimited,
+    Rejected,
+    Unavailable,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -20,6 +29,7 @@ _STATUS: dict[type[HubError], int] = {
     NotFound: 404,
     Conflict: 409,
     Rejected: 422,
+    RateLimited: 429,
     Unavailable: 503,
 }
 _CODES = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
@@ -42,7 +52,7 @@ async def hub_error(_: Request, error: Exception) -> Response:
         challenge = f'Bearer error="invalid_token", error_description="{error.message}"'
         answer.headers["www-authenticate"] = challenge
     if error.retryable:
-        answer.headers["retry-after"] = "5"
+        answer.headers["retry-after"] = str(error.facts.get("seconds", 5))
     return answer
 
 

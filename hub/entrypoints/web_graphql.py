@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import time
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,6 @@ from strawberry.types.graphql import OperationType
 from graphql_schema.context import Context
 from graphql_schema.errors import too_slow
 from hub.clock import now
-from hub.crypto import tokens
-from hub.crypto.keyring import Keyring
-from hub.crypto.tokens import Principal
-from hub.entrypoints.web_bearer import token_in
 from hub.entrypoints.web_denials import keep_denials
 from hub.entrypoints.web_slow import note, watched
 from hub.entrypoints.web_state import State, state_of
@@ -91,7 +86,7 @@ async def get(request: Request) -> Response:
 
 async def _answer(request: Request, asked: Asked) -> Response:
     state, at = state_of(request), now()
-    principal = principal_of(request, state.keyring, at=at)
+    principal = await state.callers.of(request)
     caller = principal.subject if principal else f"at {request.client and request.client.host}"
     context = Context(
         state.engine,
@@ -179,14 +174,6 @@ async def explorer(request: Request) -> Response:
         GRAPHIQL / "index.html",
         headers={"content-security-policy": _PAGE_MAY, "cache-control": "no-cache"},
     )
-
-
-def principal_of(request: Request, keyring: Keyring, *, at: datetime) -> Principal | None:
-    """Return who calls, by the bearer token; None without one. Raises Unauthenticated."""
-    header = request.headers.get("authorization")
-    if header is None:
-        return None
-    return tokens.verify(keyring, token_in(header), now=at)
 
 
 async def _read(request: Request) -> Asked:

@@ -9,6 +9,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.entrypoints.web_errors import error_response
@@ -91,7 +92,7 @@ class SizeLimited:
             message = await receive()
             read += len(message.get("body", b""))
             if read > most:
-                raise _TooLarge
+                raise _TooLarge(most)
             return message
 
         async def watched(message: Message) -> None:
@@ -101,14 +102,25 @@ class SizeLimited:
 
         try:
             if announced.isdigit() and int(announced) > most:
-                raise _TooLarge
+                raise _TooLarge(most)
             await self.app(scope, counted, watched)
-        except _TooLarge:
+        except _TooLarge as large:
             if started:
                 raise
-            answer = error_response(413, "too_large", f"a body may have up to {most} bytes")
+            limit = large.args[0]
+            answer = error_response(413, "too_large", f"a body may have up to {limit} bytes")
             answer.headers["connection"] = "close"
             await answer(scope, receive, send)
+
+
+async def small_body(request: Request, *, most: int) -> bytes:
+    """Return a body that has up to `most` bytes; a larger one is answered 413."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise _TooLarge(most)
+    return body
 
 
 class CrossOrigin:
@@ -136,7 +148,10 @@ class CrossOrigin:
 
 
 class _TooLarge(Exception):
-    """The body is over the limit. No handler between here and the reader may answer for it."""
+    """The body is over the limit, which comes with it.
+
+    No handler between here and the reader may answer for it.
+    """
 
 
 def _request_id(headers: Headers) -> str:

@@ -6,8 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from graphql_schema.access import CLOSERS, SETTLEMENT_READERS, only_business, require
-from hub.clock import now
-from hub.entrypoints.web_graphql import principal_of
+from hub.crypto.tokens import Scope
 from hub.entrypoints.web_state import state_of
 from hub.entrypoints.web_statements import language_of
 from hub.errors import NotFound
@@ -28,7 +27,7 @@ async def payment_order(request: Request) -> Response:
     Raises Unauthenticated, Forbidden, NotFound, and Rejected before all payments are released.
     """
     state, code = state_of(request), request.path_params["period"]
-    require(principal_of(request, state.keyring, at=now()), *CLOSERS)
+    require(await state.callers.of(request), *CLOSERS, scope=Scope.SETTLEMENT_CLOSE)
     async with state.engine.connect() as db:
         period = await period_by_code(db, code)
         file = await order_payments(db, period=period, keyring=state.keyring)
@@ -43,7 +42,9 @@ async def payment_advice(request: Request) -> Response:
     Raises Unauthenticated, Forbidden, NotFound (also where it is none of the caller's), Malformed.
     """
     state, end_to_end_id = state_of(request), request.path_params["id"]
-    caller = require(principal_of(request, state.keyring, at=now()), *SETTLEMENT_READERS)
+    caller = require(
+        await state.callers.of(request), *SETTLEMENT_READERS, scope=Scope.SETTLEMENT_READ
+    )
     language = language_of(request)
     async with state.engine.connect() as db:
         found = await payment(db, end_to_end_id)

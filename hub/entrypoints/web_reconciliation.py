@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse, Response
 
 from graphql_schema.access import CLOSERS, require
 from hub.clock import now
-from hub.entrypoints.web_graphql import principal_of
+from hub.crypto.tokens import Scope
 from hub.entrypoints.web_state import state_of
 from hub.errors import Malformed
 from hub.reconciliation.take_file import take_file
@@ -23,7 +23,7 @@ async def reconciliation_file(request: Request) -> Response:
     for a mapping there is not, Malformed for what is no such file.
     """
     state = state_of(request)
-    caller = require(principal_of(request, state.keyring, at=now()), *CLOSERS)
+    caller = require(await state.callers.of(request), *CLOSERS, scope=Scope.RECONCILIATION_WRITE)
     again = request.query_params.get("again", "false")
     if again not in ("true", "false"):
         raise Malformed("again is true or false", field="again")

@@ -28,21 +28,20 @@ from strawberry.types.unset import UNSET, UnsetType
 
 from hub.clock import now
 from hub.config import Settings
-from hub.crypto import tokens
-from hub.crypto.keyring import Keyring
-from hub.crypto.tokens import Unauthenticated
+from hub.crypto.tokens import Principal, Unauthenticated
 from hub.entrypoints.web_bearer import token_in
+from hub.entrypoints.web_callers import FRESH_SECONDS, Callers
 from hub.entrypoints.web_errors import error_response
 from hub.entrypoints.web_protocol import DROP
 from hub.entrypoints.web_streams import Caller, Streams, refusal
-from hub.errors import HubError
+from hub.errors import HubError, Unavailable
 
 OPEN = Gauge("hub_graphql_sockets", "Sockets that are open")
 INIT_SECONDS = 10
 READ_SECONDS = 10.0
 """How long a subscriber may take to read before it is dropped."""
 _LONGEST_REASON = 123  # bytes of a closing frame (RFC 6455, section 5.5)
-_NORMAL, _UNAUTHORIZED, _FORBIDDEN, _BUG = 1000, 4401, 4403, 1011
+_NORMAL, _UNAUTHORIZED, _FORBIDDEN, _BUG, _LATER = 1000, 4401, 4403, 1011, 1013
 
 log = structlog.get_logger(__name__)
 
@@ -123,9 +122,14 @@ class _Conversation(BaseGraphQLTransportWSHandler[Caller, None]):
             payload["query"] = self.view.streams.documents.text(payload["documentId"])
 
     async def _end_token(self) -> None:
-        """Close the socket when the token that opened it ends."""
+        """Close the socket when the token that opened it ends, or what stands behind it."""
         until = await self.context.signed_in
-        await asyncio.sleep(max((until - now()).total_seconds(), 0))
+        who = cast("Principal", self.context.principal)
+        with contextlib.suppress(Unauthenticated):
+            while (left := (until - now()).total_seconds()) > 0:
+                await asyncio.sleep(min(left, FRESH_SECONDS))
+                with contextlib.suppress(Unavailable):
+                    await self.view.callers.refuse_ended(who)
         await self.websocket.close(_FORBIDDEN, "the token has ended: come with a new one")
 
     async def _end_when_idle(self) -> None:
@@ -145,7 +149,7 @@ class Sockets(GraphQL[Caller, None]):
     websocket_adapter_class = _Wire
     graphql_transport_ws_handler_class = _Conversation
 
-    def __init__(self, settings: Settings, keyring: Keyring, streams: Streams) -> None:
+    def __init__(self, settings: Settings, callers: Callers, streams: Streams) -> None:
         super().__init__(
             cast("BaseSchema", streams),
             graphql_ide=None,
@@ -155,7 +159,7 @@ class Sockets(GraphQL[Caller, None]):
             allowed_origins=settings.cors_origins.split(),
         )
         self.settings, self.streams = settings, streams
-        self._keyring = keyring
+        self.callers = callers
         self.open = 0
 
     async def hold(self, websocket: WebSocket) -> None:
@@ -193,9 +197,11 @@ class Sockets(GraphQL[Caller, None]):
         if given is None:
             raise _Refused(_UNAUTHORIZED, "sign in: send `authorization` with a bearer token")
         try:
-            who, until = tokens.verify_until(self._keyring, token_in(given), now=now())
+            who, until = await self.callers.known(token_in(given))
         except Unauthenticated as no:
             raise _Refused(_FORBIDDEN, no.message) from None
+        except Unavailable as no:
+            raise _Refused(_LATER, no.message) from None
         context.principal = who
         context.signed_in.set_result(until)
         return cast("UnsetType", UNSET)

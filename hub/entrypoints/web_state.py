@@ -10,12 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 
 from graphql_schema.schema import HubSchema, build_schema
+from hub.callers.issuers import read_issuers
 from hub.config import Settings
 from hub.crypto.keyring import Keyring, load
 from hub.db.engine import make_engine, make_readers
 from hub.entrypoints.calls import Desk
 from hub.entrypoints.hooks import Door
 from hub.entrypoints.web_allowance import Allowance
+from hub.entrypoints.web_attempts import Attempts
+from hub.entrypoints.web_callers import Callers
 from hub.entrypoints.web_documents import Documents, read_documents
 from hub.entrypoints.web_slow import listen
 from hub.entrypoints.web_sockets import Sockets
@@ -38,6 +41,8 @@ class State:
     desk: Desk
     documents: Documents
     allowance: Allowance
+    attempts: Attempts
+    callers: Callers
     sockets: Sockets
     traces: Traces
 
@@ -47,8 +52,8 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
     """Hold the state for as long as the process serves.
 
     Nothing is connected to yet, so that a process may start before its servers do. Raises
-    Unavailable when no server is known, Malformed for documents that do not fit, and what
-    `hub.crypto.keyring.load` raises.
+    Unavailable when no server is known, Malformed for documents and issuers that do not fit, and
+    what `hub.crypto.keyring.load` raises.
     """
     keyring = load(settings.keyring_path)
     schema = build_schema(debug=settings.log_level == "debug", introspection=settings.introspection)
@@ -64,6 +69,7 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
         )
     )
     allowance = Allowance(redis, per_minute=settings.cost_per_minute)
+    callers = Callers(engine, keyring, read_issuers(settings.oidc))
     streams = Streams(
         settings=settings,
         engine=engine,
@@ -87,7 +93,9 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
             desk=Desk(engine, keyring),
             documents=documents,
             allowance=allowance,
-            sockets=Sockets(settings, keyring, streams),
+            attempts=Attempts(redis),
+            callers=callers,
+            sockets=Sockets(settings, callers, streams),
             traces=traces,
         )
     finally:

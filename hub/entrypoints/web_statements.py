@@ -11,9 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from graphql_schema.access import SETTLEMENT_READERS, require, visible_business
-from hub.clock import now
 from hub.crypto.signing import Signature, sign
-from hub.entrypoints.web_graphql import principal_of
+from hub.crypto.tokens import Scope
 from hub.entrypoints.web_state import state_of
 from hub.errors import Malformed, NotFound
 from hub.programme.queries import business_by_code
@@ -44,7 +43,9 @@ async def statement_file(request: Request) -> Response:
     state, kind = state_of(request), request.path_params["kind"]
     if kind not in MEDIA:
         raise NotFound("statements are .json, .csv, .xlsx or .pdf", format=kind)
-    caller = require(principal_of(request, state.keyring, at=now()), *SETTLEMENT_READERS)
+    caller = require(
+        await state.callers.of(request), *SETTLEMENT_READERS, scope=Scope.SETTLEMENT_READ
+    )
     code = visible_business(caller, asked=request.path_params["business"])
     language = language_of(request)
     async with state.engine.connect() as db:

@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
+from hub.clock import now
 from hub.entrypoints.web_slow import Asked
 
 SERVICE = "hub-api"
@@ -85,7 +86,7 @@ class Traces:
             span.set_status(Status(StatusCode.ERROR))
         inside = set_span_in_context(span)
         # What was noted counts from another clock than spans do.
-        ahead = time.time_ns() - time.perf_counter_ns()
+        ahead = int(now().timestamp() * 1e9) - time.perf_counter_ns()
         for seconds, sql, began in asked.statements:
             started = int(began * 1e9) + ahead
             child = self._tracer.start_span(

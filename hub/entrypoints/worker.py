@@ -36,6 +36,7 @@ broker.add_middleware(_CloseAtTheEnd())
 import hub.audit.actors  # noqa: E402
 import hub.benefits.actors  # noqa: E402
 import hub.benefits.vouchers.actors  # noqa: E402
+import hub.callers.actors  # noqa: E402
 import hub.closing.actors  # noqa: E402
 import hub.egress.actors  # noqa: E402
 import hub.intake.actors  # noqa: E402

@@ -12,7 +12,7 @@ from hub.jobs.broker import QUEUE
 from hub.jobs.runtime import Runtime, runtime
 from hub.members.forget_verifications import forget_verifications
 from hub.members.learn_shared import learn_shared
-from hub.members.request_verification import SEND
+from hub.members.one_time_codes import SEND
 from hub.members.send_code import Sender, make_sender, note_sent, open_code
 from hub.members.suspect_shared import suspect_shared
 from hub.outbox.messages import peek, take

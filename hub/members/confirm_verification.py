@@ -1,7 +1,5 @@
 """Confirm a verification: the code came back, so that the phone or mailbox is in their hands."""
 
-import hmac
-import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,15 +9,22 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.connector import Hint, HintType
-from hub.crypto.blind_index import blind_indexes
 from hub.crypto.delivery import open_sealed
 from hub.crypto.keyring import Keyring
 from hub.errors import NotFound
 from hub.members.identifiers import Kind, identify
-from hub.members.request_verification import address_place, code_context
+from hub.members.one_time_codes import (
+    MOST_ATTEMPTS,
+    address_place,
+    count_wrong,
+    end_code,
+    is_right,
+)
+from hub.members.queries import verified_owner
 from hub.members.resolve import Sighting, resolve
 
-MOST_ATTEMPTS = 5
+__all__ = ["MOST_ATTEMPTS", "Confirmation", "Confirmed", "confirm_verification"]
+
 _HINTS = {Kind.PHONE: HintType.PHONE, Kind.EMAIL: HintType.EMAIL}
 
 _VERIFICATION = text("""
@@ -34,22 +39,9 @@ JOIN member m ON m.member_id = l.member_id
 WHERE a.business_id = :business_id AND a.external_id = :external_id
 """)
 
-_OWNER = text("""
-SELECT coalesce(m.merged_into, m.member_id) AS member_id
-FROM identifier_claim c JOIN member m ON m.member_id = c.member_id
-WHERE c.kind = :kind AND c.blind_index = ANY (CAST(:digests AS bytea[])) AND c.closed_at IS NULL
-  AND c.verified
-""")
-
 _SHARED = text("""
 SELECT true FROM shared_identifier
 WHERE kind = :kind AND blind_index = ANY (CAST(:digests AS bytea[])) AND released_at IS NULL
-""")
-
-_END = text("""
-UPDATE verification SET state = :state, outcome = :outcome, attempts = :attempts, ended_at = :now,
-  sealed_address = NULL, sealed_code = NULL
-WHERE verification_id = :verification_id
 """)
 
 
@@ -99,16 +91,16 @@ async def confirm_verification(
     row = (await db.execute(_VERIFICATION, {"verification_id": verification_id})).first()
     if row is None or not await _is_theirs(db, row, member_id, business_id):
         raise NotFound("there is no such verification", field="verification")
-    right = _matches(row, code, keyring)
+    right = is_right(row, code, keyring)
     if row.state == "confirmed" and right:
         return await _answer(db, row, Confirmation(row.outcome))
     if row.state != "open" or now >= row.expires_at:
         return Confirmed(Confirmation.ENDED)
     if not right:
-        return await _count(db, row, now)
+        left = await count_wrong(db, row, now=now)
+        return Confirmed(Confirmation.WRONG_CODE, attempts_left=left)
     outcome = await _claim(db, row, now, keyring)
-    ended = {"state": "confirmed", "outcome": outcome.value, "attempts": row.attempts, "now": now}
-    await db.execute(_END, {"verification_id": verification_id, **ended})
+    await end_code(db, row, outcome=outcome.value, now=now)
     return await _answer(db, row, outcome)
 
 
@@ -126,26 +118,6 @@ async def _account(db: AsyncConnection, row: Any) -> Any:
     return (await db.execute(_ACCOUNT, key)).first()
 
 
-def _matches(row: Any, code: str, keyring: Keyring) -> bool:
-    """Compare in constant time, under every key that may have hashed the code."""
-    typed = unicodedata.normalize("NFKC", code).strip()
-    indexes = blind_indexes(keyring, code_context(row.verification_id), typed)
-    return any(hmac.compare_digest(row.code_hash, index.digest) for index in indexes)
-
-
-async def _count(db: AsyncConnection, row: Any, now: datetime) -> Confirmed:
-    attempts = row.attempts + 1
-    if attempts == MOST_ATTEMPTS:
-        failed = {"state": "failed", "outcome": None, "attempts": attempts, "now": now}
-        await db.execute(_END, {"verification_id": row.verification_id, **failed})
-    else:
-        await db.execute(
-            text("UPDATE verification SET attempts = :attempts WHERE verification_id = :id"),
-            {"id": row.verification_id, "attempts": attempts},
-        )
-    return Confirmed(Confirmation.WRONG_CODE, attempts_left=MOST_ATTEMPTS - attempts)
-
-
 async def _claim(db: AsyncConnection, row: Any, now: datetime, keyring: Keyring) -> Confirmation:
     kind = Kind(row.kind)
     address = open_sealed(
@@ -161,7 +133,7 @@ async def _claim(db: AsyncConnection, row: Any, now: datetime, keyring: Keyring)
     [seen] = await resolve(db, people=[sighting], now=now, keyring=keyring)
     digests = list(identify(keyring, kind, address).digests)
     found = {"kind": row.kind, "digests": digests}
-    if await db.scalar(_OWNER, found) == seen.member_id:
+    if await verified_owner(db, **found) == seen.member_id:
         return Confirmation.VERIFIED
     return Confirmation.SHARED if await db.scalar(_SHARED, found) else Confirmation.UNDECIDED
 

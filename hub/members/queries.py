@@ -88,6 +88,19 @@ async def find(db: AsyncConnection, *, kind: Kind, value: str, keyring: Keyring)
     return owner
 
 
+async def verified_owner(db: AsyncConnection, *, kind: int, digests: Sequence[bytes]) -> int | None:
+    """Return the member who owns an identifier, proven; None for nobody."""
+    owner: int | None = await db.scalar(
+        text("""
+          SELECT coalesce(m.merged_into, m.member_id)
+          FROM identifier_claim c JOIN member m ON m.member_id = c.member_id
+          WHERE c.kind = :kind AND c.blind_index = ANY (CAST(:digests AS bytea[]))
+            AND c.closed_at IS NULL AND c.verified"""),
+        {"kind": int(kind), "digests": list(digests)},
+    )
+    return owner
+
+
 async def possible_digests(
     db: AsyncConnection, *, kind: Kind, value: str, keyring: Keyring
 ) -> list[bytes]:

@@ -15,7 +15,7 @@ from hub.crypto.delivery import open_sealed
 from hub.crypto.keyring import Keyring
 from hub.errors import Rejected, Unavailable
 from hub.members.identifiers import Kind
-from hub.members.request_verification import address_place, code_place
+from hub.members.one_time_codes import address_place, code_place
 
 TIMEOUT_SECONDS = 10.0
 

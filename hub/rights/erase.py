@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.rewards.forget import forget_deliveries
 from hub.benefits.vouchers.forfeit_vouchers import forfeit_vouchers
+from hub.callers.forget_sign_ins import forget_sign_ins
 from hub.crypto.keyring import Keyring
 from hub.errors import Rejected
 from hub.intake.mentions import mentions
@@ -58,11 +59,11 @@ async def erase(
 ) -> Erased:
     """Destroy all that tells who a member, with all merged into it, is. It cannot be undone.
 
-    Data keys, profiles, identifiers and doubts go, and the bodies of stored deliveries that tell of
-    the person. Entries and accounts stay: numbers that name nobody, so that the ledger still proves
-    itself and what the businesses owe each other stands. Points end first, as an expiry, and
-    vouchers are voided. Data that
-    arrives again on the same accounts leads to nobody. Erased before: the first answer.
+    Data keys, profiles, identifiers, doubts and sign-ins go, and the bodies of stored deliveries
+    that tell of the person. Entries and accounts stay: numbers that name nobody, so that the ledger
+    still proves itself and what the businesses owe each other stands. Points end first, as an
+    expiry, and vouchers are voided. Data that arrives again on the same accounts leads to nobody.
+    Erased before: the first answer.
 
     Raises NotFound; ErasureForbidden while a retention holds; PointsHeld while points are set
     aside; PointsLeft when there are points and `forfeit_points` does not say that they may end;
@@ -87,6 +88,7 @@ async def erase(
     words = await words_of(db, family=family, keyring=keyring)
     told = mentions(db, account_ids=family.account_ids, words=words, keyring=keyring)
     shredded = await shred(db, delivery_ids=[one.delivery_id async for one in told], now=now)
+    await forget_sign_ins(db, member_ids=family.member_ids)
     await forget_deliveries(db, member_ids=family.member_ids)
     await forget(db, member_ids=family.member_ids, account_ids=family.account_ids, now=now)
     erased = Erased(

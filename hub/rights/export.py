@@ -145,6 +145,12 @@ _PARTS = {
       SELECT u.code AS unit, n.points, n.expires_on, n.days_ahead, n.state, n.given_at
       FROM expiry_notice n JOIN point_unit u ON u.unit_id = n.unit
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY expires_on, days_ahead""",
+    "sessions": """
+      SELECT begun_at, began_by, used_at, expires_at, ended_at, ended_by FROM member_session
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY begun_at""",
+    "passkeys": """
+      SELECT name, added_at, used_at FROM passkey
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY added_at""",
     "facts": """
       SELECT c.code AS connection, f.type, f.source_id, f.tx_id, f.posted_at
       FROM business_fact f JOIN connection c USING (connection_id)

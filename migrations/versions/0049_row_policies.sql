@@ -121,6 +121,16 @@ SELECT protect_rows('reconciliation_match', NULL, 'EXISTS (SELECT FROM reconcili
   JOIN reconciliation_partner_row p USING (row_id) WHERE r.match_id = reconciliation_match.match_id)',
   'true', 'true');
 
+-- How a member signs in is its own matter.
+SELECT protect_rows(t::regclass, 'member_id = ANY ((SELECT caller_members())::bigint[])', NULL, NULL,
+  NULL) FROM unnest(ARRAY['member_session', 'passkey']) t;
+
+-- Who may call is configured by admins, who read nothing else than what is open.
+SELECT protect_from_callers(t::regclass) FROM unnest(ARRAY['api_client', 'api_client_secret']) t;
+GRANT SELECT ON api_client, api_client_secret TO hub_admin;
+CREATE POLICY hub_admin ON api_client FOR SELECT TO hub_admin USING (true);
+CREATE POLICY hub_admin ON api_client_secret FOR SELECT TO hub_admin USING (true);
+
 -- A view is read with the rights of who asks.
 ALTER VIEW point_sale SET (security_invoker = true);
 ALTER VIEW ruled_pair SET (security_invoker = true);

@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0049_row_security"
-down_revision = "0047_rewards"
+down_revision = "0048_clients"
 
 
 def upgrade() -> None:

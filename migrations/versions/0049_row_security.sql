@@ -15,7 +15,7 @@ DECLARE
   role_name text;
 BEGIN
   FOREACH role_name IN ARRAY ARRAY[
-    'hub_reader', 'hub_member', 'hub_business', 'hub_staff', 'hub_finance'] LOOP
+    'hub_reader', 'hub_member', 'hub_business', 'hub_staff', 'hub_finance', 'hub_admin'] LOOP
     BEGIN
       IF to_regrole(role_name) IS NULL THEN
         EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
@@ -182,7 +182,7 @@ BEGIN
     EXECUTE format('DROP POLICY %I ON %s', v_said.polname, p_table);
   END LOOP;
   EXECUTE format('REVOKE ALL ON %s'
-    ' FROM hub_reader, hub_member, hub_business, hub_staff, hub_finance', p_table);
+    ' FROM hub_reader, hub_member, hub_business, hub_staff, hub_finance, hub_admin', p_table);
   EXECUTE format('CREATE POLICY owner ON %s TO %I USING (true) WITH CHECK (true)',
     p_table, current_user);
   FOR v_said IN

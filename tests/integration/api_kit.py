@@ -49,6 +49,7 @@ START = datetime(2020, 1, 1, tzinfo=UTC)
 KINDS = {"shop": "retail", "hotel": "hotel", "diner": "dining"}
 STAFF = Principal(role=Role.STAFF, subject="ann")
 FINANCE = Principal(role=Role.FINANCE, subject="bo")
+ADMIN = Principal(role=Role.ADMIN, subject="cy")
 SHOP, HOTEL, DINER = (tokens.business(code) for code in KINDS)
 
 PROGRAMME = ProgrammeConfig(

@@ -277,8 +277,8 @@ KEPT = {
     "voucher_notice", "voucher_request",
 }  # fmt: skip
 ERASED = {
-    "account_key", "account_profile", "identifier_claim", "match_change", "match_feature", "pin",
-    "review_item", "verification",
+    "account_key", "account_profile", "identifier_claim", "match_change", "match_feature",
+    "member_session", "passkey", "passkey_challenge", "pin", "review_item", "verification",
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import json
 import socket as sockets
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from hub.callers.create_client import create_client
+from hub.callers.disable_client import disable_client
 from hub.clock import now
 from hub.crypto import tokens
-from hub.entrypoints import web_sockets
+from hub.entrypoints import web_callers, web_sockets
 from tests.integration.api_kit import Api, Person, running_api
 from tests.integration.test_graphql_card import gid
 from tests.support.sockets import PROTOCOL, Subscriber, served, subscriber
@@ -79,6 +82,28 @@ async def test_who_cannot_sign_in_is_let_go(url: str, payload: object, code: int
     async with subscriber(url, init=False) as told:
         await told.say("connection_init", payload=payload)
         assert (await told.closed())[0] == code
+
+
+async def test_a_socket_ends_with_the_client_behind_it(
+    url: str, grouped: Api, li: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_sockets, "FRESH_SECONDS", 0.1)
+    monkeypatch.setattr(web_callers, "FRESH_SECONDS", 0.1)
+    facts = {"client_id": "shop-till", "name": "T", "role": tokens.Role.BUSINESS, "actor": "cy"}
+    async with grouped.engine.begin() as db:
+        made = await create_client(db, business="shop", scopes=None, now=now(), **facts)
+    who = replace(tokens.business("shop"), client=made.client.client_id, generation=1)
+    blind = replace(who, scopes=frozenset({tokens.Scope.POINTS_REDEEM}))
+    blinded = tokens.issue(grouped.keyring, blind, now=now())
+    async with subscriber(url, blinded) as told:
+        await told.subscribe("1", BALANCE, m=gid("Member", li.member_id))
+        assert await told.refusal() == "forbidden"
+    async with subscriber(url, tokens.issue(grouped.keyring, who, now=now())) as told:
+        await told.subscribe("1", BALANCE, m=gid("Member", li.member_id))
+        await told.data()
+        async with grouped.engine.begin() as db:
+            await disable_client(db, client_id="shop-till", actor="cy", now=now())
+        assert (await told.closed())[0] == 4403
 
 
 async def test_nothing_is_told_to_who_did_not_sign_in(url: str, li: Person) -> None:

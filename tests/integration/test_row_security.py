@@ -16,7 +16,8 @@ from tests.integration.test_graphql_card import gid
 from tests.support import stack
 
 M, B, S, F = "hub_member", "hub_business", "hub_staff", "hub_finance"
-READERS = (M, B, S, F)
+A = "hub_admin"
+READERS = (M, B, S, F, A)
 # Who is shown rows of a table, each its own: of the members' tables, of those between businesses.
 SORTED: dict[tuple[str, ...], set[str]] = {
     (M, B, S): {
@@ -45,6 +46,8 @@ SORTED: dict[tuple[str, ...], set[str]] = {
         "redemption_estimate", "settlement_due", "settlement_fund", "settlement_gross",
         "settlement_period", "settlement_step", "statement", "statement_signature",
     },
+    (M,): {"member_session", "passkey"},
+    (A,): {"api_client", "api_client_secret"},
     (S, F): {
         "chart_account", "chart_books", "reconciliation_apart", "settlement_check",
         "settlement_close_request", "settlement_event", "settlement_waiver",
@@ -60,8 +63,7 @@ OPEN = {
     "acceptance_rule", "activation_policy", "benefit", "benefit_terms", "business",
     "clawback_policy", "clearing_account", "earning_rule", "exchange_rate", "expiry_policy",
     "ladder", "ladder_terms", "legal_entity", "point_unit", "points_policy", "programme", "reward",
-    "reward_stock",
-    "reward_terms", "settlement_calendar",
+    "reward_stock", "reward_terms", "settlement_calendar",
     "source_rank", "tier", "tier_terms", "voucher_campaign", "voucher_terms",
 }  # fmt: skip
 # No reader is granted these, so that no policy is needed: deliveries and what is done with them,
@@ -69,9 +71,9 @@ OPEN = {
 CLOSED = {
     "alembic_version", "check_out", "connection", "delivery", "earn_cap", "egress_seen",
     "event_delivery", "fact_found", "fact_reference", "hub_event", "job_run", "match_feature",
-    "match_pair", "opening_import", "outbox_message", "points_paid_bill", "points_paid_refund",
-    "pull_stream", "read_audit", "read_audit_anchor", "read_audit_head", "room_charge",
-    "subscription",
+    "match_pair", "opening_import", "outbox_message", "passkey_challenge", "points_paid_bill",
+    "points_paid_refund", "pull_stream", "read_audit", "read_audit_anchor", "read_audit_head",
+    "refresh_token", "room_charge", "subscription",
 }  # fmt: skip
 # Rows of the whole group, without anybody's in them: every business sees all.
 OF_THE_GROUP = {

@@ -293,3 +293,44 @@ async def test_vouchers_go_along_when_members_merge_and_come_back(db: AsyncConne
     again = await redeemed(db, shops["hotel"], [two], **asked)
     assert (again.replayed, again.parts) == (True, before.parts)
     await vouchers_sound(db)
+
+
+async def test_a_merge_at_the_same_moment_leaves_no_voucher_behind(engine: AsyncEngine) -> None:
+    async with engine.begin() as db:
+        shops = await make_campaigns(db, campaign(transferable=True))
+        await accounts_of_members(db, shops["retail"].business_id)
+        codes = await _batch(db, 12)
+        gifts = [await given(db, member_id=3, source_id=f"g{n}") for n in range(4)]
+
+    async def claimed(code: str) -> None:
+        async with engine.begin() as db:
+            await claim_voucher(db, code=code, member_id=2, now=NOW, keyring=KEYRING)
+
+    async def used(code: str) -> None:
+        async with engine.begin() as db:
+            asked = VoucherAsked(code=code)
+            await redeemed(db, shops["hotel"], [asked], key=code, member_id=2)
+
+    async def moved(voucher_id: int) -> None:
+        async with engine.begin() as db:
+            facts = {"voucher_id": voucher_id, "member_id": 3, "receiver_id": 2, "now": NOW}
+            await transfer_voucher(db, **facts)
+
+    async def merged() -> None:
+        async with engine.begin() as db:
+            await merge_members(db, member_ids=[1, 2], method="staff", actor="mei", now=NOW)
+
+    await asyncio.gather(
+        *(claimed(code) for code in codes[:4]),
+        *(used(code) for code in codes[4:8]),
+        *(moved(each.voucher_id) for each in gifts[:2]),
+        merged(),
+        *(used(code) for code in codes[8:]),
+        *(moved(each.voucher_id) for each in gifts[2:]),
+    )
+    async with engine.begin() as db:
+        held = await db.execute(
+            text("SELECT member_id, count(*) FROM voucher GROUP BY member_id ORDER BY 1")
+        )
+        assert [tuple(row) for row in held] == [(1, 16)]
+        await vouchers_sound(db)

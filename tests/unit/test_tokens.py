@@ -13,7 +13,7 @@ from joserfc.jwk import OctKey
 from hub.clock import now
 from hub.crypto import tokens
 from hub.crypto.keyring import Keyring, Purpose, ensure
-from hub.crypto.tokens import Principal, Role, Unauthenticated
+from hub.crypto.tokens import Principal, Role, Scope, Unauthenticated
 from hub.entrypoints.commands.token import token as command
 from hub.errors import Malformed
 
@@ -24,6 +24,16 @@ PRINCIPALS = [
     tokens.business("bund-retail"),
     Principal(role=Role.STAFF, subject="ann"),
     Principal(role=Role.FINANCE, subject="bo@group"),
+    Principal(role=Role.ADMIN, subject="cy", scopes=frozenset()),
+    Principal(
+        role=Role.BUSINESS,
+        subject="client:till-7",
+        business="bund-retail",
+        scopes=frozenset({Scope.POINTS_REDEEM, Scope.MEMBERS_READ}),
+        client="till-7",
+        generation=3,
+    ),
+    Principal(role=Role.MEMBER, subject="member:42", member_id=42, session=7),
 ]
 GOOD: dict[str, Any] = {
     "iss": tokens.ISSUER,
@@ -47,7 +57,7 @@ def refused(token: str, *, now: datetime = NOW, keyring: Keyring = KEYRING) -> s
     return caught.value.reason
 
 
-@pytest.mark.parametrize("principal", PRINCIPALS, ids=lambda p: p.role)
+@pytest.mark.parametrize("principal", PRINCIPALS, ids=lambda p: p.subject)
 def test_what_is_issued_is_what_is_verified(principal: Principal) -> None:
     token = tokens.issue(KEYRING, principal, now=NOW, ttl_seconds=60)
     assert tokens.verify(KEYRING, token, now=NOW + timedelta(seconds=59)) == principal
@@ -76,6 +86,10 @@ def test_every_claim_is_required(claim: str) -> None:
         {"role": "business"},
         {"business": "bund-retail"},
         {"sub": "two words"},
+        {"scope": ["members:read"]},
+        {"client_id": 7},
+        {"generation": "1"},
+        {"session": True},
         {"iat": int(NOW.timestamp()) + 3600, "exp": int(NOW.timestamp()) + 7200},
         {"exp": int(NOW.timestamp()) + tokens.LONGEST_TTL_SECONDS + 3600},
         {"exp": "tomorrow"},
@@ -85,6 +99,16 @@ def test_every_claim_is_required(claim: str) -> None:
 )
 def test_claims_that_do_not_fit_are_refused(change: dict[str, Any]) -> None:
     assert refused(forge({**GOOD, **change})) == "invalid"
+
+
+def test_a_scope_takes_away_and_never_gives() -> None:
+    who = tokens.verify(KEYRING, forge({**GOOD, "scope": "settlement:read admin mail"}), now=NOW)
+    assert who.scopes == {Scope.SETTLEMENT_READ}
+    assert who.may(Scope.SETTLEMENT_READ)
+    assert not any(who.may(scope) for scope in (Scope.ADMIN, Scope.MEMBERS_READ))
+    whole = tokens.verify(KEYRING, forge(GOOD), now=NOW)
+    assert whole.may(Scope.MEMBERS_PERSONAL)
+    assert not whole.may(Scope.SETTLEMENT_CLOSE)
 
 
 def test_another_key_another_algorithm_and_none_are_refused() -> None:
@@ -127,6 +151,10 @@ def test_the_command_prints_a_token_of_this_installation(
         ({"role": Role.MEMBER, "member": 42}, tokens.member(42)),
         ({"role": Role.BUSINESS, "business": "bund-retail"}, tokens.business("bund-retail")),
         ({"role": Role.STAFF, "subject": "ann"}, Principal(role=Role.STAFF, subject="ann")),
+        (
+            {"role": Role.ADMIN, "subject": "cy", "scope": ["admin"]},
+            Principal(role=Role.ADMIN, subject="cy", scopes=frozenset({Scope.ADMIN})),
+        ),
     ]:
         command(**given)
         printed = capsys.readouterr().out.strip()
@@ -135,6 +163,7 @@ def test_the_command_prints_a_token_of_this_installation(
         {"role": Role.STAFF, "member": 1},
         {"role": Role.MEMBER},
         {"role": Role.BUSINESS},
+        {"role": Role.STAFF, "scope": ["admin"]},
     ):
         with pytest.raises(Malformed):
             command(**wrong)

@@ -215,7 +215,7 @@ async def _refuse(
             text("""
               SELECT CAST(:tier_id AS smallint) IS NULL OR EXISTS (
                   SELECT 1 FROM member_tier m JOIN tier has ON has.tier_id = m.tier_id
-                  JOIN tier asks ON asks.tier_id = :tier_id
+                  JOIN tier asks ON asks.tier_id = :tier_id AND asks.ladder_id = has.ladder_id
                   WHERE m.member_id = :member_id AND m.until IS NULL
                     AND has.ladder_id = asks.ladder_id AND has.rank >= asks.rank
                 ) AS on_tier,

@@ -15,7 +15,8 @@ from hub.benefits.tiers.ladder import ACTIVITY, LADDERS, PEOPLE, RUNGS
 
 _STANDING = """
 held AS MATERIALIZED (
-  SELECT h.* FROM member_tier h JOIN asked USING (member_id) WHERE h.until IS NULL
+  SELECT h.* FROM asked a CROSS JOIN LATERAL (
+    SELECT * FROM member_tier WHERE member_id = a.member_id AND until IS NULL OFFSET 0) h
 ), now_in AS (
   SELECT p.member_id, p.joined, l.ladder_id, w.starts_on, w.ends_on
   FROM people p CROSS JOIN ladders l
@@ -23,8 +24,9 @@ held AS MATERIALIZED (
 ), before AS MATERIALIZED (
   SELECT h.*, h.window_to IS NULL OR h.window_to < :today AND (h.until IS NULL
       OR h.until >= (h.window_to + 1)::timestamp AT TIME ZONE :time_zone) AS for_sure
-  FROM member_tier h JOIN asked USING (member_id)
-  WHERE NOT h.undone AND h.award_id IS NULL AND (h.valid_until IS NULL OR h.valid_until >= :today)
+  FROM asked a CROSS JOIN LATERAL (
+    SELECT * FROM member_tier WHERE member_id = a.member_id AND NOT undone AND award_id IS NULL
+      AND (valid_until IS NULL OR valid_until >= :today) OFFSET 0) h
 ), over AS MATERIALIZED (
   SELECT h.member_id, h.ladder_id, h.tier_id, h.valid_until, n.joined, judged.starts_on,
     l.step_down, tier_held_to(l."window", l.months, n.joined, h.held_to) AS held_to, l.grace_days
@@ -34,8 +36,9 @@ held AS MATERIALIZED (
 ), awards AS (
   SELECT b.member_id, a.award_id, a.tier_id, a.kind, a.starts_on, a.valid_until, a.trial_until,
     a.challenge, t.ladder_id, t.rank
-  FROM births b
-  JOIN tier_award a ON a.member_id = b.born JOIN tier t USING (tier_id)
+  FROM births b CROSS JOIN LATERAL (
+    SELECT * FROM tier_award WHERE member_id = b.born OFFSET 0) a
+  JOIN tier t USING (tier_id)
   WHERE a.revoked_at IS NULL AND CAST(:today AS date) BETWEEN a.starts_on AND a.valid_until
 ), spans AS (
   SELECT member_id, ladder_id, starts_on, ends_on FROM now_in

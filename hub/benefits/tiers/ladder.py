@@ -34,17 +34,21 @@ rungs AS (
   ORDER BY t.tier_id, v.effective_from DESC
 )"""
 
-# Whoever was born as this member, and whoever of them joined first.
+# Whoever was born as this member, and when the first of them joined. Each is looked up by itself,
+# here and below (OFFSET 0 says so): joined as sets, all that there are would be read.
 PEOPLE = """
 asked AS (
   SELECT DISTINCT unnest(CAST(:member_ids AS bigint[])) AS member_id
 ), births AS (
   SELECT member_id, member_id AS born FROM asked
   UNION ALL
-  SELECT a.member_id, m.member_id FROM asked a JOIN member m ON m.merged_into = a.member_id
+  SELECT a.member_id, m.member_id FROM asked a CROSS JOIN LATERAL (
+    SELECT member_id FROM member WHERE merged_into = a.member_id OFFSET 0) m
 ), people AS (
   SELECT b.member_id, min(m.created_at AT TIME ZONE :time_zone)::date AS joined
-  FROM births b JOIN member m ON m.member_id = b.born GROUP BY b.member_id
+  FROM births b CROSS JOIN LATERAL (
+    SELECT created_at FROM member WHERE member_id = b.born OFFSET 0) m
+  GROUP BY b.member_id
 )"""
 
 # A refund counts on the day of the sale it undoes, whenever it comes: points are netted per earn.
@@ -82,8 +86,6 @@ _POINTS_WITHIN = POINTS.format(
     starts_on="(SELECT starts_on FROM bounds)", ends_on="(SELECT ends_on FROM bounds)"
 ).strip()
 
-# Each account is looked up by itself: joined as sets, all bills there are would be read.
-#
 # `spans` (member_id, ladder_id, starts_on, ends_on) says of which days each is wanted; `have` is
 # what was done in them. A visit is a day at a business of which some bill is left.
 ACTIVITY = f"""

@@ -69,7 +69,8 @@ class Place:
 
 _PLACES = text(f"""
 WITH {LADDERS}, {RUNGS}, {PEOPLE}, held AS MATERIALIZED (
-  SELECT h.* FROM member_tier h JOIN asked USING (member_id) WHERE h.until IS NULL
+  SELECT h.* FROM asked a CROSS JOIN LATERAL (
+    SELECT * FROM member_tier WHERE member_id = a.member_id AND until IS NULL OFFSET 0) h
 ), now_in AS (
   SELECT p.member_id, l.ladder_id, w.starts_on, w.ends_on, judged.starts_on AS judged_from,
     CASE WHEN h.award_id IS NULL THEN h.valid_until END AS judged_to

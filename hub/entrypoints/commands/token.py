@@ -1,5 +1,6 @@
 """`hub token`: an access token for trying things out, signed by this installation's own key."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ from hub.clock import now
 from hub.config import load_settings
 from hub.crypto import tokens
 from hub.crypto.keyring import load
+from hub.crypto.scopes import fitting_scopes
 from hub.crypto.tokens import Principal, Role
 from hub.errors import Malformed
 
@@ -20,12 +22,18 @@ def token(
     ] = None,
     business: Annotated[str | None, typer.Option(help="its code; for businesses")] = None,
     subject: Annotated[str, typer.Option(help="who, in logs; for staff and finance")] = "developer",
+    scope: Annotated[
+        list[str] | None, typer.Option(help="what it is good for, again for each; unsaid: its role")
+    ] = None,
+    *,
     ttl: Annotated[
         int, typer.Option(min=1, max=tokens.LONGEST_TTL_SECONDS, help="lifetime in seconds")
     ] = tokens.DEFAULT_TTL_SECONDS,
 ) -> None:
     """Print an access token. Send it as `Authorization: Bearer …`."""
     principal = _principal(role, member, business, subject)
+    if scope is not None:
+        principal = replace(principal, scopes=fitting_scopes(scope, role=role, field="scope"))
     keyring = load(load_settings().keyring_path)
     typer.echo(tokens.issue(keyring, principal, now=now(), ttl_seconds=ttl))
 

@@ -47,7 +47,7 @@ BEGIN
     EXECUTE format('ALTER POLICY owner ON %s TO %I', thing.name, me);
   END LOOP;
   FOR thing IN SELECT rolname AS name FROM pg_roles WHERE rolname IN (
-    'hub_reader', 'hub_member', 'hub_business', 'hub_staff', 'hub_finance') LOOP
+    'hub_reader', 'hub_member', 'hub_business', 'hub_staff', 'hub_finance', 'hub_admin') LOOP
     EXECUTE format('GRANT %I TO %I WITH INHERIT FALSE, SET TRUE', thing.name, me);
   END LOOP;
 END $$"""

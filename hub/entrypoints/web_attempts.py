@@ -1,0 +1,59 @@
+"""How often an address may try to sign in, over all processes.
+
+Without a broker nobody is kept back here: secrets are too long to be tried, and codes are counted
+in the database.
+"""
+
+import ipaddress
+import math
+
+import structlog
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import RedisStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from starlette.requests import Request
+
+from hub.clock import now
+from hub.errors import RateLimited
+
+log = structlog.get_logger(__name__)
+
+
+class Attempts:
+    """Counts what came from where."""
+
+    def __init__(self, redis: Redis) -> None:
+        storage = RedisStorage(
+            "async+redis://",
+            implementation="redispy",
+            key_prefix="attempts",
+            connection_pool=redis.connection_pool,  # type: ignore[arg-type]
+        )
+        self._limiter = SlidingWindowCounterRateLimiter(storage)
+
+    async def count(self, request: Request, what: str, *, most: int, minutes: int = 1) -> None:
+        """Count one; raises RateLimited for more than `most` in so many minutes."""
+        where = _place(request.client.host if request.client else "")
+        limit = RateLimitItemPerMinute(most, minutes)
+        try:
+            if await self._limiter.hit(limit, what, where):
+                return
+            stats = await self._limiter.get_window_stats(limit, what, where)
+        except (RedisError, OSError) as away:
+            log.warning("attempts_unknown", error=type(away).__name__)
+            return
+        seconds = max(1, math.ceil(stats.reset_time - now().timestamp()))
+        raise RateLimited("too many attempts from this address: wait", seconds=seconds)
+
+
+def _place(address: str) -> str:
+    """Return what counts as one place: of IPv6, a subscriber has a whole /64."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return address
+    return str(found.ipv4_mapped or ipaddress.ip_network((int(found), 64), strict=False))
