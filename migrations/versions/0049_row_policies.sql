@@ -82,7 +82,8 @@ SELECT protect_business_rows('agreement', 'issuer_id', 'acceptor_id');
 SELECT protect_rows('credit_standing', 'state = ''stopped''',
   'state = ''stopped'' OR (SELECT caller_business()) IN (issuer_id, acceptor_id)', 'true', 'true');
 REVOKE SELECT ON credit_standing FROM hub_member;
-GRANT SELECT (issuer_id, acceptor_id, state) ON credit_standing TO hub_member;
+GRANT SELECT (issuer_id, acceptor_id, state) ON credit_standing TO hub_member, hub_admin;
+CREATE POLICY hub_admin ON credit_standing FOR SELECT TO hub_admin USING (state = 'stopped');
 SELECT protect_business_rows(t::regclass, 'business_id') FROM unnest(ARRAY[
   'net_position', 'statement', 'statement_signature', 'payment_account', 'occupancy',
   'reconciliation_book']) t;

@@ -32,7 +32,8 @@ SORTED: dict[tuple[str, ...], set[str]] = {
     },
     (M, B): {"verification"},
     (B, S): {"reward_stock_entry"},
-    (M, B, S, F): {"credit_standing", "entry", "lot"},
+    (M, B, S, F, A): {"credit_standing"},
+    (M, B, S, F): {"entry", "lot"},
     (B, S, F): {
         "accounting_policy", "agreement", "agreement_rate", "agreement_tax", "bilateral",
         "correction", "dispute", "dispute_held", "dispute_line", "dispute_message", "entry_daily",
