@@ -18,6 +18,7 @@ _PARTS = {
     "hub.entrypoints.cli scheduler": "scheduler",
     "connectors.sandbox": "sandbox",
     "valkey-server": "valkey",
+    "server.mjs": "peer",
     "postgres": "postgres",
 }
 _NOT_THE_HUB = {"generator", "sandbox"}

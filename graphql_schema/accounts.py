@@ -14,6 +14,9 @@ from graphql_schema.programme import Business
 from hub.crypto.tokens import Role
 from hub.members.queries import MemberAccount
 
+AT_OWN = "r.business_id = :own_business_id"
+"""Of the rows of a plan: those of what is at the caller's own business."""
+
 
 @strawberry.type(description="A member's record at one business.")
 class Account(relay.Node):

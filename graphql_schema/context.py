@@ -64,6 +64,7 @@ class Context:
         """Where what was asked for is answered as not there, and what that was."""
         self._engine, self._readers = engine, readers
         self._reader: AsyncConnection | None = None
+        self._over = False
         self._presented: tuple[int, ...] = ()
         # A connection does one thing at a time; sibling fields are resolved concurrently.
         self._turn = asyncio.Lock()
@@ -73,6 +74,7 @@ class Context:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._over = True
         async with self._turn:
             await self._close_reader()
 
@@ -93,7 +95,12 @@ class Context:
             if self._reader is None:
                 caller = access.reader(self.principal, presented=self._presented)
                 self._reader = await reading_as(self._readers, caller)
-            yield self._reader
+            try:
+                yield self._reader
+            finally:
+                # A branch whose sibling failed goes on when the answer has left already.
+                if self._over:
+                    await self._close_reader()
 
     async def present(self, member_id: int) -> None:
         """Let the caller, a business, read of a member whose identifier it was shown."""

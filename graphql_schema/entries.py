@@ -8,17 +8,18 @@ import strawberry
 from strawberry import relay
 
 from graphql_schema.access import only_business, require
-from graphql_schema.accounts import Account, visible_accounts
+from graphql_schema.accounts import AT_OWN, Account, visible_accounts
 from graphql_schema.context import Context, Info
 from graphql_schema.explaining import EarnExplanation
 from graphql_schema.fields import count, key_of, resolved, said, shown
 from graphql_schema.loaders import EntryPage
 from graphql_schema.pages import Connection, connection, window
-from graphql_schema.plan.declared import BusinessOf, Column, Made, Paged, PageRead
+from graphql_schema.plan.declared import BusinessOf, Column, Looked, Made, Paged, PageRead, Related
 from graphql_schema.programme import Business
 from hub.crypto.tokens import Principal, Role
 from hub.ledger import queries as ledger
 from hub.ledger.codes import Kind, Unit
+from hub.members.queries import ACCOUNTS
 
 
 @strawberry.enum(description="Why points moved.")
@@ -104,7 +105,8 @@ class Entry(relay.Node):
         """Return the transaction's number, as it is on receipts."""
         return strawberry.ID(str(self.row.tx_id))
 
-    @resolved("The unit, by its code: a group may have several that are spent.")
+    @resolved("The unit, by its code: a group may have several that are spent.",
+              plan=Looked("unit", "SELECT code FROM point_unit WHERE unit_id = {}"))  # fmt: skip
     async def unit_code(self, info: Info) -> str:
         """Return the code of what is counted."""
         return (await info.context.load.policies()).unit_by_id(self.row.unit).code
@@ -126,7 +128,8 @@ class Entry(relay.Node):
         """Return the points' issuer."""
         return Business.of(await info.context.business(self.row.issuer_id))
 
-    @resolved("The member's account that acted; null where the caller may not see it.")
+    @resolved("The member's account that acted; null where the caller may not see it.",
+              plan=Related(relation=ACCOUNTS, match="account_id", seen=AT_OWN))  # fmt: skip
     async def account(self, info: Info) -> Account | None:
         """Return the acting account."""
         accounts = await visible_accounts(info, self.row.member_id)

@@ -52,6 +52,9 @@ def told(error: GraphQLError) -> GraphQLError:
         cause = Unavailable("the hub cannot reach its database: try again")
     if _changed_meanwhile(cause):
         cause = Unavailable("the member was merged or split at this moment: ask again")
+    if _has_nul(cause):
+        field = str(error.path[-1]) if error.path else "query"
+        cause = Malformed("text with a NUL character is stored nowhere: leave it out", field=field)
     if isinstance(cause, CannotGetOperationTypeError):
         cause = Malformed(cause.as_http_error_reason(), field="operationName")
     if isinstance(cause, InvalidOperationTypeError):
@@ -70,8 +73,16 @@ def told(error: GraphQLError) -> GraphQLError:
 
 def _changed_meanwhile(cause: Exception | None) -> bool:
     """Return whether what was asked about is another member's since the request began."""
-    state = getattr(cause.orig, "sqlstate", None) if isinstance(cause, DBAPIError) else None
-    return state == "40001"
+    return _state(cause) == "40001"
+
+
+def _has_nul(cause: Exception | None) -> bool:
+    """Return whether text that was sent has a character that the database takes nowhere."""
+    return _state(cause) == "22021"
+
+
+def _state(cause: Exception | None) -> str | None:
+    return getattr(cause.orig, "sqlstate", None) if isinstance(cause, DBAPIError) else None
 
 
 def _cause(error: GraphQLError) -> Exception | None:

@@ -5,7 +5,6 @@ from datetime import datetime
 import strawberry
 from strawberry.scalars import JSON
 
-from graphql_schema.context import Context
 from graphql_schema.fields import resolved
 from hub.members import lineage as members
 
@@ -63,10 +62,8 @@ class Lineage:
     non_matches: list[NonMatch] = strawberry.field(description="Whom they are not, oldest first.")
 
     @classmethod
-    async def of(cls, context: Context, member_id: int) -> "Lineage":
+    def of(cls, found: members.Lineage) -> "Lineage":
         """Show a member's lineage."""
-        async with context.reading() as db:
-            found = await members.lineage(db, member_id=member_id)
         return cls(
             births=[
                 Birth(

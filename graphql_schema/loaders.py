@@ -27,6 +27,7 @@ from hub.ledger import history
 from hub.ledger import queries as ledger
 from hub.members import queries as members
 from hub.members.display import MemberView
+from hub.members.lineage import Lineage, lineages
 from hub.members.review.comparison import Comparison, comparisons
 from hub.members.review.items import ReviewItem
 from hub.members.review.queries import ReviewStep, reviews_by_id, steps_of
@@ -167,6 +168,9 @@ class Loaders:
         )
         self.comparisons: Loader[int, Comparison | None] = of(
             lambda db, ids: comparisons(db, review_ids=ids, keyring=keyring)
+        )
+        self.lineages: Loader[int, Lineage | None] = of(
+            lambda db, ids: lineages(db, member_ids=ids)
         )
         self._of_benefits()
         self._of_settlement()

@@ -7,7 +7,7 @@ import strawberry
 from strawberry import relay
 
 from graphql_schema import access
-from graphql_schema.accounts import Account, visible_accounts
+from graphql_schema.accounts import AT_OWN, Account, visible_accounts
 from graphql_schema.attributes import Attribute, visible_attributes
 from graphql_schema.audit import read_in_full
 from graphql_schema.benefits import Entitlement, Tier
@@ -31,7 +31,7 @@ from hub.benefits.queries import ENTITLEMENTS
 from hub.benefits.tiers.history import tier_history
 from hub.benefits.tiers.standings import STANDINGS
 from hub.crypto.tokens import Role
-from hub.errors import Malformed
+from hub.errors import Malformed, NotFound
 from hub.ledger.queries import BALANCES, EXPIRING, HOLDS, LOTS
 from hub.members.display import Shown
 from hub.members.queries import ACCOUNTS
@@ -50,7 +50,6 @@ Masked = Annotated[
 ]
 
 
-_AT_OWN = "r.business_id = :own_business_id"
 _OF_OWN = "r.issuer_id = :own_business_id"
 
 
@@ -130,7 +129,10 @@ class Member(relay.Node):
     async def lineage(self, info: Info) -> Lineage:
         """Return where the member comes from."""
         access.require(info.context.principal, *access.CORRECTORS)
-        return await Lineage.of(info.context, self.member_id)
+        found = await info.context.load.lineages.load(self.member_id)
+        if found is None:
+            raise NotFound(f"there is no member {self.member_id}", member=self.member_id)
+        return Lineage.of(found)
 
     @resolved("Where the member stands on the ladder.", plan=Related(relation=STANDINGS))
     async def tier(self, info: Info) -> Tier:
@@ -228,7 +230,7 @@ class Member(relay.Node):
         return [ExpiryNotice.of(row) for row in rows]
 
     @resolved("The member's accounts; a business sees its own.",
-              plan=Related(relation=ACCOUNTS, many=True, seen=_AT_OWN))  # fmt: skip
+              plan=Related(relation=ACCOUNTS, many=True, seen=AT_OWN))  # fmt: skip
     async def accounts(self, info: Info) -> list[Account]:
         """Return the accounts that the caller may see."""
         return await visible_accounts(info, self.member_id)
@@ -298,7 +300,7 @@ class Member(relay.Node):
         return [Lot.of(row) for row in rows if await _may_see_of(info.context, row.issuer_id)]
 
     @resolved("Points set aside at tills; a business sees its own holds.",
-              plan=Related(relation=HOLDS, many=True, seen=_AT_OWN))  # fmt: skip
+              plan=Related(relation=HOLDS, many=True, seen=AT_OWN))  # fmt: skip
     async def holds(self, info: Info) -> list[Hold]:
         """Return the open holds that the caller may see."""
         rows = await info.context.load.open_holds.load(self.member_id)

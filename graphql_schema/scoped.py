@@ -19,8 +19,8 @@ FREE = frozenset({"programme", "businesses", "rewards", "reward", "me", "node", 
 SCOPES: dict[Scope, tuple[str, ...]] = {
     Scope.MEMBERS_READ: (
         "member", "members", "memberSearch", "memberByIdentifier", "unreadableDetails",
-        "explainMatch", "matchRuns", "proposedAdjustments", "reviewItems", "balanceChanged",
-        "tierChanged", "mySessions", "myPasskeys", "voucherByCode",
+        "explainMatch", "matchRuns", "proposedAdjustments", "reviewItems", "denials",
+        "balanceChanged", "tierChanged", "mySessions", "myPasskeys", "voucherByCode",
     ),
     Scope.MEMBERS_WRITE: (
         "join", "requestVerification", "confirmVerification", "eraseMember", "pinAttribute",

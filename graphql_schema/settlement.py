@@ -271,8 +271,6 @@ class SettlementPeriod(relay.Node):
 async def period_node(info: Info, code: str) -> SettlementPeriod | None:
     """Find a period by its code."""
     require(info.context.principal, *SETTLEMENT_READERS, scope=Scope.SETTLEMENT_READ)
-    if not code.isprintable():
-        return None
     try:
         async with info.context.reading() as db:
             return SettlementPeriod.of(await queries.period_by_code(db, code))

@@ -22,8 +22,9 @@ _WRONG = b'"errors"'
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was answered in a stretch of time: how many a second, and after how many seconds."""
+    """What was answered in a stretch of time: how many, and after how many seconds."""
 
+    answers: int
     rate: float
     p50: float
     p99: float
@@ -60,7 +61,7 @@ async def window(
     spread = cycle(ports)
     lines = [
         (await loop.create_connection(_Line, "127.0.0.1", next(spread)))[1]
-        for _ in range(CONNECTIONS)
+        for _ in range(connections)
     ]
     ends = time.perf_counter() + seconds
 
@@ -78,7 +79,7 @@ async def window(
     for line in lines:
         line.close()
     cuts = statistics.quantiles(took, n=100)
-    return Window(len(took) / spent, cuts[49], cuts[98])
+    return Window(len(took), len(took) / spent, cuts[49], cuts[98])
 
 
 class _Line(asyncio.Protocol):

@@ -6,8 +6,9 @@ page of 50 members with tier and balance, asked by staff. Names are left out: th
 ciphertext, which PostGraphile cannot read; the hub's figure with names stands beside it. Every
 request carries a token that is checked, on both sides; of the hub its limits, its metrics and its
 cost per caller are in force. 32 kept connections; windows alternate, and the best of each side
-counts. Then a document whose text is new each time, which the hub answers without a plan, and
-`redeem` beside the bare call of the database's function.
+counts, with the median beside it. What an answer costs of CPU is of all windows, and tells the two
+apart where other work disturbs the rates. Then a document whose text is new each time, which the
+hub answers without a plan, and `redeem` beside the bare call of the database's function.
 `python -m bench.graphql.peer` (it needs npm, and fetches what it compares with)
 """
 
@@ -32,7 +33,8 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from bench.common import Bench, bench_server, report, with_database
-from bench.graphql.load import CONNECTIONS, Window, ask, request, window
+from bench.graphql.load import CONNECTIONS, ask, request, window
+from bench.graphql.side import Side
 from bench.graphql.world import fill, open_group
 from bench.redeem import pgbench
 from graphql_schema.pages import cursor
@@ -40,7 +42,7 @@ from hub.clock import now
 from hub.crypto import tokens
 from hub.crypto.keyring import Keyring, save
 from hub.crypto.tokens import Principal, Role
-from hub.db.engine import make_engine
+from hub.db.engine import RESERVE, make_engine
 from hub.entrypoints.embedded import valkey
 from tests.support.processes import eventually
 
@@ -161,7 +163,7 @@ def world(bench: Bench, members: int, processes: int) -> Iterator[World]:
         running.callback(broker.stop)
         save(base / "keyring.json", keyring)
         address = bench.url.split("@", 1)[1]
-        pool = str(POOL // processes)
+        pool = POOL // processes
         hub, peer = [], []
         for _ in range(processes):
             port = _port()
@@ -171,7 +173,7 @@ def world(bench: Bench, members: int, processes: int) -> Iterator[World]:
                 "HUB_KEYRING_FILE": str(base / "keyring.json"),
                 "HUB_STATE_DIR": str(base),
                 "HUB_PORT": str(port),
-                "HUB_POOL_SIZE": pool,
+                "HUB_POOL_SIZE": str(pool),
                 "HUB_LOG_LEVEL": "warning",
                 "HUB_COST_PER_MINUTE": "2000000000",
                 "PYTHONPATH": str(PEER.parents[2]),
@@ -183,7 +185,7 @@ def world(bench: Bench, members: int, processes: int) -> Iterator[World]:
                 "PEER_DATABASE": f"postgresql://peer_login:peer@{address}",
                 "PEER_PORT": str(port),
                 "PEER_SECRET": base64.b64encode(keyring.token_key()).decode(),
-                "PEER_POOL": pool,
+                "PEER_POOL": str(pool + RESERVE),
                 "NODE_ENV": "production",
             }
             peer.append(running.enter_context(_process([str(NODE), "server.mjs"], facts, port)))
@@ -270,22 +272,20 @@ async def same(world: World, both: Both) -> None:
             raise RuntimeError(f"the answers differ:\n{_told(one)}\n{_told(other)}")
 
 
-async def in_turn(
-    world: World, both: Both, *, seconds: float, rounds: int
-) -> tuple[Window, Window]:
-    """Ask both sides in alternating windows; return the best of each."""
+def _hub() -> Side:
+    return Side("web")
+
+
+async def in_turn(world: World, both: Both, *, seconds: float, rounds: int) -> tuple[Side, Side]:
+    """Ask both sides in alternating windows."""
     await same(world, both)
     for ports, asked in ((world.hub, both.hub), (world.peer, both.peer)):
         await window(ports, asked, seconds=min(2.0, seconds))  # warm
-    hub, peer = [], []
+    hub, peer = _hub(), Side("peer")
     for _ in range(rounds):
-        hub.append(await window(world.hub, both.hub, seconds=seconds))
-        peer.append(await window(world.peer, both.peer, seconds=seconds))
-    return max(hub, key=lambda one: one.rate), max(peer, key=lambda one: one.rate)
-
-
-def _figures(one: Window) -> str:
-    return f"{one.rate:,.0f}/s (p50 {one.p50 * 1e3:.1f}, p99 {one.p99 * 1e3:.1f} ms)"
+        await hub.ask(world.hub, both.hub, seconds=seconds)
+        await peer.ask(world.peer, both.peer, seconds=seconds)
+    return hub, peer
 
 
 async def measure(world: World, *, seconds: float, rounds: int, all_of_it: bool) -> list[Any]:
@@ -294,22 +294,28 @@ async def measure(world: World, *, seconds: float, rounds: int, all_of_it: bool)
     rows = []
     for name, both in (("card", cards(world, sample)), ("list", await lists(world, sample))):
         hub, peer = await in_turn(world, both, seconds=seconds, rounds=rounds)
+        dearer = peer.cpu_ms("peer") / hub.cpu_ms("web")
+        whole = peer.cpu_ms("peer", "postgres") / hub.cpu_ms("web", "postgres")
         rows += [
-            (name, f"hub {_figures(hub)}, PostGraphile {_figures(peer)}"),
-            ("  ratio", f"{hub.rate / peer.rate:.2f} ×"),
-        ]
+            (name, f"hub {hub}"),
+            ("", f"PostGraphile {peer}"),
+            ("  ratio", f"{hub.best.rate / peer.best.rate:.2f} × the answers; for each, of CPU, "
+                        f"1/{dearer:.2f} in the server, 1/{whole:.2f} with PostgreSQL's"),
+        ]  # fmt: skip
     if not all_of_it:
         return rows
     named = await lists(world, sample, "displayName")
-    best = max([await window(world.hub, named.hub, seconds=seconds) for _ in range(rounds)],
-               key=lambda one: one.rate)  # fmt: skip
-    rows.append(("list with names, deciphered", f"hub {_figures(best)}"))
+    with_names = _hub()
+    for _ in range(rounds):
+        await with_names.ask(world.hub, named.hub, seconds=seconds)
+    rows.append(("list with names, deciphered", f"hub {with_names}"))
     texts = [
         request("/graphql", {"query": f"{CARD} # {n}"}, world.token(tokens.member(one)))
         for n, one in enumerate(world.members * (20_000 // len(world.members) + 1))
     ]
-    fresh = await window(world.hub, texts, seconds=seconds)
-    rows.append(("card, a new text each time", f"hub {_figures(fresh)}"))
+    fresh = _hub()
+    await fresh.ask(world.hub, texts, seconds=seconds)
+    rows.append(("card, a new text each time", f"hub {fresh}"))
     return rows + await _redeem(world, sample, seconds=seconds, rounds=rounds)
 
 
@@ -322,7 +328,7 @@ async def _redeem(
         script.write(BARE.format(members=len(world.members)))
         script.flush()
         load = ["-n", "-c", str(CONNECTIONS), "-j", "2", "-T", str(int(seconds)), "-M", "prepared"]
-        api, bare = [], []
+        api, bare = _hub(), []
         for turn in range(rounds):
             asked = [
                 request(
@@ -341,12 +347,11 @@ async def _redeem(
                 )
                 for n, one in enumerate(sample * 50)
             ]
-            api.append(await window(world.hub, asked, seconds=seconds))
+            await api.ask(world.hub, asked, seconds=seconds)
             bare.append(await asyncio.to_thread(pgbench, world.bench, "-f", script.name, *load))
-    best = max(api, key=lambda one: one.rate)
     return [
-        ("redeem", f"hub {_figures(best)}, the bare call by pgbench {max(bare):,.0f}/s"),
-        ("  ratio", f"{best.rate / max(bare):.2f} ×"),
+        ("redeem", f"hub {api}, the bare call by pgbench {max(bare):,.0f}/s"),
+        ("  ratio", f"{api.best.rate / max(bare):.2f} ×"),
     ]
 
 

@@ -31,6 +31,7 @@ from graphql_schema.plan.declared import (
     BusinessOf,
     Column,
     Found,
+    Looked,
     Made,
     Paged,
     Related,
@@ -167,6 +168,7 @@ class Compiler:
         makers: dict[type, Callable[[Asked, Any, Level], Build]] = {
             Column: self._column,
             Made: self._made,
+            Looked: self._looked,
             Within: self._in_row,
             BusinessOf: self._business,
             Related: self._related,
@@ -181,6 +183,10 @@ class Compiler:
     def _made(self, asked: Asked, plan: Made, level: Level) -> Build:
         places = [level.pick(column) for column in plan.columns]
         return parts.made_part(places, plan.make, asked.leaf, nullable=asked.nullable)
+
+    def _looked(self, asked: Asked, plan: Looked, level: Level) -> Build:
+        place = level.pick_sql(f"({plan.query.format(f'{level.alias}.{plan.column}')})")
+        return parts.leaf_part(place, None, asked.leaf, nullable=asked.nullable)
 
     def _in_row(self, asked: Asked, plan: Within, level: Level) -> Build:
         build = self._sub(asked.type, asked.details, level)
@@ -211,7 +217,8 @@ class Compiler:
             return parts.constant([] if plan.many else None)
         if asked.arguments.given.intersection(plan.unless):
             raise Unplanned(f"{asked.name} with arguments that no plan answers")
-        facts = {**plan.facts, "member_ids": level.all(plan.key)}
+        owners = level.all(plan.key) if plan.match is None else level.each(plan.key)
+        facts = {**plan.facts, "member_ids": owners}
         if plan.ask is not None:
             ask = self._ask(asked, plan.ask)
             facts |= self._live(ask, plan.live, plan.relation, plan.facts)
@@ -223,6 +230,9 @@ class Compiler:
             place = related.pick(plan.value)
             return parts.value_part(column, owner, place, asked.leaf)
         build = self._sub(asked.type, asked.details, related)
+        if plan.match is not None:
+            places = level.pick(plan.match), related.pick(plan.match)
+            return parts.matching_part(column, owner, places, build)
         if plan.many:
             return parts.many_part(column, owner, build)
         return parts.one_part(column, owner, build, nullable=asked.nullable)
@@ -236,7 +246,8 @@ class Compiler:
                 rows.pick(column)
             level.views = self._statement.column(rows)
         owner, ask = level.pick("member_id"), self._ask(asked, plan.ask)
-        return parts.viewed_part(level.views, owner, plan.attribute, ask)
+        level.attributes.add(plan.attribute)
+        return parts.viewed_part(level.views, owner, plan.attribute, level.attributes, ask)
 
     def _paged(self, asked: Asked, plan: Paged, level: Level) -> Build:
         try:

@@ -41,6 +41,14 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """The one value that a query gives for what is in a column, which it has as `{}`."""
+
+    column: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
 class Within:
     """An object that is made of the same row; null where `column` is."""
 
@@ -76,6 +84,8 @@ class Related:
     live: Mapping[str, str] = field(default_factory=dict)
     ask: Callable[..., Mapping[str, Any]] | None = None
     unless: Collection[str] = ()
+    match: str | None = None
+    """The column, of the object and of the rows alike, by which one of the rows is chosen."""
     value: str | None = None
     """The column that the field answers with, 0 where there is no row; None: the row's object."""
 

@@ -1,6 +1,6 @@
 """What makes a field's answer of a row. A value that cannot be is left to the resolvers to word."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from graphql_schema.pages import Page, cursor, page_of
@@ -72,6 +72,19 @@ def one_part(column: int, owner: int, build: Build, *, nullable: bool) -> Build:
     return part
 
 
+def matching_part(column: int, owner: int, places: tuple[int, int], build: Build) -> Build:
+    """The row of a relation that belongs to the object and has its value, if there is one."""
+    mine, its = places
+
+    def part(row: Row, run: Run) -> Any:
+        for one in run.of(column, row[owner]):
+            if one[its] == row[mine]:
+                return build(one, run)
+        return None
+
+    return part
+
+
 def value_part(column: int, owner: int, place: int, leaf: Leaf) -> Build:
     """A count in the one row of a relation that belongs to the object; 0 where there is none."""
 
@@ -89,11 +102,13 @@ def root_part(column: int, build: Build, *, many: bool) -> Build:
     return lambda _row, run: build(rows[0], run) if (rows := run.rows[column]) else None
 
 
-def viewed_part(column: int, owner: int, attribute: str, ask: int) -> Build:
-    """A personal field, as far as the caller may see it."""
+def viewed_part(
+    column: int, owner: int, attribute: str, attributes: Collection[str], ask: int
+) -> Build:
+    """A personal field, as far as the caller may see it; `attributes`: all that are asked for."""
 
     def part(row: Row, run: Run) -> Any:
-        shown = getattr(run.view(column, row[owner]), attribute, None)
+        shown = getattr(run.view(column, row[owner], attributes), attribute, None)
         if shown is None:
             return None
         return shown.masked if run.asked[ask]["hidden"] else shown.value

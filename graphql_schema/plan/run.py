@@ -1,6 +1,6 @@
 """One run of a plan: what it is given, and what the statement answered."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,14 +28,14 @@ class Run:
 
     views: dict[tuple[int, Any], MemberView] = field(default_factory=dict)
 
-    def view(self, column: int, member_id: Any) -> MemberView | None:
-        """Return how a member is shown, by the rows in a column of the answer."""
+    def view(self, column: int, member_id: Any, attributes: Collection[str]) -> MemberView | None:
+        """Return how a member is shown, by the rows in a column of the answer: these attributes."""
         key = column, member_id
         if key not in self.views:
             rows = self.of(column, member_id)
             if not rows:
                 return None
-            self.views[key] = view_of(rows[0], self.context.keyring)
+            self.views[key] = view_of(rows[0], self.context.keyring, only=attributes)
         return self.views[key]
 
     def of(self, column: int, owner: Any) -> Sequence[Row]:

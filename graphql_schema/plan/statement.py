@@ -29,6 +29,8 @@ class Level:
         self.alias = alias
         self.views: int | None = None
         """The answer's column of how the members among them are shown, if that is asked for."""
+        self.attributes: set[str] = set()
+        """What of them is shown: nothing else is decrypted."""
         self._picked: list[str] = []
 
     def pick(self, column: str) -> int:
@@ -54,6 +56,10 @@ class Level:
     def all(self, column: str) -> str:
         """Return the values of a column, as one array."""
         return f"(SELECT array_agg({self.alias}.{column}) FROM {self.alias})"  # noqa: S608
+
+    def each(self, column: str) -> str:
+        """Return the values of a column, each once, as one array."""
+        return f"(SELECT array_agg(DISTINCT {self.alias}.{column}) FROM {self.alias})"  # noqa: S608
 
 
 class Statement:

@@ -7,9 +7,10 @@ whether a token is genuine; whether its client or session has ended since is for
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from types import NoneType
 from typing import Any
 
@@ -33,6 +34,7 @@ LONGEST_TTL_SECONDS = 24 * 3600
 _ALGORITHM = "HS256"
 _LONGEST_TOKEN = 2048
 _CLOCK_SKEW_SECONDS = 60
+_TOKENS_IN_MIND = 4096
 _SUBJECT = re.compile(r"[\w.:@-]{1,100}", re.ASCII)
 
 
@@ -145,7 +147,7 @@ def verify_until(keyring: Keyring, token: str, *, now: datetime) -> tuple[Princi
         role={"essential": True},
     )
     try:
-        claims = jwt.decode(token, key, [_ALGORITHM]).claims
+        claims = dict(_signed(key, token))
         # `iat` alone is read with some tolerance: it only dates the token, `exp` ends it.
         issued_at = claims.get("iat")
         if isinstance(issued_at, int) and seconds < issued_at <= seconds + _CLOCK_SKEW_SECONDS:
@@ -160,14 +162,28 @@ def verify_until(keyring: Keyring, token: str, *, now: datetime) -> tuple[Princi
     return _principal(claims), datetime.fromtimestamp(claims["exp"], UTC)
 
 
-def _key(keyring: Keyring, token: str) -> OctKey:
+@lru_cache(_TOKENS_IN_MIND)
+def _signed(key: bytes, token: str) -> Mapping[str, Any]:
+    """Return what a token claims; raises JoseError or ValueError where `key` did not sign it.
+
+    Of one key and one text that is always the same, so it is kept in mind; whether it holds at a
+    moment is not. What is refused is not kept.
+    """
+    return jwt.decode(token, OctKey.import_key(key), [_ALGORITHM]).claims
+
+
+@lru_cache(_TOKENS_IN_MIND)
+def _header(token: str) -> Mapping[str, Any]:
+    return extract_compact(token.encode()).headers()
+
+
+def _key(keyring: Keyring, token: str) -> bytes:
     try:
-        header = extract_compact(token.encode()).headers()
-        version = int(header["kid"])
+        version = int(_header(token)["kid"])
     except (JoseError, ValueError, KeyError, TypeError):
         raise Unauthenticated("this is not an access token", reason="malformed") from None
     try:
-        return OctKey.import_key(keyring.token.version(version))
+        return keyring.token.version(version)
     except KeyUnknown:
         raise Unauthenticated(
             "the token was signed with a key that is gone: ask for a new one", reason="unknown_key"

@@ -8,6 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from hub.db.caller import NOBODY
 
+RESERVE = 4
+
 
 def async_url(database_url: str) -> URL:
     """Return `database_url` with the asyncpg driver, whatever driver or none it names."""
@@ -32,12 +34,17 @@ def make_readers(database_url: str, *, pool_size: int = 8, **options: Any) -> As
 
 
 def make_engine(database_url: str, *, pool_size: int = 8, **options: Any) -> AsyncEngine:
-    """Create an engine. The caller disposes of it.
+    """Create an engine of `pool_size` connections and RESERVE more. The caller disposes of it.
 
     The pool hands out the connection that was used last, so that its prepared statements and the
-    server's caches stay warm.
+    server's caches stay warm. What was once opened is kept: a connection that comes and goes with
+    the load has to be made, and every statement of it planned, again and again.
     """
-    pool: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 4, "pool_use_lifo": True}
+    pool: dict[str, Any] = {
+        "pool_size": pool_size + RESERVE,
+        "max_overflow": 0,
+        "pool_use_lifo": True,
+    }
     if "poolclass" in options:
         pool = {}
     return create_async_engine(

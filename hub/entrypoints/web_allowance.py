@@ -5,9 +5,11 @@ the broker nothing; what it has not spent after some seconds is lost. Without a 
 limited: what a single operation may cost still is.
 """
 
+import asyncio
 import math
 import time
 from collections import OrderedDict
+from weakref import WeakValueDictionary
 
 import structlog
 from limits import RateLimitItem, RateLimitItemPerMinute
@@ -41,23 +43,37 @@ class Allowance:
         )
         self._limiter = SlidingWindowCounterRateLimiter(storage)
         self._left: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._turns = WeakValueDictionary[str, asyncio.Lock]()
 
     async def spend(self, caller: str, cost: int) -> None:
         """Take `cost` off what the caller may spend; raises RateLimited when it is too little."""
         if self._limit is None:
             return
-        left, good_until = self._left.pop(caller, (0, 0.0))
-        if time.monotonic() > good_until:
-            left = 0
+        left = self._taken(caller)
         if left < cost:
-            left += await self._buy(self._limit, caller, missing=cost - left)
+            # Who asks for much at once would else buy a lump for each, and lose all but the last.
+            async with self._turns.setdefault(caller, asyncio.Lock()):
+                left = self._taken(caller)
+                if left < cost:
+                    bought = await self._buy(self._limit, caller, missing=cost - left)
+                    left = self._taken(caller) + bought
+                    self._keep(caller, left)
         if left < cost:
             raise RateLimited(
                 f"this costs {cost}, and {self._limit.amount} may be spent in a minute: wait, or "
                 "ask for less at a time",
                 seconds=await self._wait(self._limit, caller),
             )
-        self._left[caller] = (left - cost, time.monotonic() + _GOOD_SECONDS)
+        self._keep(caller, left - cost)
+
+    def _taken(self, caller: str) -> int:
+        """Return what was taken off the allowance and is not spent yet."""
+        left, good_until = self._left.get(caller, (0, 0.0))
+        return left if time.monotonic() <= good_until else 0
+
+    def _keep(self, caller: str, left: int) -> None:
+        self._left[caller] = (left, time.monotonic() + _GOOD_SECONDS)
+        self._left.move_to_end(caller)
         while len(self._left) > _MOST_CALLERS:
             self._left.popitem(last=False)
 

@@ -1,6 +1,7 @@
 """Lineage: which births a member is, what joins them or once did, and what keeps others apart."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,8 +9,14 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.members.family import family
+from hub.errors import NotFound
 
+_FAMILIES = text("""
+SELECT w.asked, f.member_id
+FROM unnest(CAST(:asked AS bigint[])) AS w (asked) JOIN member m ON m.member_id = w.asked
+JOIN member f ON f.member_id = coalesce(m.merged_into, m.member_id)
+  OR f.merged_into = coalesce(m.merged_into, m.member_id)
+""")
 _BIRTHS = text("""
 SELECT m.member_id, m.created_at, array(SELECT l.account_id FROM account_link l
   WHERE l.member_id = m.member_id AND upper_inf(l.valid) ORDER BY l.account_id) AS account_ids
@@ -82,9 +89,30 @@ class Lineage:
 
 async def lineage(db: AsyncConnection, *, member_id: int) -> Lineage:
     """Return the lineage of the member whom an id leads to; raises NotFound."""
-    births = {"births": list((await family(db, member_id=member_id)).member_ids)}
-    return Lineage(
-        births=[Birth(**row._asdict()) for row in await db.execute(_BIRTHS, births)],
-        edges=[Edge(**row._asdict()) for row in await db.execute(_EDGES, births)],
-        non_matches=[NonMatch(**row._asdict()) for row in await db.execute(_APART, births)],
-    )
+    found = await lineages(db, member_ids=[member_id])
+    if member_id not in found:
+        raise NotFound(f"there is no member {member_id}", field="member_id")
+    return found[member_id]
+
+
+async def lineages(db: AsyncConnection, *, member_ids: Sequence[int]) -> Mapping[int, Lineage]:
+    """Return the lineages of the members whom ids lead to; none for an id that leads nowhere."""
+    families: defaultdict[int, set[int]] = defaultdict(set)
+    for asked, member_id in await db.execute(_FAMILIES, {"asked": list(member_ids)}):
+        families[asked].add(member_id)
+    births = {"births": sorted(set().union(*families.values()))}
+    born = [Birth(**row._asdict()) for row in await db.execute(_BIRTHS, births)]
+    edges = [Edge(**row._asdict()) for row in await db.execute(_EDGES, births)]
+    apart = [NonMatch(**row._asdict()) for row in await db.execute(_APART, births)]
+    return {
+        asked: Lineage(
+            births=[one for one in born if one.member_id in family],
+            edges=[one for one in edges if _touches(one, family)],
+            non_matches=[one for one in apart if _touches(one, family)],
+        )
+        for asked, family in families.items()
+    }
+
+
+def _touches(one: Edge | NonMatch, family: Collection[int]) -> bool:
+    return one.low_member_id in family or one.high_member_id in family

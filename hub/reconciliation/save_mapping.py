@@ -76,7 +76,8 @@ async def save_mapping(
 
 async def mapping(db: AsyncConnection, code: str) -> SavedMapping:
     """Return the version of a mapping that is in force; raises NotFound."""
-    found = await _newest(db, code)
+    # What is not printable, such as NUL, names nothing; PostgreSQL would not even take it.
+    found = await _newest(db, code) if code.isprintable() else None
     if found is None:
         raise NotFound(f"there is no mapping {code!r}: save it with `hub reconcile map FILE`")
     return found

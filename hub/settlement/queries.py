@@ -131,7 +131,9 @@ async def periods(
 
 async def period_by_code(db: AsyncConnection, code: str) -> Period:
     """Return the period called `code`; raises NotFound."""
-    row = (await db.execute(text(f"{_PERIOD} WHERE code = :code"), {"code": code})).first()
+    named = text(f"{_PERIOD} WHERE code = :code")
+    # What is not printable, such as NUL, names nothing; PostgreSQL would not even take it.
+    row = (await db.execute(named, {"code": code})).first() if code.isprintable() else None
     if row is None:
         raise NotFound(f"there is no settlement period {code!r}", period=code)
     return Period(**row._asdict())

@@ -80,10 +80,10 @@ SELECT protect_business_rows('period_sale', 'issuer_id', 'company_id');
 SELECT protect_business_rows('agreement', 'issuer_id', 'acceptor_id');
 -- Whose points a business takes no more is for everybody who may come to pay with them.
 SELECT protect_rows('credit_standing', 'state = ''stopped''',
-  'state = ''stopped'' OR (SELECT caller_business()) IN (issuer_id, acceptor_id)', 'true', 'true');
-REVOKE SELECT ON credit_standing FROM hub_member;
+  'state = ''stopped'' OR (SELECT caller_business()) IN (issuer_id, acceptor_id)', 'true', 'true',
+  'state = ''stopped''');
+REVOKE SELECT ON credit_standing FROM hub_member, hub_admin;
 GRANT SELECT (issuer_id, acceptor_id, state) ON credit_standing TO hub_member, hub_admin;
-CREATE POLICY hub_admin ON credit_standing FOR SELECT TO hub_admin USING (state = 'stopped');
 SELECT protect_business_rows(t::regclass, 'business_id') FROM unnest(ARRAY[
   'net_position', 'statement', 'statement_signature', 'payment_account', 'occupancy',
   'reconciliation_book']) t;
@@ -122,16 +122,6 @@ SELECT protect_rows('reconciliation_match', NULL, 'EXISTS (SELECT FROM reconcili
   JOIN reconciliation_partner_row p USING (row_id) WHERE r.match_id = reconciliation_match.match_id)',
   'true', 'true');
 
--- How a member signs in is its own matter.
-SELECT protect_rows(t::regclass, 'member_id = ANY ((SELECT caller_members())::bigint[])', NULL, NULL,
-  NULL) FROM unnest(ARRAY['member_session', 'passkey']) t;
-
--- Who may call is configured by admins, who read nothing else than what is open.
-SELECT protect_from_callers(t::regclass) FROM unnest(ARRAY['api_client', 'api_client_secret']) t;
-GRANT SELECT ON api_client, api_client_secret TO hub_admin;
-CREATE POLICY hub_admin ON api_client FOR SELECT TO hub_admin USING (true);
-CREATE POLICY hub_admin ON api_client_secret FOR SELECT TO hub_admin USING (true);
-
 -- A view is read with the rights of who asks.
 ALTER VIEW point_sale SET (security_invoker = true);
 ALTER VIEW ruled_pair SET (security_invoker = true);
@@ -146,3 +136,12 @@ SELECT protect_rows(t::regclass, NULL, 'true', 'true', 'true') FROM unnest(ARRAY
 SELECT protect_from_callers(t::regclass, p_staff => true, p_finance => true) FROM unnest(ARRAY[
   'settlement_event', 'settlement_check', 'settlement_waiver', 'settlement_close_request',
   'chart_account', 'chart_books', 'reconciliation_apart']) t;
+
+-- Who may call, and how members sign in. What a secret or a token is proven by is for no reader.
+SELECT protect_rows('api_client', NULL, NULL, NULL, NULL, 'true');
+SELECT protect_rows('api_client_secret', NULL, NULL, NULL, NULL, 'true');
+REVOKE SELECT ON api_client_secret FROM hub_admin;
+GRANT SELECT (secret_id, created_at, expires_at, last_used_at, client_id, created_by)
+  ON api_client_secret TO hub_admin;
+SELECT protect_rows(t, 'member_id = ANY ((SELECT caller_members())::bigint[])', NULL, NULL, NULL)
+FROM unnest(ARRAY['member_session', 'passkey']::regclass[]) t;

@@ -171,7 +171,8 @@ GRANT EXECUTE ON FUNCTION ledger_trace(bigint[]) TO hub_business, hub_staff, hub
 -- Let readers see rows on these conditions; NULL: nothing. Every table with rows of members or of
 -- businesses is put under one of the functions below, which are all this one.
 CREATE FUNCTION protect_rows(
-  p_table regclass, p_member text, p_business text, p_staff text, p_finance text
+  p_table regclass, p_member text, p_business text, p_staff text, p_finance text,
+  p_admin text DEFAULT NULL
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   v_said record;
@@ -187,7 +188,7 @@ BEGIN
     p_table, current_user);
   FOR v_said IN
     SELECT * FROM (VALUES ('hub_member', p_member), ('hub_business', p_business),
-      ('hub_staff', p_staff), ('hub_finance', p_finance)) AS said (reader, condition)
+      ('hub_staff', p_staff), ('hub_finance', p_finance), ('hub_admin', p_admin)) AS said (reader, condition)
     WHERE condition IS NOT NULL LOOP
     EXECUTE format('GRANT SELECT ON %s TO %I', p_table, v_said.reader);
     EXECUTE format('CREATE POLICY %I ON %s FOR SELECT TO %I USING (%s)',

@@ -15,14 +15,16 @@ from typing import Any
 
 import pytest
 from graphql import get_introspection_query
+from redis.asyncio import Redis
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from graphql_schema.cost import MOST_COST, WRITE_COST
 from graphql_schema.limits import MOST_DIRECTIVES
 from graphql_schema.schema import build_schema
+from hub.entrypoints.web_allowance import Allowance
 from hub.entrypoints.web_documents import read_documents
-from hub.errors import Malformed
+from hub.errors import Malformed, RateLimited
 from tests.integration.api_kit import SHOP, STAFF, Api, Person, running_api
 from tests.integration.test_graphql_card import gid
 
@@ -245,6 +247,15 @@ async def test_a_flood_is_told_to_wait_and_nobody_else_is(
         # Each costs 2, and a process that has bought some may lose some.
         assert 200 <= len(statuses) <= 301
         assert (await first.data(ME, another.principal))["me"]["number"]
+
+
+async def test_who_asks_for_much_at_once_loses_none_of_its_allowance(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        allowance = Allowance(redis, per_minute=600)
+        await asyncio.gather(*[allowance.spend("till", 1) for _ in range(20)])
+        await allowance.spend("till", 580)
+        with pytest.raises(RateLimited):
+            await allowance.spend("till", 10)
 
 
 async def test_without_a_broker_nobody_is_limited(serving: Serving, li: Person) -> None:

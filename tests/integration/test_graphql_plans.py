@@ -87,8 +87,22 @@ ENTRIES = """query (
 ) { me { entries(first: $first, after: $after, last: $last, before: $before, kind: $kind,
     business: $business) { __typename
   edges { __typename cursor node { __typename id kind unit points businessDate occurredAt postedAt
-    transaction lot business { code } issuer { id name } } }
+    transaction lot unitCode business { code } issuer { id name }
+    account { id externalId business { code } } } }
   nodes { id } pageInfo { __typename hasNextPage hasPreviousPage startCursor endCursor } } } }"""
+
+
+async def test_an_entry_tells_the_account_that_acted_to_who_may_see_it(
+    both: Both, li: Person
+) -> None:
+    query = """query ($id: ID!) { member(id: $id) { entries { nodes {
+      business { code } account { business { code } } } } } }"""
+    for who, seen in ((STAFF, 4), (li.principal, 4), (HOTEL, 2), (SHOP, 2)):
+        answer, planned = await both.ask(query, who, id=gid("Member", li.member_id))
+        assert planned, who
+        nodes = orjson.loads(answer)["data"]["member"]["entries"]["nodes"]
+        assert len(nodes) == seen
+        assert all(one["account"]["business"] == one["business"] for one in nodes)
 
 
 async def test_a_history_is_one_statement_from_either_end(both: Both, li: Person) -> None:

@@ -80,7 +80,7 @@ async def test_a_mutation_answers_that_the_scope_is_missing(api: Api, li: Person
 
 
 async def test_the_mask_is_lifted_by_a_scope_alone(api: Api, li: Person) -> None:
-    both, whose = Both(api.engine, api.keyring), gid("Member", li.member_id)
+    both, whose = Both(api.engine, api.readers, api.keyring), gid("Member", li.member_id)
     masked = limited(STAFF, Scope.MEMBERS_READ)
     for who, asked, shown in (
         (STAFF, None, b"139****3040"),

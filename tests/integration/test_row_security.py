@@ -31,9 +31,11 @@ SORTED: dict[tuple[str, ...], set[str]] = {
         "shortfall",
     },
     (M, B): {"verification"},
+    (M,): {"member_session", "passkey"},
+    (A,): {"api_client", "api_client_secret"},
     (B, S): {"reward_stock_entry"},
-    (M, B, S, F, A): {"credit_standing"},
     (M, B, S, F): {"entry", "lot"},
+    (M, B, S, F, A): {"credit_standing"},
     (B, S, F): {
         "accounting_policy", "agreement", "agreement_rate", "agreement_tax", "bilateral",
         "correction", "dispute", "dispute_held", "dispute_line", "dispute_message", "entry_daily",
@@ -47,8 +49,6 @@ SORTED: dict[tuple[str, ...], set[str]] = {
         "redemption_estimate", "settlement_due", "settlement_fund", "settlement_gross",
         "settlement_period", "settlement_step", "statement", "statement_signature",
     },
-    (M,): {"member_session", "passkey"},
-    (A,): {"api_client", "api_client_secret"},
     (S, F): {
         "chart_account", "chart_books", "reconciliation_apart", "settlement_check",
         "settlement_close_request", "settlement_event", "settlement_waiver",
@@ -72,9 +72,10 @@ OPEN = {
 CLOSED = {
     "alembic_version", "check_out", "connection", "delivery", "earn_cap", "egress_seen",
     "event_delivery", "fact_found", "fact_reference", "hub_event", "job_run", "match_feature",
-    "match_pair", "opening_import", "outbox_message", "passkey_challenge", "points_paid_bill",
-    "points_paid_refund", "pull_stream", "read_audit", "read_audit_anchor", "read_audit_head",
-    "refresh_token", "room_charge", "subscription",
+    "match_pair", "opening_import", "outbox_message", "passkey_challenge", "refresh_token",
+    "points_paid_bill", "points_paid_refund",
+    "pull_stream", "read_audit", "read_audit_anchor", "read_audit_head", "room_charge",
+    "subscription",
 }  # fmt: skip
 # Rows of the whole group, without anybody's in them: every business sees all.
 OF_THE_GROUP = {

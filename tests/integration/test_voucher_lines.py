@@ -6,10 +6,11 @@ from decimal import Decimal
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.programme.agree import AgreementConfig
 from hub.settlement.close_period import close
 from hub.settlement.open_period import open_period
 from hub.settlement.verify import CHECKS, check
-from tests.support.settlement import noon, statement_csv
+from tests.support.settlement import agreement, make_group, noon, statement_csv
 from tests.support.vouchers import campaign, cancelled, given, make_campaigns, redeemed
 
 
@@ -66,4 +67,31 @@ async def test_a_redeemed_voucher_is_owed_and_what_is_cancelled_is_not(db: Async
         text("SELECT amount FROM obligation WHERE period_id = :p ORDER BY tx_id"), {"p": august}
     )
     assert [row.amount for row in back] == [Decimal("-7.00"), Decimal("-10.00")]
+    assert [await check(db, name) for name in CHECKS] == [None] * len(CHECKS)
+
+
+async def test_a_cancellation_is_taxed_as_what_it_undoes_was(db: AsyncConnection) -> None:
+    shops = await make_campaigns(db, campaign(uses=2))
+    dining = shops["dining"]
+    voucher = await given(db)
+    facts = agreement("retail", "dining", "0.008").model_dump()
+    for since, rate in ((date(2026, 1, 1), "0.06"), (date(2026, 7, 10), "0.13")):
+        tax = {"kind": "voucher", "code": f"VAT{rate}", "rate": rate}
+        said = {**facts, "effective_from": since, "taxes": [tax]}
+        await make_group(db, [AgreementConfig.model_validate(said)])
+    sale = await redeemed(db, dining, [voucher], at=noon(date(2026, 7, 1)))
+    await cancelled(
+        db, dining, sale.parts[0].entry_id, key="a", amount_minor=400, at=noon(date(2026, 7, 20))
+    )
+    await _close(db, "2026-07", date(2026, 8, 1))
+    await cancelled(db, dining, sale.parts[0].entry_id, key="b", at=noon(date(2026, 8, 20)))
+    await redeemed(db, dining, [voucher], key="later", at=noon(date(2026, 8, 21)))
+    await _close(db, "2026-08", date(2026, 9, 1))
+    lines = await db.execute(text("SELECT amount, tax_code FROM obligation ORDER BY tx_id"))
+    assert [tuple(line) for line in lines] == [
+        (Decimal(10), "VAT0.06"),
+        (Decimal(-4), "VAT0.06"),
+        (Decimal(-6), "VAT0.06"),
+        (Decimal(10), "VAT0.13"),
+    ]
     assert [await check(db, name) for name in CHECKS] == [None] * len(CHECKS)

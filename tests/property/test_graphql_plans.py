@@ -61,15 +61,23 @@ def world(postgres_url: str, template: str, valkey_url: str, scratch: Path) -> I
         place.mkdir()
         held = AsyncExitStack()
         api = runner.run(held.enter_async_context(running_api(url, valkey_url, place)))
-        people = runner.run(_people(api))
+        group = runner.run(people(api))
         both = Both(api.engine, api.readers, api.keyring)
-        known = runner.run(_known(both, people))
-        callers = [*(one.principal for one in people), STAFF, SHOP, HOTEL, DINER, FINANCE, None]
+        known = runner.run(_known(both, group))
+        callers = [
+            *(one.principal for one in group),
+            STAFF,
+            SHOP,
+            HOTEL,
+            DINER,
+            FINANCE,
+            None,
+        ]
         yield World(runner, both, callers, known, now())
         runner.run(held.aclose())
 
 
-async def _people(api: Api) -> list[Person]:
+async def people(api: Api) -> list[Person]:
     """Somebody with all there is, in a pool and in debt; one who has nothing; one merged away."""
     li = await api.join("shop", "c-1", phone="+8613910203040", name="李雷", email="lei@example.com")
     again = await api.join("hotel", "g-1", phone="+8613910203040", name="Li Lei")

@@ -167,3 +167,16 @@ def test_the_command_prints_a_token_of_this_installation(
     ):
         with pytest.raises(Malformed):
             command(**wrong)
+
+
+def test_a_token_that_is_known_still_ends_and_still_needs_its_key() -> None:
+    token = tokens.issue(KEYRING, PRINCIPALS[0], now=NOW, ttl_seconds=60)
+    for _ in range(2):
+        assert tokens.verify(KEYRING, token, now=NOW) == PRINCIPALS[0]
+    with pytest.raises(Unauthenticated) as ended:
+        tokens.verify(KEYRING, token, now=NOW + timedelta(seconds=61))
+    assert ended.value.reason == "expired"
+    with pytest.raises(Unauthenticated) as foreign:
+        tokens.verify(Keyring.generate(), token, now=NOW)
+    assert foreign.value.reason == "invalid"
+    assert tokens.verify(KEYRING, token, now=NOW) == PRINCIPALS[0]
