@@ -56,6 +56,7 @@ PERIOD: dict[str, str] = {
     "sensitivity": "UFFRRRR", "statement": "UFFSFSS",
 }  # fmt: skip
 ROOTS: dict[str, str] = {
+    "clients": "UFFFFFF", "myPasskeys": "USSFFFF", "mySessions": "USSFFFF",
     "me": "USS0000", "member": "US0S0SF", "members": "UFFFFSF", "memberSearch": "UFFFFSF",
     "memberByIdentifier": "UFF00FF", "unreadableDetails": "UFFSSSF",
     "settlementPeriods": "UFFSSSS", "reconciliationMappings": "UFFSSSS",
