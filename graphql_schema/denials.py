@@ -29,7 +29,7 @@ class Denial:
         "was denied more than is told apart."
     )
     path: str = strawberry.field(
-        description="The fields down to the one that was denied; `mutation`: a mutation answered so."
+        description="The fields down to what was denied; `mutation`: a mutation answered so."
     )
     reason: str = strawberry.field(
         description="Why: the refusal's code, or `hidden` for what was answered as not there."
