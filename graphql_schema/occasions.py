@@ -26,6 +26,9 @@ class OccasionGift:
     voucher: strawberry.ID | None = strawberry.field(
         description="The number of the voucher; null: none."
     )
+    benefit: str | None = strawberry.field(
+        description="The short name of the benefit that may be used; null: none."
+    )
     given_at: datetime = strawberry.field(description="When it was given.")
 
     @resolved("Who issued the points; null when there were none.")
@@ -48,6 +51,7 @@ class OccasionGift:
             year=row.year,
             points=row.points,
             voucher=None if row.voucher_id is None else strawberry.ID(str(row.voucher_id)),
+            benefit=row.benefit,
             given_at=row.given_at,
         )
 

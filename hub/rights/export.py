@@ -142,7 +142,8 @@ _PARTS = {
       SELECT voucher_id, ends_at, days_ahead, given_at FROM voucher_notice
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY ends_at, days_ahead""",
     "occasions": """
-      SELECT o.code AS occasion, g.year, g.points, g.tx_id, g.voucher_id, g.given_at
+      SELECT o.code AS occasion, g.year, g.points, g.tx_id, g.voucher_id, g.entitlement_id,
+        g.given_at
       FROM occasion_grant g JOIN occasion o USING (occasion_id)
       WHERE g.account_id = ANY (CAST(:accounts AS bigint[])) ORDER BY g.given_at, o.code""",
     "reward_orders": """

@@ -20,6 +20,9 @@ CREATE TABLE occasion_terms (
   points bigint CHECK (points > 0),
   campaign_id integer REFERENCES voucher_campaign,
   business_id smallint REFERENCES business,
+  benefit_id smallint REFERENCES benefit,
+  uses integer NOT NULL CHECK (uses > 0),
+  valid_days smallint NOT NULL CHECK (valid_days BETWEEN 0 AND 3660),
   days_ahead smallint NOT NULL CHECK (days_ahead BETWEEN 0 AND 60),
   leap_day text NOT NULL CHECK (leap_day IN ('feb28', 'mar1')),
   name text NOT NULL,
@@ -30,7 +33,8 @@ CREATE TABLE occasion_terms (
 COMMENT ON COLUMN occasion_terms.effective_from IS 'from this day on, in the member''s zone';
 COMMENT ON COLUMN occasion_terms.business_id IS 'who issues the points, and owes them';
 COMMENT ON COLUMN occasion_terms.campaign_id IS
-  'whose voucher is given; neither this nor points: nothing is given any more';
+  'whose voucher is given; with no points, voucher or benefit nothing is given any more';
+COMMENT ON COLUMN occasion_terms.valid_days IS 'for so many days after the day the benefit may be used';
 
 CREATE TABLE occasion_grant (
   member_id bigint NOT NULL REFERENCES member,
@@ -41,6 +45,7 @@ CREATE TABLE occasion_grant (
   points bigint CHECK (points > 0),
   tx_id bigint,
   voucher_id bigint REFERENCES voucher,
+  entitlement_id bigint REFERENCES entitlement,
   given_at timestamptz NOT NULL,
   PRIMARY KEY (member_id, occasion_id, year),
   FOREIGN KEY (occasion_id, terms_from) REFERENCES occasion_terms,

@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hub.benefits.configure import configure
+from hub.benefits.definitions import BenefitConfig
 from hub.benefits.occasions.actors import give_all
 from hub.benefits.occasions.configure import OccasionConfig, configure_occasions
 from hub.benefits.occasions.give_occasions import GivenChunk, give_occasions
@@ -297,6 +299,30 @@ async def test_a_voucher_and_what_cannot_be_given(db: AsyncConnection) -> None:
     with pytest.raises(Conflict) as edited:
         await configure_occasions(db, occasions=[occasion(voucher="cake", days_ahead=2)])
     assert edited.value.field == "days_ahead"
+
+
+async def test_a_benefit_until_so_many_days_after(db: AsyncConnection) -> None:
+    await group(db)
+    cake = BenefitConfig(
+        code="cake", effective_from=START, name="Cake", name_zh="蛋糕", kind="birthday_gift",
+        quota=0, funder="retail", price_minor=500, currency="CNY", offered_at=["hotel"],
+    )  # fmt: skip
+    await configure(db, tiers=[], benefits=[cake])
+    await configure_occasions(
+        db, occasions=[occasion("treat", benefit="cake", uses=2, valid_days=3, voucher=None)]
+    )
+    li = await seen(db, "li", "1990-11-28")
+    assert [chunk.given for chunk in await give(db, at(date(2026, 11, 28)))] == [1, 1]
+    await give(db, at(date(2026, 11, 29)))
+    rows = await db.execute(
+        text("""
+          SELECT e.member_id, e.starts_on, e.ends_on, sum(n.quantity) FROM entitlement e
+          JOIN entitlement_entry n USING (entitlement_id) WHERE source = 'occasion'
+          GROUP BY 1, 2, 3""")
+    )
+    assert [tuple(row) for row in rows] == [(li, date(2026, 11, 28), date(2026, 12, 1), 2)]
+    found = (await occasion_grants(db, member_ids=[li]))[li]
+    assert {one.occasion_code: one.benefit for one in found} == {"birthday": None, "treat": "cake"}
 
 
 async def test_a_renewed_key_and_an_erased_birthday(db: AsyncConnection) -> None:

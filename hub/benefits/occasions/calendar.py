@@ -14,7 +14,7 @@ MAKE_UP_DAYS = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OccasionTerms:
-    """What an occasion gives from `effective_from` on; neither points nor voucher: nothing."""
+    """What an occasion gives from `effective_from` on; no points, voucher or benefit: nothing."""
 
     occasion_id: int
     code: str
@@ -24,8 +24,16 @@ class OccasionTerms:
     points: int | None
     business_id: int | None
     campaign: str | None
+    benefit: str | None
+    uses: int
+    valid_days: int
     days_ahead: int
     leap_day: LeapDay
+
+    @property
+    def gives(self) -> bool:
+        """Whether anything is given at all."""
+        return (self.points, self.campaign, self.benefit) != (None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,7 @@ def falling(versions: Sequence[OccasionTerms], *, first: date, last: date) -> li
     day = first - timedelta(days=longest)
     while day <= last:
         terms = _in_force(versions, day)
-        if terms is not None and (terms.points is not None or terms.campaign is not None):
+        if terms is not None and terms.gives:
             on = day + timedelta(days=terms.days_ahead)
             for form, year in celebrated_on(on, terms.calendar, terms.leap_day):
                 found.append(Falling(form, year, day, on, terms))

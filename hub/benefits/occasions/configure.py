@@ -17,8 +17,9 @@ from hub.programme.versions import CODE, add_version
 class OccasionConfig(BaseModel):
     """A version of an occasion, for days from `effective_from` on.
 
-    It gives `points`, which `business` issues, a voucher of the campaign `voucher`, or both; with
-    neither it is over. `days_ahead`: it gives them so many days before the day.
+    It gives `points`, which `business` issues, a voucher of the campaign `voucher`, and `uses` of
+    a `benefit` until `valid_days` after the day: any of these, and with none it is over.
+    `days_ahead`: it gives them so many days before the day.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,6 +33,9 @@ class OccasionConfig(BaseModel):
     points: int | None = Field(default=None, gt=0, le=1_000_000_000)
     business: str | None = None
     voucher: str | None = None
+    benefit: str | None = None
+    uses: int = Field(default=1, gt=0, le=1_000_000)
+    valid_days: int = Field(default=30, ge=0, le=3_660)
     days_ahead: int = Field(default=0, ge=0, le=60)
     leap_day: LeapDay = LeapDay.FEB28
 
@@ -56,14 +60,25 @@ async def configure_occasions(db: AsyncConnection, *, occasions: Sequence[Occasi
             "effective_from": occasion.effective_from,
         }
         facts = occasion.model_dump(
-            include={"name", "name_zh", "points", "days_ahead", "leap_day"}, mode="json"
-        )
-        facts["business_id"] = facts["campaign_id"] = None
+            include={
+                "name", "name_zh", "points", "uses", "valid_days", "days_ahead", "leap_day"
+            },
+            mode="json",
+        )  # fmt: skip
+        facts |= dict.fromkeys(("business_id", "campaign_id", "benefit_id"))
         if occasion.business is not None:
             issuer = await business_by_code(db, occasion.business)
             facts["business_id"] = issuer.with_a_shop().business_id
         if occasion.voucher is not None:
-            facts["campaign_id"] = await _campaign_id(db, occasion.voucher)
+            facts["campaign_id"] = await _known(
+                db, "SELECT campaign_id FROM voucher_campaign WHERE code = :code", occasion.voucher,
+                field="voucher",
+            )  # fmt: skip
+        if occasion.benefit is not None:
+            facts["benefit_id"] = await _known(
+                db, "SELECT benefit_id FROM benefit WHERE code = :code", occasion.benefit,
+                field="benefit",
+            )  # fmt: skip
         await add_version(db, "occasion_terms", key, facts)
 
 
@@ -91,10 +106,8 @@ async def _occasion(db: AsyncConnection, occasion: OccasionConfig) -> int:
     return occasion_id
 
 
-async def _campaign_id(db: AsyncConnection, code: str) -> int:
-    found = await db.scalar(
-        text("SELECT campaign_id FROM voucher_campaign WHERE code = :code"), {"code": code}
-    )
+async def _known(db: AsyncConnection, query: str, code: str, *, field: str) -> int:
+    found = await db.scalar(text(query), {"code": code})
     if found is None:
-        raise NotFound(f"there is no voucher campaign {code!r}", field="voucher")
+        raise NotFound(f"there is no {field} {code!r} to give: configure it first", field=field)
     return int(found)

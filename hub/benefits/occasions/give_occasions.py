@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.entitlements.grant_entitlement import grant_entitlement
 from hub.benefits.occasions.calendar import Falling, OccasionTerms, due, falling
 from hub.benefits.occasions.candidates import Candidate, candidates, locked
 from hub.benefits.vouchers.assign_voucher import VoucherLimitReached, assign_voucher
@@ -23,9 +24,9 @@ CHUNK_MEMBERS = 200
 
 _GIVEN = text("""
 INSERT INTO occasion_grant (member_id, occasion_id, year, account_id, terms_from, points, tx_id,
-  voucher_id, given_at)
+  voucher_id, entitlement_id, given_at)
 VALUES (:member_id, :occasion_id, :year, :account_id, :terms_from, :points, :tx_id, :voucher_id,
-  :now)
+  :entitlement_id, :now)
 """)
 
 
@@ -38,6 +39,7 @@ class Gift:
     account_id: int
     birth_id: int
     voucher_id: int | None = None
+    entitlement_id: int | None = None
 
     @property
     def key(self) -> str:
@@ -137,7 +139,7 @@ async def _give(
         await lock_balances(db, member_ids=[gift.whom.member_id for gift in gifts])
     given, refused = [], []
     for gift in gifts:
-        why = await _voucher(db, gift, now=now, keyring=keyring)
+        why = await _beside_points(db, gift, now=now, keyring=keyring)
         if why is None:
             given.append(gift)
         else:
@@ -153,6 +155,7 @@ async def _give(
             "points": gift.due.terms.points,
             "tx_id": posted.get(gift.key),
             "voucher_id": gift.voucher_id,
+            "entitlement_id": gift.entitlement_id,
             "now": now,
         }
         for gift in given
@@ -162,34 +165,61 @@ async def _give(
     return refused
 
 
-async def _voucher(
+async def _beside_points(
     db: AsyncConnection, gift: Gift, *, now: datetime, keyring: Keyring
 ) -> str | None:
-    """Assign the gift's voucher, if it has one; returns why the gift cannot be given.
-
-    Who has as many vouchers as the campaign gives one is still given the points.
-    """
-    if gift.due.terms.campaign is None:
+    """Give the gift's voucher and benefit; returns why it cannot be given, and then gives none."""
+    if gift.due.terms.campaign is None and gift.due.terms.benefit is None:
         return None
     try:
         async with db.begin_nested():
-            voucher = await assign_voucher(
-                db,
-                campaign_code=gift.due.terms.campaign,
-                member_id=gift.whom.member_id,
-                source="occasion",
-                source_id=gift.key,
-                now=now,
-                keyring=keyring,
-            )
-    except VoucherLimitReached as why:
-        return why.message if gift.due.terms.points is None else None
+            await _voucher(db, gift, now=now, keyring=keyring)
+            await _entitlement(db, gift, now=now)
     except HubError as why:
         if why.retryable:
             raise
         return why.message
-    gift.voucher_id = voucher.voucher_id
     return None
+
+
+async def _voucher(db: AsyncConnection, gift: Gift, *, now: datetime, keyring: Keyring) -> None:
+    """Assign the voucher. Who has as many as the campaign gives one is still given the rest."""
+    terms = gift.due.terms
+    if terms.campaign is None:
+        return
+    try:
+        voucher = await assign_voucher(
+            db,
+            campaign_code=terms.campaign,
+            member_id=gift.whom.member_id,
+            source="occasion",
+            source_id=gift.key,
+            now=now,
+            keyring=keyring,
+        )
+    except VoucherLimitReached:
+        if terms.points is None and terms.benefit is None:
+            raise
+        return
+    gift.voucher_id = voucher.voucher_id
+
+
+async def _entitlement(db: AsyncConnection, gift: Gift, *, now: datetime) -> None:
+    terms = gift.due.terms
+    if terms.benefit is None:
+        return
+    granted = await grant_entitlement(
+        db,
+        member_id=gift.whom.member_id,
+        benefit_code=terms.benefit,
+        quantity=terms.uses,
+        source="occasion",
+        source_id=gift.key,
+        starts_on=gift.due.day,
+        ends_on=gift.due.on + timedelta(days=terms.valid_days),
+        now=now,
+    )
+    gift.entitlement_id = granted.entitlement_id
 
 
 async def _points(db: AsyncConnection, gifts: Sequence[Gift], *, now: datetime) -> dict[str, int]:

@@ -26,6 +26,7 @@ class OccasionGrant:
     points: int | None
     business_id: int | None
     voucher_id: int | None
+    benefit: str | None
     given_at: datetime
 
 
@@ -33,7 +34,8 @@ class OccasionGrant:
 GRANTS = Relation(
     """
 SELECT w.wanted AS member_id, o.code AS occasion_code, o.kind, o.calendar, t.name, t.name_zh,
-  g.year, g.points, t.business_id, g.voucher_id, g.given_at
+  g.year, g.points, t.business_id, g.voucher_id, b.code AS benefit,
+  g.given_at
 FROM unnest(CAST(:member_ids AS bigint[])) AS w (wanted)
 JOIN member m ON m.member_id = w.wanted
 CROSS JOIN LATERAL (
@@ -45,6 +47,7 @@ JOIN account_link l ON l.member_id = family.born_id AND upper_inf(l.valid)
 JOIN occasion_grant g ON g.account_id = l.account_id
 JOIN occasion o ON o.occasion_id = g.occasion_id
 JOIN occasion_terms t ON t.occasion_id = g.occasion_id AND t.effective_from = g.terms_from
+LEFT JOIN benefit b ON b.benefit_id = t.benefit_id
 ORDER BY w.wanted, g.given_at DESC, o.code
 """,
     tuple(each.name for each in fields(OccasionGrant)),
@@ -56,9 +59,11 @@ async def occasion_terms(db: AsyncConnection) -> dict[int, list[OccasionTerms]]:
     rows = await db.execute(
         text("""
           SELECT o.occasion_id, o.code, o.kind, o.calendar, t.effective_from, t.points,
-            t.business_id, c.code AS campaign, t.days_ahead, t.leap_day
+            t.business_id, c.code AS campaign, b.code AS benefit, t.uses, t.valid_days,
+            t.days_ahead, t.leap_day
           FROM occasion o JOIN occasion_terms t USING (occasion_id)
           LEFT JOIN voucher_campaign c USING (campaign_id)
+          LEFT JOIN benefit b USING (benefit_id)
           ORDER BY o.occasion_id, t.effective_from""")
     )
     found: dict[int, list[OccasionTerms]] = {}
