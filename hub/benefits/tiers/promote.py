@@ -15,6 +15,9 @@ from hub.benefits.tiers.notify_tiers import GIVE
 from hub.clock import business_date
 from hub.outbox.messages import put
 
+TIER_LOCK = "hashtextextended('member_tier', member_id)"
+"""The number of the lock that whoever moves a member on a ladder holds."""
+
 _MOVES = text(MOVES)
 
 
@@ -83,10 +86,10 @@ async def lock_tiers(db: AsyncConnection, *, member_ids: Sequence[int]) -> None:
     circle.
     """
     await db.execute(
-        text("""
-          SELECT pg_advisory_xact_lock(hashtextextended('member_tier', member_id))
+        text(f"""
+          SELECT pg_advisory_xact_lock({TIER_LOCK})
           FROM (SELECT member_id FROM unnest(CAST(:movers AS bigint[])) AS m (member_id)
-            ORDER BY member_id) AS ordered"""),
+            ORDER BY member_id) AS ordered"""),  # noqa: S608 - a constant of ours
         {"movers": list(member_ids)},
     )
 
