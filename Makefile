@@ -34,6 +34,7 @@ types: $(VENV)/installed-dev
 schema: $(VENV)/installed-dev
 	$(BIN)/python -m graphql_schema.export --check
 	$(BIN)/python -m graphql_schema.changes
+	$(BIN)/python -m hub.entrypoints.till_openapi --check
 
 lock: $(VENV)/installed-dev
 	$(LOCK) --extra build --output-file requirements/run.txt

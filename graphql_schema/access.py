@@ -16,8 +16,9 @@ A token may be good for less than its role: `hub.crypto.scopes` has the words, a
 
 A till redeems, holds, captures, voids and restores. Who gives transfers points and shares them in a
 pool. Staff correct: adjust (a second person above the policy's threshold), extend, reinstate and
-recover; what is proposed is seen by staff alone. They give and revoke tiers; of ladders a business
-sees the group's and its own.
+recover; what is proposed is seen by staff alone. They give and revoke tiers and benefits; of
+ladders a business sees the group's and its own. Plans of paid membership are kept by staff and by
+the business that sells them.
 
 How full a house was is stated by itself and by staff; an agreement is seen by both its sides.
 Finance alone closes, approves and issues a period; who did so, and what was checked and waived, is
@@ -67,6 +68,7 @@ SETTLEMENT_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
 RECONCILERS = (Role.BUSINESS, Role.FINANCE)
 GIVERS = (Role.MEMBER, Role.STAFF)
 CORRECTORS = (Role.STAFF,)
+PLAN_KEEPERS = (Role.BUSINESS, Role.STAFF)
 ADMINS = (Role.ADMIN,)
 OCCUPANCY_STATERS = (Role.BUSINESS, Role.STAFF)
 VOUCHER_READERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF, Role.FINANCE)

@@ -8,7 +8,7 @@ from graphql_schema.context import Info
 from graphql_schema.fields import count, resolved, said, shown
 from graphql_schema.plan.declared import BusinessOf, Column, Within
 from graphql_schema.programme import Business
-from hub.benefits import queries
+from hub.benefits.entitlements import queries as quotas
 from hub.benefits.tiers.standings import Standing
 
 
@@ -56,12 +56,17 @@ class Entitlement:
     name_zh: str = strawberry.field(description="The benefit's name in Chinese.")
     starts_on: date = strawberry.field(description="The period's first day.")
     ends_on: date = strawberry.field(description="The period's last day.")
-    granted: int = count("Uses in the period.")
-    used: int = count("Uses so far.")
+    granted: int = count("Uses in the period, by all that grant them.")
+    held: int = count("Of these, set aside at tills until used, released or lapsed.")
+    used: int = count("Of these, used so far; what is cancelled is not.")
+    ended: int = count("Of these, ended unused: expired, revoked or lost with a tier.")
     remaining: int = count("Uses that are left.")
+    sources: list[str] = strawberry.field(
+        description="What grants it: tier, plan, voucher, campaign, staff, carried, …."
+    )
 
     @classmethod
-    def of(cls, row: queries.Entitlement) -> "Entitlement":
+    def of(cls, row: quotas.Entitlement) -> "Entitlement":
         """Show a quota."""
         return shown(cls, row, offered_ids=row.offered_at)
 

@@ -13,7 +13,8 @@ from strawberry.dataloader import DataLoader
 
 from graphql_schema import access
 from graphql_schema.voucher_loaders import VoucherLoaders
-from hub.benefits import queries as benefits
+from hub.benefits.entitlements import queries as quotas
+from hub.benefits.memberships import queries as memberships
 from hub.benefits.tiers import standings as tiers
 from hub.benefits.tiers.awards import TierAward, awards_of
 from hub.benefits.tiers.notices import TierNotice, tier_notices
@@ -180,11 +181,21 @@ class Loaders:
     def _of_benefits(self) -> None:
         of = self._loader
         self.standings: Loader[int, tiers.Standing] = of(self._standings)
-        self.entitlements: Loader[int, list[benefits.Entitlement]] = of(self._entitlements)
         self.places: Loader[int, list[Place]] = of(self._places)
         self.tier_awards: Loader[int, list[TierAward]] = of(
             lambda db, ids: awards_of(db, member_ids=ids, limit=MOST_TIER_AWARDS)
         )
+        self.entitlements: Loader[int, list[quotas.Entitlement]] = of(self._entitlements)
+        self.grants: Loader[int, list[quotas.Grant]] = of(
+            lambda db, ids: quotas.grants(db, member_ids=ids, now=self._now)
+        )
+        self.benefit_holds: Loader[int, list[quotas.Held]] = of(
+            lambda db, ids: quotas.holds(db, member_ids=ids, now=self._now)
+        )
+        self.benefit_movements: Loader[int, list[quotas.Movement]] = of(
+            lambda db, ids: quotas.movements(db, member_ids=ids, now=self._now)
+        )
+        self.memberships: Loader[int, list[memberships.Membership]] = of(self._memberships)
         self.tier_notices: Loader[int, list[TierNotice]] = of(
             lambda db, ids: tier_notices(db, member_ids=ids, limit=MOST_TIER_NOTICES)
         )
@@ -314,11 +325,17 @@ class Loaders:
         zone = (await programme(db)).time_zone
         return await places_of(db, member_ids=ids, now=self._now, time_zone=zone)
 
+    async def _memberships(
+        self, db: AsyncConnection, ids: list[int]
+    ) -> Mapping[int, list[memberships.Membership]]:
+        zone = (await programme(db)).time_zone
+        return await memberships.memberships(db, member_ids=ids, now=self._now, time_zone=zone)
+
     async def _entitlements(
         self, db: AsyncConnection, ids: list[int]
-    ) -> Mapping[int, list[benefits.Entitlement]]:
+    ) -> Mapping[int, list[quotas.Entitlement]]:
         zone = (await programme(db)).time_zone
-        return await benefits.entitlements(db, member_ids=ids, now=self._now, time_zone=zone)
+        return await quotas.entitlements(db, member_ids=ids, now=self._now, time_zone=zone)
 
 
 async def _visible(

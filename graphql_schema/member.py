@@ -16,6 +16,7 @@ from graphql_schema.context import Context, Info
 from graphql_schema.corrections import Adjustment, Receivable
 from graphql_schema.entries import ENTRIES, Entry, EntryKind, entry_page
 from graphql_schema.fields import key_of, resolved
+from graphql_schema.having import BenefitHolder, own_business_id
 from graphql_schema.history import AccountStatement, AsOf, account_statement, moment
 from graphql_schema.join_code import JoinCode
 from graphql_schema.lineage import Lineage
@@ -27,7 +28,7 @@ from graphql_schema.pools import Pool
 from graphql_schema.rewards import RewardOrder, order_page
 from graphql_schema.tiers import HeldTier, LadderPlace, TierAward, TierNotice
 from graphql_schema.vouchers import States, Voucher, VoucherNotice, voucher_page
-from hub.benefits.queries import ENTITLEMENTS
+from hub.benefits.entitlements.queries import ENTITLEMENTS
 from hub.benefits.tiers.history import tier_history
 from hub.benefits.tiers.standings import STANDINGS
 from hub.crypto.tokens import Role
@@ -69,7 +70,7 @@ def _outlook(_context: Context, within_days: int = OUTLOOK_DAYS) -> dict[str, in
 
 
 @strawberry.type(description="One person across all businesses of the group.")
-class Member(relay.Node):
+class Member(BenefitHolder, relay.Node):
     """A member whom the caller may see; a merged-away id leads to whom the member is now."""
 
     node_key: ClassVar = ("member_id",)
@@ -349,12 +350,9 @@ class Member(relay.Node):
                            seen=":own_business_id = ANY (r.offered_at)"))  # fmt: skip
     async def entitlements(self, info: Info) -> list[Entitlement]:
         """Return the quotas that the caller may see."""
-        own = access.only_business(access.require(info.context.principal, *access.MEMBER_READERS))
+        own = await own_business_id(info.context)
         rows = await info.context.load.entitlements.load(self.member_id)
-        if own is not None:
-            own_id = (await info.context.business_by_code(own)).business_id
-            rows = [row for row in rows if own_id in row.offered_at]
-        return [Entitlement.of(row) for row in rows]
+        return [Entitlement.of(r) for r in rows if own is None or own in r.offered_at]
 
     @resolved("The member's vouchers, the latest first; a business sees those that it takes.")
     async def vouchers(

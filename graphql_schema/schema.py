@@ -49,11 +49,14 @@ from graphql_schema.entries import Entry
 from graphql_schema.errors import told, too_slow
 from graphql_schema.finding import MemberQuery
 from graphql_schema.giving import GivingMutation
+from graphql_schema.granting import GrantingMutation
 from graphql_schema.history import HistoryQuery
+from graphql_schema.holding import HoldingMutation
 from graphql_schema.joining import JoiningMutation
 from graphql_schema.journals import JournalMutation, JournalQuery
 from graphql_schema.limits import SizeLimit
 from graphql_schema.matching import MatchingQuery
+from graphql_schema.memberships import MembershipQuery
 from graphql_schema.mending import MendingMutation
 from graphql_schema.merging import MergingMutation
 from graphql_schema.nodes import NodeQuery
@@ -73,6 +76,7 @@ from graphql_schema.reviews import ReviewQuery
 from graphql_schema.rewards import RewardOrder, RewardQuery
 from graphql_schema.scalars import SCALARS
 from graphql_schema.scoped import guard
+from graphql_schema.selling import SellingMutation
 from graphql_schema.sessions import SessionMutation, SessionQuery
 from graphql_schema.settlement import SettlementQuery
 from graphql_schema.settlement_corrections import (
@@ -107,6 +111,7 @@ class Query(
     AccountingPolicyQuery,
     AgreementQuery,
     ProgrammeQuery,
+    MembershipQuery,
     HistoryQuery,
     MatchingQuery,
     AdjustmentQuery,
@@ -128,9 +133,12 @@ class Mutation(
     SpendingMutation,
     RestoringMutation,
     UsingMutation,
-    AwardingMutation,
+    HoldingMutation,
+    GrantingMutation,
+    SellingMutation,
     OrderingMutation,
     StockingMutation,
+    AwardingMutation,
     GivingMutation,
     PoolingMutation,
     AdjustingMutation,

@@ -14,7 +14,9 @@ from graphql_schema.rejections import unfit
 from hub.crypto.tokens import Principal, Scope
 from hub.errors import Forbidden
 
-FREE = frozenset({"programme", "businesses", "rewards", "reward", "me", "node", "nodes"})
+FREE = frozenset(
+    {"membershipPlans", "programme", "businesses", "rewards", "reward", "me", "node", "nodes"}
+)
 """What asks for no scope by itself: what it leads to does."""
 SCOPES: dict[Scope, tuple[str, ...]] = {
     Scope.MEMBERS_READ: (
@@ -34,14 +36,16 @@ SCOPES: dict[Scope, tuple[str, ...]] = {
     Scope.POINTS_ADJUST: (
         "proposeAdjustment", "approveAdjustment", "rejectAdjustment", "extendPoints",
         "reinstatePoints", "recoverReceivable", "assignVoucher", "voidVoucher",
+        "grantEntitlement", "revokeEntitlement",
     ),
     Scope.BENEFITS_USE: (
         "useEntitlement", "reserveVouchers", "redeemVouchers", "releaseVouchers",
-        "cancelVoucherRedemption",
+        "cancelVoucherRedemption", "holdBenefit", "useHeld", "releaseHeld", "cancelUse",
     ),
     Scope.REWARDS_ORDER: (
         "orderReward", "payRewardOrder", "fulfilRewardOrder", "cancelRewardOrder",
-        "returnRewardOrder", "stockReward",
+        "returnRewardOrder", "stockReward", "startTrial", "noteMembershipPayment",
+        "noteMembershipRefund", "upgradeMembership", "cancelMembership",
     ),
     Scope.CONSENTS_WRITE: ("recordConsent",),
     Scope.SETTLEMENT_READ: (

@@ -21,7 +21,8 @@ from graphql_schema.rejections import (
 )
 from graphql_schema.till import open_till
 from hub import errors
-from hub.benefits.use import UseOutcome, use
+from hub.benefits.entitlements.requests import UseAnswer, UseOutcome
+from hub.benefits.use import use
 
 
 @strawberry.input(description="One use of a benefit.")
@@ -36,6 +37,10 @@ class UseEntitlementInput:
     business: str | None = strawberry.field(
         default=None, description="The business that serves it; unsaid, the caller's own."
     )
+    quantity: int = strawberry.field(default=1, description="How many uses.")
+    outlet: str | None = strawberry.field(
+        default=None, description="The outlet that serves it, where only some do."
+    )
 
 
 @strawberry.type(description="A use was taken from the member's quota.")
@@ -43,6 +48,8 @@ class EntitlementUsed:
     """A use that was recorded."""
 
     benefit: str = strawberry.field(description="The benefit's short name.")
+    use: strawberry.ID = strawberry.field(description="Its number, for `cancelUse`.")
+    quantity: int = strawberry.field(description="How many uses.")
     remaining: int = count("Uses left after it.")
     used_at: datetime = strawberry.field(description="When it was used.")
     member: Member = strawberry.field(description="The member, as things stand now.")
@@ -56,17 +63,30 @@ class EntitlementRefusal(Enum):
         UseOutcome.NOT_OFFERED_HERE.value, description="The business does not offer it."
     )
     NOT_ENTITLED = strawberry.enum_value(
-        UseOutcome.NOT_ENTITLED.value, description="The member's tier does not give it."
+        UseOutcome.NOT_ENTITLED.value, description="Nothing grants it to the member now."
     )
     QUOTA_USED = strawberry.enum_value(
-        UseOutcome.QUOTA_USED.value, description="The year's quota is used up."
+        UseOutcome.QUOTA_USED.value, description="Fewer uses are left than asked for."
+    )
+    HOLD_CLOSED = strawberry.enum_value(
+        UseOutcome.HOLD_CLOSED.value,
+        description="Nothing is left of the hold, or its time is over.",
+    )
+    HOLD_EXCEEDED = strawberry.enum_value(
+        UseOutcome.HOLD_EXCEEDED.value, description="The hold has fewer uses left than asked for."
+    )
+    USE_EXCEEDED = strawberry.enum_value(
+        UseOutcome.USE_EXCEEDED.value, description="Less of the use is left to cancel."
     )
 
 
 _WORDS = {
     UseOutcome.NOT_OFFERED_HERE: "this business does not offer it",
-    UseOutcome.NOT_ENTITLED: "the member's tier does not give it",
-    UseOutcome.QUOTA_USED: "the year's quota is used up",
+    UseOutcome.NOT_ENTITLED: "neither the member's tier nor anything else gives it now",
+    UseOutcome.QUOTA_USED: "fewer uses are left than asked for",
+    UseOutcome.HOLD_CLOSED: "nothing is left of the hold, or its time is over",
+    UseOutcome.HOLD_EXCEEDED: "the hold has fewer uses left than asked for",
+    UseOutcome.USE_EXCEEDED: "less of the use is left to cancel",
 }
 
 
@@ -75,6 +95,32 @@ class EntitlementRefused(Rejection):
     """A decline, stored under the idempotency key."""
 
     reason: EntitlementRefusal = strawberry.field(description="Why.")
+
+
+def named_benefit(benefit: str, outlet: str | None) -> None:
+    """Raise Malformed for names that no text can be."""
+    if not benefit.isprintable():
+        raise errors.Malformed("no benefit is called that", field="benefit")
+    if outlet is not None and not (outlet.isprintable() and 1 <= len(outlet) <= 200):
+        raise errors.Malformed("no outlet is called that", field="outlet")
+
+
+def not_done(answer: UseAnswer) -> EntitlementRefused:
+    """Return the typed rejection for a decline."""
+    reason = EntitlementRefusal[answer.outcome.name]
+    return EntitlementRefused(message=_WORDS[answer.outcome], reason=reason)
+
+
+def used(answer: UseAnswer, member: Member) -> EntitlementUsed:
+    """Return the typed answer for a use that was recorded."""
+    return EntitlementUsed(
+        benefit=answer.benefit_code,
+        use=strawberry.ID(str(answer.use_id)),
+        quantity=answer.quantity,
+        remaining=answer.remaining,
+        used_at=answer.used_at,
+        member=member,
+    )
 
 
 UseEntitlementResult = Annotated[
@@ -104,8 +150,7 @@ class UsingMutation:
             till = await open_till(
                 context, business=input.business, idempotency_key=input.idempotency_key
             )
-            if not input.benefit.isprintable():
-                return InvalidInput(message="no benefit is called that", field="benefit")
+            named_benefit(input.benefit, input.outlet)
             member = await reached_member(context, input.member)
             if member is None:
                 return member_unknown()
@@ -117,17 +162,13 @@ class UsingMutation:
                     business_id=till.business.business_id,
                     idempotency_key=till.idempotency_key,
                     now=context.now,
+                    quantity=input.quantity,
+                    outlet=input.outlet,
                 )
         except (errors.Conflict, errors.Malformed, errors.Forbidden) as no:
             return refused(no)
         except errors.NotFound as unknown:
             return InvalidInput(message=unknown.message, field="benefit")
         if answer.outcome is not UseOutcome.USED:
-            reason = EntitlementRefusal[answer.outcome.name]
-            return EntitlementRefused(message=_WORDS[answer.outcome], reason=reason)
-        return EntitlementUsed(
-            benefit=answer.benefit_code,
-            remaining=answer.remaining,
-            used_at=answer.used_at,
-            member=member,
-        )
+            return not_done(answer)
+        return used(answer, member)

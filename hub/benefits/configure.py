@@ -1,42 +1,15 @@
 """Configure: the tiers and benefits of a group's file become dated terms, none of them edited."""
 
 from collections.abc import Sequence
-from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.dated import add_terms, identity
+from hub.benefits.definitions import BenefitConfig
 from hub.benefits.tiers.configure import LadderConfig, TierConfig, configure_tiers
 from hub.errors import NotFound
 from hub.programme.queries import business_by_code
-from hub.programme.versions import CODE, CURRENCY
-
-
-class _Config(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class BenefitConfig(_Config):
-    """A version of a benefit: `quota` uses a year from the tier called `tier` upwards.
-
-    Each use costs `funder` the `price_minor` (minor units), whichever of `offered_at` serves it.
-    """
-
-    code: str = Field(pattern=CODE)
-    effective_from: AwareDatetime
-    name: str
-    name_zh: str
-    kind: Literal["discount", "points_multiplier", "upgrade", "late_checkout", "delivery",
-                  "priority_service", "birthday_gift", "event", "exclusive_price"]  # fmt: skip
-    tier: str
-    quota: int = Field(ge=0, le=1_000_000)
-    period: Literal["year"] = "year"
-    funder: str
-    price_minor: int = Field(ge=0)
-    currency: str = Field(pattern=CURRENCY)
-    offered_at: list[str] = Field(min_length=1)
 
 
 async def configure(
@@ -56,16 +29,23 @@ async def configure(
     await configure_tiers(db, tiers=tiers, ladders=ladders)
     for benefit in benefits:
         benefit_id = await identity(db, "benefit", benefit.code, {"kind": benefit.kind})
-        terms = benefit.model_dump(exclude={"code", "kind", "tier", "funder", "offered_at"})
-        terms["tier_id"] = await _tier_id(db, benefit.tier)
-        terms["funder_id"] = (await business_by_code(db, benefit.funder)).business_id
-        terms["offered_at"] = sorted(
-            [
-                (await business_by_code(db, code)).with_a_shop(field="offered_at").business_id
-                for code in benefit.offered_at
-            ]
-        )
-        await add_terms(db, "benefit", benefit_id, terms)
+        await add_terms(db, "benefit", benefit_id, await _terms(db, benefit))
+
+
+async def _terms(db: AsyncConnection, benefit: BenefitConfig) -> dict[str, object]:
+    """Return the terms as they are kept: by the numbers of tiers and businesses."""
+    terms = benefit.model_dump(exclude={"code", "kind", "tier", "funder", "offered_at"})
+    terms["tier_id"] = None if benefit.tier is None else await _tier_id(db, benefit.tier)
+    terms["funder_id"] = (await business_by_code(db, benefit.funder)).business_id
+    numbers = {
+        code: (await business_by_code(db, code)).with_a_shop(field="offered_at").business_id
+        for code in benefit.offered_at
+    }
+    terms["offered_at"] = sorted(numbers.values())
+    terms["parameters"] = benefit.settled_parameters()
+    terms["prices"] = {str(numbers[code]): price for code, price in benefit.prices.items()}
+    terms["outlets"] = {str(numbers[code]): sorted(at) for code, at in benefit.outlets.items()}
+    return terms
 
 
 async def _tier_id(db: AsyncConnection, code: str) -> int:

@@ -1,5 +1,6 @@
 """Dated terms: what a tier or a benefit is never changes, and what it says only from a date on."""
 
+import json
 from typing import Literal
 
 from sqlalchemy import text
@@ -40,12 +41,17 @@ async def identity(db: AsyncConnection, kind: Kind, code: str, facts: dict[str, 
 async def add_terms(db: AsyncConnection, kind: Kind, of: int, terms: dict[str, object]) -> None:
     """Insert dated terms; when there are terms of that date, they must say the same."""
     names = ", ".join(f'"{name}"' for name in terms)
-    marks = ", ".join(f":{name}" for name in terms)
+    documents = {
+        name: json.dumps(value) for name, value in terms.items() if isinstance(value, dict)
+    }
+    marks = ", ".join(
+        f"CAST(:{name} AS jsonb)" if name in documents else f":{name}" for name in terms
+    )
     await db.execute(
         text(f"""
           INSERT INTO {kind}_terms ({kind}_id, {names}) VALUES (:of, {marks})
           ON CONFLICT ({kind}_id, effective_from) DO NOTHING"""),  # noqa: S608
-        {"of": of, **terms},
+        {"of": of, **terms, **documents},
     )
     stored = (
         await db.execute(

@@ -6,7 +6,10 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.entitlements.merging import merge_quotas, split_quotas
 from hub.benefits.grant import grant
+from hub.benefits.memberships.facts import lock_memberships
+from hub.benefits.memberships.merging import merge_memberships, split_memberships
 from hub.benefits.tiers.promote import lock_tiers, promote
 from hub.benefits.year import year_of
 from hub.clock import business_date
@@ -43,16 +46,6 @@ SELECT :member_id, coalesce((SELECT max(step) FROM member_tier h WHERE h.member_
 WHERE NOT EXISTS (SELECT 1 FROM member_tier h
   WHERE h.member_id = :member_id AND h.ladder_id = :ladder_id AND h.until IS NULL)
 """)
-# What was used is used: where they have used more than one quota, it is used up.
-_USED = text("""
-INSERT INTO entitlement AS e (member_id, benefit_id, starts_on, ends_on, granted, held, used)
-SELECT :survivor, benefit_id, starts_on, ends_on, greatest(max(granted), sum(used + held)),
-  sum(held), sum(used)
-FROM entitlement WHERE member_id = ANY (CAST(:members AS bigint[])) AND ends_on >= :today
-GROUP BY benefit_id, starts_on, ends_on
-ON CONFLICT (member_id, benefit_id, starts_on) DO UPDATE SET held = excluded.held,
-  used = excluded.used, granted = excluded.granted
-""")
 
 
 async def merge_benefits(
@@ -67,8 +60,8 @@ async def merge_benefits(
 
     Call it when their points have gone along, in the same transaction.
     """
-    year = year_of(now, time_zone)
     members = sorted({member_id, *absorbed})
+    await lock_memberships(db, member_ids=members)
     await lock_tiers(db, member_ids=members)
     facts = {
         "survivor": member_id,
@@ -78,8 +71,8 @@ async def merge_benefits(
     }
     for best in (await db.execute(_HIGHEST, facts)).all():
         await db.execute(_GIVE, {"member_id": member_id, "now": now, **best._asdict()})
-    facts["today"] = year.starts_on
-    await db.execute(_USED, facts)
+    await merge_quotas(db, member_id=member_id, members=members, now=now)
+    await merge_memberships(db, member_id=member_id, members=members, now=now)
     await promote(db, member_ids=[member_id], now=now, time_zone=time_zone)
     await grant(db, member_ids=[member_id], now=now, time_zone=time_zone)
 
@@ -101,37 +94,6 @@ _UNDO = text("""
 UPDATE member_tier SET undone = true, until = coalesce(until, greatest(since, :now))
 WHERE member_id = :member_id AND NOT undone AND since >= :since
 """)
-# Of each use the business tells whose it was: the side that alone has an account there, else who
-# keeps the number. A quota is never smaller than what is used of it.
-_SHARE = text("""
-WITH uses AS (
-  SELECT u.benefit_id, u.used_at, CASE WHEN count(DISTINCT s.side) = 1 THEN min(s.side)
-    ELSE CASE WHEN u.member_id = :member_id THEN :member_id ELSE min(own.side) END END AS side
-  FROM entitlement_use u
-  LEFT JOIN account a ON a.business_id = u.business_id
-    AND a.account_id = ANY (CAST(:accounts AS bigint[]))
-  LEFT JOIN unnest(CAST(:accounts AS bigint[]), CAST(:account_sides AS bigint[]))
-    AS s (account, side)
-    ON s.account = a.account_id
-  LEFT JOIN unnest(CAST(:births AS bigint[]), CAST(:sides AS bigint[])) AS own (born, side)
-    ON own.born = u.member_id
-  WHERE u.member_id = ANY (CAST(:births AS bigint[])) AND u.outcome = 'used'
-  GROUP BY u.business_id, u.idempotency_key, u.benefit_id, u.used_at, u.member_id
-), had AS (
-  SELECT e.benefit_id, e.starts_on, e.ends_on, s.side, (SELECT count(*) FROM uses u
-      WHERE u.benefit_id = e.benefit_id AND u.side = s.side
-        AND (u.used_at AT TIME ZONE :time_zone)::date BETWEEN e.starts_on AND e.ends_on) AS used
-  FROM (SELECT DISTINCT benefit_id, starts_on, ends_on FROM entitlement
-    WHERE member_id = ANY (CAST(:births AS bigint[])) AND ends_on >= :today) e
-  CROSS JOIN (SELECT DISTINCT unnest(CAST(:sides AS bigint[])) AS side) s
-)
-UPDATE entitlement e SET used = had.used, granted = greatest(had.used + e.held, least(e.granted, (
-    SELECT t.quota FROM benefit_terms t
-    WHERE t.benefit_id = e.benefit_id AND t.effective_from <= :now
-    ORDER BY t.effective_from DESC LIMIT 1)))
-FROM had
-WHERE e.member_id = had.side AND e.benefit_id = had.benefit_id AND e.starts_on = had.starts_on
-""")
 
 
 async def split_benefits(
@@ -150,22 +112,20 @@ async def split_benefits(
     """
     year = year_of(now, time_zone)
     sides = sorted(set(births.values()))
+    await lock_memberships(db, member_ids=sorted({*births, *sides}))
     await lock_tiers(db, member_ids=sides)
     facts = {
         "member_id": member_id,
         "births": list(births),
         "sides": list(births.values()),
-        "accounts": list(accounts),
-        "account_sides": list(accounts.values()),
         "since": since,
         "now": now,
-        "today": year.starts_on,
-        "time_zone": time_zone,
     }
     await db.execute(_UNDO, facts)
     before = (await db.execute(_BEFORE, facts)).all()
     for row in before:
         await db.execute(_GIVE, {"now": now, **row._asdict()})
-    await db.execute(_SHARE, facts)
+    await split_quotas(db, births=births, accounts=accounts, since_day=year.starts_on, now=now)
+    await split_memberships(db, births=births, now=now)
     await promote(db, member_ids=sides, now=now, time_zone=time_zone)
     await grant(db, member_ids=sides, now=now, time_zone=time_zone)

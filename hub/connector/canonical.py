@@ -28,6 +28,8 @@ class EventType(StrEnum):
     PAYMENT_RECORDED = "payment.recorded"
     PAYMENT_REVERSED = "payment.reversed"
     PROFILE_CHANGED = "profile.changed"
+    MEMBERSHIP_PAID = "membership.paid"
+    MEMBERSHIP_REFUNDED = "membership.refunded"
 
 
 class LineKind(StrEnum):
@@ -201,6 +203,14 @@ class Refund:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPayment:
+    """What was paid for one period of a plan of paid membership, which the group's file names."""
+
+    plan: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stay:
     """The stay behind a hotel's event."""
 
@@ -231,6 +241,7 @@ class CanonicalEvent:
     totals: Totals | None = None
     refund: Refund | None = None
     stay: Stay | None = None
+    plan_payment: PlanPayment | None = None
     parties: tuple[Party, ...] = ()
     references: tuple[FactKey, ...] = field(default=())
     """Other names of this fact, e.g. the payments of a sale: a refund may know only those."""
@@ -258,6 +269,9 @@ class CanonicalEvent:
             require_id(tender.reference or tender.id, field="tenders.reference")
         if self.totals is not None:
             require_amount(self.totals.total_minor, field="totals.total_minor")
+        if self.plan_payment is not None:
+            require_id(self.plan_payment.plan, field="plan")
+            require_amount(self.plan_payment.amount_minor, field="amount")
         if self.refund is not None:
             require_id(self.refund.original.id, field=f"{self.refund.original.kind}.id")
             require_amount(self.refund.amount_minor, field="refund.amount_minor")

@@ -62,6 +62,8 @@ JOBS = (
     Job("intake.forget", "50 0 * * *"),
     Job("egress.forget", "55 0 * * *"),
     Job("points.lapse", "* * * * *"),
+    Job("entitlements.lapse", "* * * * *"),
+    Job("entitlements.expire", "8 0 * * *"),
     Job("rewards.lapse", "* * * * *"),
     # Points become active as a trading day begins, on the full hour somewhere; nobody waits for it.
     Job("points.activate", "5 * * * *"),

@@ -18,7 +18,15 @@ from starlette.websockets import WebSocket
 from graphql_schema.errors import AWAY
 from hub import config
 from hub.connector import Inbound
-from hub.entrypoints import web_auth, web_errors, web_graphql, web_health, web_oauth, web_passkeys
+from hub.entrypoints import (
+    till_openapi,
+    web_auth,
+    web_errors,
+    web_graphql,
+    web_health,
+    web_oauth,
+    web_passkeys,
+)
 from hub.entrypoints.collecting import spare_the_collector
 from hub.entrypoints.logs import configure_logs
 from hub.entrypoints.web_limits import CrossOrigin, Observed, SizeLimited
@@ -55,6 +63,20 @@ async def call(request: Request) -> Response:
     return await state_of(request).desk.answer(
         request.path_params["connection"], await _inbound(request)
     )
+
+
+async def till(request: Request) -> Response:
+    """Answer a till about a cart."""
+    return await state_of(request).tills.answer(
+        request.path_params["connection"],
+        request.path_params["operation"],
+        await _inbound(request),
+    )
+
+
+async def tills_document(_: Request) -> Response:
+    """Return the OpenAPI document of the tills' API."""
+    return Response(till_openapi.text(), media_type="application/json")
 
 
 async def _inbound(request: Request) -> Inbound:
@@ -106,6 +128,8 @@ def create_app(settings: config.Settings | None = None) -> Observed:
             Route("/.well-known/oauth-authorization-server", web_oauth.metadata),
             Route("/hooks/{connection}", hook, methods=["POST"]),
             Route("/serve/{connection}", call, methods=["POST"]),
+            Route("/tills/openapi.json", tills_document),
+            Route("/tills/{connection}/{operation}", till, methods=["POST"]),
             Route("/statements/{period}/{business}.{kind}", statement_file),
             Route("/payments/{period}.xml", payment_order),
             Route("/payments/{id}.pdf", payment_advice),

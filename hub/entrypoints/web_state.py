@@ -23,6 +23,7 @@ from hub.entrypoints.web_documents import Documents, read_documents
 from hub.entrypoints.web_slow import listen
 from hub.entrypoints.web_sockets import Sockets
 from hub.entrypoints.web_streams import Streams
+from hub.entrypoints.web_tills import TillDesk
 from hub.entrypoints.web_traces import Traces
 from hub.jobs.changes import Changes
 
@@ -39,6 +40,7 @@ class State:
     schema: HubSchema
     door: Door
     desk: Desk
+    tills: TillDesk
     documents: Documents
     allowance: Allowance
     attempts: Attempts
@@ -91,6 +93,7 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
             schema=schema,
             door=Door(engine, redis, keyring),
             desk=Desk(engine, keyring),
+            tills=TillDesk(engine, keyring),
             documents=documents,
             allowance=allowance,
             attempts=Attempts(redis),

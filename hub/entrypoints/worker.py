@@ -35,6 +35,7 @@ broker.add_middleware(_CloseAtTheEnd())
 # Actors register with the broker when they are imported, so that they come after it.
 import hub.audit.actors  # noqa: E402
 import hub.benefits.actors  # noqa: E402
+import hub.benefits.entitlements.actors  # noqa: E402
 import hub.benefits.vouchers.actors  # noqa: E402
 import hub.callers.actors  # noqa: E402
 import hub.closing.actors  # noqa: E402

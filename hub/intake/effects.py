@@ -14,6 +14,7 @@ from hub.errors import Malformed
 from hub.intake import facts
 from hub.intake.fact import EARNS, SHOWS_A_PERSON, UNDOES, Fact, idempotency_key
 from hub.intake.facts import PostedFact, SourceKey
+from hub.intake.plan_payments import note_plan_payments
 from hub.intake.points_paid import keep_bills, paid_in_points, receipts_of
 from hub.intake.room_charges import (
     RoomPair,
@@ -67,6 +68,7 @@ async def post(
         for name in fact.event.references
     ]
     await facts.refer(db, names)
+    await note_plan_payments(db, new, people, now)
     undone = await undo(db, [f for f in new if f.event.type in UNDOES], records, names, now)
     moved = {r.member_id for r in (*records, *undone) if r.tx_id is not None and r.member_id}
     moved |= {r.member_id for r in undone if r.member_id} | {s.member_id for _, s in sales}

@@ -10,7 +10,7 @@ from hub.intake.facts import PostedFact, SourceKey
 
 EARNS = frozenset({EventType.SALE_COMPLETED, EventType.STAY_COMPLETED})
 UNDOES = frozenset({EventType.REFUND_RECORDED, EventType.SALE_VOIDED})
-SHOWS_A_PERSON = EARNS | {EventType.PROFILE_CHANGED}
+SHOWS_A_PERSON = EARNS | {EventType.PROFILE_CHANGED, EventType.MEMBERSHIP_PAID}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from hub.programme.policy_config import (
     ClawbackPolicyConfig,
     ExpiryPolicyConfig,
     PoliciesConfig,
+    TillPolicyConfig,
     UnitConfig,
 )
 from hub.programme.policy_queries import policies
@@ -37,6 +38,7 @@ async def apply_policies(
     await _apply_to_businesses(db, "activation_policy", config.activation_policies, business_ids)
     await _apply_to_businesses(db, "clawback_policy", config.clawback_policies, business_ids)
     await _apply_to_businesses(db, "acceptance_rule", config.acceptance_rules, business_ids)
+    await _apply_to_businesses(db, "till_policy", config.till_policies, business_ids)
     for limits in config.points_policies:
         key = limits.model_dump(include=_DATED)
         await add_version(db, "points_policy", key, limits.model_dump(exclude=_DATED))
@@ -72,7 +74,9 @@ async def _apply_expiry(db: AsyncConnection, versions: Sequence[ExpiryPolicyConf
 async def _apply_to_businesses(
     db: AsyncConnection,
     table: str,
-    versions: Sequence[ActivationPolicyConfig | ClawbackPolicyConfig | AcceptanceRuleConfig],
+    versions: Sequence[
+        ActivationPolicyConfig | ClawbackPolicyConfig | AcceptanceRuleConfig | TillPolicyConfig
+    ],
     business_ids: Mapping[str, int],
 ) -> None:
     for version in versions:

@@ -7,6 +7,7 @@ Pure rules over dated configuration. Which version holds is decided in
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 from hub.clock import day_starts_at
 
@@ -141,3 +142,20 @@ class PointsPolicy:
     adjust_alone_points: int = 1_000
     restore_grace_days: int = 30
     extension_months: int = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TillPolicy:
+    """What a business allows to be taken off a cart, by vouchers and benefits; points are money.
+
+    The margin guard: a line comes to no less than `line_share` of its list price, and to no less
+    than its cost and `cost_margin` of that on top, where the till says its cost; a bill to no less
+    than `bill_share` of its list price. None guards nothing. Stacking: `most_vouchers` in one cart,
+    none of them beside a benefit unless `vouchers_with_benefits`.
+    """
+
+    line_share: Decimal | None = None
+    cost_margin: Decimal | None = None
+    bill_share: Decimal | None = None
+    most_vouchers: int = 20
+    vouchers_with_benefits: bool = True

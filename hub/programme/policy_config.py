@@ -14,14 +14,16 @@ from pydantic import (
     model_validator,
 )
 
-from hub.programme.policies import PointsPolicy
+from hub.programme.policies import PointsPolicy, TillPolicy
 from hub.programme.versions import CODE
 
 _MOST_POINTS = 10**12
 _MOST_MONTHS = 1_200
 _DEFAULTS = PointsPolicy()
+_AT_TILLS = TillPolicy()
 
 Points = Annotated[int, Field(ge=0, le=_MOST_POINTS)]
+Share = Annotated[Decimal, Field(ge=0, le=1, decimal_places=4)]
 
 
 class _Config(BaseModel):
@@ -160,6 +162,18 @@ class PointsPolicyConfig(_Config):
     extension_months: int = Field(default=_DEFAULTS.extension_months, ge=0, le=_MOST_MONTHS)
 
 
+class TillPolicyConfig(_Config):
+    """What a business allows to be taken off a cart (see TillPolicy, whose defaults these are)."""
+
+    business: str
+    effective_from: AwareDatetime
+    line_share: Share | None = None
+    cost_margin: Annotated[Decimal, Field(ge=0, le=100, decimal_places=4)] | None = None
+    bill_share: Share | None = None
+    most_vouchers: int = Field(default=_AT_TILLS.most_vouchers, ge=0, le=20)
+    vouchers_with_benefits: bool = _AT_TILLS.vouchers_with_benefits
+
+
 class PoliciesConfig(_Config):
     """The units and policies of a group's points."""
 
@@ -169,3 +183,4 @@ class PoliciesConfig(_Config):
     clawback_policies: tuple[ClawbackPolicyConfig, ...] = ()
     acceptance_rules: tuple[AcceptanceRuleConfig, ...] = ()
     points_policies: tuple[PointsPolicyConfig, ...] = ()
+    till_policies: tuple[TillPolicyConfig, ...] = ()

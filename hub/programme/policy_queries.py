@@ -16,9 +16,12 @@ from hub.programme.policies import (
     ExpiryPolicy,
     PointsPolicy,
     PointUnit,
+    TillPolicy,
 )
 
-T = TypeVar("T", ExpiryPolicy, ActivationPolicy, ClawbackPolicy, AcceptanceRule, PointsPolicy)
+T = TypeVar(
+    "T", ExpiryPolicy, ActivationPolicy, ClawbackPolicy, AcceptanceRule, TillPolicy, PointsPolicy
+)
 # Newest first, each with the instant from which it holds.
 Versions = Sequence[tuple[datetime, T]]
 # By unit or business; under None stands what holds for all that have none of their own.
@@ -27,6 +30,7 @@ Kept = Mapping[int | None, Versions[T]]
 _AT_ONCE = ActivationPolicy()
 _WITHIN_BALANCE = ClawbackPolicy()
 _DEFAULTS = PointsPolicy()
+_UNGUARDED = TillPolicy()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,7 @@ class Policies:
     clawbacks: Kept[ClawbackPolicy]
     acceptances: Kept[AcceptanceRule]
     limits: Versions[PointsPolicy]
+    tills: Kept[TillPolicy]
 
     def unit(self, code: str) -> PointUnit:
         """Return the unit called `code`; raises NotFound."""
@@ -94,6 +99,10 @@ class Policies:
         """Return an acceptor's rule in force at `at`; None where it takes whatever is offered."""
         return _in_force(self.acceptances.get(business_id, ()), at)
 
+    def till(self, business_id: int, at: datetime) -> TillPolicy:
+        """Return what a business allows to be taken off a cart at `at`: all, unless it says."""
+        return _in_force(self.tills.get(business_id, ()), at) or _UNGUARDED
+
     def points(self, at: datetime) -> PointsPolicy:
         """Return the group's policy of transfers, pools and adjustments in force at `at`."""
         return _in_force(self.limits, at) or _DEFAULTS
@@ -119,7 +128,8 @@ SELECT
   {_read(ClawbackPolicy, "clawback_policy", "business_id")} AS clawbacks,
   {_read(AcceptanceRule, "acceptance_rule JOIN business USING (business_id)", "business_id")}
     AS acceptances,
-  {_read(PointsPolicy, "points_policy", "CAST(NULL AS smallint)")} AS limits
+  {_read(PointsPolicy, "points_policy", "CAST(NULL AS smallint)")} AS limits,
+  {_read(TillPolicy, "till_policy", "business_id")} AS tills
 """)  # noqa: S608
 
 
@@ -134,6 +144,7 @@ async def policies(db: AsyncConnection) -> Policies:
         clawbacks=_by_key(found.clawbacks, ClawbackPolicy),
         acceptances=_by_key(found.acceptances, AcceptanceRule),
         limits=_by_key(found.limits, PointsPolicy).get(None, ()),
+        tills=_by_key(found.tills, TillPolicy),
     )
 
 

@@ -104,13 +104,26 @@ _PARTS = {
       WHERE account_id = ANY (CAST(:accounts AS bigint[]))
       ORDER BY q.account_id, q.business_date, q.key""",
     "entitlements": """
-      SELECT b.code AS benefit, e.starts_on, e.ends_on, e.granted, e.held, e.used
+      SELECT b.code AS benefit, e.source, e.source_id, e.starts_on, e.ends_on, e.granted, e.held,
+        e.used, e.ended
       FROM entitlement e JOIN benefit b USING (benefit_id)
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY starts_on, b.code""",
+    "entitlement_entries": """
+      SELECT b.code AS benefit, e.source, n.kind AS movement, n.quantity, n.reason, n.occurred_at
+      FROM entitlement e JOIN entitlement_entry n USING (entitlement_id)
+      JOIN benefit b USING (benefit_id)
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY n.entry_id""",
     "entitlement_uses": """
-      SELECT n.code AS benefit, b.code AS business, u.used_at, u.outcome, u.remaining
+      SELECT n.code AS benefit, b.code AS business, u.kind AS request, u.quantity, u.used_at,
+        u.outcome, u.remaining
       FROM entitlement_use u JOIN benefit n USING (benefit_id) JOIN business b USING (business_id)
       WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY used_at""",
+    "memberships": """
+      SELECT p.code AS plan, f.kind AS event, f.day, f.amount_minor, f.credit_minor, f.currency,
+        f.reason, t.starts_on, t.ends_on, t.refund_minor, t.refunded_minor
+      FROM membership_fact f JOIN membership_plan p USING (plan_id)
+      LEFT JOIN membership_term t USING (fact_id)
+      WHERE f.member_id = ANY (CAST(:members AS bigint[])) ORDER BY f.day, f.fact_id""",
     "vouchers": """
       SELECT v.voucher_id, c.code AS campaign, v.granted, v.held, v.used, v.assigned_at, v.ends_at,
         v.state = 2 AS voided

@@ -77,7 +77,8 @@ CHECKS = {
           o.debtor_id, o.creditor_id, u.funder_id, u.business_id)
         FROM obligation o LEFT JOIN entitlement_use u
           ON u.use_id = o.tx_id AND u.member_id = o.member_id
-        WHERE o.source = 2 AND (u.use_id IS NULL OR u.outcome <> 'used'
+        WHERE o.source = 2 AND (u.use_id IS NULL
+          OR u.outcome NOT IN ('used', 'cancelled') OR (u.outcome = 'used') <> (o.amount > 0)
           OR (o.debtor_id, o.creditor_id, o.currency)
             <> (u.funder_id, u.business_id, u.currency))
         ORDER BY o.member_id, o.tx_id LIMIT 1""",

@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0045_vouchers"
-down_revision = "0041_ladders"
+down_revision = "0044_memberships"
 
 
 def upgrade() -> None:

@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0047_rewards"
-down_revision = "0045_vouchers"
+down_revision = "0046_tills"
 
 
 def upgrade() -> None:

@@ -5,14 +5,15 @@
 SELECT open_rows(t::regclass) FROM unnest(ARRAY[
   'programme', 'legal_entity', 'business', 'point_unit', 'tier', 'tier_terms', 'benefit',
   'benefit_terms', 'earning_rule', 'expiry_policy', 'activation_policy', 'clawback_policy',
-  'acceptance_rule', 'points_policy', 'exchange_rate', 'settlement_calendar', 'source_rank',
+  'acceptance_rule', 'points_policy', 'till_policy', 'exchange_rate', 'settlement_calendar', 'source_rank',
   'clearing_account', 'reward', 'reward_terms', 'reward_stock', 'ladder',
-  'ladder_terms', 'voucher_campaign', 'voucher_terms']) t;
+  'ladder_terms', 'membership_plan', 'membership_plan_terms', 'voucher_campaign', 'voucher_terms']) t;
 
 -- Members and what they have.
 SELECT protect_member_rows(t::regclass) FROM unnest(ARRAY[
   'member', 'account_link', 'balance', 'lot_extension', 'hold_moved', 'earn_basis', 'refund_basis', 'redemption_purpose',
-  'redress_origin', 'moved_in_year', 'member_tier', 'entitlement', 'entitlement_use', 'consent',
+  'redress_origin', 'moved_in_year', 'member_tier', 'entitlement', 'entitlement_use',
+  'membership_fact', 'membership_term', 'consent',
   'expiry_notice', 'identifier_claim', 'tier_award', 'tier_notice', 'voucher_notice']) t;
 SELECT protect_ledger_rows(t::regclass) FROM unnest(ARRAY[
   'ledger_transaction', 'hold', 'shortfall']) t;
@@ -60,6 +61,13 @@ SELECT protect_rows('voucher_hold',
   'EXISTS (SELECT FROM voucher_request q WHERE q.request_id = voucher_hold.request_id)',
   'true', NULL);
 SELECT protect_rows('voucher_key', 'true', 'true', 'true', NULL);
+
+-- What moved a quota, and what is held of it, is seen by whoever sees the quota, or the request.
+SELECT protect_rows('entitlement_entry', c, c, 'true', NULL) FROM (VALUES (
+  'EXISTS (SELECT FROM entitlement e WHERE e.entitlement_id = entitlement_entry.entitlement_id)'
+  )) s (c);
+SELECT protect_rows('entitlement_hold', c, c, 'true', NULL) FROM (VALUES (
+  'EXISTS (SELECT FROM entitlement_use u WHERE u.use_id = entitlement_hold.hold_id)')) s (c);
 
 -- Codes that prove a phone are the member's and the business's that asked for them.
 SELECT protect_rows('verification', 'member_id = ANY ((SELECT caller_members())::bigint[])',

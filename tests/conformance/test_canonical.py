@@ -99,6 +99,10 @@ PAYMENT = body(
     tender={"kind": "card", "amount": "98.00", "tip": "2.00"},
 )
 PROFILE = body("profile.changed", id="C-7", occurred_at="2026-03-05T18:30:00Z", customer=CUSTOMER)
+PLAN_PAID = body("membership.paid", id="M-1", occurred_at="2026-03-05T18:30:00Z", plan="gold-card",
+                 amount="31.00", customer=CUSTOMER)  # fmt: skip
+PLAN_REFUNDED = body("membership.refunded", id="MR-1", occurred_at="2026-03-06T18:30:00Z",
+                     payment="M-1", amount="10")  # fmt: skip
 CONNECTION = Connection(
     connection_id="inhouse",
     config=CanonicalConfig(
@@ -113,8 +117,13 @@ CONNECTION = Connection(
 class TestCanonical(DialectConformance):
     connector = connector
     connection = CONNECTION
-    pushed = (sale(), PAYMENT, REFUND, sale(version=2), STAY, NO_SHOW, PROFILE)
-    pulled = (many(REFUND, STAY, PROFILE), many(PAYMENT, NO_SHOW), many(sale(version=2)))
+    pushed = (
+        sale(), PAYMENT, REFUND, sale(version=2), STAY, NO_SHOW, PROFILE, PLAN_REFUNDED, PLAN_PAID
+    )  # fmt: skip
+    pulled = (
+        many(REFUND, STAY, PROFILE, PLAN_PAID), many(PAYMENT, NO_SHOW), many(PLAN_REFUNDED),
+        many(sale(version=2)),
+    )  # fmt: skip
     expected = frozenset(
         {
             FactKey("sale", "S-1"),
@@ -122,6 +131,8 @@ class TestCanonical(DialectConformance):
             FactKey("refund", "R-1"),
             FactKey("stay", "H-1"),
             FactKey("stay_no_show", "H-2"),
+            FactKey("membership_paid", "M-1"),
+            FactKey("membership_refunded", "MR-1"),
         }
     )
     broken = (

@@ -17,7 +17,8 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message
 
 from graphql_schema.context import Context
-from hub.benefits.configure import BenefitConfig, configure
+from hub.benefits.configure import configure
+from hub.benefits.definitions import BenefitConfig
 from hub.benefits.tiers.configure import TierConfig
 from hub.benefits.tiers.promote import promote
 from hub.clock import business_date, now

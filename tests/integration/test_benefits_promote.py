@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.benefits.configure import configure
-from hub.benefits.queries import entitlements
+from hub.benefits.entitlements.queries import entitlements
 from hub.benefits.tiers.promote import promote
 from hub.benefits.tiers.standings import standings
 from tests.support.benefits import LADDER, SPRING, ZONE, make_ladder, qualify, refund, tier

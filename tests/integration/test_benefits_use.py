@@ -9,8 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.benefits.configure import configure
+from hub.benefits.entitlements.queries import entitlements
 from hub.benefits.grant import grant
-from hub.benefits.queries import entitlements
 from hub.benefits.tiers.promote import promote
 from hub.benefits.use import UseAnswer, UseOutcome, use
 from hub.errors import Conflict, Malformed, NotFound

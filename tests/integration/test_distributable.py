@@ -28,9 +28,10 @@ SPREAD = {
 KEPT_WHOLE = {
     "account_link", "adjustment", "business_fact", "consent", "entitlement", "entitlement_use",
     "erasure", "hub_event", "identifier_claim", "member", "member_edge", "member_session",
-    "member_tier", "non_match", "obligation", "passkey", "passkey_challenge", "read_audit",
+    "member_tier", "membership_fact", "membership_term", "non_match", "obligation",
+    "passkey", "passkey_challenge", "read_audit",
     "retention", "review_item", "reward_order", "tier_award", "tier_notice", "verification",
-    "voucher", "voucher_entry", "voucher_notice", "voucher_request",
+    "till_basket", "voucher", "voucher_entry", "voucher_notice", "voucher_request",
 }  # fmt: skip
 # Statement triggers that keep history; each must be allowed by name (citus.enable_unsafe_triggers).
 ALLOWED = {

@@ -269,12 +269,13 @@ KEPT = {
     "account", "account_link", "adjustment", "balance", "business_fact", "check_out", "consent",
     "earn_basis", "earn_cap", "entitlement", "entitlement_use", "entry", "erasure",
     "expiry_notice", "hold", "hold_moved", "hub_event", "ledger_transaction", "lot",
-    "lot_extension", "member", "member_edge", "member_tier", "moved_in_year", "non_match",
+    "lot_extension", "member", "member_edge", "member_tier", "membership_fact",
+    "membership_term", "moved_in_year", "non_match",
     "obligation", "pool_member", "qualifying_activity", "read_audit", "redemption_purpose",
     "redress_origin", "refund_basis", "retention", "reward_order", "shortfall", "tier_award",
     "tier_notice",
     "voucher", "voucher_entry",
-    "voucher_notice", "voucher_request",
+    "till_basket", "voucher_notice", "voucher_request",
 }  # fmt: skip
 ERASED = {
     "account_key", "account_profile", "identifier_claim", "match_change", "match_feature",

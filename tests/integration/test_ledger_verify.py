@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from typer.testing import CliRunner
 
+from hub.benefits.entitlements.verify import CHECKS as OF_QUOTAS
 from hub.benefits.rewards.configure import configure_rewards
 from hub.benefits.rewards.stock import stock
 from hub.benefits.rewards.verify import CHECKS as OF_REWARDS
@@ -40,6 +41,13 @@ FACT = """
 INSERT INTO business_fact (connection_id, kind, type, source_id, entity, entity_id, delivery_id,
   member_id, tx_id)
 SELECT connection_id, 'sale', 'sale', :name, 'order', :name, 1, 5, :tx_id FROM connection"""
+# A use, and twice as much of it cancelled.
+USES = """
+WITH uses AS (INSERT INTO entitlement_use (use_id, kind, reference_id, outcome, quantity, member_id,
+    used_at, price_minor, remaining, business_id, benefit_id, funder_id, currency, idempotency_key)
+  OVERRIDING SYSTEM VALUE VALUES
+    (1, 'use', NULL, 'used', 1, 5, '2026-11-10Z', 0, 0, 1, 1, 1, 'CNY', 'a'),
+    (2, 'cancel', 1, 'cancelled', 2, 5, '2026-11-10Z', 0, 0, 1, 1, 1, 'CNY', 'b'))"""
 
 # What breaks an invariant, whose row is named then (0: nobody's), and what is said of it.
 WRONG = {
@@ -208,6 +216,25 @@ WRONG = {
         GUEST,
         "has no fact",
     ),
+    "a quota is the sum of its entries": (
+        """INSERT INTO entitlement (member_id, birth_member_id, benefit_id, source, source_id,
+            starts_on, ends_on, granted)
+          VALUES (5, 5, 1, 'staff', 'letter', '2026-01-01', '2026-12-31', 3)""",
+        GUEST,
+        "granted 3, held 0, used 0, ended 0; its entries say 0, 0, 0, 0",
+    ),
+    "held uses are what holds have left": (
+        USES
+        + """, held AS (INSERT INTO entitlement_hold (hold_id, business_id, quantity,
+            captured, expires_at) VALUES (1, 1, 3, 1, '2026-11-10Z')) SELECT 1""",
+        GUEST,
+        "hold 1 has 2 left, its entries say 0",
+    ),
+    "no use is cancelled beyond what was used": (
+        USES + " SELECT 1",
+        GUEST,
+        "use 1: used 1, cancelled 2",
+    ),
     "the stock of a reward is what came in less what went out": (
         "UPDATE reward_stock SET available = 9",
         0,
@@ -291,7 +318,7 @@ async def test_an_intact_database_breaks_nothing(db: AsyncConnection) -> None:
 
 def test_every_invariant_is_asked_for_and_broken_here() -> None:
     assert set(CHECKS) == set(WRONG)
-    of_benefits = {*OF_REWARDS, *OF_VOUCHERS}
+    of_benefits = {*OF_REWARDS, *OF_VOUCHERS, *OF_QUOTAS}
     assert set(CHECKS) == {*OF_POINTS, PERIODS, DUES, *OF_PERIODS, *OF_FACTS, *of_benefits}
 
 

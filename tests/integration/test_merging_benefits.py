@@ -5,7 +5,7 @@ from datetime import date
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.queries import entitlements
+from hub.benefits.entitlements.queries import entitlements
 from hub.benefits.tiers.promote import promote
 from hub.benefits.tiers.standings import standings
 from hub.benefits.use import UseOutcome, use

@@ -22,7 +22,8 @@ READERS = (M, B, S, F, A)
 SORTED: dict[tuple[str, ...], set[str]] = {
     (M, B, S): {
         "account", "account_key", "account_link", "account_profile", "balance", "business_fact",
-        "consent", "earn_basis", "entitlement", "entitlement_use", "expiry_notice", "hold",
+        "consent", "earn_basis", "entitlement", "entitlement_entry", "entitlement_hold",
+        "entitlement_use", "expiry_notice", "hold", "membership_fact", "membership_term",
         "hold_moved", "identifier_claim", "ledger_transaction", "lot_extension", "member",
         "member_edge", "member_tier", "moved_in_year", "pin", "pool", "pool_member",
         "qualifying_activity", "tier_award", "tier_notice", "voucher", "voucher_entry",
@@ -63,9 +64,10 @@ SORTED: dict[tuple[str, ...], set[str]] = {
 OPEN = {
     "acceptance_rule", "activation_policy", "benefit", "benefit_terms", "business",
     "clawback_policy", "clearing_account", "earning_rule", "exchange_rate", "expiry_policy",
-    "ladder", "ladder_terms", "legal_entity", "point_unit", "points_policy", "programme", "reward",
+    "ladder", "ladder_terms", "legal_entity", "membership_plan",
+    "membership_plan_terms", "point_unit", "points_policy", "programme", "reward",
     "reward_stock", "reward_terms", "settlement_calendar",
-    "source_rank", "tier", "tier_terms", "voucher_campaign", "voucher_terms",
+    "source_rank", "tier", "tier_terms", "till_policy", "voucher_campaign", "voucher_terms",
 }  # fmt: skip
 # No reader is granted these, so that no policy is needed: deliveries and what is done with them,
 # what is told to subsidiaries, the audit, and what a match fills by COPY, which policies forbid.
@@ -75,7 +77,7 @@ CLOSED = {
     "match_pair", "opening_import", "outbox_message", "passkey_challenge", "refresh_token",
     "points_paid_bill", "points_paid_refund",
     "pull_stream", "read_audit", "read_audit_anchor", "read_audit_head", "room_charge",
-    "subscription",
+    "subscription", "till_basket", "till_basket_line", "till_basket_offer", "till_refund",
 }  # fmt: skip
 # Rows of the whole group, without anybody's in them: every business sees all.
 OF_THE_GROUP = {

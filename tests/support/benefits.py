@@ -6,7 +6,8 @@ from decimal import Decimal
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.configure import BenefitConfig, configure
+from hub.benefits.configure import configure
+from hub.benefits.definitions import BenefitConfig
 from hub.benefits.tiers.configure import TierConfig
 from hub.ledger.post import EarnRequest, post_clawback, post_earns
 from tests.support.settlement import make_group, noon

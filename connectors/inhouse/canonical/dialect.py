@@ -46,6 +46,8 @@ _ENTITIES = {
     EventType.PAYMENT_RECORDED: ("payment", ("id",)),
     EventType.PAYMENT_REVERSED: ("payment", ("id",)),
     EventType.PROFILE_CHANGED: ("customer", ("id",)),
+    EventType.MEMBERSHIP_PAID: ("membership", ("id",)),
+    EventType.MEMBERSHIP_REFUNDED: ("membership", ("payment",)),
 }
 
 

@@ -142,6 +142,23 @@ class PaymentDocument(_Event):
     tender: TenderDocument
 
 
+class PlanPaidDocument(_Event):
+    """A payment for one period of a `plan` of paid membership."""
+
+    plan: Id
+    amount: Amount
+    currency: str | None = None
+    customer: CustomerDocument
+
+
+class PlanRefundedDocument(_Event):
+    """What was paid back of a plan's `payment`, which its `id` names."""
+
+    payment: Id
+    amount: Amount
+    currency: str | None = None
+
+
 class ProfileDocument(_Event):
     """What the system knows of a customer by now: `id` is the customer's."""
 

@@ -4,7 +4,7 @@ One row is one event; rows with the same type and id are the lines of one bill. 
 like the fields below, or are mapped to them by the connection's `columns`.
 
     type id version occurred_at business_date outlet currency exchange_rate total tip
-    sale stay payment amount confirmation arrival departure
+    sale stay payment plan amount confirmation arrival departure
     customer.{id phone email name birthday loyalty_id unionid openid}
     line.{id kind name quantity amount discount category tax reverses}
     tender.{kind amount tip reference}
@@ -23,6 +23,7 @@ from hub.errors import HubError, Malformed
 _SIMPLE = (
     *("id", "version", "occurred_at", "business_date", "outlet", "currency", "exchange_rate"),
     *("total", "tip", "sale", "stay", "payment", "amount", "confirmation", "arrival", "departure"),
+    "plan",
 )
 _CUSTOMER = ("id", "phone", "email", "name", "birthday", "loyalty_id", "unionid", "openid")
 _LINE = ("id", "kind", "name", "quantity", "amount", "discount", "category", "tax", "reverses")

@@ -15,6 +15,7 @@ from hub.connector import (
     HintType,
     Line,
     Party,
+    PlanPayment,
     Refund,
     Role,
     SourceEvent,
@@ -140,6 +141,34 @@ def _profile(source: SourceEvent, connection: Connection) -> CanonicalEvent:
     )
 
 
+def _plan_paid(source: SourceEvent, connection: Connection) -> CanonicalEvent:
+    read = read_as(doc.PlanPaidDocument, source.snapshot)
+    money = _Money(read.currency or connection.currency)
+    return CanonicalEvent(
+        **_head(source, read, connection),
+        fact=FactKey("membership_paid", read.id),
+        currency=money.currency,
+        plan_payment=PlanPayment(plan=read.plan, amount_minor=money.minor(read.amount, "amount")),
+        parties=_parties(read.customer, Role.PURCHASER, connection),
+    )
+
+
+def _plan_refunded(source: SourceEvent, connection: Connection) -> CanonicalEvent:
+    read = read_as(doc.PlanRefundedDocument, source.snapshot)
+    money = _Money(read.currency or connection.currency)
+    amount = money.minor(read.amount, "amount")
+    return CanonicalEvent(
+        **_head(source, read, connection),
+        fact=FactKey("membership_refunded", read.id),
+        currency=money.currency,
+        refund=Refund(
+            original=FactKey("membership_paid", read.payment),
+            amount_minor=amount,
+            unallocated_minor=amount,
+        ),
+    )
+
+
 _MAPPERS: Mapping[EventType, Callable[[SourceEvent, Connection], CanonicalEvent]] = {
     EventType.SALE_COMPLETED: _bill,
     EventType.SALE_VOIDED: _void,
@@ -150,6 +179,8 @@ _MAPPERS: Mapping[EventType, Callable[[SourceEvent, Connection], CanonicalEvent]
     EventType.PAYMENT_RECORDED: _payment,
     EventType.PAYMENT_REVERSED: _payment,
     EventType.PROFILE_CHANGED: _profile,
+    EventType.MEMBERSHIP_PAID: _plan_paid,
+    EventType.MEMBERSHIP_REFUNDED: _plan_refunded,
 }
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
+from hub.benefits.entitlements import verify as entitlements
 from hub.benefits.rewards import verify as rewards
 from hub.benefits.vouchers import verify as vouchers
 from hub.config import load_settings
@@ -26,6 +27,7 @@ CHECKS: dict[str, Check] = {
     **dict.fromkeys(ledger.CHECKS, ledger.check),
     **dict.fromkeys((settlement.PERIODS, settlement.DUES, *settlement.CHECKS), settlement.check),
     **dict.fromkeys(intake.CHECKS, intake.check),
+    **dict.fromkeys(entitlements.CHECKS, entitlements.check),
     **dict.fromkeys(vouchers.CHECKS, vouchers.check),
     **dict.fromkeys(rewards.CHECKS, rewards.check),
 }

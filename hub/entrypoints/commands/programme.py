@@ -9,7 +9,9 @@ from typing import Any
 import typer
 from pydantic import ConfigDict, ValidationError
 
-from hub.benefits.configure import BenefitConfig, configure
+from hub.benefits.configure import configure
+from hub.benefits.definitions import BenefitConfig
+from hub.benefits.memberships.plans import PlanConfig, configure_plans
 from hub.benefits.rewards.configure import RewardConfig, configure_rewards
 from hub.benefits.tiers.configure import LadderConfig, TierConfig
 from hub.benefits.vouchers.configure import CampaignConfig, configure_campaigns
@@ -39,6 +41,7 @@ class GroupFile(ProgrammeConfig):
     ladders: tuple[LadderConfig, ...] = ()
     tiers: tuple[TierConfig, ...] = ()
     benefits: tuple[BenefitConfig, ...] = ()
+    membership_plans: tuple[PlanConfig, ...] = ()
     voucher_campaigns: tuple[CampaignConfig, ...] = ()
     rewards: tuple[RewardConfig, ...] = ()
     connections: tuple[ConnectionConfig, ...] = ()
@@ -87,6 +90,7 @@ async def apply_group(database_url: str, keyring: Keyring, group: GroupFile) -> 
                 db, config=ProgrammeConfig.model_validate(group.model_dump(include=fields))
             )
             await configure(db, ladders=group.ladders, tiers=group.tiers, benefits=group.benefits)
+            await configure_plans(db, plans=group.membership_plans)
             await configure_campaigns(db, campaigns=group.voucher_campaigns)
             await configure_rewards(db, rewards=group.rewards)
             for connection in group.connections:

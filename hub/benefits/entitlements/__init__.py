@@ -1,0 +1,1 @@
+"""Quotas as ledgers: granted by several sources, held, used, given back, ended."""

@@ -1,0 +1,181 @@
+"""Plans: what a group's file says of paid membership, kept as dated terms."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.errors import Conflict, NotFound
+from hub.programme.queries import business_by_code
+from hub.programme.versions import CODE, CURRENCY
+from hub.units import MOST_MINOR, exponent
+
+
+class PlanGrant(BaseModel):
+    """Uses of a benefit that each paid period grants."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    benefit: str = Field(pattern=CODE)
+    quantity: int = Field(ge=1, le=10_000)
+
+
+class PlanConfig(BaseModel):
+    """A version of a plan: `price_minor` (minor units of `currency`) for one period.
+
+    `seller` sells it; unsaid, the group does. A trial grants nothing but its days. Whoever pays
+    within `grace_days` of the end goes on without a gap. `refund` says what a cancellation gives
+    back; with `deduct_used`, less what was used of benefits at their price to the funder. The
+    `tier` is the member's for as long as periods are paid for.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    code: str = Field(pattern=CODE)
+    effective_from: AwareDatetime
+    name: str
+    name_zh: str
+    seller: str | None = None
+    price_minor: int = Field(ge=1, le=MOST_MINOR)
+    currency: str = Field(pattern=CURRENCY)
+    period: Literal["month", "quarter", "year", "days"]
+    period_days: int | None = Field(default=None, ge=1, le=3660)
+    trial_days: int = Field(default=0, ge=0, le=366)
+    grace_days: int = Field(default=0, ge=0, le=366)
+    refund: Literal["pro_rata", "none"] = "pro_rata"
+    deduct_used: bool = False
+    grants: tuple[PlanGrant, ...] = ()
+    tier: str | None = Field(default=None, pattern=CODE)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.period == "days") != (self.period_days is not None):
+            raise ValueError("period_days goes with the period of days, and with no other")
+        exponent(self.currency)
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A plan as it is sold at a moment."""
+
+    plan_id: int
+    code: str
+    seller_id: int | None
+    name: str
+    name_zh: str
+    price_minor: int
+    currency: str
+    period: str
+    period_days: int | None
+    trial_days: int
+    grace_days: int
+    refund: str
+    deduct_used: bool
+    grants: list[dict[str, Any]]
+    tier: str | None
+
+
+async def configure_plans(db: AsyncConnection, *, plans: Sequence[PlanConfig]) -> None:
+    """Make the plans what the rows say. The same again changes nothing.
+
+    Raises Conflict, naming the field, when terms that exist would have to be edited, NotFound for a
+    business or a benefit that is not configured.
+    """
+    for plan in plans:
+        for grant in plan.grants:
+            if not await db.scalar(
+                text("SELECT EXISTS (SELECT 1 FROM benefit WHERE code = :code)"),
+                {"code": grant.benefit},
+            ):
+                raise NotFound(f"there is no benefit {grant.benefit!r}", field="grants")
+        seller_id = None
+        if plan.seller is not None:
+            seller_id = (await business_by_code(db, plan.seller)).business_id
+        stored = (
+            await db.execute(
+                text("""
+                  WITH made AS (
+                    INSERT INTO membership_plan (code, seller_id) VALUES (:code, :seller_id)
+                    ON CONFLICT (code) DO NOTHING RETURNING plan_id, seller_id)
+                  SELECT * FROM made
+                  UNION ALL SELECT plan_id, seller_id FROM membership_plan WHERE code = :code
+                  LIMIT 1"""),
+                {"code": plan.code, "seller_id": seller_id},
+            )
+        ).one()
+        if stored.seller_id != seller_id:
+            raise Conflict(f"plan {plan.code} keeps who sells it", field="seller")
+        await _keep(db, stored.plan_id, plan)
+
+
+async def _keep(db: AsyncConnection, plan_id: int, plan: PlanConfig) -> None:
+    terms = plan.model_dump(mode="json", exclude={"code", "seller", "effective_from", "tier"})
+    terms["tier_id"] = await _tier_id(db, plan.tier)
+    names = ", ".join(terms)
+    marks = ", ".join("CAST(:grants AS jsonb)" if n == "grants" else f":{n}" for n in terms)
+    at = {"plan_id": plan_id, "effective_from": plan.effective_from}
+    await db.execute(
+        text(f"""
+          INSERT INTO membership_plan_terms (plan_id, effective_from, {names})
+          VALUES (:plan_id, :effective_from, {marks})
+          ON CONFLICT (plan_id, effective_from) DO NOTHING"""),  # noqa: S608 - names of ours
+        {**at, **terms, "grants": json.dumps(terms["grants"])},
+    )
+    stored = (
+        await db.execute(
+            text(f"""
+              SELECT {names} FROM membership_plan_terms
+              WHERE plan_id = :plan_id AND effective_from = :effective_from"""),  # noqa: S608
+            at,
+        )
+    ).one()
+    for name, value in terms.items():
+        if getattr(stored, name) != value:
+            raise Conflict(
+                f"the terms of {plan.effective_from} are in force and cannot be edited: give the "
+                "new ones their own effective_from",
+                field=name.removesuffix("_id"),
+            )
+
+
+async def _tier_id(db: AsyncConnection, tier: str | None) -> int | None:
+    if tier is None:
+        return None
+    found: int | None = await db.scalar(
+        text("SELECT tier_id FROM tier WHERE code = :code"), {"code": tier}
+    )
+    if found is None:
+        raise NotFound(f"there is no tier {tier!r}", field="tier")
+    return found
+
+
+_PLANS = """
+SELECT DISTINCT ON (p.plan_id) p.plan_id, p.code, p.seller_id, t.name, t.name_zh, t.price_minor,
+  t.currency, t.period, t.period_days, t.trial_days, t.grace_days, t.refund, t.deduct_used,
+  t.grants, tier.code AS tier
+FROM membership_plan p JOIN membership_plan_terms t USING (plan_id)
+LEFT JOIN tier USING (tier_id)
+WHERE t.effective_from <= :at {which} ORDER BY p.plan_id, t.effective_from DESC"""
+
+
+async def plans_at(db: AsyncConnection, *, at: datetime) -> list[Plan]:
+    """Return the plans in force at `at`."""
+    rows = await db.execute(text(_PLANS.format(which="")), {"at": at})
+    return [Plan(**row._asdict()) for row in rows]
+
+
+async def plan_at(db: AsyncConnection, *, code: str, at: datetime) -> Plan:
+    """Return the plan called `code` as it was sold at `at`; raises NotFound."""
+    rows = await db.execute(
+        text(_PLANS.format(which="AND p.code = :code")), {"at": at, "code": code}
+    )
+    row = rows.first()
+    if row is None:
+        raise NotFound(f"there is no plan {code!r} with terms in force", field="plan")
+    return Plan(**row._asdict())
