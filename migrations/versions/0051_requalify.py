@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0051_requalify"
-down_revision = "0049_row_security"
+down_revision = "0050_occasions"
 
 
 def upgrade() -> None:
