@@ -36,6 +36,8 @@ from hub.programme.apply import (
     apply,
 )
 from hub.programme.policy_config import ExpiryPolicyConfig
+from hub.rights.erase import erase
+from hub.rights.export import export
 from tests.support.vouchers import campaign
 
 KEYRING = Keyring.generate()
@@ -325,7 +327,7 @@ async def test_a_benefit_until_so_many_days_after(db: AsyncConnection) -> None:
     assert {one.occasion_code: one.benefit for one in found} == {"birthday": None, "treat": "cake"}
 
 
-async def test_a_renewed_key_and_an_erased_birthday(db: AsyncConnection) -> None:
+async def test_a_renewed_key_and_a_birthday_that_is_gone(db: AsyncConnection) -> None:
     await group(db)
     li = await seen(db, "li", "1990-11-27")
     await give(db, at(date(2026, 11, 20)))
@@ -339,3 +341,18 @@ async def test_a_renewed_key_and_an_erased_birthday(db: AsyncConnection) -> None
     await give(db, at(date(2026, 11, 27)))
     assert await given(db, li) == [[]]
     assert await db.scalar(text("SELECT gregorian FROM birthday_index")) is None
+
+
+async def test_an_erasure_leaves_nothing_that_tells_the_birthday(db: AsyncConnection) -> None:
+    await group(db)
+    li, day = await seen(db, "li", "1990-11-27"), at(date(2026, 11, 27))
+    await give(db, day)
+    document = await export(db, member_id=li, now=day, keyring=KEYRING)
+    assert [one["year"] for one in document["occasions"]] == [2026]
+    await erase(
+        db, member_id=li, reason="asked", erased_by="mei", forfeit_points=True, today=day.date(),
+        now=day, keyring=KEYRING,
+    )  # fmt: skip
+    for table in ("occasion_grant", "birthday_index"):
+        assert await db.scalar(text(f"SELECT count(*) FROM {table}")) == 0, table
+    assert [chunk.given for chunk in await give(db, day)] == [0]
