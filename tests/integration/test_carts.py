@@ -11,8 +11,9 @@ from hub.benefits.carts.release_cart import release_cart
 from hub.benefits.carts.views import CartQuote
 from hub.benefits.quoting.best_quote import Policy
 from hub.errors import Conflict, Rejected
+from hub.rights.export import export
 from tests.support.carts import CART, Shop, open_shop
-from tests.support.vouchers import NOW, vouchers_sound
+from tests.support.vouchers import KEYRING, NOW, vouchers_sound
 
 
 @pytest.fixture
@@ -91,3 +92,16 @@ async def test_a_basket_lapses_and_one_can_be_redeemed_at_once(shop: Shop) -> No
     assert (await shop.redeem()).refusal.reason == "lapsed"
     at_once = await shop.redeem("other", asked=replace(CART, points=0), member_id=1)
     assert at_once.state == "redeemed"
+
+
+async def test_what_is_held_of_a_member_includes_their_baskets(shop: Shop) -> None:
+    await shop.redeem(asked=CART, member_id=1)
+    await shop.refund("r1", {"cake": 1})
+    held = await export(shop.db, member_id=1, now=NOW, keyring=KEYRING)
+    [basket], [back] = held["baskets"], held["basket_refunds"]
+    assert (basket["business"], basket["state"], basket["points"]) == ("dining", "redeemed", 2_000)
+    assert [line["id"] for line in basket["told"]["lines"]] == ["dinner", "cake"]
+    assert (back["basket_id"], back["lines"]) == (basket["basket_id"], {"cake": 1})
+    assert back["told"]["discount_minor"] == 2_000
+    of_another = await export(shop.db, member_id=2, now=NOW, keyring=KEYRING)
+    assert (of_another["baskets"], of_another["basket_refunds"]) == ([], [])
