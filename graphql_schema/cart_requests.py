@@ -98,7 +98,7 @@ class CartInput:
             vouchers=None if self.vouchers is None else tuple(self.vouchers),
             benefits=None if self.benefits is None else tuple(self.benefits),
             points=self.points,
-            policy=Policy(self.policy.value),
+            policy=Policy[self.policy.name],
         )
 
 
