@@ -10,8 +10,6 @@ import asyncio
 import time
 from datetime import UTC, date, datetime
 
-from sqlalchemy.pool import NullPool
-
 from bench.common import Bench, bench_server, report
 from hub.benefits.tiers.requalify import requalify
 from hub.db.engine import make_engine
@@ -55,17 +53,22 @@ SEED = (
 
 
 async def judge(url: str) -> dict[str, int]:
-    """Judge all who are due, a transaction per chunk; returns how many were kept and moved."""
-    engine = make_engine(url, poolclass=NullPool)
+    """Judge all who are due as the job does; returns how many were kept and moved."""
+    engine = make_engine(url)
     said: dict[str, int] = {}
-    while True:
-        async with engine.begin() as db:
-            moves = await requalify(db, now=NOW, time_zone="UTC")
-        if moves is None:
-            await engine.dispose()
-            return said
-        for move in moves:
-            said[move.reason] = said.get(move.reason, 0) + 1
+
+    async def chunks() -> None:
+        while True:
+            async with engine.begin() as db:
+                moves = await requalify(db, now=NOW, time_zone="UTC")
+            if moves is None:
+                return
+            for move in moves:
+                said[move.reason] = said.get(move.reason, 0) + 1
+
+    await asyncio.gather(chunks(), chunks())
+    await engine.dispose()
+    return said
 
 
 def took(bench: Bench, *statements: str) -> float:

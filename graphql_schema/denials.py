@@ -28,7 +28,9 @@ class Denial:
         description="What a known document is called; `other`: it is not known; `…`: the caller "
         "was denied more than is told apart."
     )
-    path: str = strawberry.field(description="The fields down to the one that was denied.")
+    path: str = strawberry.field(
+        description="The fields down to what was denied; `mutation`: a mutation answered so."
+    )
     reason: str = strawberry.field(
         description="Why: the refusal's code, or `hidden` for what was answered as not there."
     )

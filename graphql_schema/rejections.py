@@ -1,5 +1,7 @@
 """What a mutation may answer instead of success. A decline is an answer, not an error."""
 
+from contextvars import ContextVar
+
 import strawberry
 
 from graphql_schema.fields import count
@@ -118,6 +120,8 @@ _FIELDS = {
 }
 
 
+DENIED: ContextVar[list[str] | None] = ContextVar("denied", default=None)
+"""Where it is noted which arguments `Forbidden` was the answer to, if somebody keeps that."""
 REFUSALS = (Conflict, Malformed, ForbiddenError)
 """What `refused` makes an answer of."""
 
@@ -138,6 +142,10 @@ def unfit(
 ) -> InvalidInput | Forbidden:
     """Return the typed rejection for what a verb raised that has no idempotency key."""
     if isinstance(error, ForbiddenError):
+        denied = DENIED.get()
+        if denied is not None:
+            field = error.facts.get("field")
+            denied.append(field if isinstance(field, str) else "")
         return Forbidden(message=error.message)
     field = {**_FIELDS, "reference_tx": reference}.get(error.field, error.field)
     return InvalidInput(message=error.message, field=field)

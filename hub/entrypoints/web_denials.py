@@ -17,6 +17,7 @@ DENIED = Counter(
     "hub_denials_total", "What callers were denied, by role and reason", ["role", "reason"]
 )
 HIDDEN = "hidden"
+MUTATION = "mutation"
 _UNAUTHENTICATED = "unauthenticated"
 
 log = structlog.get_logger(__name__)
@@ -28,15 +29,21 @@ async def keep_denials(
     *,
     operation: str,
     errors: Sequence[GraphQLError] | None,
+    answered: Iterable[str],
     hidden: Iterable[tuple[str, str]],
     at: datetime,
 ) -> None:
     """Record what was refused or hidden, in a transaction of its own; nothing: do nothing.
 
-    `hidden` are paths and the nodes that were asked for there. Who is not signed in is counted
+    `answered` are the arguments that a mutation answered with `Forbidden`, `hidden` are paths and
+    the nodes that were asked for there. Who is not signed in is counted
     alone. A database that is away is told to the log: the answer is right as it is.
     """
     denials = [*_refused(operation, errors or ())]
+    denials += [
+        Denied(operation=operation, path=MUTATION, reason=Forbidden.code, asked=field)
+        for field in answered
+    ]
     denials += [
         Denied(operation=operation, path=path, reason=HIDDEN, asked=node) for path, node in hidden
     ]

@@ -20,6 +20,7 @@ from strawberry.types.graphql import OperationType
 
 from graphql_schema.context import Context
 from graphql_schema.errors import too_slow
+from graphql_schema.rejections import DENIED
 from hub.clock import now
 from hub.entrypoints.web_denials import keep_denials
 from hub.entrypoints.web_slow import note, watched
@@ -99,6 +100,7 @@ async def _answer(request: Request, asked: Asked) -> Response:
         noted=note,
     )
     began = time.perf_counter()
+    DENIED.set(answered := list[str]())
     with watched() as statements, state.traces.operation(request.headers) as span:
         result = await _execute(state, asked, context)
         if span is not None:
@@ -118,6 +120,7 @@ async def _answer(request: Request, asked: Asked) -> Response:
         principal,
         operation=name,
         errors=result.errors,
+        answered=answered,
         hidden=context.hidden,
         at=at,
     )

@@ -45,7 +45,8 @@ MEMBER: dict[str, str] = {
     "entries": "USHSHSF", "statement": "USHFHSF", "lots": "USHSHSF", "holds": "USHSHSF",
     "pool": "U0H0H0F", "rewardOrders": "USHSHSF", "adjustments": "UFHFHSF",
     "receivables": "USHSHSF", "entitlements": "USHSHSF", "vouchers": "USHSHSF",
-    "voucherNotices": "USHSHSF",
+    "voucherNotices": "USHSHSF", "entitlementGrants": "USHSHSF", "entitlementHolds": "USHSHSF",
+    "entitlementHistory": "USHSHSF", "memberships": "USHSHSF",
 }  # fmt: skip
 PERIOD: dict[str, str] = {
     "id": "UFFSSSS", "code": "UFFSSSS", "startsOn": "UFFSSSS", "endsOn": "UFFSSSS",
@@ -56,6 +57,7 @@ PERIOD: dict[str, str] = {
     "sensitivity": "UFFRRRR", "statement": "UFFSFSS",
 }  # fmt: skip
 ROOTS: dict[str, str] = {
+    "clients": "UFFFFFF", "myPasskeys": "USSFFFF", "mySessions": "USSFFFF",
     "me": "USS0000", "member": "US0S0SF", "members": "UFFFFSF", "memberSearch": "UFFFFSF",
     "memberByIdentifier": "UFF00FF", "unreadableDetails": "UFFSSSF",
     "settlementPeriods": "UFFSSSS", "reconciliationMappings": "UFFSSSS",
@@ -68,7 +70,8 @@ ROOTS: dict[str, str] = {
     "liability": "UFFSSSS", "explainMatch": "UFFFFAF", "matchRuns": "UFFFFSF",
     "proposedAdjustments": "UFFFFSF", "reviewItems": "UFFFFSF", "rewards": "USSSSSS",
     "reward": "U000000", "node": "US0S0SF", "nodes": "USSSSSF", "voucherByCode": "UFFMMMM",
-    "voucherCampaigns": "UFFSSSS", "quote": "USSSFSF",
+"voucherCampaigns": "UFFSSSS", "quote": "USSSFSF",
+    "membershipPlans": "USSSSSS",
 }  # fmt: skip
 GIVEN = {
     ("Member", "expiringSoon"): "withinDays: 30",

@@ -38,6 +38,12 @@ async def test_what_is_refused_or_hidden_is_on_record(api: Api) -> None:
     ]
     assert await kept(api, FINANCE.subject) == [("members", "forbidden", "", 1)]
 
+    cancel = """mutation { stockReward(input: { reward: "none", quantity: 1, idempotencyKey: "k" })
+      { __typename } }"""
+    answer = await api.data(cancel, FINANCE)
+    assert answer == {"stockReward": {"__typename": "Forbidden"}}
+    assert ("mutation", "forbidden", "", 1) in await kept(api, FINANCE.subject)
+
     # Who is not signed in is counted, and is not on record.
     assert await api.code("{ businesses { code } }") == "unauthenticated"
     everything = str(await api.data(DENIALS, STAFF, of=None))

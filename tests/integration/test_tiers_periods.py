@@ -1,16 +1,17 @@
 """The end of a period: what keeps a tier, what it steps down to, and what stays for life."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import date, datetime
 
 import pytest
 from pydantic import ValidationError
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.benefits.configure import configure
 from hub.benefits.tiers.configure import Asks, LadderConfig, TierConfig
-from hub.benefits.tiers.promote import promote
+from hub.benefits.tiers.promote import lock_tiers, promote
 from hub.benefits.tiers.requalify import requalify
 from hub.errors import Malformed, NotFound
 from tests.support.benefits import SPRING, START, ZONE, make_ladder, qualify, refund, tier
@@ -220,3 +221,23 @@ async def test_a_ladder_that_cannot_be_meant_is_told_by_field(
     with pytest.raises(error) as refused:
         await configure(db, tiers=tiers, ladders=ladders, benefits=[])
     assert refused.value.facts["field"] == field
+
+
+async def test_the_night_leaves_whom_somebody_else_moves_to_them(engine: AsyncEngine) -> None:
+    async with engine.begin() as db:
+        await make_ladder(db)
+        for member_id in (1, 2, 3):
+            await qualify(db, member_id, 2500, SPRING, key=f"a{member_id}")
+        await up(db, SPRING)
+    new_year = noon(date(SPRING.year + 2, 1, 1))
+    async with engine.begin() as till:
+        await lock_tiers(till, member_ids=[2])
+        async with engine.begin() as night:
+            # Waiting for the till, with rows that it will change, would be waiting in a circle.
+            moves = await asyncio.wait_for(requalify(night, now=new_year, time_zone=ZONE), 30)
+        assert moves is not None
+        assert {one.member_id for one in moves} == {1, 3}
+        [own] = await promote(till, member_ids=[2], now=new_year, time_zone=ZONE)
+        assert own.member_id == 2
+    async with engine.begin() as db:
+        assert await requalify(db, now=new_year, time_zone=ZONE) is None

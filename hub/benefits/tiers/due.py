@@ -14,19 +14,20 @@ A member is due the highest tier of these, on each ladder:
 from hub.benefits.tiers.ladder import ACTIVITY, LADDERS, PEOPLE, RUNGS
 
 _STANDING = """
-held AS MATERIALIZED (
-  SELECT h.* FROM asked a CROSS JOIN LATERAL (
-    SELECT * FROM member_tier WHERE member_id = a.member_id AND until IS NULL OFFSET 0) h
+mine AS MATERIALIZED (
+  SELECT * FROM member_tier WHERE member_id = ANY(CAST(:member_ids AS bigint[]))
+    AND (until IS NULL OR valid_until IS NULL OR valid_until >= :today)
+), held AS (
+  SELECT * FROM mine WHERE until IS NULL
 ), now_in AS (
   SELECT p.member_id, p.joined, l.ladder_id, w.starts_on, w.ends_on
   FROM people p CROSS JOIN ladders l
   CROSS JOIN LATERAL tier_window(l."window", l.months, p.joined, CAST(:today AS date)) w
-), before AS MATERIALIZED (
-  SELECT h.*, h.window_to IS NULL OR h.window_to < :today AND (h.until IS NULL
-      OR h.until >= (h.window_to + 1)::timestamp AT TIME ZONE :time_zone) AS for_sure
-  FROM asked a CROSS JOIN LATERAL (
-    SELECT * FROM member_tier WHERE member_id = a.member_id AND NOT undone AND award_id IS NULL
-      AND (valid_until IS NULL OR valid_until >= :today) OFFSET 0) h
+), before AS (
+  SELECT *, window_to IS NULL OR window_to < :today AND (until IS NULL
+      OR until >= (window_to + 1)::timestamp AT TIME ZONE :time_zone) AS for_sure
+  FROM mine WHERE NOT undone AND award_id IS NULL
+    AND (valid_until IS NULL OR valid_until >= :today)
 ), over AS MATERIALIZED (
   SELECT h.member_id, h.ladder_id, h.tier_id, h.valid_until, n.joined, judged.starts_on,
     l.step_down, tier_held_to(l."window", l.months, n.joined, h.held_to) AS held_to, l.grace_days
@@ -36,17 +37,16 @@ held AS MATERIALIZED (
 ), awards AS (
   SELECT b.member_id, a.award_id, a.tier_id, a.kind, a.starts_on, a.valid_until, a.trial_until,
     a.challenge, t.ladder_id, t.rank
-  FROM births b CROSS JOIN LATERAL (
-    SELECT * FROM tier_award WHERE member_id = b.born OFFSET 0) a
-  JOIN tier t USING (tier_id)
-  WHERE a.revoked_at IS NULL AND CAST(:today AS date) BETWEEN a.starts_on AND a.valid_until
+  FROM births b JOIN tier_award a ON a.member_id = b.born JOIN tier t USING (tier_id)
+  WHERE a.member_id = ANY(ARRAY(SELECT born FROM births)) AND a.revoked_at IS NULL
+    AND CAST(:today AS date) BETWEEN a.starts_on AND a.valid_until
 ), spans AS (
   SELECT member_id, ladder_id, starts_on, ends_on FROM now_in
   UNION SELECT member_id, ladder_id, window_from, window_to FROM before WHERE NOT for_sure
   UNION SELECT member_id, ladder_id, starts_on, valid_until FROM over
   UNION SELECT member_id, ladder_id, starts_on, trial_until FROM awards
     WHERE trial_until < :today
-  UNION SELECT a.member_id, ladder_id, DATE '1900-01-01', DATE '2999-12-31' FROM asked a
+  UNION SELECT p.member_id, ladder_id, DATE '1900-01-01', DATE '2999-12-31' FROM people p
     CROSS JOIN (SELECT DISTINCT ladder_id FROM rungs WHERE life IS NOT NULL) r
 )"""
 
@@ -94,13 +94,9 @@ candidates AS (
   FROM over o JOIN tier was ON was.tier_id = o.tier_id
   JOIN have h ON h.member_id = o.member_id AND h.ladder_id = o.ladder_id
     AND h.starts_on = o.starts_on AND h.ends_on = o.valid_until
-  CROSS JOIN LATERAL (
-    SELECT r.* FROM rungs r
-    WHERE r.ladder_id = o.ladder_id AND r.rank <= was.rank
-      AND (tier_asks_met(r.need, r.keep, h.have) OR r.rank < was.rank
-        AND (o.step_down = 'one_step' OR tier_asks_met(r.need, r.reach, h.have)))
-    ORDER BY r.rank DESC LIMIT 1
-  ) r
+  JOIN rungs r ON r.ladder_id = o.ladder_id AND r.rank <= was.rank
+    AND (tier_asks_met(r.need, r.keep, h.have) OR r.rank < was.rank
+      AND (o.step_down = 'one_step' OR tier_asks_met(r.need, r.reach, h.have)))
 )"""
 
 MOVES = f"""

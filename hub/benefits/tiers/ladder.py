@@ -3,7 +3,8 @@
 Parameters: `:member_ids` (bigint[]), `:now`, `:today` (the group's), `:time_zone`.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +12,6 @@ from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import business_date
-
-_MANY = 200
 
 KINDS = ("points", "spend_minor", "visits", "nights", "referrals")
 """What a tier may ask for, in the order of `tier_terms.reach`, `keep` and `life`."""
@@ -34,21 +33,19 @@ rungs AS (
   ORDER BY t.tier_id, v.effective_from DESC
 )"""
 
-# Whoever was born as this member, and when the first of them joined. Each is looked up by itself,
-# here and below (OFFSET 0 says so): joined as sets, all that there are would be read.
+# Whoever was born as this member, and when the first of them joined. What is known of members is
+# found by an array of their numbers, here and below, in one pass of an index: joined as sets, all
+# that there is would be read.
 PEOPLE = """
-asked AS (
-  SELECT DISTINCT unnest(CAST(:member_ids AS bigint[])) AS member_id
-), births AS (
-  SELECT member_id, member_id AS born FROM asked
+births AS MATERIALIZED (
+  SELECT member_id, member_id AS born, created_at FROM member
+  WHERE member_id = ANY(CAST(:member_ids AS bigint[]))
   UNION ALL
-  SELECT a.member_id, m.member_id FROM asked a CROSS JOIN LATERAL (
-    SELECT member_id FROM member WHERE merged_into = a.member_id OFFSET 0) m
-), people AS (
-  SELECT b.member_id, min(m.created_at AT TIME ZONE :time_zone)::date AS joined
-  FROM births b CROSS JOIN LATERAL (
-    SELECT created_at FROM member WHERE member_id = b.born OFFSET 0) m
-  GROUP BY b.member_id
+  SELECT merged_into, member_id, created_at FROM member
+  WHERE merged_into = ANY(CAST(:member_ids AS bigint[]))
+), people AS MATERIALIZED (
+  SELECT member_id, min(created_at AT TIME ZONE :time_zone)::date AS joined
+  FROM births GROUP BY member_id
 )"""
 
 # A refund counts on the day of the sale it undoes, whenever it comes: points are netted per earn.
@@ -91,26 +88,27 @@ _POINTS_WITHIN = POINTS.format(
 ACTIVITY = f"""
 bounds AS MATERIALIZED (
   SELECT min(starts_on) AS starts_on, max(ends_on) AS ends_on FROM spans
-), {_POINTS_WITHIN}, daily AS (
+), {_POINTS_WITHIN}, accounts AS MATERIALIZED (
+  SELECT b.member_id, l.account_id FROM births b JOIN account_link l ON l.member_id = b.born
+  WHERE l.member_id = ANY(ARRAY(SELECT born FROM births)) AND upper_inf(l.valid)
+), daily AS (
   SELECT member_id, business_id, business_date, points, NULL::char(3) AS currency,
     0::bigint AS spend_minor, 0::bigint AS bills, 0::bigint AS nights, 0::bigint AS referrals
   FROM points
   UNION ALL
-  SELECT b.member_id, q.*
-  FROM births b CROSS JOIN LATERAL (
-    SELECT account_id FROM account_link WHERE member_id = b.born AND upper_inf(valid) OFFSET 0) l
-  CROSS JOIN LATERAL (
-    SELECT q.business_id, q.business_date, 0, q.currency, sum(q.spend_minor)::bigint, sum(q.bills),
-      sum(q.nights), sum(q.referrals)
-    FROM qualifying_activity q WHERE q.account_id = l.account_id
-      AND q.business_date >= (SELECT starts_on FROM bounds)
-      AND q.business_date <= (SELECT ends_on FROM bounds)
-    GROUP BY q.business_id, q.business_date, q.currency) q
+  SELECT a.member_id, q.business_id, q.business_date, 0, q.currency, sum(q.spend_minor)::bigint,
+    sum(q.bills), sum(q.nights), sum(q.referrals)
+  FROM accounts a JOIN qualifying_activity q USING (account_id)
+  WHERE q.account_id = ANY(ARRAY(SELECT account_id FROM accounts))
+    AND q.business_date >= (SELECT starts_on FROM bounds)
+    AND q.business_date <= (SELECT ends_on FROM bounds)
+  GROUP BY a.member_id, a.account_id, q.business_id, q.business_date, q.currency
 ), have AS (
   SELECT s.member_id, s.ladder_id, s.starts_on, s.ends_on, count(d.member_id) > 0 AS seen, ARRAY[
     coalesce(sum(d.points), 0),
     coalesce(sum(d.spend_minor) FILTER (WHERE d.currency = l.currency), 0),
-    count(DISTINCT (d.business_id, d.business_date)) FILTER (WHERE d.bills > 0),
+    count(DISTINCT (d.business_date - DATE '1900-01-01')::bigint * 65536 + d.business_id)
+      FILTER (WHERE d.bills > 0),
     coalesce(sum(d.nights), 0), coalesce(sum(d.referrals), 0)]::bigint[] AS have
   FROM spans s JOIN ladders l USING (ladder_id)
   LEFT JOIN daily d ON d.member_id = s.member_id
@@ -135,11 +133,22 @@ async def read_of(
         "today": business_date(now, time_zone),
         "time_zone": time_zone,
     }
-    if len(member_ids) < _MANY:
-        return (await db.execute(statement, facts)).all()
-    # The planner takes the sets for small ones, whatever they are: it would look at each row of one
-    # for each of another.
-    await db.execute(text("SET LOCAL enable_nestloop = off"))
-    found = (await db.execute(statement, facts)).all()
-    await db.execute(text("SET LOCAL enable_nestloop = on"))
-    return found
+    return (await db.execute(statement, facts)).all()
+
+
+@asynccontextmanager
+async def by_sets(db: AsyncConnection) -> AsyncIterator[None]:
+    """Let what follows be planned once per connection, for one member as for thousands.
+
+    To plan such a statement takes longer than to run it for one member. The planner takes every set
+    of it for a small one, whatever it is: it would look at each row of one for each of another. An
+    error undoes this with all else.
+    """
+    await db.execute(_SET.bindparams(plans="force_generic_plan", loops="off"))
+    yield
+    await db.execute(_SET.bindparams(plans="auto", loops="on"))
+
+
+_SET = text("""
+SELECT set_config('plan_cache_mode', :plans, true), set_config('enable_nestloop', :loops, true)
+""")

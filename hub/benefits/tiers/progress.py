@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.tiers.ladder import ACTIVITY, KINDS, LADDERS, PEOPLE, RUNGS, read_of
+from hub.benefits.tiers.ladder import ACTIVITY, KINDS, LADDERS, PEOPLE, RUNGS, by_sets, read_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +69,8 @@ class Place:
 
 _PLACES = text(f"""
 WITH {LADDERS}, {RUNGS}, {PEOPLE}, held AS MATERIALIZED (
-  SELECT h.* FROM asked a CROSS JOIN LATERAL (
-    SELECT * FROM member_tier WHERE member_id = a.member_id AND until IS NULL OFFSET 0) h
+  SELECT * FROM member_tier
+  WHERE member_id = ANY(CAST(:member_ids AS bigint[])) AND until IS NULL
 ), now_in AS (
   SELECT p.member_id, l.ladder_id, w.starts_on, w.ends_on, judged.starts_on AS judged_from,
     CASE WHEN h.award_id IS NULL THEN h.valid_until END AS judged_to
@@ -111,7 +111,8 @@ async def places_of(
 ) -> dict[int, list[Place]]:
     """Return the members' places, the group's ladder first, then those of businesses they know."""
     found: dict[int, list[Place]] = {member_id: [] for member_id in member_ids}
-    rows = await read_of(db, _PLACES, member_ids=member_ids, now=now, time_zone=time_zone)
+    async with by_sets(db):
+        rows = await read_of(db, _PLACES, member_ids=member_ids, now=now, time_zone=time_zone)
     for row in rows:
         found[row.member_id].append(_place(row))
     return found

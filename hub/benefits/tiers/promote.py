@@ -10,10 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.grant import grant
 from hub.benefits.tiers.due import MOVES
-from hub.benefits.tiers.ladder import read_of
+from hub.benefits.tiers.ladder import by_sets, read_of
 from hub.benefits.tiers.notify_tiers import GIVE
 from hub.clock import business_date
 from hub.outbox.messages import put
+
+TIER_LOCK = "hashtextextended('member_tier', member_id)"
+"""The number of the lock that whoever moves a member on a ladder holds."""
 
 _MOVES = text(MOVES)
 
@@ -51,23 +54,25 @@ async def promote(
     first who moves: they all do, or nearly so.
     """
     movers = set(member_ids)
-    if not all_move:
-        movers = {
-            row.member_id
-            for row in await read_of(
-                db, _MOVES, member_ids=member_ids, now=now, time_zone=time_zone
-            )
-        }
     promoted: list[Promotion] = []
-    if movers:
-        await lock_tiers(db, member_ids=sorted(movers))
-    today = business_date(now, time_zone)
-    while movers:
-        moves = await read_of(db, _MOVES, member_ids=sorted(movers), now=now, time_zone=time_zone)
-        await _write(db, moves, now)
-        promoted += [_promotion(row) for row in moves]
-        # Of who was not judged for several periods, each is judged in its turn.
-        movers = {one.member_id for one in moves if one.valid_until and one.valid_until < today}
+    async with by_sets(db):
+        if not all_move:
+            found = await read_of(db, _MOVES, member_ids=member_ids, now=now, time_zone=time_zone)
+            movers = {row.member_id for row in found}
+        if movers:
+            await lock_tiers(db, member_ids=sorted(movers))
+        today = business_date(now, time_zone)
+        while movers:
+            moves = await read_of(
+                db, _MOVES, member_ids=sorted(movers), now=now, time_zone=time_zone
+            )
+            await _write(db, moves, now)
+            judged = [_promotion(row) for row in moves]
+            promoted += judged
+            # Of who was not judged for several periods, each is judged in its turn.
+            movers = {
+                one.member_id for one in judged if one.valid_until and one.valid_until < today
+            }
     if promoted:
         moved = sorted({one.member_id for one in promoted})
         await grant(db, member_ids=moved, now=now, time_zone=time_zone)
@@ -81,10 +86,10 @@ async def lock_tiers(db: AsyncConnection, *, member_ids: Sequence[int]) -> None:
     circle.
     """
     await db.execute(
-        text("""
-          SELECT pg_advisory_xact_lock(hashtextextended('member_tier', member_id))
+        text(f"""
+          SELECT pg_advisory_xact_lock({TIER_LOCK})
           FROM (SELECT member_id FROM unnest(CAST(:movers AS bigint[])) AS m (member_id)
-            ORDER BY member_id) AS ordered"""),
+            ORDER BY member_id) AS ordered"""),  # noqa: S608 - a constant of ours
         {"movers": list(member_ids)},
     )
 
@@ -108,7 +113,8 @@ async def _write(db: AsyncConnection, moves: Sequence[Row[Any]], now: datetime) 
         text("""
           UPDATE member_tier h SET until = greatest(since, :now)
           FROM unnest(CAST(:members AS bigint[]), CAST(:steps AS integer[])) AS x (m, s)
-          WHERE h.member_id = m AND h.step = s AND h.until IS NULL"""),
+          WHERE h.member_id = ANY(CAST(:members AS bigint[])) AND h.until IS NULL
+            AND h.member_id = m AND h.step = s"""),
         {
             "members": [row.member_id for row in held],
             "steps": [row.step for row in held],

@@ -6,17 +6,19 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.tiers.promote import Promotion, promote
+from hub.benefits.tiers.promote import TIER_LOCK, Promotion, promote
 from hub.clock import business_date
 
-CHUNK_MEMBERS = 5_000
+CHUNK_MEMBERS = 2_000
 
-# By the index of those that are open and will be over: nobody else is looked at. Who is being
-# judged by somebody else is left to them.
-_DUE = text("""
-SELECT member_id FROM member_tier WHERE until IS NULL AND valid_until < :today
-ORDER BY valid_until, member_id LIMIT :members FOR UPDATE SKIP LOCKED
-""")
+# By the index of those that are open and will be over: nobody else is looked at. Whose tiers
+# somebody else moves is left to them: to wait for one, holding others, could go in a circle.
+_DUE = text(f"""
+SELECT member_id FROM (
+  SELECT member_id FROM member_tier WHERE until IS NULL AND valid_until < :today
+  ORDER BY valid_until, member_id) AS due
+WHERE pg_try_advisory_xact_lock({TIER_LOCK}) LIMIT :members
+""")  # noqa: S608 - constants of ours
 
 
 async def requalify(
@@ -26,7 +28,8 @@ async def requalify(
 
     What was done in the period that is over, and in its grace, decides by the terms in force. What
     is already reached in the present one takes effect at once. The caller commits each chunk and
-    calls again until None; whoever was judged is not due again.
+    calls again until None; whoever was judged is not due again. Several may call at once: each is
+    given others.
     """
     found = await db.scalars(_DUE, {"today": business_date(now, time_zone), "members": members})
     due = sorted(set(found))
