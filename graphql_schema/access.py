@@ -42,6 +42,8 @@ births.
 A pool's code is for its members alone, and so is a voucher's for who has it. A business sees of a
 member's vouchers those that it takes, and of what happened to them what did so at its own tills;
 campaigns are for businesses that take or pay for them, for staff and finance.
+A cart is quoted to the business that asks, for whom it serves, to a member for itself at any
+business, and to staff; tills alone reserve, redeem, release and refund one.
 The catalogue of rewards is for everybody who is signed in. A member orders for itself, a business
 what it offers for whom it serves, staff for anybody; the business that offers a reward, and staff,
 receive its stock, note that it was paid for and handed out, and see its orders.
@@ -73,6 +75,7 @@ ADMINS = (Role.ADMIN,)
 OCCUPANCY_STATERS = (Role.BUSINESS, Role.STAFF)
 VOUCHER_READERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF, Role.FINANCE)
 CAMPAIGN_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
+QUOTERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
 CLAIMERS = (Role.MEMBER, Role.STAFF)
 ORDERERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF)
 REWARD_KEEPERS = (Role.BUSINESS, Role.STAFF)

@@ -38,6 +38,7 @@ from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
 from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.audit import record
 from graphql_schema.awarding import AwardingMutation
+from graphql_schema.carting import CartMutation, CartQuery
 from graphql_schema.clients import ClientMutation, ClientQuery
 from graphql_schema.closing import ClosingMutation
 from graphql_schema.context import Context
@@ -121,6 +122,7 @@ class Query(
     RewardQuery,
     NodeQuery,
     VoucherQuery,
+    CartQuery,
 ):
     """All reads."""
 
@@ -163,6 +165,7 @@ class Mutation(
     SessionMutation,
     VoucheringMutation,
     VoucherKeepingMutation,
+    CartMutation,
 ):
     """All writes."""
 

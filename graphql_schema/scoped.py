@@ -22,7 +22,7 @@ SCOPES: dict[Scope, tuple[str, ...]] = {
     Scope.MEMBERS_READ: (
         "member", "members", "memberSearch", "memberByIdentifier", "unreadableDetails",
         "explainMatch", "matchRuns", "proposedAdjustments", "reviewItems", "denials",
-        "balanceChanged", "tierChanged", "mySessions", "myPasskeys", "voucherByCode",
+        "balanceChanged", "tierChanged", "mySessions", "myPasskeys", "voucherByCode", "quote",
     ),
     Scope.MEMBERS_WRITE: (
         "join", "requestVerification", "confirmVerification", "eraseMember", "pinAttribute",
@@ -41,6 +41,7 @@ SCOPES: dict[Scope, tuple[str, ...]] = {
     Scope.BENEFITS_USE: (
         "useEntitlement", "reserveVouchers", "redeemVouchers", "releaseVouchers",
         "cancelVoucherRedemption", "holdBenefit", "useHeld", "releaseHeld", "cancelUse",
+        "reserveCart", "redeemCart", "releaseCart", "refundCart",
     ),
     Scope.REWARDS_ORDER: (
         "orderReward", "payRewardOrder", "fulfilRewardOrder", "cancelRewardOrder",
@@ -89,7 +90,10 @@ def guard(schema: GraphQLSchema) -> None:
     """Have every operation of a schema look at the caller's scopes before it begins."""
     for root in (schema.query_type, schema.mutation_type, schema.subscription_type):
         for name, field in (root.fields if root else {}).items():
-            union = isinstance(get_named_type(field.type), GraphQLUnionType)
+            answer = get_named_type(field.type)
+            union = isinstance(answer, GraphQLUnionType) and "Forbidden" in {
+                one.name for one in answer.types
+            }
             if field.subscribe is not None:
                 field.subscribe = _guarded(field.subscribe, name, told=False)
             elif field.resolve is not None:

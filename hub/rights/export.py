@@ -146,6 +146,15 @@ _PARTS = {
         g.given_at
       FROM occasion_grant g JOIN occasion o USING (occasion_id)
       WHERE g.account_id = ANY (CAST(:accounts AS bigint[])) ORDER BY g.given_at, o.code""",
+    "baskets": """
+      SELECT b.basket_id, s.code AS business, b.state, b.points, b.hold_tx, b.redeem_tx,
+        b.occurred_at, b.expires_at, b.redeemed_at, b.answer AS told
+      FROM till_basket b JOIN business s USING (business_id)
+      WHERE member_id = ANY (CAST(:members AS bigint[])) ORDER BY b.basket_id""",
+    "basket_refunds": """
+      SELECT r.basket_id, r.at, r.asked -> 'lines' AS lines, r.answer AS told
+      FROM till_refund r JOIN till_basket b USING (basket_id)
+      WHERE b.member_id = ANY (CAST(:members AS bigint[])) ORDER BY r.basket_id, r.at""",
     "reward_orders": """
       SELECT o.order_id, r.code AS reward, b.code AS business, o.points, o.price_minor, o.currency,
         o.outcome, o.state, o.ordered_at, o.delivery_note

@@ -2,142 +2,23 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
-from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.carts.asked import CartAsked, Counter
 from hub.benefits.carts.quote_cart import quote_cart
-from hub.benefits.carts.redeem_cart import redeem_cart
-from hub.benefits.carts.refund_cart import refund_cart
 from hub.benefits.carts.release_cart import release_cart
-from hub.benefits.carts.reserve_cart import reserve_cart
 from hub.benefits.carts.views import CartQuote
-from hub.benefits.configure import configure
-from hub.benefits.definitions import BenefitConfig
-from hub.benefits.entitlements.grant_entitlement import grant_entitlement
-from hub.benefits.entitlements.queries import entitlements
 from hub.benefits.quoting.best_quote import Policy
-from hub.benefits.quoting.cart import Line
-from hub.benefits.vouchers.queries import Voucher
 from hub.errors import Conflict, Rejected
-from hub.ledger.queries import balances
-from hub.programme.apply_policies import apply_policies
-from hub.programme.policy_config import AcceptanceRuleConfig, PoliciesConfig, TillPolicyConfig
-from tests.support.ledger import give
-from tests.support.vouchers import (
-    DAY,
-    KEYRING,
-    NOW,
-    START,
-    campaign,
-    given,
-    left,
-    make_campaigns,
-    vouchers_sound,
-)
-
-ZONE = "Asia/Shanghai"
-DESSERT = BenefitConfig(
-    code="dessert",
-    effective_from=START,
-    name="Dessert",
-    name_zh="甜品",
-    kind="free_item",
-    funder="hotel",
-    price_minor=1500,
-    currency="CNY",
-    offered_at=["dining"],
-    parameters={"category": "dessert"},
-)
-CART = CartAsked(
-    lines=(
-        Line(id="dinner", unit_price_minor=3_333, quantity=3, category="food"),
-        Line(id="cake", unit_price_minor=2_000, category="dessert"),
-    ),
-    currency="CNY",
-    points=2_000,
-)
-
-
-class Shop:
-    """The restaurant's till, with a member who has a voucher, a dessert and 5 000 points."""
-
-    def __init__(self, db: AsyncConnection, counter: Counter, voucher: Voucher) -> None:
-        self.db, self.counter, self.voucher = db, counter, voucher
-
-    async def has(self) -> tuple[int, int, int]:
-        """What is free: uses of the voucher, desserts, points."""
-        at = self.counter.now
-        quotas = (await entitlements(self.db, member_ids=[1], now=at, time_zone=ZONE))[1]
-        have = await balances(self.db, member_ids=[1], today=DAY, now=at)
-        return (
-            (await left(self.db, self.voucher, at=at))[2],
-            sum(one.remaining for one in quotas),
-            have[1].available,
-        )
-
-    async def reserve(self, key: str = "k", asked: CartAsked = CART, **more: Any) -> Any:
-        return await reserve_cart(
-            self.db, counter=self.counter, member_id=1, asked=asked, key=key, **more
-        )
-
-    async def redeem(self, key: str = "k", **more: Any) -> Any:
-        return await redeem_cart(self.db, counter=self.counter, key=key, **more)
-
-    async def refund(self, refund_key: str, lines: dict[str, int] | None = None) -> Any:
-        return await refund_cart(
-            self.db, counter=self.counter, key="k", refund_key=refund_key, lines=lines
-        )
+from hub.rights.export import export
+from tests.support.carts import CART, Shop, open_shop
+from tests.support.vouchers import KEYRING, NOW, vouchers_sound
 
 
 @pytest.fixture
 async def shop(db: AsyncConnection) -> Shop:
-    businesses = await make_campaigns(db, campaign())
-    await configure(db, tiers=[], benefits=[DESSERT])
-    await apply_policies(
-        db,
-        config=PoliciesConfig(
-            acceptance_rules=(
-                AcceptanceRuleConfig(
-                    business="dining",
-                    effective_from=START,
-                    step_points=100,
-                    maximum_share=Decimal(1),
-                    point_value=Decimal("0.01"),
-                ),
-            ),
-            till_policies=(
-                TillPolicyConfig(
-                    business="dining", effective_from=START, bill_share=Decimal("0.5")
-                ),
-            ),
-        ),
-        business_ids={code: one.business_id for code, one in businesses.items()},
-    )
-    await grant_entitlement(
-        db,
-        member_id=1,
-        benefit_code="dessert",
-        quantity=1,
-        source="staff",
-        source_id="test",
-        starts_on=DAY,
-        ends_on=DAY + timedelta(days=30),
-        now=NOW,
-    )
-    await give(db, 1, 5_000)
-    counter = Counter(
-        business=businesses["dining"],
-        business_date=DAY,
-        today=DAY,
-        now=NOW,
-        time_zone=ZONE,
-        keyring=KEYRING,
-    )
-    return Shop(db, counter, await given(db))
+    return await open_shop(db)
 
 
 async def test_a_quote_uses_what_the_member_has_and_writes_nothing(shop: Shop) -> None:
@@ -211,3 +92,16 @@ async def test_a_basket_lapses_and_one_can_be_redeemed_at_once(shop: Shop) -> No
     assert (await shop.redeem()).refusal.reason == "lapsed"
     at_once = await shop.redeem("other", asked=replace(CART, points=0), member_id=1)
     assert at_once.state == "redeemed"
+
+
+async def test_what_is_held_of_a_member_includes_their_baskets(shop: Shop) -> None:
+    await shop.redeem(asked=CART, member_id=1)
+    await shop.refund("r1", {"cake": 1})
+    held = await export(shop.db, member_id=1, now=NOW, keyring=KEYRING)
+    [basket], [back] = held["baskets"], held["basket_refunds"]
+    assert (basket["business"], basket["state"], basket["points"]) == ("dining", "redeemed", 2_000)
+    assert [line["id"] for line in basket["told"]["lines"]] == ["dinner", "cake"]
+    assert (back["basket_id"], back["lines"]) == (basket["basket_id"], {"cake": 1})
+    assert back["told"]["discount_minor"] == 2_000
+    of_another = await export(shop.db, member_id=2, now=NOW, keyring=KEYRING)
+    assert (of_another["baskets"], of_another["basket_refunds"]) == ([], [])

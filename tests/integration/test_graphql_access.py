@@ -81,6 +81,8 @@ TABLE: dict[str, tuple[str, ...]] = {
     '{ voucherByCode(code: "ZZZZZZZZZZZZZZZZZ0") { number } }': (
         OUT, NO, "malformed", "malformed", "malformed", NO),
     "{ voucherCampaigns { nodes { code } } }": (OUT, NO, YES, YES, YES, NO),
+    '{ quote(cart: {lines: [{id: "a", unitPriceMinor: 5}]}, business: "shop") { __typename } }': (
+        OUT, YES, YES, YES, NO, NO),
     "{ rewards { nodes { code } } }": (OUT, YES, YES, YES, YES, YES),
     '{ reward(code: "scarf") { code } }': (OUT, YES, YES, YES, YES, YES),
     "{ member(id: $MEMBER) { rewardOrders { nodes { number } } } }": (

@@ -134,8 +134,10 @@ def _spec(module: str) -> Any:
 
 
 def settings(path: Path, text: str) -> Iterator[str]:
-    """Yield variables that no setting and no test reads."""
+    """Yield variables that no setting, no command and no test reads."""
     known = {f"HUB_{name.upper()}" for name in Settings.model_fields}
+    for command in (ROOT / "hub" / "entrypoints" / "commands").glob("*.py"):
+        known |= set(re.findall(r"envvar=\"(HUB_[A-Z_]+)\"", command.read_text()))
     for test in (ROOT / "tests").rglob("*.py"):
         known |= set(re.findall(r"environ\b.*\"(HUB_[A-Z_]+)\"", test.read_text()))
     for said in sorted(set(re.findall(r"\bHUB_[A-Z_]+\b", text)) - known):

@@ -76,6 +76,7 @@ class CartAsked:
     def checked(self, business: Business) -> "CartAsked":
         """Return it; raises Malformed, naming the field, for what no till of `business` means."""
         self.cart.checked()
+        self._names_checked()
         if self.currency != business.currency:
             raise Malformed(f"{business.code} sells in {business.currency}", field="currency")
         for field in ("vouchers", "benefits"):
@@ -83,16 +84,18 @@ class CartAsked:
             if len(named) > MOST_NAMED:
                 raise Malformed(f"name at most {MOST_NAMED}", field=field)
             for place, name in enumerate(named):
-                if not (1 <= len(name) <= LONGEST_NAME and name.isprintable()):
-                    raise Malformed(
-                        f"a name has 1 to {LONGEST_NAME} printable characters",
-                        field=f"{field}[{place}]",
-                    )
+                _checked_name(name, field=f"{field}[{place}]")
                 if name in named[:place]:
                     raise Malformed("it is named twice", field=f"{field}[{place}]")
         if not 0 <= self.points <= 10**12:
             raise Malformed("points are from 0 to 1000000000000", field="points")
         return self
+
+    def _names_checked(self) -> None:
+        _checked_name(self.outlet, field="outlet")
+        for place, line in enumerate(self.lines):
+            for field in ("id", "category", "item"):
+                _checked_name(getattr(line, field), field=f"lines[{place}].{field}")
 
     def digests(self, **more: object) -> dict[str, str]:
         """Return a digest of each field: a request is told from another, its codes are not kept."""
@@ -104,6 +107,11 @@ def checked_key(key: str, *, field: str = "key") -> None:
     """Raise Malformed unless a key can be kept."""
     if not (1 <= len(key) <= LONGEST_KEY and key.isprintable()):
         raise Malformed(f"a key has 1 to {LONGEST_KEY} printable characters", field=field)
+
+
+def _checked_name(name: str | None, *, field: str) -> None:
+    if name is not None and not (1 <= len(name) <= LONGEST_NAME and name.isprintable()):
+        raise Malformed(f"a name has 1 to {LONGEST_NAME} printable characters", field=field)
 
 
 def checked_ttl(ttl_seconds: int) -> None:
