@@ -253,6 +253,7 @@ def versions_of(*units: PointUnit) -> Policies:
         activations={},
         clawbacks={},
         acceptances={},
+        tills={},
         limits=(),
     )
 
