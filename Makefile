@@ -14,7 +14,7 @@ run: $(VENV)/installed-run
 	@$(BIN)/hub up
 
 test: $(VENV)/installed-dev
-	@$(BIN)/pytest -n 2
+	@$(BIN)/pytest -n 3
 
 # The same, for hours: what takes long histories and much chance to find.
 nightly: $(VENV)/installed-dev

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import strawberry
@@ -303,8 +303,11 @@ class CostLimit(SchemaExtension):
         yield
 
 
+@cache
 def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchema:
-    """Build the schema. `debug` names near misses in errors, which helps a stranger to explore.
+    """Build the schema, once in a process for each choice.
+
+    `debug` names near misses in errors, which helps a stranger to explore.
 
     Without `introspection` the schema is not told; `__typename` still is.
     """

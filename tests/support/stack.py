@@ -131,8 +131,12 @@ async def _create(url: str, name: str, template: str) -> None:
 
 
 async def _drop(url: str, name: str) -> None:
-    async with _maintenance(url) as connection:
+    # A vacuum that is under way there is the superuser's, and only the superuser may end it.
+    connection = await superuser(url)
+    try:
         await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    finally:
+        await connection.close()
 
 
 @asynccontextmanager
