@@ -25,6 +25,7 @@ COMMENT ON VIEW peer.tier IS '@primaryKey id';
 CREATE VIEW peer.member AS
   SELECT m.member_id AS id, m.member_id::text AS number, h.tier_id
   FROM member m LEFT JOIN member_tier h ON h.member_id = m.member_id AND h.until IS NULL
+    AND h.ladder_id = 0
   WHERE m.merged_into IS NULL AND m.erased_at IS NULL AND peer_rules.sees(m.member_id);
 COMMENT ON VIEW peer.member IS
   E'@primaryKey id\n@foreignKey (tier_id) references peer.tier (id)|@fieldName tier';
