@@ -26,8 +26,15 @@ from graphql_schema.carts import (
 )
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import Given, resolved
-from graphql_schema.finding import MemberKey, reached_member
-from graphql_schema.rejections import REFUSALS, MemberUnknown, Refused, member_unknown, refused
+from graphql_schema.finding import MemberKey, served
+from graphql_schema.rejections import (
+    REFUSALS,
+    IdempotencyConflict,
+    InvalidInput,
+    MemberUnknown,
+    Refused,
+    refused,
+)
 from graphql_schema.till import LONGEST_KEY, checked_key, open_till
 from hub.benefits.carts import asked as limits
 from hub.benefits.carts import views
@@ -75,13 +82,6 @@ async def _at_till(context: Context, *, business: str | None, key: str) -> tuple
     return await _counter(context, till.business), f"{_PREFIX}{key}"
 
 
-async def _payer(context: Context, key: MemberKey | None) -> int | MemberUnknown | None:
-    if key is None:
-        return None
-    member = await reached_member(context, key)
-    return member_unknown() if member is None else member.member_id
-
-
 def _spends(context: Context, asked: CartAsked) -> None:
     """Raise Forbidden for points of a token that is not for spending them."""
     if asked.points:
@@ -90,8 +90,8 @@ def _spends(context: Context, asked: CartAsked) -> None:
 
 def _refused(no: Conflict | Malformed | Forbidden, field: Callable[[str], str]) -> Refused:
     answer = refused(no)
-    if not isinstance(no, Forbidden):
-        answer.field = field(str(no.facts["field"]))  # type: ignore[union-attr]
+    if isinstance(answer, IdempotencyConflict | InvalidInput):
+        answer.field = field(str(no.facts["field"]))
     return answer
 
 
@@ -119,7 +119,7 @@ class CartQuery:
                 raise Malformed("a member asks for itself: leave it out", field="member")
             member_id = await context.own_member_id()
         else:
-            member_id = await _payer(context, member)
+            member_id = await served(context, member)
         if isinstance(member_id, MemberUnknown):
             return member_id
         counter = await _counter(context, shop)
@@ -157,7 +157,7 @@ class CartMutation:
             )
             asked = input.cart.asked(currency=counter.business.currency)
             _spends(context, asked)
-            member_id = await _payer(context, input.member)
+            member_id = await served(context, input.member)
             if isinstance(member_id, MemberUnknown):
                 return member_id
             async with context.writing() as db:
@@ -190,7 +190,7 @@ class CartMutation:
             if input.cart is not None:
                 asked = input.cart.asked(currency=counter.business.currency)
                 _spends(context, asked)
-                member_id = await _payer(context, input.member)
+                member_id = await served(context, input.member)
             elif input.member is not None or input.payable_minor is not None:
                 field = "member" if input.member is not None else "payable_minor"
                 raise Malformed("that was said as it was reserved: leave it out", field=field)

@@ -11,6 +11,7 @@ from graphql_schema.fields import resolved
 from graphql_schema.member import Member, visible_member
 from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
 from graphql_schema.plan.declared import Found, Paged, PageRead, Unplanned
+from graphql_schema.rejections import MemberUnknown, member_unknown
 from hub.crypto.tokens import Principal, Role, Scope
 from hub.db.relation import Relation
 from hub.errors import Malformed
@@ -127,6 +128,14 @@ async def reached_member(context: Context, key: MemberKey) -> Member | None:
         (member_id,) = node_key(key.id, "Member", parts=1, field="member")
         return await visible_member(context, member_id)
     return await find_by(context, key, field="member")
+
+
+async def served(context: Context, key: MemberKey | None) -> int | MemberUnknown | None:
+    """Return the member whom a till serves, None where it says none; raises as above."""
+    if key is None:
+        return None
+    member = await reached_member(context, key)
+    return member_unknown() if member is None else member.member_id
 
 
 _SET = {"member_ids": "bigint[]"}

@@ -4,11 +4,10 @@ import strawberry
 
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import Given, resolved
-from graphql_schema.finding import MemberKey, reached_member
+from graphql_schema.finding import served
 from graphql_schema.rejections import (
     REFUSALS,
     MemberUnknown,
-    member_unknown,
     refused,
 )
 from graphql_schema.till import Till, open_till, transaction_number
@@ -31,14 +30,6 @@ from hub.benefits.vouchers.reserve import reserve_vouchers
 from hub.errors import Malformed
 
 
-async def _served(context: Context, key: MemberKey | None) -> int | MemberUnknown | None:
-    """Return the member that a till serves, None where it says none."""
-    if key is None:
-        return None
-    member = await reached_member(context, key)
-    return member_unknown() if member is None else member.member_id
-
-
 @strawberry.type
 class VoucheringMutation:
     """Vouchers at a till."""
@@ -56,7 +47,7 @@ class VoucheringMutation:
             till = await open_till(
                 context, business=input.business, idempotency_key=input.idempotency_key
             )
-            member_id = await _served(context, input.member)
+            member_id = await served(context, input.member)
             if isinstance(member_id, MemberUnknown):
                 return member_id
             async with context.writing() as db:
@@ -93,7 +84,7 @@ class VoucheringMutation:
                 return told(await _redeem_reserved(context, till, input))
             if input.bill is None:
                 raise Malformed("say what the vouchers are for", field="bill")
-            member_id = await _served(context, input.member)
+            member_id = await served(context, input.member)
             if isinstance(member_id, MemberUnknown):
                 return member_id
             async with context.writing() as db:

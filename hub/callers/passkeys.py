@@ -5,9 +5,9 @@ possession and presence at once, so that it signs in by itself.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from webauthn import (
     generate_authentication_options,
@@ -25,6 +25,7 @@ from webauthn.helpers.structs import (
 )
 
 TTL_SECONDS = 300
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,42 +84,37 @@ def request_options(party: RelyingParty, *, challenge: bytes) -> dict[str, Any]:
 
 def challenge_of(credential: dict[str, Any]) -> bytes | None:
     """Return which challenge an answer says that it signs; None for what is no answer."""
-    try:
-        said = json.loads(base64url_to_bytes(credential["response"]["clientDataJSON"]))
-        challenge = base64url_to_bytes(said["challenge"])
-    except Exception:
-        # Whatever a stranger sent: the library and its parsers raise many things.
-        return None
-    return challenge if len(challenge) == 32 else None
+
+    def said() -> bytes:
+        client = json.loads(base64url_to_bytes(credential["response"]["clientDataJSON"]))
+        return base64url_to_bytes(client["challenge"])
+
+    challenge = _read(said)
+    return challenge if challenge is not None and len(challenge) == 32 else None
 
 
 def credential_id_of(credential: dict[str, Any]) -> bytes | None:
     """Return which key an answer says that it is signed by; None for what is no answer."""
-    try:
-        return base64url_to_bytes(credential["rawId"])
-    except Exception:
-        return None
+    return _read(lambda: base64url_to_bytes(credential["rawId"]))
 
 
 def user_handle_of(credential: dict[str, Any]) -> bytes | None:
     """Return whom the authenticator takes the user for; None if it does not say."""
-    try:
-        return base64url_to_bytes(credential["response"]["userHandle"])
-    except Exception:
-        return None
+    return _read(lambda: base64url_to_bytes(credential["response"]["userHandle"]))
 
 
 def read_new(party: RelyingParty, credential: dict[str, Any], *, challenge: bytes) -> NewKey | None:
     """Return the key that an authenticator made for this challenge; None if it did not."""
-    try:
-        found = verify_registration_response(
+    found = _read(
+        lambda: verify_registration_response(
             credential=credential,
             expected_challenge=challenge,
             expected_rp_id=party.id,
             expected_origin=list(party.origins),
             require_user_verification=True,
         )
-    except Exception:
+    )
+    if found is None:
         return None
     return NewKey(found.credential_id, found.credential_public_key, found.sign_count)
 
@@ -135,8 +131,8 @@ def read_use(
 
     A count that does not grow tells of a copied key: it did not, then.
     """
-    try:
-        found = verify_authentication_response(
+    found = _read(
+        lambda: verify_authentication_response(
             credential=credential,
             expected_challenge=challenge,
             expected_rp_id=party.id,
@@ -145,6 +141,16 @@ def read_use(
             credential_current_sign_count=sign_count,
             require_user_verification=True,
         )
+    )
+    return None if found is None else found.new_sign_count
+
+
+def _read(credential: Callable[[], Read]) -> Read | None:
+    """Return what is read of an answer; None for whatever else a stranger sent.
+
+    The library and its parsers raise many things for that.
+    """
+    try:
+        return credential()
     except Exception:
         return None
-    return found.new_sign_count

@@ -6,19 +6,16 @@ limited: what a single operation may cost still is.
 """
 
 import asyncio
-import math
 import time
 from collections import OrderedDict
 from weakref import WeakValueDictionary
 
 import structlog
 from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.aio.storage import RedisStorage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from hub.clock import now
+from hub.entrypoints.web_windows import wait_seconds, window_counter
 from hub.errors import RateLimited
 
 # A lump is this part of a minute's allowance, and is good for these seconds.
@@ -35,13 +32,7 @@ class Allowance:
     def __init__(self, redis: Redis, *, per_minute: int) -> None:
         self._limit = RateLimitItemPerMinute(per_minute) if per_minute else None
         self._lump = max(per_minute // _LUMPS, 1)
-        storage = RedisStorage(
-            "async+redis://",
-            implementation="redispy",
-            key_prefix="cost",
-            connection_pool=redis.connection_pool,  # type: ignore[arg-type]
-        )
-        self._limiter = SlidingWindowCounterRateLimiter(storage)
+        self._limiter = window_counter(redis, prefix="cost")
         self._left: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self._turns = WeakValueDictionary[str, asyncio.Lock]()
 
@@ -91,7 +82,6 @@ class Allowance:
     async def _wait(self, limit: RateLimitItem, caller: str) -> int:
         """Return after how many seconds there is more to spend, as far as is known."""
         try:
-            stats = await self._limiter.get_window_stats(limit, caller)
+            return await wait_seconds(self._limiter, limit, caller)
         except (RedisError, OSError):
             return 1
-        return max(1, math.ceil(stats.reset_time - now().timestamp()))

@@ -5,17 +5,14 @@ in the database.
 """
 
 import ipaddress
-import math
 
 import structlog
 from limits import RateLimitItemPerMinute
-from limits.aio.storage import RedisStorage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from starlette.requests import Request
 
-from hub.clock import now
+from hub.entrypoints.web_windows import wait_seconds, window_counter
 from hub.errors import RateLimited
 
 log = structlog.get_logger(__name__)
@@ -25,13 +22,7 @@ class Attempts:
     """Counts what came from where."""
 
     def __init__(self, redis: Redis) -> None:
-        storage = RedisStorage(
-            "async+redis://",
-            implementation="redispy",
-            key_prefix="attempts",
-            connection_pool=redis.connection_pool,  # type: ignore[arg-type]
-        )
-        self._limiter = SlidingWindowCounterRateLimiter(storage)
+        self._limiter = window_counter(redis, prefix="attempts")
 
     async def count(self, request: Request, what: str, *, most: int, minutes: int = 1) -> None:
         """Count one; raises RateLimited for more than `most` in so many minutes."""
@@ -40,11 +31,10 @@ class Attempts:
         try:
             if await self._limiter.hit(limit, what, where):
                 return
-            stats = await self._limiter.get_window_stats(limit, what, where)
+            seconds = await wait_seconds(self._limiter, limit, what, where)
         except (RedisError, OSError) as away:
             log.warning("attempts_unknown", error=type(away).__name__)
             return
-        seconds = max(1, math.ceil(stats.reset_time - now().timestamp()))
         raise RateLimited("too many attempts from this address: wait", seconds=seconds)
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import business_date
@@ -63,7 +64,7 @@ async def memberships(
           ORDER BY t.member_id, p.code, t.starts_on, t.fact_id"""),
         {"ids": list(member_ids)},
     )
-    plans: dict[tuple[int, str], list[object]] = {}
+    plans: dict[tuple[int, str], list[Row[Any]]] = {}
     for row in rows.all():
         plans.setdefault((row.member_id, row.code), []).append(row)
     for (member_id, _), of_plan in plans.items():
@@ -71,7 +72,7 @@ async def memberships(
     return found
 
 
-def _membership(member_id: int, rows: list, today: date) -> Membership:  # type: ignore[type-arg]
+def _membership(member_id: int, rows: Sequence[Row[Any]], today: date) -> Membership:
     live = [row for row in rows if row.ends_on >= row.starts_on] or rows
     last = max(live, key=lambda row: row.ends_on)
     now_on = [row for row in live if row.starts_on <= today <= row.ends_on]

@@ -10,6 +10,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.rewards.codes import OVER, OrderOutcome, OrderState
+from hub.benefits.rewards.queries import HOLDER
 from hub.benefits.rewards.step import step
 from hub.benefits.rewards.stock import take_piece
 from hub.errors import Malformed, NotFound, Rejected
@@ -212,19 +213,19 @@ async def _refuse(
     )
     row = (
         await db.execute(
-            text("""
+            text(f"""
               SELECT CAST(:tier_id AS smallint) IS NULL OR EXISTS (
                   SELECT 1 FROM member_tier m JOIN tier has ON has.tier_id = m.tier_id
-                  JOIN tier asks ON asks.tier_id = :tier_id AND asks.ladder_id = has.ladder_id
+                  JOIN tier asks ON asks.tier_id = :tier_id
                   WHERE m.member_id = :member_id AND m.until IS NULL
                     AND has.ladder_id = asks.ladder_id AND has.rank >= asks.rank
                 ) AS on_tier,
                 (SELECT count(*) FROM reward_order o
                   WHERE o.member_id = ANY (ledger_kin(ARRAY[CAST(:member_id AS bigint)]))
-                    AND coalesce(account_holder(o.account_id), o.member_id) = :member_id
+                    AND {HOLDER} = :member_id
                     AND o.reward_id = :reward_id AND o.order_id <> :order_id
                     AND o.state <> ALL (CAST(:over AS text[]))
-                    AND o.ordered_at >= :since) AS had"""),
+                    AND o.ordered_at >= :since) AS had"""),  # noqa: S608 - a constant of ours
             {
                 "tier_id": terms.tier_id,
                 "member_id": member_id,

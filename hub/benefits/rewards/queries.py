@@ -78,10 +78,13 @@ WHERE (available_until IS NULL OR available_until > :now) AND available IS DISTI
     OR (points, reward_id) < (:before_points, CAST(:before_id AS integer)))
 ORDER BY points {{direction}}, reward_id {{direction}} LIMIT :limit
 """  # noqa: S608 - constants of ours
-_ORDERS = """
-SELECT o.order_id, o.member_id, o.business_id, r.code AS reward_code, o.points, o.price_minor,
-  o.currency, o.state, o.tx_id, o.ordered_at, o.pay_by, o.delivery_note
-FROM reward_order o JOIN reward r USING (reward_id) WHERE o.state IS NOT NULL"""
+HOLDER = """coalesce(account_holder(o.account_id), (SELECT coalesce(m.merged_into, m.member_id)
+  FROM member m WHERE m.member_id = o.member_id))"""
+"""Whose an order `o` is now, after merges and splits."""
+_ORDERS = f"""
+SELECT o.order_id, {HOLDER} AS member_id, o.business_id, r.code AS reward_code, o.points,
+  o.price_minor, o.currency, o.state, o.tx_id, o.ordered_at, o.pay_by, o.delivery_note
+FROM reward_order o JOIN reward r USING (reward_id) WHERE o.state IS NOT NULL"""  # noqa: S608 - a constant of ours
 Place = tuple[int, int]
 
 
@@ -149,12 +152,11 @@ async def orders_of(
     rows = await db.execute(
         text(f"""{_ORDERS}
           AND o.member_id = ANY (ledger_kin(ARRAY[CAST(:member_id AS bigint)]))
-          AND coalesce(account_holder(o.account_id), (SELECT coalesce(m.merged_into, m.member_id)
-            FROM member m WHERE m.member_id = o.member_id)) = :member_id
+          AND {HOLDER} = :member_id
           AND (CAST(:business_id AS smallint) IS NULL OR o.business_id = :business_id)
           AND (CAST(:newest AS bigint) IS NULL OR o.order_id < :newest)
           AND (CAST(:oldest AS bigint) IS NULL OR o.order_id > :oldest)
-          ORDER BY o.order_id {direction} LIMIT :limit"""),  # noqa: S608
+          ORDER BY o.order_id {direction} LIMIT :limit"""),
         {
             "member_id": member_id,
             "business_id": business_id,
@@ -163,26 +165,14 @@ async def orders_of(
             "limit": limit,
         },
     )
-    return [Order(**{**row._asdict(), "member_id": member_id}) for row in rows]
+    return [Order(**row._asdict()) for row in rows]
 
 
 async def order_by_number(db: AsyncConnection, *, order_id: int) -> Order | None:
     """Return an order with whose it is now, or None."""
-    row = (
-        await db.execute(
-            text(f"""
-              SELECT x.*, coalesce(account_holder(a.account_id), m.merged_into, m.member_id)
-                AS holder
-              FROM ({_ORDERS} AND o.order_id = :order_id) AS x
-              JOIN reward_order a USING (order_id) JOIN member m ON m.member_id = x.member_id"""),  # noqa: S608
-            {"order_id": order_id},
-        )
-    ).one_or_none()
-    if row is None:
-        return None
-    facts = row._asdict()
-    facts["member_id"] = facts.pop("holder")
-    return Order(**facts)
+    query = text(f"{_ORDERS} AND o.order_id = :order_id")
+    row = (await db.execute(query, {"order_id": order_id})).one_or_none()
+    return None if row is None else Order(**row._asdict())
 
 
 async def steps_of(db: AsyncConnection, order_ids: Sequence[int]) -> dict[int, list[Step]]:

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.rewards.codes import OrderState
+from hub.benefits.rewards.queries import HOLDER
 from hub.errors import NotFound, Rejected
 
 
@@ -34,7 +35,7 @@ async def lock_order(db: AsyncConnection, *, order_id: int) -> Standing:
         await db.execute(
             text("""
               SELECT order_id, business_id, points, price_minor, state, tx_id, hold_id, pay_by,
-                payment_reference, delivery_note, account_id, member_id
+                payment_reference, delivery_note
               FROM reward_order WHERE order_id = :order_id AND state IS NOT NULL FOR UPDATE"""),
             {"order_id": order_id},
         )
@@ -43,14 +44,11 @@ async def lock_order(db: AsyncConnection, *, order_id: int) -> Standing:
         raise NotFound(f"there is no order {order_id}", field="order")
     # Whose it is may have changed while the lock was waited for.
     holder: int = await db.scalar(
-        text("""
-          SELECT coalesce(account_holder(:account_id),
-            (SELECT coalesce(merged_into, member_id) FROM member WHERE member_id = :member_id))"""),
-        {"account_id": row.account_id, "member_id": row.member_id},
+        text(f"SELECT {HOLDER} FROM reward_order o WHERE order_id = :order_id"),  # noqa: S608
+        {"order_id": order_id},
     )
-    facts = row._asdict()
-    del facts["account_id"]
-    return Standing(**{**facts, "member_id": holder, "state": OrderState(row.state)})
+    facts = {**row._asdict(), "state": OrderState(row.state)}
+    return Standing(**facts, member_id=holder)
 
 
 def must_be(standing: Standing, states: Collection[OrderState], doing: str) -> None:
