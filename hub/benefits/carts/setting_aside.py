@@ -93,6 +93,7 @@ async def _reserve(
                 voucher_id=None if one.id in found.codes else int(one.id),
                 # What a gift is worth is the price that its funder agreed to, not the bill's.
                 amount_minor=None if one.id in found.gifts else one.discount_minor,
+                weighed=True,
             )
             for one in vouchers
         ],

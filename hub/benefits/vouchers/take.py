@@ -1,11 +1,12 @@
 """Take: what reserving and redeeming share: judge each voucher, then write all at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
 import orjson
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.vouchers.answers import VoucherAnswer, checked_key, run
@@ -16,8 +17,9 @@ from hub.benefits.vouchers.terms import VoucherKind, VoucherTerms
 from hub.benefits.vouchers.worth import Bill, Verdict, eligible, refusal, worth
 from hub.crypto.keyring import Keyring
 from hub.errors import Malformed
+from hub.members.queries import lock_current_member
 from hub.programme.queries import Business
-from hub.units import MOST_MINOR
+from hub.units import MOST_MINOR, share_by_largest_remainder
 
 MOST_VOUCHERS = 20
 Policy = Literal["all_or_nothing", "skip_invalid"]
@@ -28,12 +30,45 @@ class VoucherAsked:
     """A voucher of a request: by its code, or by its number where the member is known.
 
     `amount_minor` is what it is to take off the bill; None: what it is worth on what is left of
-    the bill after those before it.
+    the bill after those before it. `weighed`: a quote has found that amount line by line, and what
+    is left of categories does not judge it once more.
     """
 
     code: str | None = None
     voucher_id: int | None = None
     amount_minor: int | None = None
+    weighed: bool = False
+
+
+class _Left:
+    """What of a bill, of its categories and its delivery the vouchers before have left."""
+
+    def __init__(self, bill: Bill) -> None:
+        self._bill = bill
+        self._minor = bill.amount_minor
+        self._delivery_minor = bill.delivery_minor
+        self._categories = dict(bill.categories)
+
+    def room(self, terms: VoucherTerms) -> int:
+        """Return how much of what the voucher is for is left."""
+        if terms.kind is VoucherKind.DELIVERY:
+            return min(self._minor, self._delivery_minor)
+        room = min(self._minor, eligible(terms, self._bill))
+        if terms.categories:
+            room = min(room, sum(self._categories.get(each, 0) for each in set(terms.categories)))
+        return room
+
+    def take(self, terms: VoucherTerms, amount_minor: int) -> None:
+        """Take a voucher's amount off what it is for: off categories, in proportion."""
+        self._minor -= amount_minor
+        if terms.kind is VoucherKind.DELIVERY:
+            self._delivery_minor -= amount_minor
+        of = sorted(set(terms.categories) & self._categories.keys())
+        left = [self._categories[each] for each in of]
+        if sum(left):
+            parts = share_by_largest_remainder(min(amount_minor, sum(left)), left)
+            for each, part in zip(of, parts, strict=True):
+                self._categories[each] -= part
 
 
 async def take(
@@ -75,11 +110,14 @@ async def take(
     ]
     _once(found)
     known = [voucher for voucher in found if voucher is not None]
+    skips = policy == "skip_invalid" and len(vouchers) > 1
     gives = kind == "redeem" and any(one.terms.points is not None for one in known)
-    if gives:
-        ids = [voucher.voucher_id for voucher in known]
-        await lock_holders(db, voucher_ids=ids, member_id=member_id)
-    items = _judge(vouchers, found, bill, business=business, member_id=member_id, now=now)
+    gone = {}
+    if skips or gives:
+        gone = await _lock(db, known, member_id=member_id, now=now, balances=gives)
+    items = _judge(
+        vouchers, found, bill, business=business, member_id=member_id, now=now, gone=gone
+    )
     answer = await run(
         db,
         """voucher_take(:kind, CAST(:business_id AS smallint), :key, :member_id,
@@ -102,6 +140,40 @@ async def take(
     if gives:
         await give_points(db, answer, business_date=business_date, now=now)
     return answer
+
+
+async def _lock(
+    db: AsyncConnection,
+    known: Sequence[Voucher],
+    *,
+    member_id: int | None,
+    now: datetime,
+    balances: bool,
+) -> dict[int, Verdict]:
+    """Lock the member, balances that points go to, and vouchers; return why some are of no use.
+
+    Where the others are used all the same, what is not there must take nothing from them.
+    """
+    ids = [one.voucher_id for one in known]
+    facts = {"ids": ids, "member_id": member_id, "now": now}
+    if member_id is not None:
+        # First, as whoever merges members takes them.
+        await lock_current_member(db, member_id=member_id)
+    if balances:
+        await lock_holders(db, voucher_ids=ids, member_id=member_id)
+    await db.execute(text("SELECT voucher_lock(CAST(:ids AS bigint[]))"), facts)
+    await db.execute(
+        text("SELECT voucher_lapse(CAST(:ids AS bigint[]), CAST(:now AS timestamptz))"), facts
+    )
+    rows = await db.execute(
+        text("""
+          SELECT voucher_id, voucher_refusal(v, (SELECT coalesce(m.merged_into, m.member_id)
+              FROM member m WHERE m.member_id = :member_id), 1, true, '{}',
+            CAST(:now AS timestamptz)) AS why
+          FROM voucher v WHERE voucher_id = ANY (CAST(:ids AS bigint[]))"""),
+        facts,
+    )
+    return {row.voucher_id: Verdict(row.why) for row in rows if row.why is not None}
 
 
 async def _find(
@@ -153,10 +225,11 @@ def _judge(
     business: Business,
     member_id: int | None,
     now: datetime,
+    gone: Mapping[int, Verdict],
 ) -> list[dict[str, Any]]:
     """Return what voucher_take asks for: each voucher with what it would take, or why not."""
     items: list[dict[str, Any]] = []
-    open_minor = bill.amount_minor
+    left = _Left(bill)
     groups: set[str] = set()
     several = len(vouchers) > 1
     for each, voucher in zip(vouchers, found, strict=True):
@@ -170,17 +243,13 @@ def _judge(
             no = Verdict.NOT_YOURS  # a number is no proof of anything
         if no is None and terms.points and member_id is None and voucher.member_id is None:
             no = Verdict.MEMBER_REQUIRED
+        no = no or gone.get(voucher.voucher_id)
         if no is None and ((terms.alone and several) or terms.stacking_group in groups):
             no = Verdict.NOT_STACKABLE
-        room = min(eligible(terms, bill), open_minor)
-        most = worth(terms, room, left=voucher.granted - voucher.used)
-        amount = most if each.amount_minor is None else each.amount_minor
-        if no is None and amount > most:
-            no = Verdict.AMOUNT_TOO_HIGH
-        if no is None and amount == 0 and (terms.by_value or (most == 0 and _takes_off(terms))):
-            no = Verdict.NOTHING_TO_TAKE
+        amount, refused = _amount(each, voucher, left.room(terms))
+        no = no or refused
         if no is None:
-            open_minor -= amount
+            left.take(terms, amount)
             if terms.stacking_group is not None:
                 groups.add(terms.stacking_group)
         items.append(
@@ -196,5 +265,13 @@ def _judge(
     return items
 
 
-def _takes_off(terms: VoucherTerms) -> bool:
-    return terms.kind not in (VoucherKind.GIFT, VoucherKind.POINTS)
+def _amount(each: VoucherAsked, voucher: Voucher, room: int) -> tuple[int, Verdict | None]:
+    """Return what a voucher is to take off a bill of which `room` is left, or why it cannot."""
+    terms = voucher.terms
+    most = worth(terms, room, left=voucher.granted - voucher.used)
+    amount = most if each.amount_minor is None else each.amount_minor
+    if amount > most and not each.weighed:
+        return amount, Verdict.AMOUNT_TOO_HIGH
+    if amount == 0 and terms.kind not in (VoucherKind.GIFT, VoucherKind.POINTS):
+        return amount, Verdict.NOTHING_TO_TAKE
+    return amount, None
