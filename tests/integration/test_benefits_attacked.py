@@ -1,12 +1,17 @@
 """Benefits under attack: what two of a kind, a merge, a refund or a clock must not make of them."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hub.benefits.carts.redeem_cart import redeem_cart
+from hub.benefits.carts.refund_cart import refund_cart
+from hub.benefits.carts.reserve_cart import reserve_cart
 from hub.benefits.quoting.cart import Line
 from hub.benefits.vouchers.take import VoucherAsked
 from hub.benefits.vouchers.worth import Verdict
@@ -18,6 +23,8 @@ from tests.support.vouchers import (
     accounts_of_members,
     bill,
     campaign,
+    cancelled,
+    earning_rules,
     given,
     make_campaigns,
     redeemed,
@@ -110,3 +117,49 @@ async def test_a_price_is_paid_only_for_what_was_taken_off(db: AsyncConnection) 
     nothing = VoucherAsked(voucher_id=voucher.voucher_id, amount_minor=0)
     answer = await redeemed(db, shops["hotel"], [nothing])
     assert answer.outcome is Verdict.NOTHING_TO_TAKE
+
+
+async def test_carts_vouchers_and_merges_at_once_wait_in_no_circle(engine: AsyncEngine) -> None:
+    async with engine.begin() as db:
+        campaigns = [
+            campaign("off", uses=99, amount_minor=100),
+            campaign("pts", kind="points", points=5, price_minor=5, uses=99),
+        ]
+        shop = await open_shop(db, campaigns=campaigns, desserts=99, points=99_999)
+        await earning_rules(db)
+        await accounts_of_members(db, shop.counter.business.business_id)
+        numbers = await db.scalars(text("SELECT voucher_id FROM voucher ORDER BY voucher_id"))
+        both = [VoucherAsked(voucher_id=number) for number in numbers]
+    counter = shop.counter
+
+    async def one(verb: Any, *args: Any, **asked: Any) -> Any:
+        async with engine.begin() as db:
+            return await verb(db, *args, **asked)
+
+    async def till(n: int) -> None:
+        for turn in range(3):
+            key = f"{n}-{turn}"
+            if n % 2:
+                answer = await one(redeemed, counter.business, both, key=key)
+                assert answer.outcome is Verdict.TAKEN
+                entry = answer.parts[0].entry_id
+                await one(cancelled, counter.business, entry, key=f"{key}-back")
+                continue
+            asked = {"counter": counter, "key": key}
+            await one(reserve_cart, member_id=1, asked=replace(CART, points=100), **asked)
+            assert (await one(redeem_cart, **asked)).state == "redeemed"
+            await one(refund_cart, refund_key=key, **asked)
+
+    async def matcher() -> None:
+        for other in (2, 3):
+            said = {"method": "staff", "actor": "mei", "now": NOW}
+            await one(merge_members, member_ids=[1, other], **said)
+
+    async with asyncio.TaskGroup() as group:
+        for n in range(8):
+            group.create_task(till(n))
+        group.create_task(matcher())
+    async with engine.connect() as db:
+        await all_sound(db)
+        circles = text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        assert await db.scalar(circles) == 0
