@@ -17,8 +17,12 @@ from hub.benefits.vouchers.take import VoucherAsked
 from hub.benefits.vouchers.worth import Verdict
 from hub.errors import Conflict
 from hub.intake.merge_members import merge_members
+from hub.ledger.queries import balances
+from hub.points.restore import restore
 from tests.support.carts import CART, all_sound, open_shop
+from tests.support.ledger import give
 from tests.support.vouchers import (
+    DAY,
     NOW,
     accounts_of_members,
     bill,
@@ -163,3 +167,22 @@ async def test_carts_vouchers_and_merges_at_once_wait_in_no_circle(engine: Async
         await all_sound(db)
         circles = text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
         assert await db.scalar(circles) == 0
+
+
+async def test_a_refund_after_a_merge_gives_back_what_is_not_back_yet(db: AsyncConnection) -> None:
+    shop = await open_shop(db, points=0)
+    await accounts_of_members(db, shop.counter.business.business_id)
+    await give(db, 2, 5_000)
+    asked = {"counter": shop.counter, "key": "k"}
+    plain = replace(CART, vouchers=(), benefits=())
+    sold = await redeem_cart(db, member_id=2, asked=plain, **asked)
+    assert sold.transaction is not None
+    await restore(
+        db, business_id=shop.counter.business.business_id, member_id=2, points=500,
+        redemption_tx=sold.transaction, idempotency_key="by-hand", occurred_at=NOW,
+        business_date=DAY, today=DAY, now=NOW,
+    )  # fmt: skip
+    await merge_members(db, member_ids=[1, 2], method="staff", actor="mei", now=NOW)
+    await refund_cart(db, refund_key="r", **asked)
+    have = await balances(db, member_ids=[1], today=DAY, now=NOW)
+    assert have[1].available == 5_000
