@@ -149,7 +149,7 @@ async def balances(
 
 
 async def restored(db: AsyncConnection, *, member_id: int, redemption_tx: int) -> int:
-    """Return how many points of a redemption were given back so far, whoever the member then was."""
+    """Return how many points of a redemption were given back, whoever the member then was."""
     found: int | None = await db.scalar(
         text("""
           SELECT coalesce(sum(points), 0)::bigint FROM ledger_transaction

@@ -12,6 +12,7 @@ from hub.benefits.quoting.offers import Kind
 from hub.benefits.vouchers.cancel import cancel_redemption
 from hub.benefits.vouchers.claim import lock_vouchers
 from hub.benefits.vouchers.queries import vouchers_by_id
+from hub.ledger.post import lock_balances
 from hub.ledger.queries import restored
 from hub.points.restore import restore
 from hub.programme.policy_queries import policies
@@ -93,6 +94,7 @@ async def _give_back_points(
 ) -> None:
     if basket.redeem_tx is None or basket.member_id is None:
         return
+    await lock_balances(db, member_ids=[basket.member_id])
     back = await restored(db, member_id=basket.member_id, redemption_tx=basket.redeem_tx)
     points = min(points, basket.points - back)
     if points <= 0:
