@@ -1,8 +1,9 @@
-"""What a till is not told of a member, and what a cart offers when a period turns."""
+"""What tills are not told, what no table keeps, and what a cart offers when a period turns."""
 
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.carts.quote_cart import quote_cart
@@ -10,10 +11,13 @@ from hub.benefits.carts.views import CartQuote
 from hub.benefits.configure import configure
 from hub.benefits.entitlements.grant_entitlement import grant_entitlement
 from hub.benefits.entitlements.queries import entitlements
+from hub.benefits.rewards.queries import reward_named
 from hub.benefits.tiers.promote import promote
+from hub.benefits.vouchers.void import void_voucher
+from hub.errors import Malformed, NotFound
 from tests.support.benefits import LADDER, ZONE
 from tests.support.carts import CART, DESSERT, open_shop
-from tests.support.vouchers import DAY, NOW
+from tests.support.vouchers import DAY, NOW, bill, given, make_campaigns, redeemed
 
 
 async def test_a_till_is_told_nothing_of_what_other_businesses_grant(db: AsyncConnection) -> None:
@@ -54,3 +58,19 @@ async def test_what_a_tier_grants_is_offered_from_the_first_day_of_a_period(
     assert (await shop.redeem()).state == "redeemed"
     again = await shop.reserve("next", asked=replace(CART, points=0, vouchers=()))
     assert [(one.id, one.reason) for one in again.quote.skipped] == [("cake", "quota_used")]
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "\ud800", "x" * 201])
+async def test_names_that_no_table_keeps_are_refused(db: AsyncConnection, name: str) -> None:
+    shops = await make_campaigns(db)
+    voucher = await given(db)
+    for of, field in ((bill(outlet=name), "outlet"), (bill(categories={name: 1}), "categories")):
+        with pytest.raises(Malformed) as no:
+            await redeemed(db, shops["hotel"], [voucher], of=of)
+        assert no.value.field == field
+    if not name.isprintable():
+        with pytest.raises(NotFound):
+            await given(db, name, source_id="2")
+        assert await reward_named(db, code=name, now=NOW) is None
+        with pytest.raises(Malformed):
+            await void_voucher(db, voucher_id=voucher.voucher_id, actor="mei", reason=name, now=NOW)

@@ -22,6 +22,7 @@ from hub.programme.queries import Business
 from hub.units import MOST_MINOR, share_by_largest_remainder
 
 MOST_VOUCHERS = 20
+_LONGEST_NAME = 200
 Policy = Literal["all_or_nothing", "skip_invalid"]
 
 
@@ -200,6 +201,9 @@ def _check(vouchers: Sequence[VoucherAsked], bill: Bill) -> None:
             raise Malformed(f"{field} must be from 0 to {MOST_MINOR} minor units", field=field)
     if min(bill.categories.values(), default=0) < 0:
         raise Malformed("no category's amount is below 0", field="categories")
+    for field, name in (("outlet", bill.outlet), *(("categories", one) for one in bill.categories)):
+        if name is not None and not (len(name) <= _LONGEST_NAME and name.isprintable()):
+            raise Malformed(f"a name has up to {_LONGEST_NAME} printable characters", field=field)
     if bill.delivery_minor > bill.amount_minor:
         raise Malformed("delivery is part of the bill", field="delivery_minor")
     for each in vouchers:
