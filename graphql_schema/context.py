@@ -118,21 +118,21 @@ class Context:
         It goes to the driver without what SQLAlchemy does for the resolvers' statements; parameters
         are `$1`, `$2` …. What is wrong with the connection ends it, and is raised as it comes.
         """
-        async with self._readers.connect() as db:
-            connection = await db.get_raw_connection()
-            driver: Any = connection.driver_connection
-            began = time.perf_counter()
-            try:
-                await take_role(driver, connection.info, self.reader.role)
-                row: Sequence[Any] = await driver.fetchrow(statement, *values)
-            except BaseException as failure:
-                # Only after an error that the server told is the connection sure to be whole.
-                if not isinstance(failure, PostgresError) or driver.is_closed():
-                    await db.invalidate()
-                raise
-            finally:
-                if self._noted is not None:
-                    self._noted(statement, time.perf_counter() - began)
+        connection = await self._readers.raw_connection()
+        driver: Any = connection.driver_connection
+        began = time.perf_counter()
+        try:
+            await take_role(driver, connection.info, self.reader.role)
+            row: Sequence[Any] = await driver.fetchrow(statement, *values)
+        except BaseException as failure:
+            # Only after an error that the server told is the connection sure to be whole.
+            if not isinstance(failure, PostgresError) or driver.is_closed():
+                connection.invalidate()
+            raise
+        finally:
+            connection.close()
+            if self._noted is not None:
+                self._noted(statement, time.perf_counter() - began)
         return row
 
     @asynccontextmanager
