@@ -48,12 +48,14 @@ class Context:
         charge: Charge | None = None,
         noted: Callable[[str, float], None] | None = None,
         mention: Mention | None = None,
+        plans: asyncio.Semaphore | None = None,
     ) -> None:
         self.cost = 0
         """What the operation costs, once that is known."""
         self._charge, self._paid = charge, False
         self._noted = noted
         self._mention = mention
+        self._plans = plans or asyncio.Semaphore()
         self._changed: set[str] = set()
         self.keyring = keyring
         self.principal = principal
@@ -118,6 +120,10 @@ class Context:
         It goes to the driver without what SQLAlchemy does for the resolvers' statements; parameters
         are `$1`, `$2` …. What is wrong with the connection ends it, and is raised as it comes.
         """
+        async with self._plans:
+            return await self._fetch(statement, values)
+
+    async def _fetch(self, statement: str, values: Sequence[Any]) -> Sequence[Any]:
         connection = await self._readers.raw_connection()
         driver: Any = connection.driver_connection
         began = time.perf_counter()

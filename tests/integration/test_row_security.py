@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.applications import Starlette
 
 from graphql_schema import access
 from hub.crypto.tokens import Principal
@@ -280,6 +281,23 @@ async def test_a_condition_that_is_forgotten_shows_nothing_foreign(
     own = await api.data(query, HOTEL, id=id_)
     assert own["member"]["balance"]["posted"] == 4321
     assert (await api.data(query, STAFF, id=id_))["member"]["displayName"] == "C***"
+
+
+async def test_a_connection_is_nobodys_once_it_has_read(api: Api) -> None:
+    li = await api.join("shop", "c-1", phone="+8613910203040")
+    by_phone = "query ($phone: String!) { memberByIdentifier(presented: {phone: $phone}) { number } }"
+    for _ in range(2):  # the resolvers, then the plan
+        await api.data("{ me { number } }", li.principal)
+        await api.data(by_phone, HOTEL, phone="+8613910203040")
+    assert isinstance(api.app.app, Starlette)
+    readers = api.app.app.state.hub.readers
+    for _ in range(readers.pool.checkedin()):
+        async with readers.connect() as db:
+            row = await db.execute(
+                text("""SELECT caller_members() || caller_presented(), caller_business(),
+                  (SELECT count(*) FROM member)""")
+            )
+            assert row.one() == ([], None, 0)
 
 
 async def test_a_role_that_can_go_past_the_policies_is_refused(
