@@ -5,8 +5,9 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from graphql_schema.access import CLOSERS, SETTLEMENT_READERS, only_business, require
+from graphql_schema.access import CLOSERS, SETTLEMENT_READERS, only_business, reader, require
 from hub.crypto.tokens import Scope
+from hub.db.caller import reading
 from hub.entrypoints.web_state import state_of
 from hub.entrypoints.web_statements import language_of
 from hub.errors import NotFound
@@ -27,8 +28,8 @@ async def payment_order(request: Request) -> Response:
     Raises Unauthenticated, Forbidden, NotFound, and Rejected before all payments are released.
     """
     state, code = state_of(request), request.path_params["period"]
-    require(await state.callers.of(request), *CLOSERS, scope=Scope.SETTLEMENT_CLOSE)
-    async with state.engine.connect() as db:
+    caller = require(await state.callers.of(request), *CLOSERS, scope=Scope.SETTLEMENT_CLOSE)
+    async with reading(state.readers, reader(caller)) as db:
         period = await period_by_code(db, code)
         file = await order_payments(db, period=period, keyring=state.keyring)
     named = f'attachment; filename="{period.code}-pain.001.xml"'
@@ -46,7 +47,7 @@ async def payment_advice(request: Request) -> Response:
         await state.callers.of(request), *SETTLEMENT_READERS, scope=Scope.SETTLEMENT_READ
     )
     language = language_of(request)
-    async with state.engine.connect() as db:
+    async with reading(state.readers, reader(caller)) as db:
         found = await payment(db, end_to_end_id)
         known = await parties(db)
         sides = [known[found.debtor_id].code, known[found.creditor_id].code]
