@@ -1,6 +1,7 @@
 """`GET /payments/{period}.xml`, the bank's file, and `/payments/{id}.pdf`, a remittance advice."""
 
 import asyncio
+import re
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -8,6 +9,7 @@ from starlette.responses import Response
 from graphql_schema.access import CLOSERS, SETTLEMENT_READERS, only_business, reader, require
 from hub.crypto.tokens import Scope
 from hub.db.caller import reading
+from hub.entrypoints.web_denials import hide
 from hub.entrypoints.web_state import state_of
 from hub.entrypoints.web_statements import language_of
 from hub.errors import NotFound
@@ -19,6 +21,7 @@ from hub.settlement.order_payments import order_payments
 from hub.settlement.payments import payment, settled
 from hub.settlement.queries import period_by_code, period_by_id
 
+_IS_OURS = re.compile(r"S[\d-]{4,32}-[A-Z]{3}", re.ASCII)
 _PRIVATE = {"cache-control": "private, no-store"}
 
 
@@ -48,11 +51,15 @@ async def payment_advice(request: Request) -> Response:
     )
     language = language_of(request)
     async with reading(state.readers, reader(caller)) as db:
+        hide(
+            request, f"Payment:{end_to_end_id}" if _IS_OURS.fullmatch(end_to_end_id) else "Payment"
+        )
         found = await payment(db, end_to_end_id)
         known = await parties(db)
         sides = [known[found.debtor_id].code, known[found.creditor_id].code]
         if only_business(caller) not in (None, *sides):
             raise NotFound(f"there is no payment {end_to_end_id!r}", payment=end_to_end_id)
+        hide(request, None)
         group = await programme(db)
         held = [found.debtor_account_id, found.creditor_account_id]
         advice = Advice(
