@@ -13,5 +13,5 @@ down_revision = "0051_requalify"
 def upgrade() -> None:
     """Let each side of a payment read how the other's account ends; the SQL is beside this file."""
     here = Path(__file__)
-    for name in ("0056_payment_accounts.sql",):
+    for name in ("0056_payment_accounts.sql", "0056_denials.sql"):
         execute_script(op.get_bind(), here.with_name(name).read_text())
