@@ -1,7 +1,7 @@
 """Seal: hash the denials of minutes that are over, onto the seal before. Nobody waits for it."""
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -69,23 +69,24 @@ async def seal(
         return None
     version = keyring.audit.active
     denials, digest = await digest_of(
-        db, keyring=keyring, key_version=version, since=last and last.until, until=until
+        db, keyring=keyring, key_version=version, since=last.until if last else None, until=until
     )
     over = await db.scalar(_FORGOTTEN, {"now": now, "months": keep_months})
     before = last.forgotten_until if last else None
-    facts = {
-        "seq": last.seq + 1 if last else 1,
-        "key_version": version,
-        "sealed_at": now,
-        "until": until,
-        "forgotten_until": max(filter(None, (over, before)), default=None),
-        "denials": denials,
-        "digest": digest,
-    }
-    made = Seal(**facts, hash=b"")
-    hash_ = seal_hash(keyring, made, previous=last.hash if last else b"")
-    await db.execute(_SEAL, {**facts, "hash": hash_})
-    return Seal(**facts, hash=hash_)
+    unsigned = Seal(
+        seq=last.seq + 1 if last else 1,
+        key_version=version,
+        sealed_at=now,
+        until=until,
+        forgotten_until=max(filter(None, (over, before)), default=None),
+        denials=denials,
+        digest=digest,
+        hash=b"",
+    )
+    hash_ = seal_hash(keyring, unsigned, previous=last.hash if last else b"")
+    made = replace(unsigned, hash=hash_)
+    await db.execute(_SEAL, asdict(made))
+    return made
 
 
 async def last_seal(db: AsyncConnection) -> Seal | None:

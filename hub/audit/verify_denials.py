@@ -59,7 +59,7 @@ async def _wrong(
         db,
         keyring=keyring,
         key_version=one.key_version,
-        since=previous and previous.until,
+        since=previous.until if previous else None,
         until=one.until,
     )
     if found != one.denials:
