@@ -1,4 +1,4 @@
-"""Payees' accounts are read by the two businesses of a payment, and denials are sealed."""
+"""Payees' accounts are read by both sides, denials are sealed, codes are counted by who asks."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ down_revision = "0051_requalify"
 
 
 def upgrade() -> None:
-    """Let each side of a payment read how the other's account ends; the SQL is beside this file."""
+    """Change policies, seals and codes; the SQL is beside this file."""
     here = Path(__file__)
-    for name in ("0056_payment_accounts.sql", "0056_denials.sql"):
+    for name in ("0056_payment_accounts.sql", "0056_denials.sql", "0056_codes.sql"):
         execute_script(op.get_bind(), here.with_name(name).read_text())

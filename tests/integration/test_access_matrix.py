@@ -1,7 +1,7 @@
 """Every role by every field, of its own and of others: what is declared, and not a word more.
 
-`access_types.txt` declares of every type what each caller is shown of its fields, as they are met in
-all these answers. HUB_WRITE_ACCESS_TYPES=1 writes it anew: read what it then says.
+`access_types.txt` declares of every type what each caller is shown of its fields, as they are met
+in all these answers. HUB_WRITE_ACCESS_TYPES=1 writes it anew: read what it then says.
 
 Selections are made of the schema, so that a new field is asked for by everybody until it is
 declared. The others' world is full of words and amounts that nobody else has; in an answer to
