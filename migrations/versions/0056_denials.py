@@ -13,5 +13,5 @@ down_revision = "0051_requalify"
 def upgrade() -> None:
     """Change policies, seals and codes; the SQL is beside this file."""
     here = Path(__file__)
-    for name in ("0056_payment_accounts.sql", "0056_denials.sql", "0056_codes.sql"):
+    for name in ("0056_policies.sql", "0056_denials.sql", "0056_codes.sql"):
         execute_script(op.get_bind(), here.with_name(name).read_text())
