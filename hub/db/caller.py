@@ -1,5 +1,7 @@
 """For whom a connection reads: the role that the database knows the caller by."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -69,3 +71,13 @@ async def reading_as(readers: AsyncEngine, caller: Caller) -> AsyncConnection:
         await db.close()
         raise
     return db
+
+
+@asynccontextmanager
+async def reading(readers: AsyncEngine, caller: Caller) -> AsyncIterator[AsyncConnection]:
+    """Read as `reading_as` does, and give the connection back."""
+    db = await reading_as(readers, caller)
+    try:
+        yield db
+    finally:
+        await db.close()
