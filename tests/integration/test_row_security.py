@@ -32,7 +32,7 @@ SORTED: dict[tuple[str, ...], set[str]] = {
         "shortfall",
     },
     (M, B): {"verification"},
-    (M, S): {"occasion_grant"},
+    (M, S): {"occasion_grant", "referral"},
     (M,): {"member_session", "passkey"},
     (A,): {"api_client", "api_client_secret"},
     (B, S): {"reward_stock_entry"},
@@ -67,6 +67,7 @@ OPEN = {
     "clawback_policy", "clearing_account", "earning_rule", "exchange_rate", "expiry_policy",
     "ladder", "ladder_terms", "legal_entity", "membership_plan",
     "membership_plan_terms", "occasion", "occasion_terms", "point_unit",
+    "referral_terms",
     "points_policy", "programme", "reward",
     "reward_stock", "reward_terms", "settlement_calendar",
     "source_rank", "tier", "tier_terms", "till_policy", "voucher_campaign", "voucher_terms",
@@ -161,6 +162,7 @@ def literal(column: Any, n: int, person: Person, business_id: int) -> str:
     known = {"member_id": person.member_id, "account_id": person.account_id,
              "low_member_id": person.member_id, "legal_entity_id": business_id}  # fmt: skip
     known |= dict.fromkeys(PARTIES, business_id)
+    known |= dict.fromkeys(("referrer_account_id", "referred_account_id"), person.account_id)
     if column.attname in known:
         return str(known[column.attname])
     by_category = {"B": "true", "D": f"'2031-01-0{n}'", "A": "'{}'", "R": "'empty'"}
