@@ -1,4 +1,4 @@
-"""Referrals: who brought whom, when it counts, and what both are given."""
+"""Referrals: who brought whom, and when it counts; subsidiaries are told of benefits."""
 
 from pathlib import Path
 
@@ -11,5 +11,7 @@ down_revision = "0051_requalify"
 
 
 def upgrade() -> None:
-    """Create referrals and their terms; the SQL is frozen beside this file."""
-    execute_script(op.get_bind(), Path(__file__).with_suffix(".sql").read_text())
+    """Create referrals and their terms, and what tells of benefits; the SQL is beside this file."""
+    here = Path(__file__)
+    for script in (here.with_suffix(".sql"), here.with_name("0052_benefit_events.sql")):
+        execute_script(op.get_bind(), script.read_text())

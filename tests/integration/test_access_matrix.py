@@ -47,7 +47,7 @@ MEMBER: dict[str, str] = {
     "receivables": "USHSHSF", "entitlements": "USHSHSF", "vouchers": "USHSHSF",
     "voucherNotices": "USHSHSF", "entitlementGrants": "USHSHSF", "entitlementHolds": "USHSHSF",
     "entitlementHistory": "USHSHSF", "memberships": "USHSHSF",
-    "occasions": "USHSHSF", "referralCode": "U0HFHFF", "referrals": "USHFHSF",
+    "occasions": "USHSHSF", "referralCode": "U0H0H0F", "referrals": "USHFHSF",
 }  # fmt: skip
 PERIOD: dict[str, str] = {
     "id": "UFFSSSS", "code": "UFFSSSS", "startsOn": "UFFSSSS", "endsOn": "UFFSSSS",

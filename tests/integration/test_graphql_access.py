@@ -78,7 +78,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "{ member(id: $MEMBER) { vouchers { nodes { code } } } }": (OUT, YES, YES, YES, NO, NO),
     "{ member(id: $MEMBER) { voucherNotices { voucher } } }": (OUT, YES, YES, YES, NO, NO),
     "{ member(id: $MEMBER) { occasions { year } } }": (OUT, YES, YES, YES, NO, NO),
-    "{ member(id: $MEMBER) { referralCode } }": (OUT, YES, NO, NO, NO, NO),
+    "{ member(id: $MEMBER) { referralCode } }": (OUT, YES, YES, YES, NO, NO),
     "{ member(id: $MEMBER) { referrals { nodes { state } } } }": (OUT, YES, NO, YES, NO, NO),
     '{ voucherByCode(code: "ZZZZZZZZZZZZZZZZZ0") { number } }': (
         OUT, NO, "malformed", "malformed", "malformed", NO),
