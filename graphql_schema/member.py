@@ -26,6 +26,7 @@ from graphql_schema.pages import After, Before, Connection, First, Last, connect
 from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
 from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
+from graphql_schema.referrals import Referrer
 from graphql_schema.rewards import RewardOrder, order_page
 from graphql_schema.tiers import HeldTier, LadderPlace, TierAward, TierNotice
 from graphql_schema.vouchers import States, Voucher, VoucherNotice, voucher_page
@@ -71,7 +72,7 @@ def _outlook(_context: Context, within_days: int = OUTLOOK_DAYS) -> dict[str, in
 
 
 @strawberry.type(description="One person across all businesses of the group.")
-class Member(BenefitHolder, relay.Node):
+class Member(Referrer, BenefitHolder, relay.Node):
     """A member whom the caller may see; a merged-away id leads to whom the member is now."""
 
     node_key: ClassVar = ("member_id",)

@@ -64,7 +64,7 @@ MEMBER: dict[str, str] = {
     "receivables": "USHSHSFF", "entitlements": "USHSHSFF", "vouchers": "USHSHSFF",
     "voucherNotices": "USHSHSFF", "entitlementGrants": "USHSHSFF", "entitlementHolds": "USHSHSFF",
     "entitlementHistory": "USHSHSFF", "memberships": "USHSHSFF",
-    "occasions": "USHSHSFF",
+    "occasions": "USHSHSFF", "referralCode": "U0H0H0FF", "referrals": "USHFHSFF",
 }  # fmt: skip
 PERIOD: dict[str, str] = {
     "id": "UFFSSSSF", "code": "UFFSSSSF", "startsOn": "UFFSSSSF", "endsOn": "UFFSSSSF",

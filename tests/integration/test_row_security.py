@@ -33,7 +33,7 @@ SORTED: dict[tuple[str, ...], set[str]] = {
         "shortfall",
     },
     (M, B): {"verification"},
-    (M, S): {"occasion_grant"},
+    (M, S): {"occasion_grant", "referral"},
     (M,): {"member_session", "passkey"},
     (A,): {"api_client", "api_client_secret"},
     (B, S): {"reward_stock_entry"},
@@ -68,6 +68,7 @@ OPEN = {
     "clawback_policy", "clearing_account", "earning_rule", "exchange_rate", "expiry_policy",
     "ladder", "ladder_terms", "legal_entity", "membership_plan",
     "membership_plan_terms", "occasion", "occasion_terms", "point_unit",
+    "referral_terms",
     "points_policy", "programme", "reward",
     "reward_stock", "reward_terms", "settlement_calendar",
     "source_rank", "tier", "tier_terms", "till_policy", "voucher_campaign", "voucher_terms",
@@ -76,7 +77,7 @@ OPEN = {
 # what is told to subsidiaries, the audit, and what a match fills by COPY, which policies forbid.
 CLOSED = {
     "alembic_version", "birthday_index", "check_out", "connection", "delivery", "denial_seal",
-    "earn_cap", "egress_seen", "event_delivery", "fact_found", "fact_reference", "hub_event",
+    "earn_cap", "egress_seen", "event_delivery", "event_due", "fact_found", "fact_reference", "hub_event",
     "job_run",
     "match_feature", "match_pair", "opening_import", "outbox_message", "passkey_challenge",
     "refresh_token", "points_paid_bill", "points_paid_refund",
@@ -163,6 +164,7 @@ def literal(column: Any, n: int, person: Person, business_id: int) -> str:
     known = {"member_id": person.member_id, "account_id": person.account_id,
              "low_member_id": person.member_id, "legal_entity_id": business_id}  # fmt: skip
     known |= dict.fromkeys(PARTIES, business_id)
+    known |= dict.fromkeys(("referrer_account_id", "referred_account_id"), person.account_id)
     if column.attname in known:
         return str(known[column.attname])
     by_category = {"B": "true", "D": f"'2031-01-0{n}'", "A": "'{}'", "R": "'empty'"}
@@ -286,7 +288,9 @@ async def test_a_condition_that_is_forgotten_shows_nothing_foreign(
 
 async def test_a_connection_is_nobodys_once_it_has_read(api: Api) -> None:
     li = await api.join("shop", "c-1", phone="+8613910203040")
-    by_phone = "query ($phone: String!) { memberByIdentifier(presented: {phone: $phone}) { number } }"
+    by_phone = (
+        "query ($phone: String!) { memberByIdentifier(presented: {phone: $phone}) { number } }"
+    )
     for _ in range(2):  # the resolvers, then the plan
         await api.data("{ me { number } }", li.principal)
         await api.data(by_phone, HOTEL, phone="+8613910203040")
