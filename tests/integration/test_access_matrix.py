@@ -76,7 +76,7 @@ PERIOD: dict[str, str] = {
 }  # fmt: skip
 ROOTS: dict[str, str] = {
     "clients": "UFFFFFFF", "myPasskeys": "USSFFFFF", "mySessions": "USSFFFFF",
-    "me": "USS0000F", "member": "US0S0SFF", "members": "UFFFFSFF", "memberSearch": "UFFFFSFF",
+    "me": "USS00000", "member": "US0S0SFF", "members": "UFFFFSFF", "memberSearch": "UFFFFSFF",
     "memberByIdentifier": "UFF00FFF", "unreadableDetails": "UFFSSSFF",
     "settlementPeriods": "UFFSSSSF", "reconciliationMappings": "UFFSSSSF",
     "reconciliationRuns": "UFFSSSSF", "reconciliationSuggestions": "UFFSSSSF",

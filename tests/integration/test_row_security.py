@@ -77,10 +77,9 @@ OPEN = {
 # what is told to subsidiaries, the audit, and what a match fills by COPY, which policies forbid.
 CLOSED = {
     "alembic_version", "birthday_index", "check_out", "connection", "delivery", "denial_seal",
-    "earn_cap", "egress_seen", "event_delivery", "event_due", "fact_found", "fact_reference", "hub_event",
-    "job_run",
-    "match_feature", "match_pair", "opening_import", "outbox_message", "passkey_challenge",
-    "refresh_token", "points_paid_bill", "points_paid_refund",
+    "earn_cap", "egress_seen", "event_delivery", "event_due", "fact_found", "fact_reference",
+    "hub_event", "job_run", "match_feature", "match_pair", "opening_import", "outbox_message",
+    "passkey_challenge", "refresh_token", "points_paid_bill", "points_paid_refund",
     "pull_stream", "read_audit", "read_audit_anchor", "read_audit_head", "room_charge",
     "subscription", "till_basket", "till_basket_line", "till_basket_offer", "till_refund",
 }  # fmt: skip
