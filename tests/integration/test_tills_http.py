@@ -16,23 +16,35 @@ SECRET = "whsec_dGlsbHMtYXJlLXNpZ25lZC1saWtlLXdlYmhvb2tz"
 CART = {"lines": [{"id": "a", "unit_price_minor": 500, "quantity": 2}], "currency": "CNY"}
 
 
-async def send(
-    api: Api, operation: str, *, to: str | None = None, ago: int = 0, **body: Any
-) -> httpx2.Response:
-    content = orjson.dumps({"operation": operation, **body})
+def signed(content: bytes, *, ago: int = 0) -> dict[str, str]:
+    """Return the headers that a till sends with a body."""
     at = now() - timedelta(seconds=ago)
-    headers = {
+    return {
+        "content-type": "application/json",
         "webhook-id": "msg",
         "webhook-timestamp": str(int(at.timestamp())),
         "webhook-signature": Webhook(SECRET).sign("msg", at, content.decode()),
     }
-    return await api.client.post(f"/tills/pos/{to or operation}", content=content, headers=headers)
 
 
-async def test_a_till_quotes_reserves_redeems_and_refunds(api: Api) -> None:
+async def connect_till(api: Api) -> None:
+    """Give the diner's till a connection."""
     config = ConnectionConfig(code="pos", business="diner", connector="canonical", secrets=[SECRET])
     async with api.engine.begin() as db:
         await connect(db, config=config, keyring=api.keyring)
+
+
+async def send(
+    api: Api, operation: str, *, to: str | None = None, ago: int = 0, **body: Any
+) -> httpx2.Response:
+    content = orjson.dumps({"operation": operation, **body})
+    return await api.client.post(
+        f"/tills/pos/{to or operation}", content=content, headers=signed(content, ago=ago)
+    )
+
+
+async def test_a_till_quotes_reserves_redeems_and_refunds(api: Api) -> None:
+    await connect_till(api)
     await api.join("diner", "1", phone="+8613917025566")
     cart = {**CART, "member": {"phone": "+8613917025566"}}
     assert (await send(api, "quote", cart=cart)).json()["quote"]["payable_minor"] == 1_000
@@ -40,7 +52,7 @@ async def test_a_till_quotes_reserves_redeems_and_refunds(api: Api) -> None:
         reserved = await send(api, "reserve", key="k", cart=cart)
         assert (reserved.status_code, reserved.json()["state"]) == (200, "reserved")
     other = await send(api, "reserve", key="k", cart=CART)
-    assert (other.status_code, other.json()["field"]) == (409, "member")
+    assert (other.status_code, other.json()["field"]) == (409, "cart.member")
     assert other.headers["content-type"] == "application/problem+json"
     assert (await send(api, "redeem", key="k")).json()["state"] == "redeemed"
     line = {"id": "a", "quantity": 1}
@@ -56,6 +68,9 @@ async def test_a_till_quotes_reserves_redeems_and_refunds(api: Api) -> None:
     wrong = {**CART, "lines": [{"id": "a", "unit_price_minor": -1}]}
     said = (await send(api, "quote", cart=wrong)).json()
     assert (said["status"], said["field"]) == (400, "cart.lines[0].unit_price_minor")
+    for odd, field in (({"currency": "USD"}, "currency"), ({"vouchers": ["no"]}, "vouchers[0]")):
+        said = (await send(api, "quote", cart={**CART, **odd})).json()
+        assert (said["status"], said["field"]) == (400, f"cart.{field}")
     nobody = await send(api, "quote", cart={**CART, "member": {"phone": "+8613917020000"}})
     assert nobody.status_code == 404
     assert (await send(api, "redeem", key="never")).status_code == 422
@@ -64,3 +79,29 @@ async def test_a_till_quotes_reserves_redeems_and_refunds(api: Api) -> None:
 async def test_the_document_is_served_and_current(api: Api) -> None:
     served = (await api.client.get("/tills/openapi.json")).text
     assert served == till_openapi.PLACE.read_text()
+
+
+async def test_whatever_is_refused_is_a_problem_document(api: Api) -> None:
+    await connect_till(api)
+    body = orjson.dumps({"operation": "quote", "cart": CART})
+    large = b" " * 100_001
+    refused = [
+        (404, "not_found", await api.client.post("/tills/nobody/quote", content=body)),
+        (404, "not_found", await api.client.get("/tills/pos")),
+        (404, "not_found", await send(api, "quote", to="sell")),
+        (405, "method_not_allowed", await api.client.get("/tills/pos/quote")),
+        (401, "signature_invalid", await api.client.post("/tills/pos/quote", content=body)),
+        (413, "too_large", await api.client.post("/tills/pos/quote", content=large)),
+        (415, "unsupported_media_type", await api.client.post(
+            "/tills/pos/quote", content=body, headers={**signed(body), "content-type": "text/xml"}
+        )),
+    ]  # fmt: skip
+    for status, code, answer in refused:
+        problem = answer.json()
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert (answer.status_code, problem["status"], problem["code"]) == (status, status, code)
+        assert (problem["type"], problem["title"]) == ("about:blank", code.replace("_", " "))
+    assert refused[3][2].headers["allow"] == "POST"
+    assert refused[4][2].headers["www-authenticate"]
+    # Elsewhere errors are what they were.
+    assert (await api.client.get("/nowhere")).json()["error"]["code"] == "not_found"
