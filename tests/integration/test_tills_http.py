@@ -5,12 +5,16 @@ from typing import Any
 
 import httpx2
 import orjson
+from sqlalchemy import text
 from standardwebhooks import Webhook
 
 from hub.clock import now
+from hub.crypto.tokens import Scope
 from hub.entrypoints import till_openapi
 from hub.intake.connections import ConnectionConfig, connect
-from tests.integration.api_kit import Api
+from tests.integration.api_kit import DINER, HOTEL, Api
+from tests.integration.test_graphql_carts import PHONE, act, guest
+from tests.integration.test_graphql_scopes import limited
 
 SECRET = "whsec_dGlsbHMtYXJlLXNpZ25lZC1saWtlLXdlYmhvb2tz"
 CART = {"lines": [{"id": "a", "unit_price_minor": 500, "quantity": 2}], "currency": "CNY"}
@@ -105,3 +109,60 @@ async def test_whatever_is_refused_is_a_problem_document(api: Api) -> None:
     assert refused[4][2].headers["www-authenticate"]
     # Elsewhere errors are what they were.
     assert (await api.client.get("/nowhere")).json()["error"]["code"] == "not_found"
+
+
+async def test_baskets_meet_whichever_way_a_till_asks(api: Api) -> None:
+    await connect_till(api)
+    await guest(api)
+    said = {**CART, "member": PHONE, "points": 100}
+    cart = {"lines": [{"id": "a", "unitPriceMinor": 500, "quantity": 2}], "points": 100}
+    by_graphql = {"idempotencyKey": "k-1", "cart": cart, "member": PHONE}
+    assert (await act(api, "reserveCart", DINER, **by_graphql))["state"] == "RESERVED"
+    assert (await send(api, "reserve", key="k-1", cart=said)).json()["replayed"]
+    assert (await send(api, "redeem", key="k-1")).json()["state"] == "redeemed"
+    half = {"basket": "k-1", "idempotencyKey": "r-1", "lines": [{"id": "a", "quantity": 1}]}
+    back = await act(api, "refundCart", DINER, **half)
+    again = {"key": "k-1", "refund_key": "r-1", "lines": half["lines"]}
+    replayed = (await send(api, "refund", **again)).json()
+    assert (replayed["replayed"], replayed["payable_minor"]) == (True, back["payableMinor"])
+    # A token that may not spend points cannot have another's reservation spend them.
+    for key in ("k-2", "k-3"):
+        assert (await send(api, "reserve", key=key, cart=said)).json()["state"] == "reserved"
+    no_points = limited(DINER, Scope.BENEFITS_USE)
+    refused = await act(api, "redeemCart", no_points, idempotencyKey="k-2")
+    assert refused["__typename"] == "Forbidden"
+    assert (await act(api, "redeemCart", DINER, idempotencyKey="k-2"))["state"] == "REDEEMED"
+    assert (await act(api, "releaseCart", no_points, idempotencyKey="k-3"))["state"] == "RELEASED"
+    assert (await act(api, "redeemCart", HOTEL, idempotencyKey="k-1"))["about"]["reason"] == (
+        "unknown_basket"
+    )
+
+
+async def test_what_was_kept_under_keys_of_its_own_is_still_found(api: Api) -> None:
+    await connect_till(api)
+    await guest(api)
+    own = {**CART, "benefits": [], "vouchers": []}
+    assert (await send(api, "reserve", key="k", cart=own)).json()["state"] == "reserved"
+    assert (await send(api, "redeem", key="k")).json()["state"] == "redeemed"
+    assert (await send(api, "refund", key="k", refund_key="r")).json()["payable_minor"] == 1_000
+    async with api.engine.begin() as db:
+        await db.execute(
+            text("UPDATE till_basket SET idempotency_key = 'api:k', prefixed = true")
+        )  # fmt: skip
+        await db.execute(
+            text("""
+              INSERT INTO till_refund (business_id, idempotency_key, basket_id, at, asked, answer)
+              SELECT business_id, 'api:r', basket_id, at,
+                '{"key": "api:k", "lines": null}', answer || '{"points": 7}'
+              FROM till_refund""")
+        )
+    both = {"basket": "k", "idempotencyKey": "r"}
+    assert (await send(api, "redeem", key="k")).json()["replayed"]
+    assert (await act(api, "refundCart", DINER, **both))["points"] == 7
+    # A till that uses the key anew by HTTP had no basket of it before: it meets GraphQL's.
+    other = await send(api, "reserve", key="k", cart={**own, "member": PHONE})
+    assert (other.status_code, other.json()["field"]) == (409, "cart.member")
+    async with api.engine.begin() as db:
+        await db.execute(text("UPDATE till_basket SET prefixed = false"))
+    assert (await send(api, "redeem", key="k")).status_code == 422
+    assert (await send(api, "redeem", key="api:k")).json()["state"] == "redeemed"

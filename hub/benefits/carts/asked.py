@@ -27,7 +27,8 @@ MOST_NAMED = 20
 class Counter:
     """A till: its business, the business's trading day, the group's date, the instant, the keys.
 
-    `time_zone` is the group's, by which quotas and points end.
+    `time_zone` is the group's, by which quotas and points end. `prefixed_first`: where a key names
+    two baskets, of a time when each way to ask had keys of its own, GraphQL's is meant.
     """
 
     business: Business
@@ -36,6 +37,7 @@ class Counter:
     now: datetime
     time_zone: str
     keyring: Keyring
+    prefixed_first: bool = False
 
 
 @dataclass(frozen=True)
