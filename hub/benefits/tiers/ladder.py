@@ -57,26 +57,27 @@ mixed AS (
   WHERE EXISTS (SELECT 1 FROM member_edge e WHERE e.low_member_id = m.member_id)
     OR EXISTS (SELECT 1 FROM member_edge e WHERE e.high_member_id = m.member_id)
 ), points AS (
-  SELECT e.member_id, e.issuer_id AS business_id, earned.business_date,
-    sum(CASE WHEN e.credit = 1 THEN e.points ELSE -e.points END)::bigint AS points
-  FROM entry e
-  JOIN entry earned ON earned.member_id = e.member_id AND earned.tx_id = e.lot_id
-    AND earned.unit = 2 AND earned.debit = 10
-    AND earned.member_id = ANY(CAST(:member_ids AS bigint[]))
-  WHERE e.member_id = ANY(CAST(:member_ids AS bigint[])) AND e.unit = 2
-    AND earned.business_date BETWEEN {starts_on} AND {ends_on}
-    AND e.member_id NOT IN (SELECT member_id FROM mixed)
-  GROUP BY e.member_id, e.issuer_id, earned.business_date
+  SELECT member_id, business_id, business_date, sum(points)::bigint AS points FROM (
+    SELECT e.member_id, e.issuer_id AS business_id,
+      max(e.business_date) FILTER (WHERE e.debit = 10 AND e.tx_id = e.lot_id) AS business_date,
+      sum(CASE WHEN e.credit = 1 THEN e.points ELSE -e.points END) AS points
+    FROM entry e
+    WHERE e.member_id = ANY(CAST(:member_ids AS bigint[])) AND e.unit = 2
+      AND e.member_id NOT IN (SELECT member_id FROM mixed)
+    GROUP BY e.member_id, e.issuer_id, e.lot_id) of_earn
+  WHERE business_date BETWEEN {starts_on} AND {ends_on}
+  GROUP BY member_id, business_id, business_date
   UNION ALL
-  SELECT m.member_id, e.issuer_id, earned.business_date,
-    sum(CASE WHEN e.credit = 1 THEN e.points ELSE -e.points END)::bigint
-  FROM mixed m
-  JOIN entry e ON e.member_id = ANY (m.kin) AND e.unit = 2
-  JOIN entry earned ON earned.member_id = ANY (m.kin) AND earned.tx_id = e.lot_id
-    AND earned.unit = 2 AND earned.debit = 10
-  WHERE earned.business_date BETWEEN {starts_on} AND {ends_on}
-    AND coalesce(account_holder(e.account_id), e.member_id) = m.member_id
-  GROUP BY m.member_id, e.issuer_id, earned.business_date
+  SELECT member_id, business_id, business_date, sum(points)::bigint FROM (
+    SELECT m.member_id, e.issuer_id AS business_id,
+      max(e.business_date) FILTER (WHERE e.debit = 10 AND e.tx_id = e.lot_id)
+        OVER (PARTITION BY m.member_id, e.lot_id) AS business_date,
+      CASE WHEN e.credit = 1 THEN e.points ELSE -e.points END AS points,
+      coalesce(account_holder(e.account_id), e.member_id) AS holder
+    FROM mixed m JOIN entry e ON e.member_id = ANY (m.kin)
+    WHERE e.member_id = ANY (ARRAY(SELECT unnest(kin) FROM mixed)) AND e.unit = 2) of_kin
+  WHERE holder = member_id AND business_date BETWEEN {starts_on} AND {ends_on}
+  GROUP BY member_id, business_id, business_date
 )"""
 
 _POINTS_WITHIN = POINTS.format(
