@@ -43,20 +43,9 @@ async def take(
     """Reserve or redeem vouchers together; see `reserve` and `redeem`."""
     checked_key(idempotency_key)
     _check(vouchers, bill)
-    asked = {
-        "member_id": member_id,
-        "bill_minor": [
-            bill.amount_minor,
-            bill.currency,
-            bill.delivery_minor,
-            bill.outlet,
-            dict(bill.categories),
-        ],
-        "policy": policy,
-        **asked,
-    }
+    asked = {"member_id": member_id, "bill_minor": _told(bill), "policy": policy, **asked}
     if kind == "redeem" and len(vouchers) == 1:
-        one = await redeem_one(
+        done = await redeem_one(
             db,
             business=business,
             voucher=vouchers[0],
@@ -67,8 +56,8 @@ async def take(
             now=now,
             asked=asked,
         )
-        if one is not None:
-            return one
+        if done is not None:
+            return done
     found = await _find(db, vouchers, now=now, keyring=keyring)
     # Codes are not kept: a voucher is told by its number, a code that leads nowhere by none.
     asked["vouchers"] = [
@@ -105,6 +94,16 @@ async def take(
     if gives:
         await give_points(db, answer, business_date=business_date, now=now)
     return answer
+
+
+def _told(bill: Bill) -> list[object]:
+    return [
+        bill.amount_minor,
+        bill.currency,
+        bill.delivery_minor,
+        bill.outlet,
+        dict(bill.categories),
+    ]
 
 
 async def _find(
