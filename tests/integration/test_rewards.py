@@ -330,7 +330,9 @@ async def test_orders_go_with_their_account_through_a_merge_and_a_split(
     await pay(db, order_id=night.order_id, payment_reference="card", actor="till",
               business_date=DAY, now=NOON)  # fmt: skip
     await end_one(db, scarf.order_id, at=NOON)
-    assert await db.scalar(text("SELECT posted FROM balance WHERE member_id = 1")) == 700
+    assert (
+        await db.scalar(text("SELECT posted FROM balance WHERE member_id = 1 AND unit = 1")) == 700
+    )
     await split_members(
         db, member_id=1, account_ids=[20], actor="mei", now=NOON + timedelta(days=1), reason="two"
     )

@@ -67,7 +67,7 @@ async def redeem_cart(
         return basket.told(replayed=False, refusal=late)
     try:
         async with db.begin_nested():
-            redeem_tx = await _use(db, counter, basket, key)
+            redeem_tx = await _use(db, counter, basket)
             await move_basket(
                 db,
                 basket_id=basket.basket_id,
@@ -83,7 +83,7 @@ async def redeem_cart(
     )
 
 
-async def _use(db: AsyncConnection, counter: Counter, basket: Basket, key: str) -> int | None:
+async def _use(db: AsyncConnection, counter: Counter, basket: Basket) -> int | None:
     """Use points, quotas and vouchers; returns the ledger's number of the points spent."""
     parts = await offer_parts(db, basket_id=basket.basket_id)
     business_id = counter.business.business_id
@@ -94,7 +94,7 @@ async def _use(db: AsyncConnection, counter: Counter, basket: Basket, key: str) 
             business_id=business_id,
             member_id=basket.member_id,
             hold_id=basket.hold_tx,
-            idempotency_key=part_key(key, "cart-used"),
+            idempotency_key=part_key(basket.key, "cart-used"),
             occurred_at=counter.now,
             business_date=counter.business_date,
             now=counter.now,
@@ -102,13 +102,13 @@ async def _use(db: AsyncConnection, counter: Counter, basket: Basket, key: str) 
         if spent.outcome is not Outcome.POSTED or spent.points != basket.points:
             raise _lost("points", spent.outcome.name.lower())
         redeem_tx = spent.tx_id
-    await _use_benefits(db, counter, key, parts)
+    await _use_benefits(db, counter, basket, parts)
     if basket.voucher_request is not None:
         answer = await redeem_reserved(
             db,
             business_id=business_id,
             reservation_id=basket.voucher_request,
-            idempotency_key=part_key(key, "cart-used"),
+            idempotency_key=part_key(basket.key, "cart-used"),
             business_date=counter.business_date,
             now=counter.now,
         )
@@ -125,7 +125,7 @@ async def _use(db: AsyncConnection, counter: Counter, basket: Basket, key: str) 
 
 
 async def _use_benefits(
-    db: AsyncConnection, counter: Counter, key: str, parts: Sequence[OfferPart]
+    db: AsyncConnection, counter: Counter, basket: Basket, parts: Sequence[OfferPart]
 ) -> None:
     holds = [part.taken_id for part in parts if part.benefit_code and part.taken_id is not None]
     if len(holds) > 1:
@@ -136,7 +136,7 @@ async def _use_benefits(
                 db,
                 business_id=counter.business.business_id,
                 hold_id=part.taken_id,
-                idempotency_key=part_key(key, f"cart-used:{part.place}"),
+                idempotency_key=part_key(basket.key, f"cart-used:{part.place}"),
                 now=counter.now,
             )
             if used.outcome not in DONE:

@@ -35,7 +35,7 @@ async def release_cart(db: AsyncConnection, *, counter: Counter, key: str) -> Ca
             business_id=counter.business.business_id,
             member_id=basket.member_id,
             hold_id=basket.hold_tx,
-            idempotency_key=part_key(key, "cart-freed"),
+            idempotency_key=part_key(basket.key, "cart-freed"),
             occurred_at=counter.now,
             business_date=counter.business_date,
             now=counter.now,
@@ -50,7 +50,7 @@ async def release_cart(db: AsyncConnection, *, counter: Counter, key: str) -> Ca
                 db,
                 business_id=counter.business.business_id,
                 hold_id=part.taken_id,
-                idempotency_key=part_key(key, f"cart-freed:{part.place}"),
+                idempotency_key=part_key(basket.key, f"cart-freed:{part.place}"),
                 now=counter.now,
             )
     if basket.voucher_request is not None:
@@ -58,7 +58,7 @@ async def release_cart(db: AsyncConnection, *, counter: Counter, key: str) -> Ca
             db,
             business_id=counter.business.business_id,
             reservation_id=basket.voucher_request,
-            idempotency_key=part_key(key, "cart-freed"),
+            idempotency_key=part_key(basket.key, "cart-freed"),
             business_date=counter.business_date,
             now=counter.now,
         )

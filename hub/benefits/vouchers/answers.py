@@ -82,9 +82,16 @@ async def run(
             {**facts, "asked": orjson.dumps(asked).decode()},
         )
     ).one()
+    return await answered(db, row, kind=kind, asked=asked)
+
+
+async def answered(
+    db: AsyncConnection, row: Row[Any], *, kind: str, asked: Mapping[str, object]
+) -> VoucherAnswer:
+    """Read a row of voucher_request; raises Conflict where it was another request."""
     if row.replayed and asked.get("member_id") is not None:
         asked = {**asked, "member_id": await _as_asked(db, asked["member_id"], row)}
-    return answer_of(row, kind=kind, asked=asked)
+    return _answer(row, kind=kind, asked=asked)
 
 
 async def _as_asked(db: AsyncConnection, member_id: object, row: Row[Any]) -> object:
@@ -99,8 +106,7 @@ async def _as_asked(db: AsyncConnection, member_id: object, row: Row[Any]) -> ob
     return first if kin else member_id
 
 
-def answer_of(row: Row[Any], *, kind: str, asked: object) -> VoucherAnswer:
-    """Read a row of voucher_request; raises Conflict where it was another request."""
+def _answer(row: Row[Any], *, kind: str, asked: object) -> VoucherAnswer:
     if row.replayed:
         _same(row, kind, asked)
     return VoucherAnswer(

@@ -1,9 +1,8 @@
 """Take: what reserving and redeeming share: judge each voucher, then write all at once."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 from sqlalchemy import text
@@ -11,65 +10,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.vouchers.answers import VoucherAnswer, checked_key, run
 from hub.benefits.vouchers.codes import normalise
+from hub.benefits.vouchers.judge import VoucherAsked, judge
+from hub.benefits.vouchers.met import met
 from hub.benefits.vouchers.points import give_points, lock_holders
 from hub.benefits.vouchers.queries import Voucher, voucher_terms, vouchers_by_id
-from hub.benefits.vouchers.terms import VoucherKind, VoucherTerms
-from hub.benefits.vouchers.worth import Bill, Verdict, eligible, refusal, worth
+from hub.benefits.vouchers.redeem_one import redeem_one
+from hub.benefits.vouchers.worth import Bill, Verdict
 from hub.crypto.keyring import Keyring
 from hub.errors import Malformed
 from hub.members.queries import lock_current_member
 from hub.programme.queries import Business
-from hub.units import MOST_MINOR, share_by_largest_remainder
+from hub.units import MOST_MINOR
 
 MOST_VOUCHERS = 20
 _LONGEST_NAME = 200
 Policy = Literal["all_or_nothing", "skip_invalid"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VoucherAsked:
-    """A voucher of a request: by its code, or by its number where the member is known.
-
-    `amount_minor` is what it is to take off the bill; None: what it is worth on what is left of
-    the bill after those before it. `weighed`: a quote has found that amount line by line, and what
-    is left of categories does not judge it once more.
-    """
-
-    code: str | None = None
-    voucher_id: int | None = None
-    amount_minor: int | None = None
-    weighed: bool = False
-
-
-class _Left:
-    """What of a bill, of its categories and its delivery the vouchers before have left."""
-
-    def __init__(self, bill: Bill) -> None:
-        self._bill = bill
-        self._minor = bill.amount_minor
-        self._delivery_minor = bill.delivery_minor
-        self._categories = dict(bill.categories)
-
-    def room(self, terms: VoucherTerms) -> int:
-        """Return how much of what the voucher is for is left."""
-        if terms.kind is VoucherKind.DELIVERY:
-            return min(self._minor, self._delivery_minor)
-        room = min(self._minor, eligible(terms, self._bill))
-        if terms.categories:
-            room = min(room, sum(self._categories.get(each, 0) for each in set(terms.categories)))
-        return room
-
-    def take(self, terms: VoucherTerms, amount_minor: int) -> None:
-        """Take a voucher's amount off what it is for: off categories, in proportion."""
-        self._minor -= amount_minor
-        if terms.kind is VoucherKind.DELIVERY:
-            self._delivery_minor -= amount_minor
-        of = sorted(set(terms.categories) & self._categories.keys())
-        left = [self._categories[each] for each in of]
-        if sum(left):
-            parts = share_by_largest_remainder(min(amount_minor, sum(left)), left)
-            for each, part in zip(of, parts, strict=True):
-                self._categories[each] -= part
 
 
 async def take(
@@ -91,18 +46,21 @@ async def take(
     """Reserve or redeem vouchers together; see `reserve` and `redeem`."""
     checked_key(idempotency_key)
     _check(vouchers, bill)
-    asked = {
-        "member_id": member_id,
-        "bill_minor": [
-            bill.amount_minor,
-            bill.currency,
-            bill.delivery_minor,
-            bill.outlet,
-            dict(bill.categories),
-        ],
-        "policy": policy,
-        **asked,
-    }
+    asked = {"member_id": member_id, "bill_minor": _told(bill), "policy": policy, **asked}
+    if kind == "redeem" and len(vouchers) == 1:
+        done = await redeem_one(
+            db,
+            business=business,
+            voucher=vouchers[0],
+            bill=bill,
+            member_id=member_id,
+            idempotency_key=idempotency_key,
+            business_date=business_date,
+            now=now,
+            asked=asked,
+        )
+        if done is not None:
+            return done
     found = await _find(db, vouchers, now=now, keyring=keyring)
     # Codes are not kept: a voucher is told by its number, a code that leads nowhere by none.
     asked["vouchers"] = [
@@ -111,14 +69,11 @@ async def take(
     ]
     _once(found)
     known = [voucher for voucher in found if voucher is not None]
+    met(db).meet(voucher.terms for voucher in known)
     skips = policy == "skip_invalid" and len(vouchers) > 1
     gives = kind == "redeem" and any(one.terms.points is not None for one in known)
-    gone = {}
-    if skips or gives:
-        gone = await _lock(db, known, member_id=member_id, now=now, balances=gives)
-    items = _judge(
-        vouchers, found, bill, business=business, member_id=member_id, now=now, gone=gone
-    )
+    gone = await _lock(db, known, member_id, now=now, balances=gives) if skips or gives else {}
+    items = judge(vouchers, found, bill, business=business, member_id=member_id, now=now, gone=gone)
     answer = await run(
         db,
         """voucher_take(:kind, CAST(:business_id AS smallint), :key, :member_id,
@@ -143,11 +98,21 @@ async def take(
     return answer
 
 
+def _told(bill: Bill) -> list[object]:
+    return [
+        bill.amount_minor,
+        bill.currency,
+        bill.delivery_minor,
+        bill.outlet,
+        dict(bill.categories),
+    ]
+
+
 async def _lock(
     db: AsyncConnection,
     known: Sequence[Voucher],
-    *,
     member_id: int | None,
+    *,
     now: datetime,
     balances: bool,
 ) -> dict[int, Verdict]:
@@ -219,63 +184,3 @@ def _once(found: Sequence[Voucher | None]) -> None:
     known = [voucher.voucher_id for voucher in found if voucher is not None]
     if len(set(known)) != len(known):
         raise Malformed("a voucher is named twice", field="vouchers")
-
-
-def _judge(
-    vouchers: Sequence[VoucherAsked],
-    found: Sequence[Voucher | None],
-    bill: Bill,
-    *,
-    business: Business,
-    member_id: int | None,
-    now: datetime,
-    gone: Mapping[int, Verdict],
-) -> list[dict[str, Any]]:
-    """Return what voucher_take asks for: each voucher with what it would take, or why not."""
-    items: list[dict[str, Any]] = []
-    left = _Left(bill)
-    groups: set[str] = set()
-    several = len(vouchers) > 1
-    for each, voucher in zip(vouchers, found, strict=True):
-        if voucher is None:
-            items.append({"id": None, "refusal": Verdict.UNKNOWN})
-            continue
-        terms = voucher.terms
-        no = refusal(terms, bill, business_id=business.business_id,
-                     time_zone=business.time_zone, at=now)  # fmt: skip
-        if each.code is None and (member_id is None or voucher.member_id is None):
-            no = Verdict.NOT_YOURS  # a number is no proof of anything
-        if no is None and terms.points and member_id is None and voucher.member_id is None:
-            no = Verdict.MEMBER_REQUIRED
-        no = no or gone.get(voucher.voucher_id)
-        if no is None and ((terms.alone and several) or terms.stacking_group in groups):
-            no = Verdict.NOT_STACKABLE
-        amount, refused = _amount(each, voucher, left.room(terms))
-        no = no or refused
-        if no is None:
-            left.take(terms, amount)
-            if terms.stacking_group is not None:
-                groups.add(terms.stacking_group)
-        items.append(
-            {
-                "id": voucher.voucher_id,
-                "refusal": no,
-                "quantity": amount if terms.by_value else 1,
-                "exact": not terms.by_value or each.amount_minor is not None,
-                "amount": amount,
-                "price": amount if terms.price_minor is None else terms.price_minor,
-            }
-        )
-    return items
-
-
-def _amount(each: VoucherAsked, voucher: Voucher, room: int) -> tuple[int, Verdict | None]:
-    """Return what a voucher is to take off a bill of which `room` is left, or why it cannot."""
-    terms = voucher.terms
-    most = worth(terms, room, left=voucher.granted - voucher.used)
-    amount = most if each.amount_minor is None else each.amount_minor
-    if amount > most and not each.weighed:
-        return amount, Verdict.AMOUNT_TOO_HIGH
-    if amount == 0 and terms.kind not in (VoucherKind.GIFT, VoucherKind.POINTS):
-        return amount, Verdict.NOTHING_TO_TAKE
-    return amount, None
