@@ -8,6 +8,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header pyproject.toml
 
+# Every test that starts the hub would compile all of it anew, were its bytecode not kept.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: run test nightly lint types schema lock clean
 
 run: $(VENV)/installed-run

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from graphql_schema.errors import is_away
 from hub.connector import SignatureInvalid
 from hub.crypto.tokens import Unauthenticated
+from hub.entrypoints.web_denials import keep_refusal
 from hub.errors import (
     Conflict,
     Forbidden,
@@ -61,9 +62,10 @@ def error_at(path: str, status: int, code: str, message: str, **facts: object) -
 
 
 async def hub_error(request: Request, error: Exception) -> Response:
-    """Answer what the hub says no to on purpose."""
+    """Answer what the hub says no to on purpose; a denial is on record."""
     if not isinstance(error, HubError):
         raise error
+    await keep_refusal(request, error)
     status = next((s for kind, s in _STATUS.items() if isinstance(error, kind)), 500)
     field = {"field": error.facts["field"]} if "field" in error.facts else {}
     answer = error_at(request.url.path, status, error.code, error.message, **field)
