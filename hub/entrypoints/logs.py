@@ -39,12 +39,9 @@ class _Plain(logging.Formatter):
         return _told(ei)
 
 
-def _told(
-    failed: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, ...],
-) -> str:
+def _told(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
     """Write a traceback, with what each failure says of no person (hub.errors.plainly)."""
-    failure = failed[1]
-    return "" if failure is None else "".join(_chain(failure)).rstrip("\n")
+    return "".join(_chain(exc_info[1])).rstrip("\n")
 
 
 def _chain(failure: BaseException, seen: frozenset[int] = frozenset()) -> Iterator[str]:
