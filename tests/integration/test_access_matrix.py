@@ -18,11 +18,16 @@ from typing import Any
 
 import pytest
 from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
     GraphQLObjectType,
     GraphQLUnionType,
     get_named_type,
     is_leaf_type,
+    is_list_type,
+    is_non_null_type,
     is_required_argument,
+    is_required_input_field,
 )
 
 from graphql_schema.schema import build_schema
@@ -52,6 +57,7 @@ HEAD = f"""\
 # What is shown of what, to {", ".join(CALLERS)}.
 # First what is asked for and what comes of it: S shown, 0 null, H hidden with what it is of; or the
 # error: {", ".join(f"{short} {code}" for code, short in CODES.items())}.
+# A mutation that asks for nothing there is: + let in, or the error.
 # Then every type's fields as they are met in all these answers: S shown once, 0 nothing there, an
 # error; - of that type nothing was shown.
 """
@@ -264,6 +270,58 @@ def questions(world: dict[str, str]) -> Iterator[tuple[str, str, str | None]]:
             yield query.replace("$PERIOD", f'"{world["period"]}"'), name, None
 
 
+VALUES = {
+    "Boolean": True, "Date": "2030-01-01", "DateTime": "2030-01-01T00:00:00Z", "Decimal": "1",
+    "ID": gid("Member", 999), "Int": 1, "Long": 1, "String": "x-1",
+}  # fmt: skip
+NAMED = {"phone": "+8613900000000", "business": "hotel", "period": "2030-01", "currency": "CNY"}
+AT_ONCE = 25
+
+
+def made_up(type_: Any, name: str = "") -> Any:
+    """Return an input that asks for nothing there is, of as few fields as there must be."""
+    if is_non_null_type(type_):
+        return made_up(type_.of_type, name)
+    if is_list_type(type_):
+        return [made_up(type_.of_type, name)]
+    if isinstance(type_, GraphQLEnumType):
+        return next(iter(type_.values))
+    if isinstance(type_, GraphQLInputObjectType):
+        fields = {key: of for key, of in type_.fields.items() if is_required_input_field(of)}
+        if not fields:  # one of them
+            key = "phone" if "phone" in type_.fields else next(iter(type_.fields))
+            fields = {key: type_.fields[key]}
+        return {key: made_up(of.type, key) for key, of in fields.items()}
+    return NAMED.get(name, VALUES[type_.name])
+
+
+async def let_in(api: Api, principal: Principal | None) -> dict[str, str]:
+    """Return of every mutation whether a caller is let in: + or the refusal, as in CODES."""
+    writes = SCHEMA.mutation_type
+    assert writes is not None
+    found: dict[str, str] = {}
+    ahead = [*writes.fields]
+    at_once = AT_ONCE if principal else 1  # who is nobody is refused by an error, which ends it
+    while ahead:
+        asked = ahead[:at_once]
+        types = {name: writes.fields[name].args["input"].type for name in asked}
+        declared = ", ".join(f"${name}: {type_}" for name, type_ in types.items())
+        body = " ".join(f"{name}(input: ${name}) {{ __typename }}" for name in asked)
+        variables = {name: made_up(type_) for name, type_ in types.items()}
+        answer = await api.ask(f"mutation ({declared}) {{ {body} }}", principal, **variables)
+        if "errors" in answer:
+            # What failed ended the operation: it is left out, and the others are asked again.
+            name = answer["errors"][0]["path"][0]
+            found[name] = CODES[answer["errors"][0]["extensions"]["code"]]
+            ahead.remove(name)
+            continue
+        for name in asked:
+            kind = answer["data"][name]["__typename"]
+            found[name] = "F" if kind == "Forbidden" else "M" if kind == "InvalidInput" else "+"
+        ahead = ahead[at_once:]
+    return found
+
+
 async def test_every_root_type_and_field_by_every_caller(api: Api, world: dict[str, str]) -> None:
     found: dict[str, dict[str, str]] = {"query": {}, "member": {}, "settlementPeriod": {}}
     seen, who = Seen(), callers(world)
@@ -280,6 +338,10 @@ async def test_every_root_type_and_field_by_every_caller(api: Api, world: dict[s
                 seen.note(answer, caller)
             said += verdict(answer, root, name)
         found[root if name else "query"][name or root] = said
+    found["mutation"] = {}
+    for principal in who.values():
+        for name, said in (await let_in(api, principal)).items():
+            found["mutation"][name] = found["mutation"].get(name, "") + said
     lines = [HEAD, *_asked(found), *seen.lines()]
     if os.environ.get("HUB_WRITE_ACCESS"):
         DECLARED.write_text("\n".join(lines) + "\n")
