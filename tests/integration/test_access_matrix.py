@@ -336,6 +336,8 @@ async def test_every_root_type_and_field_by_every_caller(api: Api, world: dict[s
                 told = leaked(str(answer), kept_from(caller, ids))
                 assert not told, (query, caller, told)
                 seen.note(answer, caller)
+                if "errors" in answer:
+                    break  # no plan answers so
             said += verdict(answer, root, name)
         found[root if name else "query"][name or root] = said
     found["mutation"] = {}
