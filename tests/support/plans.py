@@ -30,7 +30,8 @@ from hypothesis_graphql import nodes
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from graphql_schema.context import Context
-from graphql_schema.schema import HubSchema, build_schema
+from graphql_schema.executing import HubSchema
+from graphql_schema.schema import build_schema
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
 
