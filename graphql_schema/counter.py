@@ -1,33 +1,27 @@
 """A till with a member before it: all that a redemption has to know first, in one statement."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Protocol
 
 from strawberry import relay
 
-from graphql_schema.access import caller_facts, sees_member
+from graphql_schema.access import sees_member
 from graphql_schema.context import Context
 from graphql_schema.finding import MemberKey, node_key, presented_digests
 from graphql_schema.member import Member, hide_member
 from graphql_schema.till import Till, acting_code, till_of
 from hub.clock import business_date
 from hub.db.caller import Presented
-from hub.db.relation import parameters, within
+from hub.db.relation import parameters
 from hub.members.queries import ACCOUNTS, OWNER, known
 from hub.programme.acceptance import AcceptanceRule
 from hub.programme.acting import ACTING, acting_of
 
-_TYPES = {
-    "code": "text",
-    "now": "timestamptz",
-    "business": "text",
-    "own_member_id": "bigint",
-    "member_ids": "bigint[]",
-    "kind": "smallint",
-    "digests": "bytea[]",
-}
-"""The parameters that the statement may have."""
+_TYPES = {"member_ids": "bigint[]", "kind": "smallint", "digests": "bytea[]"}
+"""What a member may be found by."""
+_TILL = Caller(role="hub_business", business="")
+"""A reader of the kind that tills are."""
 
 
 class Asked(Protocol):
@@ -53,42 +47,60 @@ async def open_counter(context: Context, asked: Asked) -> Counter | None:
 
     Raises as `open_till` and `reached_member` do.
     """
-    code = acting_code(context, business=asked.business, idempotency_key=asked.idempotency_key)
-    facts: dict[str, Any] = {"code": code, "now": context.now, **caller_facts(context.principal)}
+    acting_code(context, business=asked.business, idempotency_key=asked.idempotency_key)
     presented: Presented | None = None
     if isinstance(asked.member.id, relay.GlobalID):
         found = known(sees_member(context.principal))
-        facts["member_ids"] = node_key(asked.member.id, "Member", parts=1, field="member")
+        member_ids = node_key(asked.member.id, "Member", parts=1, field="member")
+        facts: dict[str, Any] = {"member_ids": member_ids}
     else:
         found, presented = OWNER, await presented_digests(context, asked.member, field="member")
-        facts["kind"], facts["digests"] = presented
-    statement, names = _statement(found.sql)
-    row = await context.fetch(statement, [facts[name] for name in names], presented=presented)
-    member_id, account_id, *shop = row
-    acting = None if shop[0] is None else acting_of(shop)
+        facts = {"kind": presented[0], "digests": presented[1]}
+    run = Run(context, NO_VARIABLES, asked=[facts], caller=context.reader.facts(presented))
+    statement, values = _statement(found.sql)
+    rows = await context.fetch(statement, [value(run) for value in values])
+    members, accounts, shops = rows[1:]
+    acting = acting_of(shops[0]) if shops else None
     if acting is not None and acting.group_zone is not None:
         today = business_date(context.now, acting.group_zone)
     else:
         today = await context.load.today()  # says that there is no group
     business = None if acting is None else acting.business
     till = till_of(business, idempotency_key=asked.idempotency_key, today=today)
-    if member_id is None:
+    if not members:
         if presented is None:
             hide_member(context, *facts["member_ids"])
         return None
+    member_id: int = members[0][0]
     if presented is not None:
         await context.present(member_id)
+    account_id = accounts[0][0] if accounts else None
     return Counter(till, Member(member_id=member_id), account_id, acting and acting.acceptance)
 
 
 @cache
-def _statement(found: str) -> tuple[str, tuple[str, ...]]:
-    """Return the statement for a way to find the member, and its parameters' names in order."""
-    of_found = "(SELECT array_agg(member_id) FROM found)"
-    accounts = within(ACCOUNTS.sql, lambda _: of_found)
-    sql = f"""WITH found AS MATERIALIZED ({found}), accounts AS ({accounts})
-SELECT (SELECT member_id FROM found),
-  (SELECT min(account_id) FROM accounts a WHERE a.business_id = acting.business_id),
-  acting.* FROM (VALUES (1)) one LEFT JOIN ({ACTING.sql}) acting ON true"""  # noqa: S608 - constants of ours
-    names = tuple(sorted(parameters(sql)))
-    return within(sql, lambda name: f"${names.index(name) + 1}::{_TYPES[name]}"), names
+def _statement(found: str) -> tuple[str, tuple[Value, ...]]:
+    """Return the statement for a way to find the member, and what gives its parameters."""
+    statement = Statement(_TILL)
+    live = {
+        name: statement.parameter(_TYPES[name], partial(_asked, name))
+        for name in sorted(parameters(found) & _TYPES.keys())
+    }
+    who = statement.table(Relation(found, ("member_id",)), live)
+    who.pick("member_id")
+    accounts = statement.table(
+        ACCOUNTS,
+        {"member_ids": who.all("member_id")},
+        where="r.business_id = (SELECT b.business_id FROM business b WHERE b.code = :business)",
+    )
+    accounts.pick("account_id")
+    shop = statement.table(ACTING, {})
+    for column in ACTING.columns:
+        shop.pick(column)
+    for level in (who, accounts, shop):
+        statement.column(level)
+    return statement.sql, statement.values
+
+
+def _asked(name: str, run: Run) -> Any:
+    return run.asked[0][name]

@@ -10,6 +10,7 @@ from graphql_schema.context import Context
 from hub.members.display import MemberView, view_of
 
 Row = Sequence[Any]
+NO_VARIABLES = VariableValues({}, {})
 Build = Callable[[Row, "Run"], Any]
 """What makes the answer's part of a row."""
 
@@ -24,6 +25,8 @@ class Run:
     """What the arguments of each field that has some came to."""
     served: int | None = None
     """The member whom a write acted on."""
+    caller: Sequence[Any] = ()
+    """What tells the database who reads."""
     rows: Row = ()
     """The statement's answer, column by column."""
     groups: dict[int, dict[Any, list[Row]]] = field(default_factory=dict)

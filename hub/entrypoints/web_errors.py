@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from graphql_schema.errors import is_away
 from hub.crypto.tokens import Unauthenticated
+from hub.entrypoints.web_denials import keep_refusal
 from hub.errors import (
     Conflict,
     Forbidden,
@@ -40,10 +41,11 @@ def error_response(status: int, code: str, message: str, **facts: object) -> JSO
     return JSONResponse({"error": {"code": code, "message": message, **facts}}, status)
 
 
-async def hub_error(_: Request, error: Exception) -> Response:
-    """Answer what the hub says no to on purpose."""
+async def hub_error(request: Request, error: Exception) -> Response:
+    """Answer what the hub says no to on purpose; a denial is on record."""
     if not isinstance(error, HubError):
         raise error
+    await keep_refusal(request, error)
     status = next((s for kind, s in _STATUS.items() if isinstance(error, kind)), 500)
     field = {"field": error.facts["field"]} if "field" in error.facts else {}
     answer = error_response(status, error.code, error.message, **field)

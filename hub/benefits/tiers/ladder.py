@@ -84,7 +84,8 @@ _POINTS_WITHIN = POINTS.format(
 ).strip()
 
 # `spans` (member_id, ladder_id, starts_on, ends_on) says of which days each is wanted; `have` is
-# what was done in them. A visit is a day at a business of which some bill is left.
+# what was done in them. A visit is a day at a business of which some bill is left; nobody has been
+# where somebody bought whom they referred.
 ACTIVITY = f"""
 bounds AS MATERIALIZED (
   SELECT min(starts_on) AS starts_on, max(ends_on) AS ends_on FROM spans
@@ -92,11 +93,12 @@ bounds AS MATERIALIZED (
   SELECT b.member_id, l.account_id FROM births b JOIN account_link l ON l.member_id = b.born
   WHERE l.member_id = ANY(ARRAY(SELECT born FROM births)) AND upper_inf(l.valid)
 ), daily AS (
-  SELECT member_id, business_id, business_date, points, NULL::char(3) AS currency,
+  SELECT member_id, business_id, business_date, true AS been, points, NULL::char(3) AS currency,
     0::bigint AS spend_minor, 0::bigint AS bills, 0::bigint AS nights, 0::bigint AS referrals
   FROM points
   UNION ALL
-  SELECT a.member_id, q.business_id, q.business_date, 0, q.currency, sum(q.spend_minor)::bigint,
+  SELECT a.member_id, q.business_id, q.business_date, bool_or(q.referrals = 0), 0, q.currency,
+    sum(q.spend_minor)::bigint,
     sum(q.bills), sum(q.nights), sum(q.referrals)
   FROM accounts a JOIN qualifying_activity q USING (account_id)
   WHERE q.account_id = ANY(ARRAY(SELECT account_id FROM accounts))
@@ -104,7 +106,8 @@ bounds AS MATERIALIZED (
     AND q.business_date <= (SELECT ends_on FROM bounds)
   GROUP BY a.member_id, a.account_id, q.business_id, q.business_date, q.currency
 ), have AS (
-  SELECT s.member_id, s.ladder_id, s.starts_on, s.ends_on, count(d.member_id) > 0 AS seen, ARRAY[
+  SELECT s.member_id, s.ladder_id, s.starts_on, s.ends_on, coalesce(bool_or(d.been), false) AS seen,
+    ARRAY[
     coalesce(sum(d.points), 0),
     coalesce(sum(d.spend_minor) FILTER (WHERE d.currency = l.currency), 0),
     count(DISTINCT (d.business_date - DATE '1900-01-01')::bigint * 65536 + d.business_id)

@@ -59,6 +59,19 @@ LEFT JOIN LATERAL (
     tuple(each.name for each in fields(Standing)),
 )
 
+# What is asked for most, without the way to the next tier.
+HELD = Relation(
+    f"""
+WITH {RUNGS}
+SELECT a.member_id, has.code, has.name, has.name_zh, held.since
+FROM unnest(CAST(:member_ids AS bigint[])) AS a (member_id)
+LEFT JOIN member_tier held ON held.member_id = a.member_id AND held.until IS NULL
+  AND held.ladder_id = 0
+LEFT JOIN rungs has ON has.tier_id = held.tier_id
+""",  # noqa: S608 - constants of ours
+    ("member_id", "code", "name", "name_zh", "since"),
+)
+
 
 async def standings(
     db: AsyncConnection, *, member_ids: Sequence[int], now: datetime, time_zone: str
