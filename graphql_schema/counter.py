@@ -10,10 +10,12 @@ from graphql_schema.access import sees_member
 from graphql_schema.context import Context
 from graphql_schema.finding import MemberKey, node_key, presented_digests
 from graphql_schema.member import Member, hide_member
+from graphql_schema.plan.run import NO_VARIABLES, Run
+from graphql_schema.plan.statement import Statement, Value
 from graphql_schema.till import Till, acting_code, till_of
 from hub.clock import business_date
-from hub.db.caller import Presented
-from hub.db.relation import parameters
+from hub.db.caller import Caller, Presented
+from hub.db.relation import Relation, parameters
 from hub.members.queries import ACCOUNTS, OWNER, known
 from hub.programme.acceptance import AcceptanceRule
 from hub.programme.acting import ACTING, acting_of
