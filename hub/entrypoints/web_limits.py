@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hub.entrypoints.web_errors import error_response
+from hub.entrypoints.web_errors import error_at
 
 REQUESTS = Counter("hub_http_requests_total", "Requests answered", ["method", "route", "status"])
 SECONDS = Histogram("hub_http_request_seconds", "Time to the whole answer, in seconds", ["route"])
@@ -107,7 +107,8 @@ class SizeLimited:
             if started:
                 raise
             limit = large.args[0]
-            answer = error_response(413, "too_large", f"a body may have up to {limit} bytes")
+            words = f"a body may have up to {limit} bytes"
+            answer = error_at(scope["path"], 413, "too_large", words)
             answer.headers["connection"] = "close"
             await answer(scope, receive, send)
 

@@ -75,7 +75,7 @@ PERIOD: dict[str, str] = {
     "sensitivity": "UFFRRRRF", "statement": "UFFSFSSF",
 }  # fmt: skip
 ROOTS: dict[str, str] = {
-    "clients": "UFFFFFFF", "myPasskeys": "USSFFFFF", "mySessions": "USSFFFFF",
+    "clients": "UFFFFFFS", "myPasskeys": "USSFFFFF", "mySessions": "USSFFFFF",
     "me": "USS00000", "member": "US0S0SFF", "members": "UFFFFSFF", "memberSearch": "UFFFFSFF",
     "memberByIdentifier": "UFF00FFF", "unreadableDetails": "UFFSSSFF",
     "settlementPeriods": "UFFSSSSF", "reconciliationMappings": "UFFSSSSF",
@@ -84,12 +84,12 @@ ROOTS: dict[str, str] = {
     "disputes": "UFFSSSSF", "settlementCorrections": "UFFFFSSF", "journals": "UFFSSSSF",
     "elimination": "UFFFFSSF", "journalFiles": "UFFFFFNF", "redemptionEstimates": "UFFSSSSF",
     "liabilityAgeing": "UFFSSSSF", "accountingPolicies": "UFFSSSSF", "agreements": "UFFSSSSF",
-    "creditStandings": "UFFSSSSF", "programme": "SSSSSSSF", "businesses": "USSSSSSF",
+    "creditStandings": "UFFSSSSF", "programme": "SSSSSSSS", "businesses": "USSSSSSS",
     "liability": "UFFSSSSF", "explainMatch": "UFFFFAFF", "matchRuns": "UFFFFSFF",
-    "proposedAdjustments": "UFFFFSFF", "reviewItems": "UFFFFSFF", "rewards": "USSSSSSF",
-    "reward": "U000000F", "node": "US0S0SFF", "nodes": "USSSSSFF", "voucherByCode": "UFFMMMMF",
+    "proposedAdjustments": "UFFFFSFF", "reviewItems": "UFFFFSFF", "rewards": "USSSSSSS",
+    "reward": "U0000000", "node": "US0S0SFF", "nodes": "USSSSSFF", "voucherByCode": "UFFMMMMF",
 "voucherCampaigns": "UFFSSSSF", "quote": "USSSFSFF",
-    "membershipPlans": "USSSSSSF",
+    "membershipPlans": "USSSSSSS",
 }  # fmt: skip
 GIVEN = {
     ("Member", "expiringSoon"): "withinDays: 30",
@@ -312,5 +312,7 @@ async def test_every_root_type_and_field_by_every_caller(api: Api, world: dict[s
     lines = [*seen.lines()]
     if os.environ.get("HUB_WRITE_ACCESS_TYPES"):
         TYPES.write_text("\n".join(lines) + "\n")
-    assert found == {"member": MEMBER, "settlementPeriod": PERIOD, "": ROOTS}
+    for kind, table in (("member", MEMBER), ("settlementPeriod", PERIOD), ("", ROOTS)):
+        assert found[kind].keys() == table.keys()
+        assert {name: said for name, said in found[kind].items() if said != table[name]} == {}
     assert lines == TYPES.read_text().splitlines()

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.tiers.ladder import POINTS, RUNGS
+from hub.benefits.tiers.ladder import RUNGS, points
 from hub.benefits.year import year_of
 from hub.db.relation import Relation
 
@@ -36,7 +36,7 @@ class Standing:
 # On the group's own ladder, number 0.
 STANDINGS = Relation(
     f"""
-WITH {RUNGS}, {POINTS.format(starts_on=":starts_on", ends_on=":ends_on").strip()}, qualifying AS (
+WITH {RUNGS}, {points(starts_on=":starts_on", ends_on=":ends_on")}, qualifying AS (
   SELECT member_id, sum(points)::bigint AS points FROM points GROUP BY member_id
 )
 SELECT a.member_id, has.code, has.name, has.name_zh, held.since,
