@@ -120,6 +120,10 @@ class Context:
                 if self._over:
                     await self._close_reader()
 
+    def hide_member(self, member_id: int) -> None:
+        """Note that a member who was asked for by id is answered as not there."""
+        self.hidden.append(("member", f"Member:{member_id}"))
+
     async def present(self, member_id: int) -> None:
         """Let the caller, a business, read of a member whose identifier it was shown."""
         self._presented = (*self._presented, member_id)

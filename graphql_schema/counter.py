@@ -9,7 +9,7 @@ from strawberry import relay
 from graphql_schema.access import sees_member
 from graphql_schema.context import Context
 from graphql_schema.finding import MemberKey, node_key, presented_digests
-from graphql_schema.member import Member, hide_member
+from graphql_schema.member import Member
 from graphql_schema.plan.run import NO_VARIABLES, Run
 from graphql_schema.plan.statement import Statement, Value
 from graphql_schema.till import Till, acting_code, till_of
@@ -71,13 +71,15 @@ async def open_counter(context: Context, asked: Asked) -> Counter | None:
     till = till_of(business, idempotency_key=asked.idempotency_key, today=today)
     if not members:
         if presented is None:
-            hide_member(context, *facts["member_ids"])
+            context.hide_member(*facts["member_ids"])
         return None
     member_id: int = members[0][0]
     if presented is not None:
         await context.present(member_id)
     account_id = accounts[0][0] if accounts else None
-    return Counter(till, Member(member_id=member_id), account_id, acting and acting.acceptance)
+    return Counter(
+        till, Member(member_id=member_id), account_id, acting.acceptance if acting else None
+    )
 
 
 @cache

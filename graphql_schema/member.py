@@ -393,10 +393,5 @@ async def visible_member(context: Context, member_id: int) -> Member | None:
     """
     now_id = await context.load.visible.load(member_id)
     if now_id is None:
-        hide_member(context, member_id)
+        context.hide_member(member_id)
     return None if now_id is None else Member(member_id=now_id)
-
-
-def hide_member(context: Context, member_id: int) -> None:
-    """Note that a member who was asked for by id is answered as not there."""
-    context.hidden.append(("member", f"Member:{member_id}"))
