@@ -15,6 +15,7 @@ from graphql import (
     specified_rules,
     validate,
 )
+from graphql.language.visitor import EnterLeaveVisitor
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from graphql_schema.limits import too_large
@@ -23,6 +24,8 @@ MOST_TOKENS = 2000
 MOST_DOCUMENTS = 512
 LONGEST_DOCUMENT = 20_000
 """In characters: what is longer is not kept."""
+
+_NEITHER = EnterLeaveVisitor(None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ class Documents:
         hide_suggestions: bool,
     ) -> None:
         """`rules` are asked beside those of the specification."""
-        self._schema, self._rules = schema, (*specified_rules, *rules)
+        self._schema = schema
+        self._rules = [_quick(one) for one in (*specified_rules, *rules)]
         self._hide = hide_suggestions
         self._kept: OrderedDict[str, Document] = OrderedDict()
 
@@ -83,3 +87,21 @@ class Documents:
             if len(self._kept) > MOST_DOCUMENTS:
                 self._kept.popitem(last=False)
         return document
+
+
+def _quick(rule: type[ASTValidationRule]) -> type[ASTValidationRule]:
+    """Return a rule that remembers which kinds of nodes it does not look at.
+
+    graphql-core asks each rule anew for each document, which takes as long as the looks themselves.
+    """
+    blind = set[str]()
+
+    def get_enter_leave_for_kind(self: ASTValidationRule, kind: str) -> EnterLeaveVisitor:
+        if kind in blind:
+            return _NEITHER
+        found = rule.get_enter_leave_for_kind(self, kind)
+        if found == _NEITHER:
+            blind.add(kind)
+        return found
+
+    return type(rule.__name__, (rule,), {"get_enter_leave_for_kind": get_enter_leave_for_kind})
