@@ -1,6 +1,7 @@
 """A group that takes referrals, and people who come and buy: what the tests of referrals share."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import text
@@ -17,8 +18,10 @@ from hub.benefits.tiers.promote import promote
 from hub.connector import Hint, HintType
 from hub.crypto.keyring import Keyring
 from hub.members.resolve import Sighting, resolve
+from hub.programme.apply import EarningRuleConfig
+from hub.programme.policy_config import ExpiryPolicyConfig
 from tests.support.benefits import SPRING, START, ZONE
-from tests.support.settlement import make_group
+from tests.support.settlement import KINDS, make_group
 
 KEYRING = Keyring.generate()
 
@@ -40,7 +43,18 @@ class Town:
     @classmethod
     async def open(cls, db: AsyncConnection, *config: ReferralConfig) -> "Town":
         """Configure a group in which two referrals of a year, and nothing else, make gold."""
-        ids = await make_group(db, [])
+        rules = [
+            EarningRuleConfig(
+                business=code,
+                effective_from=START,
+                points_per_unit=Decimal(1),
+                qualifying_per_unit=Decimal(1),
+                cost_per_point=Decimal("0.01"),
+            )
+            for code in KINDS
+        ]
+        expiry = [ExpiryPolicyConfig(effective_from=START, months=24)]
+        ids = await make_group(db, [], rules=rules, expiry=expiry)
         facts = {"effective_from": START, "name": "n", "name_zh": "n"}
         group = LadderConfig.model_validate({"code": "group", "currency": "CNY", **facts})
         ladder = [

@@ -1,11 +1,15 @@
 """Judge referrals: whether each counts, by what is so now, and what follows for the referrer."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.outbox.messages import put
+
+SETTLE = "benefits.settle_referral_gifts"
 
 # Those of whom members are: a referral is whose the account is that came with it. Of `since` on
 # nothing can begin to count whose time was over by then.
@@ -32,6 +36,7 @@ FROM (SELECT referrer_account_id AS id FROM referral
 _JUDGED = text("""
 WITH asked AS MATERIALIZED (
   SELECT r.*, t.min_spend_minor, t.currency, t.businesses, t.most, t.period, t.join_within_days,
+    t.gifts, t.give_after_days,
     account_holder(r.referrer_account_id) AS referrer_id,
     account_holder(r.referred_account_id) AS referred_id
   FROM referral r JOIN referral_terms t ON t.effective_from = r.terms_from
@@ -58,6 +63,7 @@ WITH asked AS MATERIALIZED (
 )
 SELECT a.referral_id, a.referrer_account_id, a.referrer_id, a.outcome, a.sale, a.sale_account_id,
   a.turns, a.counted_on, a.business_id, a.most, a.period,
+  a.gifts, a.give_after_days,
   coalesce(a.referrer_id = a.referred_id, false) AS same_person,
   EXISTS (SELECT FROM own JOIN referral f ON f.referred_account_id = own.account_id
     WHERE own.referral_id = a.referral_id AND f.referral_id < a.referral_id) AS referred_before,
@@ -93,7 +99,8 @@ FROM business b WHERE b.business_id = :business_id
 """)
 _TURN = text("""
 UPDATE referral SET outcome = :outcome, sale = :sale, sale_account_id = :sale_account_id,
-  counted_on = :counted_on, business_id = :business_id, turns = :turns
+  counted_on = :counted_on, business_id = :business_id, turns = :turns,
+  turned_at = CASE WHEN (sale IS NULL) = (CAST(:sale AS text) IS NULL) THEN turned_at ELSE :now END
 WHERE referral_id = :referral_id
 """)
 
@@ -129,6 +136,11 @@ async def lock_referrers(
     await db.execute(_LOCK, {"ids": found, "accounts": sorted(set(referrer_account_ids))})
 
 
+async def lock_referrers_of(db: AsyncConnection, *, referral_ids: Sequence[int]) -> None:
+    """Lock the referrers of these referrals: none of theirs begins or ceases to count meanwhile."""
+    await db.execute(_LOCK, {"ids": list(referral_ids), "accounts": []})
+
+
 async def lock_naming(db: AsyncConnection) -> None:
     """Wait for whoever says who referred them: no two shall close a circle."""
     await db.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('referrals', 0))"))
@@ -150,7 +162,7 @@ async def judged_anew(
         return set()
     ids = list(referral_ids)
     # A referrer's are judged one after the other: only so many of them count.
-    await db.execute(_LOCK, {"ids": ids, "accounts": []})
+    await lock_referrers_of(db, referral_ids=ids)
     changed = set()
     for row in (await db.execute(_JUDGED, {"ids": ids})).all():
         outcome = await _outcome(db, row)
@@ -216,5 +228,9 @@ async def _turn(db: AsyncConnection, row: Row[Any], outcome: str, now: datetime)
             "counted_on": row.new_day if counts else None,
             "business_id": row.new_business_id if counts else None,
             "turns": turns,
+            "now": now,
         },
     )
+    if row.gifts and counts != (row.outcome == "counted"):
+        wait = timedelta(days=row.give_after_days if counts else 0)
+        await put(db, actor=SETTLE, references=[row.referral_id], available_at=now + wait)
