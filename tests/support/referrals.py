@@ -86,16 +86,18 @@ class Town:
         found = await self.db.scalar(text("SELECT account_holder(:a)"), {"a": account_id})
         return int(found or 0)
 
-    async def say(self, account_id: int, referrer: int, at: datetime = SPRING) -> None:
+    async def say(
+        self, account_id: int, referrer: int, at: datetime = SPRING, seen: datetime | None = None
+    ) -> None:
         changed = await refer(
             self.db,
             account_id=account_id,
             referrer=referrer,
             source=Source.TILL,
             said_at=at,
-            now=at,
+            now=seen or at,
         )
-        await self._promote(changed, at)
+        await self._promote(changed, seen or at)
 
     async def buy(
         self,
@@ -104,7 +106,10 @@ class Town:
         spend: int = 100_00,
         at: datetime = SPRING + timedelta(hours=1),
         business: str = "retail",
+        *,
+        seen: datetime | None = None,
     ) -> None:
+        now = seen or at
         sale = CountedSale(
             account_id=account_id,
             business_id=self.ids[business],
@@ -117,8 +122,8 @@ class Town:
         )
         await count_sales(self.db, sales=[sale])
         who = await self.member(account_id)
-        changed = await judge_referrals(self.db, member_ids=[who], since=at, now=at)
-        await self._promote({who, *changed}, at)
+        changed = await judge_referrals(self.db, member_ids=[who], since=at, now=now)
+        await self._promote({who, *changed}, now)
 
     async def give_back(
         self, account_id: int, sale: str, key: str, minor: int | None, at: datetime = SPRING

@@ -11,8 +11,8 @@ from hub.outbox.messages import put
 
 SETTLE = "benefits.settle_referral_gifts"
 
-# Those of whom members are: a referral is whose the account is that came with it. Of `since` on
-# nothing can begin to count whose time was over by then.
+# Those by whom members came: a referral is whose the account is that came with it. Bills from
+# `since` on change nothing for what counts and is older than they are, nor when its time is over.
 _FOUND = text("""
 WITH births AS MATERIALIZED (
   SELECT member_id AS born FROM member WHERE member_id = ANY (CAST(:member_ids AS bigint[]))
@@ -22,7 +22,8 @@ WITH births AS MATERIALIZED (
 SELECT r.referral_id FROM births b
 JOIN account_link l ON l.member_id = b.born AND upper_inf(l.valid)
 JOIN referral r ON r.referred_account_id = l.account_id
-WHERE CAST(:since AS timestamptz) IS NULL OR r.outcome <> 'counted' AND r.ends_at > :since
+WHERE CAST(:since AS timestamptz) IS NULL
+  OR r.ends_at > :since AND (r.outcome <> 'counted' OR r.said_at > :since)
 ORDER BY 1
 """)
 _LOCK = text("""
@@ -129,9 +130,11 @@ async def lock_referrers(
     since: datetime | None,
     referrer_account_ids: Collection[int],
 ) -> None:
-    """Lock at once what `judge_referrals` with these members will, and naming these referrers."""
-    if referrer_account_ids:
-        await lock_naming(db)
+    """Lock at once what `judge_referrals` with these members will lock, and naming these referrers.
+
+    Only where both are done in one transaction: each by itself locks in the same order.
+    """
+    await lock_naming(db)
     found = await _found(db, member_ids, since)
     await db.execute(_LOCK, {"ids": found, "accounts": sorted(set(referrer_account_ids))})
 
