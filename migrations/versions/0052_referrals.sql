@@ -114,17 +114,21 @@ CREATE TRIGGER referral_gift_only_taken BEFORE UPDATE ON referral_gift
 CREATE TRIGGER referral_gift_kept BEFORE DELETE OR TRUNCATE ON referral_gift
   FOR EACH STATEMENT EXECUTE FUNCTION forbid_change();
 
--- Whom a referrer brought, by the sealed name of the account with which they came: who reads as
--- that referrer, or as staff, is let open it, and the API shows it masked. Nothing else of them.
+-- Whom a referrer brought, by a sealed name of theirs, that of the account with which they came if it
+-- has one: who reads as that referrer, or as staff, is let open it, and the API shows it masked.
+-- Nothing else of them.
 CREATE FUNCTION referred_names(p_referrals bigint[]) RETURNS TABLE (
   referral_id bigint, account_id bigint, wrapped bytea, ciphertext bytea
 ) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-  SELECT r.referral_id, p.account_id, k.wrapped, p.ciphertext
+  SELECT DISTINCT ON (r.referral_id) r.referral_id, p.account_id, k.wrapped, p.ciphertext
   FROM referral r
-  JOIN account_profile p ON p.account_id = r.referred_account_id AND p.attribute = 'name'
+  CROSS JOIN LATERAL family_of(ARRAY[account_seen_by(r.referred_account_id)]) f (member_id)
+  JOIN account_link l ON l.member_id = f.member_id AND upper_inf(l.valid)
+  JOIN account_profile p ON p.account_id = l.account_id AND p.attribute = 'name'
   JOIN account_key k ON k.account_id = p.account_id
   WHERE r.referral_id = ANY (p_referrals) AND caller_business() IS NULL
     AND (caller_members() = '{}' OR account_seen_by(r.referrer_account_id) = ANY (caller_members()))
+  ORDER BY r.referral_id, p.account_id <> r.referred_account_id, p.account_id
 $$;
 REVOKE EXECUTE ON FUNCTION referred_names(bigint[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION referred_names(bigint[]) TO hub_member, hub_staff;
