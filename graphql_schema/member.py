@@ -32,7 +32,7 @@ from graphql_schema.tiers import HeldTier, LadderPlace, TierAward, TierNotice
 from graphql_schema.vouchers import States, Voucher, VoucherNotice, voucher_page
 from hub.benefits.entitlements.queries import ENTITLEMENTS
 from hub.benefits.tiers.history import tier_history
-from hub.benefits.tiers.standings import STANDINGS
+from hub.benefits.tiers.standings import HELD, STANDINGS
 from hub.crypto.tokens import Role
 from hub.errors import Malformed, NotFound
 from hub.ledger.queries import BALANCES, EXPIRING, HOLDS, LOTS
@@ -137,7 +137,8 @@ class Member(Referrer, BenefitHolder, relay.Node):
             raise NotFound(f"there is no member {self.member_id}", member=self.member_id)
         return Lineage.of(found)
 
-    @resolved("Where the member stands on the ladder.", plan=Related(relation=STANDINGS))
+    @resolved("Where the member stands on the ladder.",
+              plan=Related(relation=STANDINGS, lean=HELD))  # fmt: skip
     async def tier(self, info: Info) -> Tier:
         """Return the tier and the way to the next."""
         return Tier.of(await info.context.load.standings.load(self.member_id))

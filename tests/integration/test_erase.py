@@ -433,7 +433,10 @@ async def test_an_operator_exports_erases_and_is_on_record(hub: Hub, tmp_path: P
     assert (await run("member", "release", "1"))[0] == 0
     assert "is erased: 1 accounts" in (await run(*forgotten))[1]
     code, told = await run("audit", "verify", "--anchors", str(anchors))
-    assert (code, told) == (0, "2 reads are as they were written\n")
+    assert (code, told) == (
+        0,
+        "2 reads are as they were written\n0 denials are as they were sealed\n",
+    )
     await hub_without_guards(hub, "DELETE FROM read_audit WHERE seq = 2")
     code, told = await run("audit", "verify")
     assert (code, told) == (1, "row 2: the row is missing: there were 2\n")
