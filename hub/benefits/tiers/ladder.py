@@ -127,12 +127,11 @@ bounds AS MATERIALIZED (
     AND (l.business_id IS NULL OR d.business_id = l.business_id)
   GROUP BY s.member_id, s.ladder_id, s.starts_on, s.ends_on
 )"""
-_BOUNDS = {
-    "starts_on": "(SELECT starts_on FROM bounds)",
-    "ends_on": "(SELECT ends_on FROM bounds)",
-}
-ACTIVITY = _ACTIVITY.format(points=points(**_BOUNDS))
-ACTIVITY_OF_UNMERGED = _ACTIVITY.format(points=points(**_BOUNDS, merged=False))
+_STARTS_ON, _ENDS_ON = "(SELECT starts_on FROM bounds)", "(SELECT ends_on FROM bounds)"
+ACTIVITY = _ACTIVITY.format(points=points(starts_on=_STARTS_ON, ends_on=_ENDS_ON))
+ACTIVITY_OF_UNMERGED = _ACTIVITY.format(
+    points=points(starts_on=_STARTS_ON, ends_on=_ENDS_ON, merged=False)
+)
 
 # Such a statement is planned once per connection, for one member as for thousands: to plan it takes
 # longer than to run it for one. The planner takes every set of it for a small one, whatever it is,
