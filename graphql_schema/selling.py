@@ -27,11 +27,13 @@ from graphql_schema.till import checked_key
 from hub import errors
 from hub.benefits.memberships.cancel import cancel
 from hub.benefits.memberships.facts import payment_of
+from hub.benefits.memberships.give_gifts import give_gifts
 from hub.benefits.memberships.note_paid import note_paid
 from hub.benefits.memberships.note_refunded import note_refunded
 from hub.benefits.memberships.plans import Plan, plan_at
 from hub.benefits.memberships.start_trial import start_trial
 from hub.benefits.memberships.upgrade import upgrade
+from hub.programme.queries import programme
 
 _PLAN = "The plan's short name."
 _WHOSE = "Whose plan."
@@ -179,7 +181,18 @@ def _refused(no: errors.HubError) -> MembershipRefused | Refused:
     raise no
 
 
-def _kept(member: Member, *, refund_minor: int = 0, credit_minor: int = 0) -> MembershipKept:
+async def _kept(
+    context: Context, member: Member, *, refund_minor: int = 0, credit_minor: int = 0
+) -> MembershipKept:
+    """Give what is due for it now, and answer; whatever cannot be given yet, the hub gives later.
+
+    It is a transaction of its own, for balances are locked before plans.
+    """
+    async with context.writing() as db:
+        await give_gifts(
+            db, now=context.now, time_zone=(await programme(db)).time_zone,
+            keyring=context.keyring, member_ids=[member.member_id],
+        )  # fmt: skip
     return MembershipKept(refund_due_minor=refund_minor, credit_minor=credit_minor, member=member)
 
 
@@ -207,7 +220,7 @@ class SellingMutation:
                 )  # fmt: skip
         except errors.HubError as no:
             return _refused(no)
-        return _kept(at.member)
+        return await _kept(context, at.member)
 
     @resolved("Take it that one period of a plan was paid for: it starts the plan or renews it. "
               "For staff, and for the business that sells the plan.")  # fmt: skip
@@ -233,7 +246,7 @@ class SellingMutation:
                 )  # fmt: skip
         except errors.HubError as no:
             return _refused(no)
-        return _kept(at.member)
+        return await _kept(context, at.member)
 
     @resolved("Take it that a payment for a plan was given back: all of it ends the period, a part "
               "shortens it. For staff, and for the business that sells the plan.")  # fmt: skip
@@ -263,7 +276,7 @@ class SellingMutation:
                 )  # fmt: skip
         except errors.HubError as no:
             return _refused(no)
-        return _kept(Member(member_id=paid.member_id))
+        return await _kept(context, Member(member_id=paid.member_id))
 
     @resolved("Leave a plan for another one today; what is not used of the one is paid of the "
               "other. For staff, and for the business that sells both.")  # fmt: skip
@@ -286,7 +299,7 @@ class SellingMutation:
                 )  # fmt: skip
         except errors.HubError as no:
             return _refused(no)
-        return _kept(at.member, credit_minor=done.credit_minor)
+        return await _kept(context, at.member, credit_minor=done.credit_minor)
 
     @resolved("End a plan today; what is not used of what was paid is due back. For staff, and for "
               "the business that sells the plan.")  # fmt: skip
@@ -308,4 +321,4 @@ class SellingMutation:
                 )  # fmt: skip
         except errors.HubError as no:
             return _refused(no)
-        return _kept(at.member, refund_minor=done.refund_minor)
+        return await _kept(context, at.member, refund_minor=done.refund_minor)

@@ -23,7 +23,8 @@ SORTED: dict[tuple[str, ...], set[str]] = {
     (M, B, S): {
         "account", "account_key", "account_link", "account_profile", "balance", "business_fact",
         "consent", "earn_basis", "entitlement", "entitlement_entry", "entitlement_hold",
-        "entitlement_use", "expiry_notice", "hold", "membership_fact", "membership_term",
+        "entitlement_use", "expiry_notice", "hold", "membership_fact", "membership_gift",
+        "membership_term",
         "hold_moved", "identifier_claim", "ledger_transaction", "lot_extension", "member",
         "member_edge", "member_tier", "moved_in_year", "pin", "pool", "pool_member",
         "qualifying_activity", "tier_award", "tier_notice", "voucher", "voucher_entry",

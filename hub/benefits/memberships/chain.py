@@ -47,7 +47,10 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """A period that was paid for, or tried. It is void when it ends before it starts."""
+    """A period that was paid for, or tried. It is void when it ends before it starts.
+
+    `refund_minor` is what it comes to in all that is given back, once it is cancelled.
+    """
 
     fact_id: int
     name: str
@@ -144,11 +147,13 @@ def _ended(terms: Sequence[Term], fact: Fact) -> list[Term]:
         deduct -= kept
         moved = min(taken_over, due - kept)
         taken_over -= moved
+        # With what was given back before; whoever cancels twice in a day is due no less for it.
+        back = max(term.refund_minor, term.refunded_minor + due - kept)
         found.append(
             replace(
                 term,
                 ends_on=max(term.starts_on - _DAY, min(term.ends_on, fact.day)),
-                refund_minor=due - kept,
+                refund_minor=back,
                 refunded_minor=term.refunded_minor + moved,
             )
         )

@@ -172,15 +172,20 @@ JOIN LATERAL (SELECT * FROM membership_plan_terms t
   ORDER BY t.effective_from DESC LIMIT 1) t ON true
 WHERE f.member_id = ANY (CAST(:ids AS bigint[])) OR paid.member_id = ANY (CAST(:ids AS bigint[]))
 """)
+# A term that is other than it was is looked at anew for what it gives: at once, for what it gave
+# may be to be taken back (give_gifts).
 _KEEP = text("""
-INSERT INTO membership_term (fact_id, member_id, plan_id, starts_on, ends_on, full_ends_on, trial,
-  value_minor, refund_minor, refunded_minor)
+INSERT INTO membership_term AS t (fact_id, member_id, plan_id, starts_on, ends_on, full_ends_on,
+  trial, value_minor, refund_minor, refunded_minor, gives_on)
 VALUES (:fact_id, :member_id, :plan_id, :starts_on, :ends_on, :full_ends_on, :trial, :value_minor,
-  :refund_minor, :refunded_minor)
+  :refund_minor, :refunded_minor, CASE WHEN NOT :trial THEN CAST(:starts_on AS date) END)
 ON CONFLICT (fact_id) DO UPDATE SET member_id = excluded.member_id,
   starts_on = excluded.starts_on, ends_on = excluded.ends_on,
   full_ends_on = excluded.full_ends_on, refund_minor = excluded.refund_minor,
-  refunded_minor = excluded.refunded_minor
+  refunded_minor = excluded.refunded_minor, gives_on = '-infinity'
+WHERE (t.member_id, t.starts_on, t.ends_on, t.full_ends_on, t.refund_minor, t.refunded_minor)
+  <> (excluded.member_id, excluded.starts_on, excluded.ends_on, excluded.full_ends_on,
+    excluded.refund_minor, excluded.refunded_minor)
 """)
 
 

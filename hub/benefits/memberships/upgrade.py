@@ -86,8 +86,12 @@ async def _due(db: AsyncConnection, said: Said) -> int:
         fact_id=0, kind="cancelled", day=said.day, name=said.source_id,
         deduct_minor=said.deduct_minor,
     )  # fmt: skip
-    before = {term.fact_id: term.refund_minor for term in chain(facts)}
-    return sum(term.refund_minor - before[term.fact_id] for term in chain([*facts, ended]))
+    before = {term.fact_id: term for term in chain(facts)}
+    return sum(
+        max(0, term.refund_minor - max(was.refund_minor, was.refunded_minor))
+        for term in chain([*facts, ended])
+        for was in (before[term.fact_id],)
+    )
 
 
 async def _as_before(db: AsyncConnection, said: Said) -> Upgraded:

@@ -92,8 +92,8 @@ async def apply_group(database_url: str, keyring: Keyring, group: GroupFile) -> 
                 db, config=ProgrammeConfig.model_validate(group.model_dump(include=fields))
             )
             await configure(db, ladders=group.ladders, tiers=group.tiers, benefits=group.benefits)
-            await configure_plans(db, plans=group.membership_plans)
             await configure_campaigns(db, campaigns=group.voucher_campaigns)
+            await configure_plans(db, plans=group.membership_plans)
             await configure_occasions(db, occasions=group.occasions)
             await configure_rewards(db, rewards=group.rewards)
             for connection in group.connections:
