@@ -163,7 +163,7 @@ _PARTS = {
       WHERE b.member_id = ANY (CAST(:members AS bigint[])) ORDER BY r.basket_id, r.at""",
     "reward_orders": """
       SELECT o.order_id, r.code AS reward, b.code AS business, o.points, o.price_minor, o.currency,
-        o.outcome, o.state, o.ordered_at, o.delivery_note
+        o.outcome, o.state, o.ordered_at, o.delivery_note, o.voucher_id, o.entitlement_id
       FROM reward_order o JOIN reward r USING (reward_id) JOIN business b
         ON b.business_id = o.business_id
       WHERE o.member_id = ANY (CAST(:members AS bigint[])) ORDER BY o.order_id""",
