@@ -9,7 +9,7 @@ from hub.db.migrate import execute_script
 revision = "0053_giving"
 down_revision = "0051_requalify"
 
-_SCRIPTS = ("0053_giving.sql", "0053_giving_rewards.sql")
+_SCRIPTS = ("0053_giving.sql", "0053_giving_rewards.sql", "0053_giving_vouchers.sql")
 
 
 def upgrade() -> None:

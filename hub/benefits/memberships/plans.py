@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.vouchers.configure import refuse_benefits
 from hub.errors import Conflict, NotFound
 from hub.points.checks import MOST_POINTS
 from hub.programme.queries import business_by_code
@@ -147,6 +148,7 @@ async def _known(db: AsyncConnection, plan: PlanConfig) -> None:
             {"code": voucher.campaign},
         ):
             raise NotFound(f"there is no campaign {voucher.campaign!r}", field="vouchers")
+        await refuse_benefits(db, code=voucher.campaign, field="vouchers")
 
 
 _DOCUMENTS = ("grants", "vouchers")

@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.vouchers.configure import refuse_benefits
 from hub.errors import Conflict, Malformed, NotFound
 from hub.programme.agree import PURPOSE
 from hub.programme.queries import business_by_code
@@ -82,6 +83,8 @@ async def configure_rewards(db: AsyncConnection, *, rewards: Sequence[RewardConf
                      "voucher", "benefit"}
         )  # fmt: skip
         facts["tier_id"] = await _named(db, "tier", reward.tier)
+        if reward.voucher is not None:
+            await refuse_benefits(db, code=reward.voucher, field="voucher")
         facts["campaign_id"] = await _named(db, "voucher_campaign", reward.voucher)
         facts["benefit_id"] = await _named(db, "benefit", reward.benefit)
         if reward.benefit is None:
