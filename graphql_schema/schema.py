@@ -38,6 +38,7 @@ from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
 from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.audit import record
 from graphql_schema.awarding import AwardingMutation
+from graphql_schema.campaigning import CampaigningMutation, CampaigningQuery
 from graphql_schema.carting import CartMutation, CartQuery
 from graphql_schema.clients import ClientMutation, ClientQuery
 from graphql_schema.closing import ClosingMutation
@@ -122,6 +123,7 @@ class Query(
     RewardQuery,
     NodeQuery,
     VoucherQuery,
+    CampaigningQuery,
     CartQuery,
 ):
     """All reads."""
@@ -137,6 +139,7 @@ class Mutation(
     UsingMutation,
     HoldingMutation,
     GrantingMutation,
+    CampaigningMutation,
     SellingMutation,
     OrderingMutation,
     StockingMutation,

@@ -9,10 +9,10 @@ from hub.db.migrate import execute_script
 revision = "0053_giving"
 down_revision = "0051_requalify"
 
-_SCRIPTS = ("0053_giving.sql", "0053_giving_rewards.sql", "0053_giving_vouchers.sql")
+_SCRIPTS = ("giving", "giving_rewards", "giving_vouchers", "giving_campaigns")
 
 
 def upgrade() -> None:
     """Run the scripts, which are frozen beside this file, in their order."""
     for name in _SCRIPTS:
-        execute_script(op.get_bind(), Path(__file__).with_name(name).read_text())
+        execute_script(op.get_bind(), Path(__file__).with_name(f"0053_{name}.sql").read_text())

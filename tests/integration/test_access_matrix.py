@@ -71,7 +71,7 @@ ROOTS: dict[str, str] = {
     "liability": "UFFSSSS", "explainMatch": "UFFFFAF", "matchRuns": "UFFFFSF",
     "proposedAdjustments": "UFFFFSF", "reviewItems": "UFFFFSF", "rewards": "USSSSSS",
     "reward": "U000000", "node": "US0S0SF", "nodes": "USSSSSF", "voucherByCode": "UFFMMMM",
-"voucherCampaigns": "UFFSSSS", "quote": "USSSFSF",
+"voucherCampaigns": "UFFSSSS", "quote": "USSSFSF", "benefitCampaign": "UFFFF0F",
     "membershipPlans": "USSSSSS",
 }  # fmt: skip
 GIVEN = {
@@ -98,6 +98,7 @@ GIVEN = {
     ("Query", "node"): "id: $MEMBER",
     ("Query", "nodes"): "ids: [$MEMBER]",
     ("Query", "voucherByCode"): 'code: "none"',
+    ("Query", "benefitCampaign"): 'code: "none"',
     ("Query", "quote"): 'cart: { lines: [{ id: "a", unitPriceMinor: 5 }] }, business: "hotel"',
 }
 

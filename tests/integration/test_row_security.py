@@ -40,7 +40,8 @@ SORTED: dict[tuple[str, ...], set[str]] = {
     (M, B, S, F): {"entry", "lot"},
     (M, B, S, F, A): {"credit_standing"},
     (B, S, F): {
-        "accounting_policy", "agreement", "agreement_rate", "agreement_tax", "bilateral",
+        "accounting_policy", "agreement", "agreement_rate", "agreement_tax", "benefit_campaign",
+        "bilateral",
         "correction", "dispute", "dispute_held", "dispute_line", "dispute_message", "entry_daily",
         "entry_daily_seen", "journal", "journal_line", "journal_posting", "liability_cohort",
         "liability_movement", "net_position", "obligation", "occupancy", "opening_liability",

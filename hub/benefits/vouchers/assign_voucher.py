@@ -40,7 +40,8 @@ async def assign_voucher(
     A voucher of a benefit is used with it. `source` says what gives it (`occasion`, `reward`,
     `plan`, `staff` …) and `source_id` which time that is: the same again returns the voucher that
     was given. Raises NotFound for a member or campaign that is not there, Rejected when the
-    campaign is over, VoucherLimitReached, Conflict, naming the field, when that source gave another voucher.
+    campaign is over, VoucherLimitReached, Conflict, naming the field, when that source gave another
+    voucher.
     """
     if not (1 <= len(source) <= _LONGEST_SOURCE and 1 <= len(source_id) <= _LONGEST_SOURCE):
         raise Malformed(
