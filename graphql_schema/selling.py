@@ -37,6 +37,10 @@ from hub.programme.queries import programme
 
 _PLAN = "The plan's short name."
 _WHOSE = "Whose plan."
+_TAKEN = (
+    "The business that took the money, which owes it to the plan's seller; unsaid: the one that "
+    "calls, or the seller."
+)
 
 
 @strawberry.input(description="A trial to begin today.")
@@ -60,6 +64,7 @@ class NoteMembershipPaymentInput:
     paid_on: date | None = strawberry.field(
         default=None, description="The day on which it was paid; unsaid: today."
     )
+    taken_by: str | None = strawberry.field(default=None, description=_TAKEN)
 
 
 @strawberry.input(description="What was given back of a payment.")
@@ -69,6 +74,10 @@ class NoteMembershipRefundInput:
     payment: strawberry.ID = strawberry.field(description="The payment's number.")
     amount_minor: int = count("What was given back, in minor units of the payment's currency.")
     idempotency_key: str = strawberry.field(description=KEY)
+    taken_by: str | None = strawberry.field(
+        default=None,
+        description="The business that gave it back; unsaid: the one that calls, or the seller.",
+    )
 
 
 @strawberry.input(description="A plan to leave for another one today.")
@@ -129,6 +138,15 @@ class _Asked(Protocol):
     def idempotency_key(self) -> str: ...
 
 
+async def _taker(context: Context, said: str | None) -> int | None:
+    """Return who took the money: a business only says so of itself; raises Forbidden, NotFound."""
+    own = context.caller.business
+    if own is not None and said not in (None, own):
+        raise errors.Forbidden("a business tells of the money that it took", field="taken_by")
+    name = own or said
+    return None if name is None else (await context.business_by_code(name)).business_id
+
+
 @dataclass(frozen=True, slots=True)
 class _Counter:
     """Who keeps plans, for which member, under which number, on which day."""
@@ -146,12 +164,13 @@ async def _seller(context: Context, *codes: str) -> tuple[str, str]:
     """
     caller = require(context.principal, *PLAN_KEEPERS)
     own = caller.business
+    own_id = await context.own_business_id()
     for code in codes:
         if not code.isprintable():
             raise errors.Malformed("no plan is called that", field="plan")
         async with context.reading() as db:
             plan: Plan = await plan_at(db, code=code, at=context.now)
-        if own is not None and plan.seller_id != (await context.business_by_code(own)).business_id:
+        if own_id is not None and not plan.kept_by(own_id):
             raise errors.Forbidden("a business keeps only the plans that it sells", field="plan")
     return caller.subject, f"business:{own}" if own is not None else "staff"
 
@@ -237,12 +256,13 @@ class SellingMutation:
                 return at
             if input.paid_on is not None and input.paid_on > at.today:
                 raise errors.Malformed("that day is still to come", field="paidOn")
+            taken_by = await _taker(context, input.taken_by)
             async with context.writing() as db:
                 await note_paid(
                     db, member_id=at.member.member_id, plan_code=input.plan,
                     amount_minor=input.amount_minor, currency=input.currency, source="api",
                     source_id=at.number, paid_at=context.now, day=input.paid_on or at.today,
-                    now=context.now, actor=at.actor,
+                    now=context.now, actor=at.actor, taken_by=taken_by,
                 )  # fmt: skip
         except errors.HubError as no:
             return _refused(no)
@@ -266,13 +286,14 @@ class SellingMutation:
             if paid is None:
                 raise errors.Malformed("there is no such payment", field="payment")
             actor, begins = await _seller(context, paid.plan_code)
+            taken_by = await _taker(context, input.taken_by)
             today = await context.load.today()
             async with context.writing() as db:
                 await note_refunded(
                     db, payment=paid.source_id, amount_minor=input.amount_minor,
                     currency=paid.currency, source=paid.source,
                     source_id=f"desk:{begins}:{input.idempotency_key}", refunded_at=context.now,
-                    day=today, now=context.now, actor=actor,
+                    day=today, now=context.now, actor=actor, taken_by=taken_by,
                 )  # fmt: skip
         except errors.HubError as no:
             return _refused(no)
@@ -291,11 +312,12 @@ class SellingMutation:
             at = await _open(context, input, input.from_plan, input.to_plan)
             if isinstance(at, MemberUnknown):
                 return at
+            taken_by = await _taker(context, None)
             async with context.writing() as db:
                 done = await upgrade(
                     db, member_id=at.member.member_id, from_plan=input.from_plan,
                     to_plan=input.to_plan, paid_minor=input.paid_minor, source_id=at.number,
-                    today=at.today, now=context.now, actor=at.actor,
+                    today=at.today, now=context.now, actor=at.actor, taken_by=taken_by,
                 )  # fmt: skip
         except errors.HubError as no:
             return _refused(no)

@@ -9,7 +9,7 @@ from hub.db.migrate import execute_script
 revision = "0053_giving"
 down_revision = "0051_requalify"
 
-_SCRIPTS = ("giving", "giving_rewards", "giving_vouchers", "giving_campaigns")
+_SCRIPTS = ("giving", "giving_rewards", "giving_vouchers", "giving_campaigns", "giving_sales")
 
 
 def upgrade() -> None:

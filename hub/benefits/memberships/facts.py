@@ -18,7 +18,10 @@ Source = Literal["fact", "api"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A fact as it is told; `source_id` is its number where it is from, and makes it one."""
+    """A fact as it is told; `source_id` is its number where it is from, and makes it one.
+
+    `taken_by` is the business that took the money, or gave it back.
+    """
 
     kind: Kind
     source: Source
@@ -34,6 +37,7 @@ class Said:
     reference: str | None = None
     reason: str | None = None
     actor: str | None = None
+    taken_by: int | None = None
 
 
 # What makes two requests under one number the same: not when each of them came.
@@ -143,9 +147,10 @@ async def add(db: AsyncConnection, said: Said, *, now: datetime) -> bool:
         text("""
           INSERT INTO membership_fact (kind, source, source_id, occurred_at, day, member_id,
             birth_member_id, plan_id, amount_minor, credit_minor, deduct_minor, currency, reference,
-            reason, actor)
+            reason, actor, taken_by)
           VALUES (:kind, :source, :source_id, :occurred_at, :day, :member_id, :member_id, :plan_id,
-            :amount_minor, :credit_minor, :deduct_minor, :currency, :reference, :reason, :actor)
+            :amount_minor, :credit_minor, :deduct_minor, :currency, :reference, :reason, :actor,
+            :taken_by)
           ON CONFLICT (source, source_id) DO NOTHING RETURNING fact_id"""),
         {name: getattr(said, name) for name in Said.__slots__},
     )

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -36,13 +37,23 @@ class PlanVoucher(BaseModel):
     quantity: int = Field(default=1, ge=1, le=100)
 
 
+class PlanSeller(BaseModel):
+    """A business that sells the plan for its seller, and keeps so much of what is paid."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    business: str = Field(pattern=CODE)
+    commission_percent: Decimal = Field(default=Decimal(0), ge=0, lt=100, decimal_places=2)
+
+
 class PlanConfig(BaseModel):
     """A version of a plan: `price_minor` (minor units of `currency`) for one period.
 
     `seller` sells it; unsaid, the group does. A trial grants nothing but its days. Whoever pays
     within `grace_days` of the end goes on without a gap. `refund` says what a cancellation gives
     back; with `deduct_used`, less what was used of benefits and vouchers at their price to the
-    funder. The `tier` is the member's for as long as periods are paid for. Each paid period gives,
+    funder. Whoever of `sold_at` takes the money owes it to the seller, less its commission. The
+    `tier` is the member's for as long as periods are paid for. Each paid period gives,
     from its first day on, `points` of `points_issuer` (unsaid: of the seller) and `vouchers`.
     """
 
@@ -66,6 +77,7 @@ class PlanConfig(BaseModel):
     points: int | None = Field(default=None, gt=0, le=MOST_POINTS)
     points_issuer: str | None = Field(default=None, pattern=CODE)
     vouchers: tuple[PlanVoucher, ...] = ()
+    sold_at: tuple[PlanSeller, ...] = ()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -78,6 +90,9 @@ class PlanConfig(BaseModel):
         campaigns = [one.campaign for one in self.vouchers]
         if len(set(campaigns)) != len(campaigns):
             raise ValueError("vouchers names a campaign twice: say its quantity")
+        sellers = [one.business for one in self.sold_at]
+        if self.sold_at and (self.seller is None or len({self.seller, *sellers}) <= len(sellers)):
+            raise ValueError("sold_at names others than the plan's seller, each once")
         exponent(self.currency)
         return self
 
@@ -104,6 +119,11 @@ class Plan:
     points: int | None
     issuer_id: int | None
     vouchers: list[dict[str, Any]]
+    sold_at: list[dict[str, Any]]
+
+    def kept_by(self, business_id: int) -> bool:
+        """Say whether a business sells the plan, be it for another."""
+        return business_id in (self.seller_id, *(one["business_id"] for one in self.sold_at))
 
 
 async def configure_plans(db: AsyncConnection, *, plans: Sequence[PlanConfig]) -> None:
@@ -151,18 +171,26 @@ async def _known(db: AsyncConnection, plan: PlanConfig) -> None:
         await refuse_benefits(db, code=voucher.campaign, field="vouchers")
 
 
-_DOCUMENTS = ("grants", "vouchers")
+_DOCUMENTS = ("grants", "vouchers", "sold_at")
 
 
 async def _keep(db: AsyncConnection, plan_id: int, plan: PlanConfig) -> None:
     terms = plan.model_dump(
-        mode="json", exclude={"code", "seller", "effective_from", "tier", "points_issuer"}
+        mode="json",
+        exclude={"code", "seller", "effective_from", "tier", "points_issuer", "sold_at"},
     )
     terms["tier_id"] = await _tier_id(db, plan.tier)
     issuer = plan.points_issuer or plan.seller
     terms["issuer_id"] = None
     if plan.points is not None and issuer is not None:
         terms["issuer_id"] = (await business_by_code(db, issuer)).with_a_shop().business_id
+    terms["sold_at"] = [
+        {
+            "business_id": (await business_by_code(db, one.business)).business_id,
+            "commission": str((one.commission_percent / 100).normalize()),
+        }
+        for one in plan.sold_at
+    ]
     names = ", ".join(terms)
     marks = ", ".join(f"CAST(:{n} AS jsonb)" if n in _DOCUMENTS else f":{n}" for n in terms)
     at = {"plan_id": plan_id, "effective_from": plan.effective_from}
@@ -204,7 +232,7 @@ async def _tier_id(db: AsyncConnection, tier: str | None) -> int | None:
 _PLANS = """
 SELECT DISTINCT ON (p.plan_id) p.plan_id, p.code, p.seller_id, t.name, t.name_zh, t.price_minor,
   t.currency, t.period, t.period_days, t.trial_days, t.grace_days, t.refund, t.deduct_used,
-  t.grants, tier.code AS tier, t.points, t.issuer_id, t.vouchers
+  t.grants, tier.code AS tier, t.points, t.issuer_id, t.vouchers, t.sold_at
 FROM membership_plan p JOIN membership_plan_terms t USING (plan_id)
 LEFT JOIN tier USING (tier_id)
 WHERE t.effective_from <= :at {which} ORDER BY p.plan_id, t.effective_from DESC"""
