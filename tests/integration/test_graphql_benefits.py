@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from hub.benefits.memberships.plans import PlanConfig, configure_plans
 from hub.crypto.tokens import Principal
@@ -142,6 +143,7 @@ PLANS = [
         "price_minor": price, "currency": "CNY", "period": "days", "period_days": 31,
         "trial_days": 7, "grants": [{"benefit": "room-upgrade", "quantity": 1}],
         **({"points": 31} if code == "black" else {}),
+        **({"sold_at": [{"business": "diner"}]} if code == "gold" else {}),
     })
     for code, price, seller in (("gold", 3100, "hotel"), ("black", 6200, "hotel"),
                                 ("club", 100, None))
@@ -216,6 +218,18 @@ async def test_a_seller_and_staff_keep_plans(api: Api, li: Person) -> None:
         assert answer["__typename"] == what, (given, answer)
     again = await keep(api, "startTrial", HOTEL, **gold, idempotencyKey="t2")
     assert again["__typename"] == "MembershipRefused"
+    for who, given, what in (
+        (DINER, {"takenBy": "shop"}, "Forbidden"),
+        (DINER, {}, "MembershipKept"),
+        (STAFF, {"takenBy": "nowhere"}, "InvalidInput"),
+        (STAFF, {"takenBy": "shop"}, "MembershipKept"),
+    ):
+        asked_of = {**paid, "idempotencyKey": f"sold-{who.subject}", **given}
+        answer = await keep(api, "noteMembershipPayment", who, **asked_of)
+        assert answer["__typename"] == what, (given, answer)
+    took = "SELECT taken_by FROM membership_fact WHERE kind = 'paid' ORDER BY fact_id DESC LIMIT 2"
+    async with api.engine.connect() as db:
+        assert list(await db.scalars(text(took))) == [api.ids["shop"], api.ids["diner"]]
     gone = await keep(api, "noteMembershipRefund", HOTEL, payment="4711", amountMinor=1,
                       idempotencyKey="z")  # fmt: skip
     assert (gone["__typename"], gone["field"]) == ("InvalidInput", "payment")
