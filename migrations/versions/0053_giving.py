@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0053_giving"
-down_revision = "0051_requalify"
+down_revision = "0052_referrals"
 
 _SCRIPTS = ("giving", "giving_rewards", "giving_vouchers", "giving_campaigns", "giving_sales")
 
