@@ -9,7 +9,9 @@ from graphql_schema.context import Info
 from graphql_schema.fields import count, resolved, said, shown
 from graphql_schema.plan.declared import Column
 from graphql_schema.programme import Business
+from graphql_schema.scalars import Long
 from hub.benefits.memberships import plans, queries
+from hub.benefits.memberships.gifts import Given
 
 
 @strawberry.type(description="Uses of a benefit that each paid period of a plan grants.")
@@ -20,12 +22,22 @@ class PlanGrant:
     quantity: int = count("How many uses.")
 
 
+@strawberry.type(description="Vouchers that each paid period of a plan gives.")
+class PlanVoucher:
+    """A part of what a plan gives."""
+
+    campaign: str = strawberry.field(description="The short name of the vouchers' campaign.")
+    quantity: int = count("How many vouchers.")
+
+
 @strawberry.type(description="A plan of paid membership, as it is sold now.")
 class MembershipPlan:
     """A plan."""
 
     seller_id: strawberry.Private[int | None]
+    issuer_id: strawberry.Private[int | None]
     granted: strawberry.Private[list[dict[str, object]]]
+    given: strawberry.Private[list[dict[str, object]]]
     code: str = strawberry.field(description="The plan's short name.")
     name: str = strawberry.field(description="The plan's name.")
     name_zh: str = strawberry.field(description="The plan's name in Chinese.")
@@ -39,11 +51,14 @@ class MembershipPlan:
     )
 
     tier: str | None = strawberry.field(description="The tier it gives while it is paid for.")
+    points: int | None = strawberry.field(
+        graphql_type=Long | None, description="Points that each paid period gives; null: none."
+    )
 
     @classmethod
     def of(cls, row: plans.Plan) -> "MembershipPlan":
         """Show a plan."""
-        return shown(cls, row, granted=row.grants)
+        return shown(cls, row, granted=row.grants, given=row.vouchers)
 
     @resolved("What each paid period grants.")
     async def grants(self) -> list[PlanGrant]:
@@ -53,6 +68,21 @@ class MembershipPlan:
             for one in self.granted
         ]
 
+    @resolved("The vouchers that each paid period gives.")
+    async def vouchers(self) -> list[PlanVoucher]:
+        """Return the vouchers of a period."""
+        return [
+            PlanVoucher(campaign=str(one["campaign"]), quantity=int(str(one["quantity"])))
+            for one in self.given
+        ]
+
+    @resolved("The business that issues the points; null: it gives none.")
+    async def points_issuer(self, info: Info) -> Business | None:
+        """Return who issues the points."""
+        if self.issuer_id is None:
+            return None
+        return Business.of(await info.context.business(self.issuer_id))
+
     @resolved("The business that sells it; null: the group.")
     async def seller(self, info: Info) -> Business | None:
         """Return who sells the plan."""
@@ -61,11 +91,34 @@ class MembershipPlan:
         return Business.of(await info.context.business(self.seller_id))
 
 
+@strawberry.type(description="What a paid period gave: points, or a voucher.")
+class PlanGift:
+    """A gift of a period."""
+
+    points: int | None = strawberry.field(
+        graphql_type=Long | None, description="How many points; null: it is a voucher."
+    )
+    taken_points: int = count("Of these, taken back, or owed back where they were spent.")
+    voucher_id: strawberry.Private[int | None]
+    taken: bool = strawberry.field(description="Whether the voucher was voided with a refund.")
+
+    @classmethod
+    def of(cls, row: Given) -> "PlanGift":
+        """Show a gift."""
+        return shown(cls, row)
+
+    @resolved("The voucher's number; null: it is points.")
+    async def voucher(self) -> strawberry.ID | None:
+        """Return the voucher's number."""
+        return None if self.voucher_id is None else strawberry.ID(str(self.voucher_id))
+
+
 @strawberry.type(description="A period of a plan that was paid for, or tried.")
 class MembershipTerm:
     """A term; void when it ends before it starts."""
 
     fact_id: strawberry.Private[int]
+    given: strawberry.Private[list[Given]]
     starts_on: date = strawberry.field(description="Its first day.")
     ends_on: date = strawberry.field(
         description="Its last day as it stands; the day before its first: it was ended before."
@@ -82,7 +135,12 @@ class MembershipTerm:
     @classmethod
     def of(cls, row: queries.Term) -> "MembershipTerm":
         """Show a term."""
-        return shown(cls, row)
+        return shown(cls, row, given=row.gifts)
+
+    @resolved("What it gave beside benefits and a tier, in the order in which it was given.")
+    async def gifts(self) -> list[PlanGift]:
+        """Return the term's gifts."""
+        return [PlanGift.of(row) for row in self.given]
 
     @resolved("Number of the payment, for `noteMembershipRefund`.")
     async def payment(self) -> strawberry.ID:

@@ -26,7 +26,8 @@ class Obligation:
     number: int = count("The line's number, by which it is disputed.")
     points: int = count("Points that were taken, issued or ended; negative when given back.")
     kind: str = strawberry.field(
-        description="What it is owed for: redemption, issue, breakage, benefit, correction."
+        description="What it is owed for: redemption, issue, breakage, benefit, voucher, plan, "
+        "commission, correction …."
     )
     rate: Decimal | None = strawberry.field(
         description="Major units per point, exact; null where nothing is counted in points."

@@ -33,7 +33,7 @@ from graphql_schema.rewards import (
 )
 from graphql_schema.till import open_till
 from hub import errors
-from hub.benefits.rewards import queries
+from hub.benefits.rewards import digital, queries
 from hub.benefits.rewards.cancel import cancel
 from hub.benefits.rewards.codes import OrderOutcome, OrderState
 from hub.benefits.rewards.fulfil import fulfil
@@ -144,6 +144,16 @@ class RewardOrderElsewhere(Rejection):
     state: RewardOrderState = strawberry.field(description="Where it stands.")
 
 
+@strawberry.type(
+    description="Of the voucher or benefit that the order brought some was used, set aside at a "
+    "till or given away, or it has ended: the order stands."
+)
+class RewardUsed(Rejection):
+    """Nothing was stored."""
+
+    what: str = strawberry.field(description="Which: voucher or benefit.")
+
+
 @strawberry.type(description="An order, as it stands now.")
 class RewardOrdered:
     """What an order has come to."""
@@ -152,7 +162,7 @@ class RewardOrdered:
     member: Member = strawberry.field(description="The member, as things stand now.")
 
 
-_Known: TypeAlias = RewardOrdered | RewardOrderUnknown | RewardOrderElsewhere
+_Known: TypeAlias = RewardOrdered | RewardOrderUnknown | RewardOrderElsewhere | RewardUsed
 OrderRewardResult = Annotated[
     RewardOrdered | RewardRefused | InsufficientPoints | MemberUnknown | Refused,
     strawberry.union("OrderRewardResult", description="What came of an order."),
@@ -199,6 +209,7 @@ class OrderingMutation:
                     today=today,
                     now=context.now,
                     time_zone=group.time_zone,
+                    keyring=context.keyring,
                 )
                 context.changed(member_key(member.member_id))
         except errors.NotFound as unknown:
@@ -222,6 +233,7 @@ class OrderingMutation:
         context = info.context
         try:
             found, business, actor = await _reached(context, input.order, access.REWARD_KEEPERS)
+            today = await context.load.today()
             async with context.writing() as db:
                 await pay(
                     db,
@@ -229,7 +241,9 @@ class OrderingMutation:
                     payment_reference=input.payment_reference,
                     actor=actor,
                     business_date=context.trading_day(business),
+                    today=today,
                     now=context.now,
+                    keyring=context.keyring,
                 )
                 context.changed(member_key(found.member_id))
         except (errors.NotFound, errors.Rejected, *REFUSALS) as no:
@@ -259,9 +273,10 @@ class OrderingMutation:
             return _not_done(no)
         return await _now(context, found.order_id)
 
-    @resolved("Give an order up before it is handed out: its points are back where they came from. "
-              "For the member, the business that offers it, and staff. Money that was paid is "
-              "given back by who took it.")  # fmt: skip
+    @resolved("Give an order up before it is handed out, or while nothing was used of the voucher "
+              "or benefit that it brought: its points are back where they came from. For the "
+              "member, the business that offers it, and staff. Money that was paid is given back "
+              "by who took it.")  # fmt: skip
     async def cancel_reward_order(
         self,
         info: Info,
@@ -360,9 +375,11 @@ def _declined(answer: OrderAnswer) -> RewardRefused | InsufficientPoints:
 
 def _not_done(
     no: errors.NotFound | errors.Rejected | errors.Conflict | errors.Malformed | errors.Forbidden,
-) -> RewardOrderUnknown | RewardOrderElsewhere | Refused:
+) -> RewardOrderUnknown | RewardOrderElsewhere | RewardUsed | Refused:
     if isinstance(no, errors.NotFound):
         return RewardOrderUnknown(message="no such order is known to this caller")
+    if isinstance(no, digital.RewardUsed):
+        return RewardUsed(message=no.message, what=str(no.facts["what"]))
     if isinstance(no, errors.Rejected):
         return RewardOrderElsewhere(message=no.message, state=state_named(str(no.facts["state"])))
     return refused(no)

@@ -101,6 +101,7 @@ _FIELDS = {
     "ends_on": "endsOn",
     "amount_minor": "amountMinor",
     "to_plan": "toPlan",
+    "taken_by": "takenBy",
     "adjustment_id": "adjustment",
     "expires_on": "expiresOn",
     "kind": "operation",

@@ -103,6 +103,14 @@ class Reward:
         graphql_type=Long | None, description="Pieces that are left; null: there is no end of them."
     )
 
+    voucher: str | None = strawberry.field(
+        description="The campaign whose voucher it brings at once; null: none."
+    )
+    benefit: str | None = strawberry.field(
+        description="The benefit that it brings at once; null: none."
+    )
+    uses: int | None = strawberry.field(description="How many uses of the benefit.")
+
     @classmethod
     def of(cls, row: queries.Reward) -> "Reward":
         """Show a reward."""
@@ -150,6 +158,8 @@ class RewardOrder(relay.Node):
     member_id: strawberry.Private[int]
     business_id: strawberry.Private[int]
     reward_code: strawberry.Private[str]
+    voucher_id: strawberry.Private[int | None]
+    entitlement_id: strawberry.Private[int | None]
     points: int = count("Points that it cost.")
     price_minor: int = count("Money that it costs on top, in minor units.")
     currency: str = strawberry.field(description="ISO 4217 currency of `priceMinor`.")
@@ -179,6 +189,16 @@ class RewardOrder(relay.Node):
     def number(self) -> strawberry.ID:
         """Return the order's number."""
         return strawberry.ID(str(self.order_id))
+
+    @resolved("Number of the voucher that it brought; null: none.")
+    def voucher(self) -> strawberry.ID | None:
+        """Return the voucher's number."""
+        return None if self.voucher_id is None else strawberry.ID(str(self.voucher_id))
+
+    @resolved("Number of the grant that it brought, as in `entitlementGrants`; null: none.")
+    def grant(self) -> strawberry.ID | None:
+        """Return the entitlement's number."""
+        return None if self.entitlement_id is None else strawberry.ID(str(self.entitlement_id))
 
     @resolved("What was ordered, as it is offered now; null when it is offered no more.")
     async def reward(self, info: Info) -> Reward | None:

@@ -16,6 +16,7 @@ from graphql_schema.accounts import Account
 from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
 from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.awarding import AwardingMutation
+from graphql_schema.campaigning import CampaigningMutation, CampaigningQuery
 from graphql_schema.carting import CartMutation, CartQuery
 from graphql_schema.clients import ClientMutation, ClientQuery
 from graphql_schema.closing import ClosingMutation
@@ -93,6 +94,7 @@ class Query(
     RewardQuery,
     NodeQuery,
     VoucherQuery,
+    CampaigningQuery,
     CartQuery,
 ):
     """All reads."""
@@ -108,6 +110,7 @@ class Mutation(
     UsingMutation,
     HoldingMutation,
     GrantingMutation,
+    CampaigningMutation,
     SellingMutation,
     OrderingMutation,
     StockingMutation,

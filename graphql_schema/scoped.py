@@ -36,7 +36,7 @@ SCOPES: dict[Scope, tuple[str, ...]] = {
     Scope.POINTS_ADJUST: (
         "proposeAdjustment", "approveAdjustment", "rejectAdjustment", "extendPoints",
         "reinstatePoints", "recoverReceivable", "assignVoucher", "voidVoucher",
-        "grantEntitlement", "revokeEntitlement",
+        "grantEntitlement", "revokeEntitlement", "grantToMany", "previewGrant", "benefitCampaign",
     ),
     Scope.BENEFITS_USE: (
         "useEntitlement", "reserveVouchers", "redeemVouchers", "releaseVouchers",

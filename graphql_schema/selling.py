@@ -27,14 +27,20 @@ from graphql_schema.till import checked_key
 from hub import errors
 from hub.benefits.memberships.cancel import cancel
 from hub.benefits.memberships.facts import payment_of
+from hub.benefits.memberships.give_gifts import give_gifts
 from hub.benefits.memberships.note_paid import note_paid
 from hub.benefits.memberships.note_refunded import note_refunded
 from hub.benefits.memberships.plans import Plan, plan_at
 from hub.benefits.memberships.start_trial import start_trial
 from hub.benefits.memberships.upgrade import upgrade
+from hub.programme.queries import programme
 
 _PLAN = "The plan's short name."
 _WHOSE = "Whose plan."
+_TAKEN = (
+    "The business that took the money, which owes it to the plan's seller; unsaid: the one that "
+    "calls, or the seller."
+)
 
 
 @strawberry.input(description="A trial to begin today.")
@@ -58,6 +64,7 @@ class NoteMembershipPaymentInput:
     paid_on: date | None = strawberry.field(
         default=None, description="The day on which it was paid; unsaid: today."
     )
+    taken_by: str | None = strawberry.field(default=None, description=_TAKEN)
 
 
 @strawberry.input(description="What was given back of a payment.")
@@ -67,6 +74,10 @@ class NoteMembershipRefundInput:
     payment: strawberry.ID = strawberry.field(description="The payment's number.")
     amount_minor: int = count("What was given back, in minor units of the payment's currency.")
     idempotency_key: str = strawberry.field(description=KEY)
+    taken_by: str | None = strawberry.field(
+        default=None,
+        description="The business that gave it back; unsaid: the one that calls, or the seller.",
+    )
 
 
 @strawberry.input(description="A plan to leave for another one today.")
@@ -127,6 +138,15 @@ class _Asked(Protocol):
     def idempotency_key(self) -> str: ...
 
 
+async def _taker(context: Context, said: str | None) -> int | None:
+    """Return who took the money: a business only says so of itself; raises Forbidden, NotFound."""
+    own = context.caller.business
+    if own is not None and said not in (None, own):
+        raise errors.Forbidden("a business tells of the money that it took", field="taken_by")
+    name = own or said
+    return None if name is None else (await context.business_by_code(name)).business_id
+
+
 @dataclass(frozen=True, slots=True)
 class _Counter:
     """Who keeps plans, for which member, under which number, on which day."""
@@ -144,12 +164,13 @@ async def _seller(context: Context, *codes: str) -> tuple[str, str]:
     """
     caller = require(context.principal, *PLAN_KEEPERS)
     own = caller.business
+    own_id = await context.own_business_id()
     for code in codes:
         if not code.isprintable():
             raise errors.Malformed("no plan is called that", field="plan")
         async with context.reading() as db:
             plan: Plan = await plan_at(db, code=code, at=context.now)
-        if own is not None and plan.seller_id != (await context.business_by_code(own)).business_id:
+        if own_id is not None and not plan.kept_by(own_id):
             raise errors.Forbidden("a business keeps only the plans that it sells", field="plan")
     return caller.subject, f"business:{own}" if own is not None else "staff"
 
@@ -179,7 +200,18 @@ def _refused(no: errors.HubError) -> MembershipRefused | Refused:
     raise no
 
 
-def _kept(member: Member, *, refund_minor: int = 0, credit_minor: int = 0) -> MembershipKept:
+async def _kept(
+    context: Context, member: Member, *, refund_minor: int = 0, credit_minor: int = 0
+) -> MembershipKept:
+    """Give what is due for it now, and answer; whatever cannot be given yet, the hub gives later.
+
+    It is a transaction of its own, for balances are locked before plans.
+    """
+    async with context.writing() as db:
+        await give_gifts(
+            db, now=context.now, time_zone=(await programme(db)).time_zone,
+            keyring=context.keyring, member_ids=[member.member_id],
+        )  # fmt: skip
     return MembershipKept(refund_due_minor=refund_minor, credit_minor=credit_minor, member=member)
 
 
@@ -207,7 +239,7 @@ class SellingMutation:
                 )  # fmt: skip
         except errors.HubError as no:
             return _refused(no)
-        return _kept(at.member)
+        return await _kept(context, at.member)
 
     @resolved("Take it that one period of a plan was paid for: it starts the plan or renews it. "
               "For staff, and for the business that sells the plan.")  # fmt: skip
@@ -224,16 +256,17 @@ class SellingMutation:
                 return at
             if input.paid_on is not None and input.paid_on > at.today:
                 raise errors.Malformed("that day is still to come", field="paidOn")
+            taken_by = await _taker(context, input.taken_by)
             async with context.writing() as db:
                 await note_paid(
                     db, member_id=at.member.member_id, plan_code=input.plan,
                     amount_minor=input.amount_minor, currency=input.currency, source="api",
                     source_id=at.number, paid_at=context.now, day=input.paid_on or at.today,
-                    now=context.now, actor=at.actor,
+                    now=context.now, actor=at.actor, taken_by=taken_by,
                 )  # fmt: skip
         except errors.HubError as no:
             return _refused(no)
-        return _kept(at.member)
+        return await _kept(context, at.member)
 
     @resolved("Take it that a payment for a plan was given back: all of it ends the period, a part "
               "shortens it. For staff, and for the business that sells the plan.")  # fmt: skip
@@ -253,17 +286,18 @@ class SellingMutation:
             if paid is None:
                 raise errors.Malformed("there is no such payment", field="payment")
             actor, begins = await _seller(context, paid.plan_code)
+            taken_by = await _taker(context, input.taken_by)
             today = await context.load.today()
             async with context.writing() as db:
                 await note_refunded(
                     db, payment=paid.source_id, amount_minor=input.amount_minor,
                     currency=paid.currency, source=paid.source,
                     source_id=f"desk:{begins}:{input.idempotency_key}", refunded_at=context.now,
-                    day=today, now=context.now, actor=actor,
+                    day=today, now=context.now, actor=actor, taken_by=taken_by,
                 )  # fmt: skip
         except errors.HubError as no:
             return _refused(no)
-        return _kept(Member(member_id=paid.member_id))
+        return await _kept(context, Member(member_id=paid.member_id))
 
     @resolved("Leave a plan for another one today; what is not used of the one is paid of the "
               "other. For staff, and for the business that sells both.")  # fmt: skip
@@ -278,15 +312,16 @@ class SellingMutation:
             at = await _open(context, input, input.from_plan, input.to_plan)
             if isinstance(at, MemberUnknown):
                 return at
+            taken_by = await _taker(context, None)
             async with context.writing() as db:
                 done = await upgrade(
                     db, member_id=at.member.member_id, from_plan=input.from_plan,
                     to_plan=input.to_plan, paid_minor=input.paid_minor, source_id=at.number,
-                    today=at.today, now=context.now, actor=at.actor,
+                    today=at.today, now=context.now, actor=at.actor, taken_by=taken_by,
                 )  # fmt: skip
         except errors.HubError as no:
             return _refused(no)
-        return _kept(at.member, credit_minor=done.credit_minor)
+        return await _kept(context, at.member, credit_minor=done.credit_minor)
 
     @resolved("End a plan today; what is not used of what was paid is due back. For staff, and for "
               "the business that sells the plan.")  # fmt: skip
@@ -308,4 +343,4 @@ class SellingMutation:
                 )  # fmt: skip
         except errors.HubError as no:
             return _refused(no)
-        return _kept(at.member, refund_minor=done.refund_minor)
+        return await _kept(context, at.member, refund_minor=done.refund_minor)

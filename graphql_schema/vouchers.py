@@ -46,6 +46,9 @@ class VoucherKind(Enum):
     GIFT = strawberry.enum_value(_Kind.GIFT.value, description="Something for nothing.")
     POINTS = strawberry.enum_value(_Kind.POINTS.value, description="Points as a bonus.")
     DELIVERY = strawberry.enum_value(_Kind.DELIVERY.value, description="Delivery, up to a cap.")
+    BENEFIT = strawberry.enum_value(
+        _Kind.BENEFIT.value, description="Uses of a benefit, as soon as it is a member's."
+    )
 
 
 strawberry.enum(
@@ -90,6 +93,10 @@ class VoucherCampaign:
     points: int | None = strawberry.field(
         graphql_type=Long | None, description="How many points a points voucher gives."
     )
+    benefit: str | None = strawberry.field(
+        description="The short name of the benefit that a voucher gives."
+    )
+    benefit_uses: int | None = strawberry.field(description="How many uses of it.")
     minimum_minor: int = count(f"What the bill must come to. {_TERMS}")
     valid_from: datetime = strawberry.field(description="The first instant of its validity.")
     valid_until: datetime = strawberry.field(
@@ -131,6 +138,8 @@ class VoucherCampaign:
             repeats=row.repeats,
             item=row.item,
             points=row.points,
+            benefit=row.benefit,
+            benefit_uses=row.benefit_uses,
             minimum_minor=row.minimum_minor,
             valid_from=row.valid_from,
             valid_until=row.valid_until,
@@ -166,7 +175,7 @@ class VoucherEvent:
     )
     kind: str = strawberry.field(
         description="assigned, claimed, transferred, reserved, released, lapsed, redeemed, "
-        "cancelled, expired, reinstated or voided."
+        "cancelled, granted (a benefit), expired, reinstated or voided."
     )
     occurred_at: datetime = strawberry.field(description="When.")
     held: int = count("By how much what is reserved changed, as `Voucher.left` is counted.")

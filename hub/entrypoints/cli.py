@@ -139,6 +139,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "eliminate": "journals:elimination",
     },
     "token": "token:token",
+    "benefit": {"grant": "benefit:grant", "report": "benefit:report"},
     "voucher": {"generate": "voucher:generate_", "export": "voucher:export"},
 }
 """Each command's module and function below hub.entrypoints.commands; a group has several.
@@ -149,6 +150,7 @@ What begins with none of a group's names is for the command without a name, if i
 _GROUPS_SAY = {
     "accounting": "What is owed for points, and when it becomes revenue.",
     "audit": "Who was shown personal data.",
+    "benefit": "Benefits that are granted to many members at once.",
     "client": "Systems that call for themselves, and their secrets.",
     "connector": "The systems that the hub speaks to.",
     "correction": "What was settled wrongly, put right by the next close.",

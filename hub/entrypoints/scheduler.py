@@ -67,6 +67,7 @@ JOBS = (
     Job("entitlements.lapse", "* * * * *"),
     Job("entitlements.expire", "8 0 * * *"),
     Job("rewards.lapse", "* * * * *"),
+    Job("memberships.give", "* * * * *"),
     # Points become active as a trading day begins, on the full hour somewhere; nobody waits for it.
     Job("points.activate", "5 * * * *"),
     Job("ledger.roll_up", "* * * * *"),

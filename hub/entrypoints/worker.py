@@ -36,6 +36,7 @@ broker.add_middleware(_CloseAtTheEnd())
 import hub.audit.actors  # noqa: E402
 import hub.benefits.actors  # noqa: E402
 import hub.benefits.entitlements.actors  # noqa: E402
+import hub.benefits.memberships.actors  # noqa: E402
 import hub.benefits.occasions.actors  # noqa: E402
 import hub.benefits.referrals.actors  # noqa: E402
 import hub.benefits.vouchers.actors  # noqa: E402

@@ -52,6 +52,7 @@ async def note_plan_payments(
                 paid_at=event.occurred_at,
                 day=event.business_date,
                 now=now,
+                taken_by=fact.wired.business_id,
             )
         elif fact.key in refunds and event.refund is not None:
             await note_refunded(
@@ -64,4 +65,5 @@ async def note_plan_payments(
                 refunded_at=event.occurred_at,
                 day=event.business_date,
                 now=now,
+                taken_by=fact.wired.business_id,
             )

@@ -15,17 +15,10 @@ from hub.intake.deliveries import close_as
 from hub.intake.fact import EARNS, Fact, idempotency_key
 from hub.intake.facts import PostedFact, SourceKey
 from hub.intake.points_paid import give_points_back, paid_back
-from hub.ledger.codes import ShortfallMode
-from hub.points.clawback import clawback
+from hub.points.clawback import SHORTFALLS, clawback
 from hub.points.due_back import PaidBack
 from hub.points.undo import Refunded
 from hub.programme.policy_queries import Policies, policies
-
-_MODES = {
-    "within_balance": ShortfallMode.FORGIVEN,
-    "negative_to_limit": ShortfallMode.OWED,
-    "receivable": ShortfallMode.RECEIVABLE,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +199,7 @@ async def _clawback(
         occurred_at=this.occurred_at,
         business_date=this.business_date,
         now=now,
-        mode=_MODES[policy.mode],
+        mode=SHORTFALLS[policy.mode],
         limit_points=policy.limit_points or 0,
     )
     return answer.tx_id

@@ -15,6 +15,12 @@ from hub.points.checks import key, timely
 from hub.points.undo import Refunded, undone
 from hub.programme.earning import EarnedLine
 
+SHORTFALLS = {
+    "within_balance": ShortfallMode.FORGIVEN,
+    "negative_to_limit": ShortfallMode.OWED,
+    "receivable": ShortfallMode.RECEIVABLE,
+}
+"""What an issuer's clawback policy makes of points that were spent meanwhile."""
 _KEEP = text("""
 INSERT INTO refund_basis (member_id, earn_tx, tx_id, amount_minor, unallocated_minor, points,
   qualifying, nets)

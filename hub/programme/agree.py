@@ -27,7 +27,7 @@ class AgreementTaxConfig(_Config):
     `included`: what is agreed contains the tax; else the tax comes on top.
     """
 
-    kind: Literal["redemption", "issue", "benefit", "voucher", "breakage"]
+    kind: Literal["redemption", "issue", "benefit", "voucher", "breakage", "plan", "commission"]
     code: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")
     rate: Decimal = Field(ge=0, lt=1, max_digits=8, decimal_places=8)
     included: bool = False
@@ -122,7 +122,8 @@ class AgreementConfig(_Config):
 
 
 # The kinds of lines, as hub.settlement.codes numbers them.
-_TAXED = {"redemption": 1, "issue": 2, "benefit": 3, "voucher": 4, "breakage": 5}
+_TAXED = {"redemption": 1, "issue": 2, "benefit": 3, "voucher": 4, "breakage": 5, "plan": 11,
+          "commission": 12}  # fmt: skip
 _AGREED = text("""
 SELECT agreement_id FROM agreement WHERE issuer_id = :issuer_id AND acceptor_id = :acceptor_id
   AND effective_from = :effective_from""")

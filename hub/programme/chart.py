@@ -36,6 +36,10 @@ class Purpose(StrEnum):
     PARTNER_REVENUE       what a partner's points pay for
     BENEFIT_COST, BENEFIT_REVENUE, VOUCHER_COST, VOUCHER_REVENUE
                           what a funder pays whoever served a benefit, or took a voucher
+    PLAN_COLLECTED        what was taken for plans of others, until it is owed to them
+    PLAN_REVENUE          what others took for one's own plans
+    COMMISSION_COST, COMMISSION_REVENUE
+                          what is paid for that
     CORRECTION_COST, CORRECTION_REVENUE
                           lines that correct earlier ones
     PREFUND_PAID, PREFUND_HELD
@@ -60,6 +64,10 @@ class Purpose(StrEnum):
     BENEFIT_REVENUE = "benefit_revenue"
     VOUCHER_COST = "voucher_cost"
     VOUCHER_REVENUE = "voucher_revenue"
+    PLAN_COLLECTED = "plan_collected"
+    PLAN_REVENUE = "plan_revenue"
+    COMMISSION_COST = "commission_cost"
+    COMMISSION_REVENUE = "commission_revenue"
     CORRECTION_COST = "correction_cost"
     CORRECTION_REVENUE = "correction_revenue"
     PREFUND_PAID = "prefund_paid"

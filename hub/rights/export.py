@@ -124,6 +124,12 @@ _PARTS = {
       FROM membership_fact f JOIN membership_plan p USING (plan_id)
       LEFT JOIN membership_term t USING (fact_id)
       WHERE f.member_id = ANY (CAST(:members AS bigint[])) ORDER BY f.day, f.fact_id""",
+    "membership_gifts": """
+      SELECT p.code AS plan, t.starts_on, g.points, g.taken_points, g.tx_id, g.voucher_id,
+        g.given_at, g.taken_at
+      FROM membership_gift g JOIN membership_term t USING (fact_id)
+      JOIN membership_plan p USING (plan_id)
+      WHERE t.member_id = ANY (CAST(:members AS bigint[])) ORDER BY t.starts_on, g.number""",
     "vouchers": """
       SELECT v.voucher_id, c.code AS campaign, v.granted, v.held, v.used, v.assigned_at, v.ends_at,
         v.state = 2 AS voided
@@ -168,7 +174,7 @@ _PARTS = {
       WHERE b.member_id = ANY (CAST(:members AS bigint[])) ORDER BY r.basket_id, r.at""",
     "reward_orders": """
       SELECT o.order_id, r.code AS reward, b.code AS business, o.points, o.price_minor, o.currency,
-        o.outcome, o.state, o.ordered_at, o.delivery_note
+        o.outcome, o.state, o.ordered_at, o.delivery_note, o.voucher_id, o.entitlement_id
       FROM reward_order o JOIN reward r USING (reward_id) JOIN business b
         ON b.business_id = o.business_id
       WHERE o.member_id = ANY (CAST(:members AS bigint[])) ORDER BY o.order_id""",

@@ -16,6 +16,10 @@ class LineKind(IntEnum):
     CAP = 8
     CORRECTION = 9
     CARRIED = 10
+    PLAN = 11
+    """Money that was taken for a plan of another business."""
+    COMMISSION = 12
+    """What whoever took it has for that."""
 
 
 class Source(IntEnum):
@@ -29,3 +33,7 @@ class Source(IntEnum):
     """What an agreement says of a period: 2^32 times its number, and the agreement's."""
     VOUCHER = 8
     """What happened to a voucher: it was redeemed, or that was cancelled."""
+    PLAN = 9
+    """A payment for a plan, or a refund of one."""
+    GRANT = 10
+    """What moved a quota that a campaign granted."""

@@ -7,9 +7,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.settlement.lines.benefits import place_benefits
+from hub.settlement.lines.campaigns import place_campaigns
 from hub.settlement.lines.corrections import place_corrections
 from hub.settlement.lines.disputes import place_disputes
 from hub.settlement.lines.lots import place_lots
+from hub.settlement.lines.plan_sales import place_plan_sales
 from hub.settlement.lines.sales import place_sales
 from hub.settlement.lines.terms import SEEN, Slice
 from hub.settlement.lines.vouchers import place_vouchers
@@ -27,8 +29,8 @@ async def place(
     """Write the lines of these business dates that are missing; return how many.
 
     Without `from_date`, of all dates up to `to_date`. With a `snapshot` (pg_snapshot as text),
-    only entries that it sees; a use of a benefit or voucher is placed whenever it is seen. The
-    same days again, in whatever slices and order, add nothing.
+    only entries that it sees; a use of a benefit or voucher, or a payment for a plan, is placed
+    whenever it is seen. The same days again, in whatever slices and order, add nothing.
 
     Raises Rejected naming every pair that has no price: nothing is then written.
     """
@@ -52,7 +54,9 @@ async def place(
             await place_lots(db, asked)
             + await place_sales(db, asked)
             + await place_benefits(db, asked)
+            + await place_campaigns(db, asked)
             + await place_vouchers(db, asked)
+            + await place_plan_sales(db, asked)
             + await place_corrections(db, asked)
             + await place_disputes(db, asked)
         )

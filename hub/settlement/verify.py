@@ -89,6 +89,18 @@ CHECKS = {
         WHERE o.source = 8 AND (e.entry_id IS NULL OR sign(o.amount) <> sign(e.price_minor)
           OR (o.debtor_id, o.creditor_id, o.currency) <> (e.funder_id, e.business_id, e.currency))
         ORDER BY o.tx_id LIMIT 1""",
+    "I6 a line says what its payment for a plan says": """
+        SELECT o.member_id, format('payment or refund %s of a plan: %s owes %s, it was %s for %s',
+          o.tx_id, o.debtor_id, o.creditor_id, f.taken_by, p.seller_id)
+        FROM obligation o LEFT JOIN membership_fact f ON f.fact_id = o.tx_id
+        LEFT JOIN membership_fact paid ON paid.kind = 'paid' AND paid.source = f.source
+          AND paid.source_id = coalesce(f.reference, f.source_id)
+        LEFT JOIN membership_plan p ON p.plan_id = paid.plan_id
+        WHERE o.source = 9 AND (p.plan_id IS NULL OR (f.kind = 'paid') <> (o.amount > 0)
+          OR o.currency <> f.currency OR abs(o.amount) > f.amount_minor
+          OR CASE o.kind WHEN 11 THEN (o.debtor_id, o.creditor_id)
+            ELSE (o.creditor_id, o.debtor_id) END <> (f.taken_by, p.seller_id))
+        ORDER BY o.tx_id LIMIT 1""",
     "I6 a fund is what was paid ahead less what was drawn": """
         SELECT 0, format('period %s, %s>%s: the lines paid %s ahead and drew %s, the fund says %s '
           'and %s', p.code, f.debtor_id, f.creditor_id, o.paid, o.drawn, f.paid, f.drawn)

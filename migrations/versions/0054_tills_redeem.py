@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0054_tills_redeem"
-down_revision = "0052_referrals"
+down_revision = "0053_giving"
 
 
 def upgrade() -> None:

@@ -89,6 +89,7 @@ GIVEN = {
     ("Query", "node"): "id: $MEMBER",
     ("Query", "nodes"): "ids: [$MEMBER]",
     ("Query", "voucherByCode"): 'code: "none"',
+    ("Query", "benefitCampaign"): 'code: "none"',
     ("Query", "quote"): 'cart: { lines: [{ id: "a", unitPriceMinor: 5 }] }, business: "hotel"',
 }
 

@@ -84,6 +84,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     '{ voucherByCode(code: "ZZZZZZZZZZZZZZZZZ0") { number } }': (
         OUT, NO, "malformed", "malformed", "malformed", NO),
     "{ voucherCampaigns { nodes { code } } }": (OUT, NO, YES, YES, YES, NO),
+    '{ benefitCampaign(code: "spring") { code } }': (OUT, NO, NO, YES, NO, NO),
     '{ quote(cart: {lines: [{id: "a", unitPriceMinor: 5}]}, business: "shop") { __typename } }': (
         OUT, YES, YES, YES, NO, NO),
     "{ rewards { nodes { code } } }": (OUT, YES, YES, YES, YES, YES),

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from hub.benefits.memberships.plans import PlanConfig, configure_plans
 from hub.crypto.tokens import Principal
@@ -141,6 +142,8 @@ PLANS = [
         "code": code, "effective_from": START, "name": code, "name_zh": "卡", "seller": seller,
         "price_minor": price, "currency": "CNY", "period": "days", "period_days": 31,
         "trial_days": 7, "grants": [{"benefit": "room-upgrade", "quantity": 1}],
+        **({"points": 31} if code == "black" else {}),
+        **({"sold_at": [{"business": "diner"}]} if code == "gold" else {}),
     })
     for code, price, seller in (("gold", 3100, "hotel"), ("black", 6200, "hotel"),
                                 ("club", 100, None))
@@ -148,7 +151,8 @@ PLANS = [
 KEPT = """{ __typename ... on Rejection { message } ... on InvalidInput { field }
   ... on IdempotencyConflict { field } ... on MembershipRefused { field dueMinor }
   ... on MembershipKept { refundDueMinor creditMinor member { memberships {
-    plan state refundDueMinor terms { payment trial refundedMinor } } } } }"""
+    plan state refundDueMinor terms { payment trial refundedMinor
+      gifts { points takenPoints voucher taken } } } } } }"""
 
 
 async def keep(api: Api, verb: str, who: Principal, **given: Any) -> dict[str, Any]:
@@ -161,10 +165,13 @@ async def keep(api: Api, verb: str, who: Principal, **given: Any) -> dict[str, A
 async def test_a_seller_and_staff_keep_plans(api: Api, li: Person) -> None:
     async with api.engine.begin() as db:
         await configure_plans(db, plans=PLANS)
-    seen = await api.data("{ membershipPlans { code seller { code } grants { benefit } } }", HOTEL)
-    assert [(one["code"], one["seller"]) for one in seen["membershipPlans"]] == [
-        ("gold", {"code": "hotel"}), ("black", {"code": "hotel"}), ("club", None),
+    asked = """{ membershipPlans { code seller { code } grants { benefit } points
+      pointsIssuer { code } vouchers { campaign } } }"""
+    seen = await api.data(asked, HOTEL)
+    assert [(p["code"], p["seller"], p["points"]) for p in seen["membershipPlans"]] == [
+        ("gold", {"code": "hotel"}, None), ("black", {"code": "hotel"}, 31), ("club", None, None),
     ]  # fmt: skip
+    assert seen["membershipPlans"][1]["pointsIssuer"] == {"code": "hotel"}
     gold = {"member": PHONE, "plan": "gold"}
     paid = {**gold, "amountMinor": 3100, "currency": "CNY", "idempotencyKey": "p"}
     tried = await keep(api, "startTrial", HOTEL, **gold, idempotencyKey="t")
@@ -184,6 +191,10 @@ async def test_a_seller_and_staff_keep_plans(api: Api, li: Person) -> None:
     )  # fmt: skip
     assert ended["refundDueMinor"] == 6000
     [black, _] = ended["member"]["memberships"]
+    # A day of 31 was used: one point of 31 stays.
+    assert black["terms"][0]["gifts"] == [
+        {"points": 31, "takenPoints": 30, "voucher": None, "taken": False}
+    ]
     back = await keep(
         api, "noteMembershipRefund", HOTEL, payment=black["terms"][0]["payment"], amountMinor=6000,
         idempotencyKey="r",
@@ -207,6 +218,18 @@ async def test_a_seller_and_staff_keep_plans(api: Api, li: Person) -> None:
         assert answer["__typename"] == what, (given, answer)
     again = await keep(api, "startTrial", HOTEL, **gold, idempotencyKey="t2")
     assert again["__typename"] == "MembershipRefused"
+    for who, given, what in (
+        (DINER, {"takenBy": "shop"}, "Forbidden"),
+        (DINER, {}, "MembershipKept"),
+        (STAFF, {"takenBy": "nowhere"}, "InvalidInput"),
+        (STAFF, {"takenBy": "shop"}, "MembershipKept"),
+    ):
+        asked_of = {**paid, "idempotencyKey": f"sold-{who.subject}", **given}
+        answer = await keep(api, "noteMembershipPayment", who, **asked_of)
+        assert answer["__typename"] == what, (given, answer)
+    took = "SELECT taken_by FROM membership_fact WHERE kind = 'paid' ORDER BY fact_id DESC LIMIT 2"
+    async with api.engine.connect() as db:
+        assert list(await db.scalars(text(took))) == [api.ids["shop"], api.ids["diner"]]
     gone = await keep(api, "noteMembershipRefund", HOTEL, payment="4711", amountMinor=1,
                       idempotencyKey="z")  # fmt: skip
     assert (gone["__typename"], gone["field"]) == ("InvalidInput", "payment")

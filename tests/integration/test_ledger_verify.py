@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from typer.testing import CliRunner
 
 from hub.benefits.entitlements.verify import CHECKS as OF_QUOTAS
+from hub.benefits.memberships.verify import CHECKS as OF_PLANS
 from hub.benefits.referrals.verify import CHECKS as OF_REFERRALS
 from hub.benefits.rewards.configure import configure_rewards
 from hub.benefits.rewards.stock import stock
@@ -183,6 +184,20 @@ WRONG = {
         SPENDER,
         "it says  owes",
     ),
+    "I6 a line says what its payment for a plan says": (
+        "UPDATE obligation SET source = 9, kind = 11",
+        SPENDER,
+        "it was  for",
+    ),
+    "the points that a period of a plan gave are in the ledger": (
+        """WITH term AS (INSERT INTO membership_term (fact_id, member_id, value_minor, refund_minor,
+            refunded_minor, starts_on, ends_on, full_ends_on, plan_id, trial)
+          VALUES (1, 5, 1, 0, 0, '2026-11-10', '2026-11-10', '2026-11-10', 1, false))
+          INSERT INTO membership_gift (fact_id, number, points, tx_id, given_at)
+          VALUES (1, 1, 5, 1, '2026-11-10Z')""",
+        GUEST,
+        "gift 1 of period 1 is 5 points, the ledger says nothing",
+    ),
     "a voucher has reserved and used what its entries say": (
         "UPDATE voucher SET used = used + 1",
         GUEST,
@@ -326,7 +341,7 @@ async def test_an_intact_database_breaks_nothing(db: AsyncConnection) -> None:
 
 def test_every_invariant_is_asked_for_and_broken_here() -> None:
     assert set(CHECKS) == set(WRONG)
-    of_benefits = {*OF_REFERRALS, *OF_REWARDS, *OF_VOUCHERS, *OF_QUOTAS}
+    of_benefits = {*OF_PLANS, *OF_REFERRALS, *OF_REWARDS, *OF_VOUCHERS, *OF_QUOTAS}
     assert set(CHECKS) == {*OF_POINTS, PERIODS, DUES, *OF_PERIODS, *OF_FACTS, *of_benefits}
 
 

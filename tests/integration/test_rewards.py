@@ -25,7 +25,7 @@ from hub.intake.split_members import split_members
 from hub.ledger.verify import verify
 from hub.points.restore import restore
 from tests.support.benefits import ZONE, make_ladder, qualify
-from tests.support.rewards import end_one, order_one, reward
+from tests.support.rewards import KEYRING, end_one, order_one, reward
 from tests.support.settlement import Tills, noon
 
 DAY = date(2026, 7, 1)
@@ -179,7 +179,8 @@ async def test_money_confirms_what_waits_for_it(db: AsyncConnection) -> None:
     await put(db, "night", 1, key="second")
     answer = await want(db, ids, "night", "k")
     assert tuple((await db.execute(text(BALANCE))).one()) == (1000, 500)
-    paid = {"actor": "till", "business_date": DAY, "now": NOON + timedelta(minutes=5)}
+    paid = {"actor": "till", "business_date": DAY, "today": DAY, "now": NOON + timedelta(minutes=5),
+            "keyring": KEYRING}  # fmt: skip
     for _ in range(2):
         done = await pay(db, order_id=answer.order_id, payment_reference="card-1", **paid)
         assert (done.state, done.payment_reference) == (OrderState.CONFIRMED, "card-1")
@@ -211,7 +212,7 @@ async def test_what_nobody_pays_for_lapses_once(db: AsyncConnection) -> None:
     assert tuple((await db.execute(text(BALANCE))).one()) == (1000, 0)
     with pytest.raises(Rejected) as no:
         await pay(db, order_id=answer.order_id, payment_reference="late", actor="till",
-                  business_date=DAY, now=late)  # fmt: skip
+                  business_date=DAY, today=DAY, now=late, keyring=KEYRING)  # fmt: skip
     assert no.value.facts["state"] == "lapsed"
     await sound(db)
 
@@ -328,7 +329,7 @@ async def test_orders_go_with_their_account_through_a_merge_and_a_split(
     assert joined == [scarf.order_id, night.order_id]
     meal = await want(db, ids, "meal", "m")
     await pay(db, order_id=night.order_id, payment_reference="card", actor="till",
-              business_date=DAY, now=NOON)  # fmt: skip
+              business_date=DAY, today=DAY, now=NOON, keyring=KEYRING)  # fmt: skip
     await end_one(db, scarf.order_id, at=NOON)
     assert (
         await db.scalar(text("SELECT posted FROM balance WHERE member_id = 1 AND unit = 1")) == 700

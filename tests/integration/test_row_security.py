@@ -24,7 +24,8 @@ SORTED: dict[tuple[str, ...], set[str]] = {
     (M, B, S): {
         "account", "account_key", "account_link", "account_profile", "balance", "business_fact",
         "consent", "earn_basis", "entitlement", "entitlement_entry", "entitlement_hold",
-        "entitlement_use", "expiry_notice", "hold", "membership_fact", "membership_term",
+        "entitlement_use", "expiry_notice", "hold", "membership_fact", "membership_gift",
+        "membership_term",
         "hold_moved", "identifier_claim", "ledger_transaction", "lot_extension", "member",
         "member_edge", "member_tier", "moved_in_year", "pin", "pool", "pool_member",
         "qualifying_activity", "tier_award", "tier_notice", "voucher", "voucher_entry",
@@ -40,7 +41,8 @@ SORTED: dict[tuple[str, ...], set[str]] = {
     (M, B, S, F): {"entry", "lot"},
     (M, B, S, F, A): {"credit_standing"},
     (B, S, F): {
-        "accounting_policy", "agreement", "agreement_rate", "agreement_tax", "bilateral",
+        "accounting_policy", "agreement", "agreement_rate", "agreement_tax", "benefit_campaign",
+        "bilateral",
         "correction", "dispute", "dispute_held", "dispute_line", "dispute_message", "entry_daily",
         "entry_daily_seen", "journal", "journal_line", "journal_posting", "liability_cohort",
         "liability_movement", "net_position", "obligation", "occupancy", "opening_liability",

@@ -10,7 +10,9 @@ from hub.benefits.rewards.codes import OrderState
 from hub.benefits.rewards.configure import RewardConfig, RewardText
 from hub.benefits.rewards.order import OrderAnswer, Shop, order
 from hub.benefits.rewards.step import Standing
+from hub.crypto.keyring import Keyring
 
+KEYRING = Keyring.generate()
 START = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -45,6 +47,7 @@ async def order_one(
         today=at.date(),
         now=at,
         time_zone=zone,
+        keyring=KEYRING,
     )
 
 

@@ -28,6 +28,8 @@ _KINDS = {
     LineKind.PREFUND: ("Prefund paid", "预付结算款"),
     LineKind.PREFUND_DRAW: ("Prefund drawn", "预付款抵扣"),
     LineKind.CAP: ("Above the cap", "超出上限冲减"),
+    LineKind.PLAN: ("Plans sold for others", "代售会员计划结算"),
+    LineKind.COMMISSION: ("Commission on plans", "代售会员计划佣金"),
     LineKind.CORRECTION: ("Correction", "结算更正"),
 }
 _EVENTS = {

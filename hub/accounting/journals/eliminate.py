@@ -1,6 +1,7 @@
 """Eliminate: what the group's businesses booked against each other leaves the group's books. Pure.
 
-Tax stays: it is owed to the state, and due from it, whoever it was charged to.
+Tax stays: it is owed to the state, and due from it, whoever it was charged to. So does what members
+paid for plans: it came from outside, whoever of the group took it.
 """
 
 from collections import defaultdict
@@ -10,7 +11,12 @@ from dataclasses import dataclass
 from hub.accounting.journals.lines import Journal
 from hub.programme.chart import Purpose
 
-_TAXES = (Purpose.INPUT_TAX, Purpose.OUTPUT_TAX)
+_STAYS = (
+    Purpose.INPUT_TAX,
+    Purpose.OUTPUT_TAX,
+    Purpose.PLAN_COLLECTED,
+    Purpose.PLAN_REVENUE,
+)
 _OF_THE_BALANCE_SHEET = (
     Purpose.RECEIVABLE,
     Purpose.PAYABLE,
@@ -65,7 +71,7 @@ def eliminate(journals: Sequence[Journal]) -> list[Elimination]:
     )
     for journal in journals:
         for line in journal.lines:
-            if line.counterparty_id is not None and line.purpose not in _TAXES:
+            if line.counterparty_id is not None and line.purpose not in _STAYS:
                 place = line.purpose, line.business_id, line.counterparty_id, line.event
                 sums[journal.currency][place] -= line.signed_minor
     sheets = []

@@ -110,6 +110,9 @@ def _weigh(voucher: Voucher, said: int | None, no: Verdict | None, found: Offere
     if voucher.terms.kind is VoucherKind.POINTS:
         found.refuse(Source.VOUCHER, code, "no_discount", "it gives points, nothing off a bill")
         return
+    if voucher.terms.kind is VoucherKind.BENEFIT:
+        found.refuse(Source.VOUCHER, code, "no_discount", "claim it: it gives uses of a benefit")
+        return
     if voucher.terms.kind is VoucherKind.GIFT:
         found.gifts.add(code)
     terms = _voucher_terms(voucher)

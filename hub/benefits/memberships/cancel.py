@@ -80,19 +80,29 @@ async def due_minor(db: AsyncConnection, *, member_id: int, plan_id: int) -> int
 
 
 async def used_minor(db: AsyncConnection, *, member_id: int, plan: Plan, today: date) -> int:
-    """Return what was used of the benefits of periods that go on, at its price to the funder."""
+    """Return what was used of benefits and vouchers of periods that go on, as funders pay it."""
     if not plan.deduct_used:
         return 0
     found: int = await db.scalar(
         text("""
-          SELECT coalesce(sum(p.used * u.price_minor), 0)::bigint
-          FROM membership_term t
-          JOIN entitlement e ON e.source = 'plan'
-            AND e.source_id LIKE format('plan:%s:%%', t.fact_id)
-          JOIN entitlement_use u ON u.outcome = 'used' AND u.currency = :currency
-            AND u.benefit_id = e.benefit_id AND u.member_id IN (e.member_id, e.birth_member_id)
-          JOIN LATERAL entitlement_parts(u.use_id) p ON p.entitlement_id = e.entitlement_id
-          WHERE t.member_id = :member_id AND t.plan_id = :plan_id AND t.ends_on >= :today"""),
+          WITH term AS (
+            SELECT fact_id FROM membership_term
+            WHERE member_id = :member_id AND plan_id = :plan_id AND ends_on >= :today
+          ), used AS (
+            SELECT p.used * u.price_minor AS minor
+            FROM term t
+            JOIN entitlement e ON e.source = 'plan'
+              AND e.source_id LIKE format('plan:%s:%%', t.fact_id)
+            JOIN entitlement_use u ON u.outcome = 'used' AND u.currency = :currency
+              AND u.benefit_id = e.benefit_id AND u.member_id IN (e.member_id, e.birth_member_id)
+            JOIN LATERAL entitlement_parts(u.use_id) p ON p.entitlement_id = e.entitlement_id
+            UNION ALL
+            SELECT n.price_minor
+            FROM term t JOIN membership_gift g USING (fact_id)
+            JOIN voucher_entry n ON n.voucher_id = g.voucher_id
+              AND n.kind IN ('redeemed', 'cancelled') AND n.currency = :currency
+          )
+          SELECT coalesce(sum(minor), 0)::bigint FROM used"""),
         {
             "member_id": member_id,
             "plan_id": plan.plan_id,

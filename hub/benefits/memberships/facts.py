@@ -18,7 +18,10 @@ Source = Literal["fact", "api"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A fact as it is told; `source_id` is its number where it is from, and makes it one."""
+    """A fact as it is told; `source_id` is its number where it is from, and makes it one.
+
+    `taken_by` is the business that took the money, or gave it back.
+    """
 
     kind: Kind
     source: Source
@@ -34,6 +37,7 @@ class Said:
     reference: str | None = None
     reason: str | None = None
     actor: str | None = None
+    taken_by: int | None = None
 
 
 # What makes two requests under one number the same: not when each of them came.
@@ -143,9 +147,10 @@ async def add(db: AsyncConnection, said: Said, *, now: datetime) -> bool:
         text("""
           INSERT INTO membership_fact (kind, source, source_id, occurred_at, day, member_id,
             birth_member_id, plan_id, amount_minor, credit_minor, deduct_minor, currency, reference,
-            reason, actor)
+            reason, actor, taken_by)
           VALUES (:kind, :source, :source_id, :occurred_at, :day, :member_id, :member_id, :plan_id,
-            :amount_minor, :credit_minor, :deduct_minor, :currency, :reference, :reason, :actor)
+            :amount_minor, :credit_minor, :deduct_minor, :currency, :reference, :reason, :actor,
+            :taken_by)
           ON CONFLICT (source, source_id) DO NOTHING RETURNING fact_id"""),
         {name: getattr(said, name) for name in Said.__slots__},
     )
@@ -172,15 +177,20 @@ JOIN LATERAL (SELECT * FROM membership_plan_terms t
   ORDER BY t.effective_from DESC LIMIT 1) t ON true
 WHERE f.member_id = ANY (CAST(:ids AS bigint[])) OR paid.member_id = ANY (CAST(:ids AS bigint[]))
 """)
+# A term that is other than it was is looked at anew for what it gives: at once, for what it gave
+# may be to be taken back (give_gifts).
 _KEEP = text("""
-INSERT INTO membership_term (fact_id, member_id, plan_id, starts_on, ends_on, full_ends_on, trial,
-  value_minor, refund_minor, refunded_minor)
+INSERT INTO membership_term AS t (fact_id, member_id, plan_id, starts_on, ends_on, full_ends_on,
+  trial, value_minor, refund_minor, refunded_minor, gives_on)
 VALUES (:fact_id, :member_id, :plan_id, :starts_on, :ends_on, :full_ends_on, :trial, :value_minor,
-  :refund_minor, :refunded_minor)
+  :refund_minor, :refunded_minor, CASE WHEN NOT :trial THEN CAST(:starts_on AS date) END)
 ON CONFLICT (fact_id) DO UPDATE SET member_id = excluded.member_id,
   starts_on = excluded.starts_on, ends_on = excluded.ends_on,
   full_ends_on = excluded.full_ends_on, refund_minor = excluded.refund_minor,
-  refunded_minor = excluded.refunded_minor
+  refunded_minor = excluded.refunded_minor, gives_on = '-infinity'
+WHERE (t.member_id, t.starts_on, t.ends_on, t.full_ends_on, t.refund_minor, t.refunded_minor)
+  <> (excluded.member_id, excluded.starts_on, excluded.ends_on, excluded.full_ends_on,
+    excluded.refund_minor, excluded.refunded_minor)
 """)
 
 

@@ -22,10 +22,12 @@ async def note_paid(
     day: date,
     now: datetime,
     actor: str | None = None,
+    taken_by: int | None = None,
 ) -> bool:
     """Take it that one period was paid for on `day`; returns whether that is news.
 
     Early, it extends; within the days of grace it leaves no gap; else the period begins on `day`.
+    `taken_by` is the business that took the money: where another sells the plan, it is owed.
     Less than the plan's price is a price that the seller has lowered: what was paid is what counts.
     Raises NotFound, Conflict, and Malformed for another currency than the plan's.
     """
@@ -40,6 +42,7 @@ async def note_paid(
             kind="paid", source=source, source_id=source_id, occurred_at=paid_at, day=day,
             member_id=member_id, plan_id=plan.plan_id, amount_minor=amount_minor,
             currency=currency, actor=actor,
+            taken_by=taken_by,
         ),
         now=now,
     )  # fmt: skip

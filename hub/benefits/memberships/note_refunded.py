@@ -28,6 +28,7 @@ async def note_refunded(
     day: date,
     now: datetime,
     actor: str | None = None,
+    taken_by: int | None = None,
 ) -> bool:
     """Take it that so much of `payment` (its number at the same source) was given back on `day`.
 
@@ -53,6 +54,7 @@ async def note_refunded(
         Said(
             kind="refunded", source=source, source_id=source_id, occurred_at=refunded_at, day=day,
             amount_minor=amount_minor, currency=currency, reference=payment, actor=actor,
+            taken_by=taken_by,
         ),
         now=now,
     )  # fmt: skip

@@ -4,13 +4,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.vouchers.configure import refuse_benefits
 from hub.errors import Conflict, NotFound
+from hub.points.checks import MOST_POINTS
 from hub.programme.queries import business_by_code
 from hub.programme.versions import CODE, CURRENCY
 from hub.units import MOST_MINOR, exponent
@@ -25,13 +28,33 @@ class PlanGrant(BaseModel):
     quantity: int = Field(ge=1, le=10_000)
 
 
+class PlanVoucher(BaseModel):
+    """Vouchers of a campaign that each paid period gives."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    campaign: str = Field(pattern=CODE)
+    quantity: int = Field(default=1, ge=1, le=100)
+
+
+class PlanSeller(BaseModel):
+    """A business that sells the plan for its seller, and keeps so much of what is paid."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    business: str = Field(pattern=CODE)
+    commission_percent: Decimal = Field(default=Decimal(0), ge=0, lt=100, decimal_places=2)
+
+
 class PlanConfig(BaseModel):
     """A version of a plan: `price_minor` (minor units of `currency`) for one period.
 
     `seller` sells it; unsaid, the group does. A trial grants nothing but its days. Whoever pays
     within `grace_days` of the end goes on without a gap. `refund` says what a cancellation gives
-    back; with `deduct_used`, less what was used of benefits at their price to the funder. The
-    `tier` is the member's for as long as periods are paid for.
+    back; with `deduct_used`, less what was used of benefits and vouchers at their price to the
+    funder. Whoever of `sold_at` takes the money owes it to the seller, less its commission. The
+    `tier` is the member's for as long as periods are paid for. Each paid period gives,
+    from its first day on, `points` of `points_issuer` (unsaid: of the seller) and `vouchers`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,11 +74,25 @@ class PlanConfig(BaseModel):
     deduct_used: bool = False
     grants: tuple[PlanGrant, ...] = ()
     tier: str | None = Field(default=None, pattern=CODE)
+    points: int | None = Field(default=None, gt=0, le=MOST_POINTS)
+    points_issuer: str | None = Field(default=None, pattern=CODE)
+    vouchers: tuple[PlanVoucher, ...] = ()
+    sold_at: tuple[PlanSeller, ...] = ()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if (self.period == "days") != (self.period_days is not None):
             raise ValueError("period_days goes with the period of days, and with no other")
+        if self.points is None and self.points_issuer is not None:
+            raise ValueError("points_issuer goes with points")
+        if self.points is not None and (self.points_issuer or self.seller) is None:
+            raise ValueError("points of a plan that the group sells need a points_issuer")
+        campaigns = [one.campaign for one in self.vouchers]
+        if len(set(campaigns)) != len(campaigns):
+            raise ValueError("vouchers names a campaign twice: say its quantity")
+        sellers = [one.business for one in self.sold_at]
+        if self.sold_at and (self.seller is None or len({self.seller, *sellers}) <= len(sellers)):
+            raise ValueError("sold_at names others than the plan's seller, each once")
         exponent(self.currency)
         return self
 
@@ -79,21 +116,24 @@ class Plan:
     deduct_used: bool
     grants: list[dict[str, Any]]
     tier: str | None
+    points: int | None
+    issuer_id: int | None
+    vouchers: list[dict[str, Any]]
+    sold_at: list[dict[str, Any]]
+
+    def kept_by(self, business_id: int) -> bool:
+        """Say whether a business sells the plan, be it for another."""
+        return business_id in (self.seller_id, *(one["business_id"] for one in self.sold_at))
 
 
 async def configure_plans(db: AsyncConnection, *, plans: Sequence[PlanConfig]) -> None:
     """Make the plans what the rows say. The same again changes nothing.
 
     Raises Conflict, naming the field, when terms that exist would have to be edited, NotFound for a
-    business or a benefit that is not configured.
+    business, a benefit or a campaign that is not configured.
     """
     for plan in plans:
-        for grant in plan.grants:
-            if not await db.scalar(
-                text("SELECT EXISTS (SELECT 1 FROM benefit WHERE code = :code)"),
-                {"code": grant.benefit},
-            ):
-                raise NotFound(f"there is no benefit {grant.benefit!r}", field="grants")
+        await _known(db, plan)
         seller_id = None
         if plan.seller is not None:
             seller_id = (await business_by_code(db, plan.seller)).business_id
@@ -114,18 +154,52 @@ async def configure_plans(db: AsyncConnection, *, plans: Sequence[PlanConfig]) -
         await _keep(db, stored.plan_id, plan)
 
 
+async def _known(db: AsyncConnection, plan: PlanConfig) -> None:
+    """Raise NotFound for a benefit or a campaign that is not configured."""
+    for grant in plan.grants:
+        if not await db.scalar(
+            text("SELECT EXISTS (SELECT 1 FROM benefit WHERE code = :code)"),
+            {"code": grant.benefit},
+        ):
+            raise NotFound(f"there is no benefit {grant.benefit!r}", field="grants")
+    for voucher in plan.vouchers:
+        if not await db.scalar(
+            text("SELECT EXISTS (SELECT 1 FROM voucher_campaign WHERE code = :code)"),
+            {"code": voucher.campaign},
+        ):
+            raise NotFound(f"there is no campaign {voucher.campaign!r}", field="vouchers")
+        await refuse_benefits(db, code=voucher.campaign, field="vouchers")
+
+
+_DOCUMENTS = ("grants", "vouchers", "sold_at")
+
+
 async def _keep(db: AsyncConnection, plan_id: int, plan: PlanConfig) -> None:
-    terms = plan.model_dump(mode="json", exclude={"code", "seller", "effective_from", "tier"})
+    terms = plan.model_dump(
+        mode="json",
+        exclude={"code", "seller", "effective_from", "tier", "points_issuer", "sold_at"},
+    )
     terms["tier_id"] = await _tier_id(db, plan.tier)
+    issuer = plan.points_issuer or plan.seller
+    terms["issuer_id"] = None
+    if plan.points is not None and issuer is not None:
+        terms["issuer_id"] = (await business_by_code(db, issuer)).with_a_shop().business_id
+    terms["sold_at"] = [
+        {
+            "business_id": (await business_by_code(db, one.business)).business_id,
+            "commission": str((one.commission_percent / 100).normalize()),
+        }
+        for one in plan.sold_at
+    ]
     names = ", ".join(terms)
-    marks = ", ".join("CAST(:grants AS jsonb)" if n == "grants" else f":{n}" for n in terms)
+    marks = ", ".join(f"CAST(:{n} AS jsonb)" if n in _DOCUMENTS else f":{n}" for n in terms)
     at = {"plan_id": plan_id, "effective_from": plan.effective_from}
     await db.execute(
         text(f"""
           INSERT INTO membership_plan_terms (plan_id, effective_from, {names})
           VALUES (:plan_id, :effective_from, {marks})
           ON CONFLICT (plan_id, effective_from) DO NOTHING"""),  # noqa: S608 - names of ours
-        {**at, **terms, "grants": json.dumps(terms["grants"])},
+        {**at, **terms, **{name: json.dumps(terms[name]) for name in _DOCUMENTS}},
     )
     stored = (
         await db.execute(
@@ -140,7 +214,7 @@ async def _keep(db: AsyncConnection, plan_id: int, plan: PlanConfig) -> None:
             raise Conflict(
                 f"the terms of {plan.effective_from} are in force and cannot be edited: give the "
                 "new ones their own effective_from",
-                field=name.removesuffix("_id"),
+                field={"issuer_id": "points_issuer"}.get(name, name.removesuffix("_id")),
             )
 
 
@@ -158,7 +232,7 @@ async def _tier_id(db: AsyncConnection, tier: str | None) -> int | None:
 _PLANS = """
 SELECT DISTINCT ON (p.plan_id) p.plan_id, p.code, p.seller_id, t.name, t.name_zh, t.price_minor,
   t.currency, t.period, t.period_days, t.trial_days, t.grace_days, t.refund, t.deduct_used,
-  t.grants, tier.code AS tier
+  t.grants, tier.code AS tier, t.points, t.issuer_id, t.vouchers, t.sold_at
 FROM membership_plan p JOIN membership_plan_terms t USING (plan_id)
 LEFT JOIN tier USING (tier_id)
 WHERE t.effective_from <= :at {which} ORDER BY p.plan_id, t.effective_from DESC"""

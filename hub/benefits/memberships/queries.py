@@ -1,6 +1,6 @@
 """Reads of paid membership: what members have, until when, and what is due back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.memberships.gifts import Given, gifts_of
 from hub.clock import business_date
 
 
@@ -25,6 +26,7 @@ class Term:
     refund_minor: int
     refunded_minor: int
     currency: str
+    gifts: list[Given]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +69,16 @@ async def memberships(
     plans: dict[tuple[int, str], list[Row[Any]]] = {}
     for row in rows.all():
         plans.setdefault((row.member_id, row.code), []).append(row)
+    fact_ids = [row.fact_id for of_plan in plans.values() for row in of_plan]
+    gifts = await gifts_of(db, fact_ids=fact_ids) if fact_ids else {}
     for (member_id, _), of_plan in plans.items():
-        found[member_id].append(_membership(member_id, of_plan, today))
+        found[member_id].append(_membership(member_id, of_plan, today, gifts))
     return found
 
 
-def _membership(member_id: int, rows: Sequence[Row[Any]], today: date) -> Membership:
+def _membership(
+    member_id: int, rows: Sequence[Row[Any]], today: date, gifts: Mapping[int, list[Given]]
+) -> Membership:
     live = [row for row in rows if row.ends_on >= row.starts_on] or rows
     last = max(live, key=lambda row: row.ends_on)
     now_on = [row for row in live if row.starts_on <= today <= row.ends_on]
@@ -85,7 +91,7 @@ def _membership(member_id: int, rows: Sequence[Row[Any]], today: date) -> Member
         state = "grace"
     else:
         state = "ended"
-    names = Term.__slots__
+    names = [name for name in Term.__slots__ if name != "gifts"]
     return Membership(
         member_id=member_id,
         plan_code=last.code,
@@ -97,5 +103,8 @@ def _membership(member_id: int, rows: Sequence[Row[Any]], today: date) -> Member
         ends_on=last.ends_on,
         refund_due_minor=sum(max(0, row.refund_minor - row.refunded_minor) for row in rows),
         currency=last.currency,
-        terms=[Term(**{name: getattr(row, name) for name in names}) for row in rows],
+        terms=[
+            Term(**{name: getattr(row, name) for name in names}, gifts=gifts[row.fact_id])
+            for row in rows
+        ],
     )

@@ -34,6 +34,7 @@ async def upgrade(
     today: date,
     now: datetime,
     actor: str | None = None,
+    taken_by: int | None = None,
 ) -> Upgraded:
     """End `from_plan` and begin `to_plan`, both today.
 
@@ -50,7 +51,7 @@ async def upgrade(
     said = Said(
         kind="paid", source="api", source_id=f"{source_id}:to", occurred_at=now, day=today,
         member_id=member_id, plan_id=new.plan_id, amount_minor=paid_minor, currency=new.currency,
-        actor=actor,
+        actor=actor, taken_by=taken_by,
     )  # fmt: skip
     if await find_fact(db, said):
         return await _as_before(db, said)

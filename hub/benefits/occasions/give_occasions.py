@@ -15,9 +15,9 @@ from hub.benefits.vouchers.assign_voucher import VoucherLimitReached, assign_vou
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.errors import HubError
-from hub.ledger.codes import Unit
-from hub.ledger.post import EarnRequest, lock_balances, post_earns
+from hub.ledger.post import lock_balances, post_earns
 from hub.members.display import display
+from hub.points.bonus import bonus
 from hub.programme.queries import businesses, terms
 
 CHUNK_MEMBERS = 200
@@ -228,25 +228,21 @@ async def _points(db: AsyncConnection, gifts: Sequence[Gift], *, now: datetime) 
     if not worth:
         return {}
     in_force = await terms(db)
-    policy = in_force.policies.expiry(Unit.SPENDABLE, now)
     shops = {one.business_id: one for one in await businesses(db)}
     requests = []
     for gift in worth:
         shop = shops[gift.due.terms.business_id or 0]
-        day = business_date(now, shop.time_zone, day_starts_at_hour=shop.day_starts_at_hour)
-        request = EarnRequest(
-            business_id=shop.business_id,
-            idempotency_key=f"occasion:{gift.key}",
+        request = bonus(
+            in_force,
+            issuer_id=shop.business_id,
             member_id=gift.whom.member_id,
             account_id=gift.account_id,
             points=gift.due.terms.points or 0,
-            qualifying=0,
-            rule_id=None,
-            cost_rate=in_force.rule(shop.business_id, now).cost_per_point,
-            expires_on=policy.expires_on(day),
-            idle_months=policy.idle_months,
-            occurred_at=now,
-            business_date=day,
+            idempotency_key=f"occasion:{gift.key}",
+            business_date=business_date(
+                now, shop.time_zone, day_starts_at_hour=shop.day_starts_at_hour
+            ),
+            now=now,
         )
         requests.append(request)
     posted = await post_earns(db, requests)

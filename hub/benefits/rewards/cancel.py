@@ -5,6 +5,7 @@ from datetime import date, datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.rewards.codes import OrderState
+from hub.benefits.rewards.digital import take_back
 from hub.benefits.rewards.step import Standing, lock_order, must_be, step
 from hub.benefits.rewards.stock import return_piece
 from hub.ledger.codes import Outcome
@@ -41,15 +42,21 @@ async def cancel(
     """End an order: its points are back in the lots they came from, its piece on the shelf.
 
     `to` is CANCELLED before it was handed out, RETURNED after that, LAPSED when its money never
-    came. Ending it again changes nothing. A lot that has expired meanwhile lives for `grace_days`
-    more; `restock`: whether what came back can be handed out again. Money that was paid is given
-    back by who took it. Raises NotFound, Rejected (`state`) for an order that stands otherwise.
+    came. A voucher or a benefit that it brought goes, in either case. Ending it again changes
+    nothing. A lot that has expired meanwhile lives for `grace_days` more; `restock`: whether what
+    came back can be handed out again. Money that was paid is given back by who took it. Raises
+    NotFound, Rejected (`state`) for an order that stands otherwise, RewardUsed where some of what
+    it brought was used.
     """
     named(actor)
     found = await lock_order(db, order_id=order_id)
     if found.state is to:
         return found
-    must_be(found, _FROM[to], _DOING[to])
+    given = to is OrderState.CANCELLED and found.digital
+    must_be(found, (OrderState.FULFILLED,) if given else _FROM[to], _DOING[to])
+    if found.digital:
+        await lock_balances(db, member_ids=[found.member_id])
+        await take_back(db, found, actor=actor, now=now)
     if found.tx_id is not None:
         await _give_back(
             db, found, business_date=business_date, today=today, now=now, grace_days=grace_days

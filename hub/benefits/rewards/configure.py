@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.vouchers.configure import refuse_benefits
 from hub.errors import Conflict, Malformed, NotFound
 from hub.programme.agree import PURPOSE
 from hub.programme.queries import business_by_code
@@ -39,7 +40,9 @@ class RewardConfig(_Config):
     """A version of a reward: what `business` gives for `points`, and `price_minor` of money if any.
 
     `limit_orders` is how many a member may order in a `limit_period`; `tier` the lowest that may.
-    An order that needs money waits for it `pay_within_seconds`. `stock` says whether there are only
+    An order that needs money waits for it `pay_within_seconds`. What nobody hands out is a
+    `voucher` of a campaign, or so many `uses` of a `benefit`, which ends `valid_days` after it was
+    ordered or paid: the member has them at once. `stock` says whether there are only
     so many: how many is said by receiving them, not here.
     """
 
@@ -56,6 +59,10 @@ class RewardConfig(_Config):
     available_until: AwareDatetime | None = None
     pay_within_seconds: int = Field(default=3_600, ge=60, le=604_800)
     stock: Literal["counted", "unlimited"] = "counted"
+    voucher: str | None = Field(default=None, pattern=CODE)
+    benefit: str | None = Field(default=None, pattern=CODE)
+    uses: int = Field(default=1, gt=0, le=10_000)
+    valid_days: int = Field(default=365, ge=0, le=3660)
     texts: dict[_Language, RewardText] = Field(min_length=1)
     pictures: list[PictureConfig] = []
 
@@ -72,9 +79,16 @@ async def configure_rewards(db: AsyncConnection, *, rewards: Sequence[RewardConf
             raise Malformed(f"{reward.code} ends before it begins", field="available_until")
         reward_id = await _identity(db, reward)
         facts = reward.model_dump(
-            exclude={"code", "effective_from", "business", "tier", "stock", "texts", "pictures"}
-        )
-        facts["tier_id"] = await _tier_id(db, reward.tier)
+            exclude={"code", "effective_from", "business", "tier", "stock", "texts", "pictures",
+                     "voucher", "benefit"}
+        )  # fmt: skip
+        facts["tier_id"] = await _named(db, "tier", reward.tier)
+        if reward.voucher is not None:
+            await refuse_benefits(db, code=reward.voucher, field="voucher")
+        facts["campaign_id"] = await _named(db, "voucher_campaign", reward.voucher)
+        facts["benefit_id"] = await _named(db, "benefit", reward.benefit)
+        if reward.benefit is None:
+            facts["uses"] = facts["valid_days"] = None
         facts["counted"] = reward.stock == "counted"
         texts = [{"language": tag, **said.model_dump()} for tag, said in reward.texts.items()]
         await add_version(
@@ -112,11 +126,17 @@ async def _identity(db: AsyncConnection, reward: RewardConfig) -> int:
     return found
 
 
-async def _tier_id(db: AsyncConnection, code: str | None) -> int | None:
+_NAMES = {"tier": "tier", "voucher_campaign": "campaign", "benefit": "benefit"}
+
+
+async def _named(db: AsyncConnection, table: str, code: str | None) -> int | None:
+    """Return the number of a tier, campaign or benefit; raises NotFound."""
     if code is None:
         return None
-    query = text("SELECT tier_id FROM tier WHERE code = :code")
+    name = _NAMES[table]
+    query = text(f"SELECT {name}_id FROM {table} WHERE code = :code")  # noqa: S608 - names of ours
     found: int | None = await db.scalar(query, {"code": code})
     if found is None:
-        raise NotFound(f"there is no tier {code!r}", field="tier")
+        field = "voucher" if name == "campaign" else name
+        raise NotFound(f"there is no {name} {code!r}", field=field)
     return found

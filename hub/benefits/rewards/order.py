@@ -10,9 +10,12 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.rewards.codes import OVER, OrderOutcome, OrderState
+from hub.benefits.rewards.digital import hand_out
 from hub.benefits.rewards.queries import HOLDER
 from hub.benefits.rewards.step import step
 from hub.benefits.rewards.stock import take_piece
+from hub.benefits.vouchers.assign_voucher import VoucherLimitReached
+from hub.crypto.keyring import Keyring
 from hub.errors import Malformed, NotFound, Rejected
 from hub.ledger.codes import Outcome
 from hub.ledger.post import Answer
@@ -26,8 +29,12 @@ from hub.points.redeem import redeem
 LONGEST_KEY = 300
 
 
-class _SoldOut(Exception):
-    """Ends the savepoint in which points were spent: there is no piece for them."""
+class _NotHad(Exception):
+    """Ends the savepoint in which points were spent: what they were for is not to be had."""
+
+    def __init__(self, outcome: OrderOutcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +70,12 @@ async def order(
     today: date,
     now: datetime,
     time_zone: str,
+    keyring: Keyring,
 ) -> OrderAnswer:
     """Order a reward of `shop` for the member: points are spent, and a piece is taken for them.
 
-    A reward that costs money too has its points held until `pay` or its time is over. Whatever
+    A reward that costs money too has its points held until `pay` or its time is over. A voucher or
+    a benefit is the member's at once, unless it waits for money. Whatever
     cannot be is an answer, stored under the key. `today` is the group's date, `time_zone` the
     group's, in which a limit's year or month begins. Raises NotFound for a reward that the shop
     does not have, Malformed for a bad key, Conflict when the key was used for another request.
@@ -99,10 +108,15 @@ async def order(
                 now=now,
             )
             posted = spent.outcome is Outcome.POSTED
+            handed = False
+            if posted and terms.price_minor == 0:
+                handed = await _hand_out(
+                    db, order_id, member_id, actor=actor, today=today, now=now, keyring=keyring
+                )
             if posted and terms.counted:
                 await _take(db, order_id, actor=actor, now=now)
-    except _SoldOut:
-        return await _declined(db, order_id, OrderOutcome.OUT_OF_STOCK)
+    except _NotHad as no:
+        return await _declined(db, order_id, no.outcome)
     except Rejected as stopped:  # some are points that the shop takes no more of
         points = stopped.facts.get("nearest_points")
         available = points if isinstance(points, int) else None
@@ -110,6 +124,8 @@ async def order(
     if not posted:
         return await _declined(db, order_id, OrderOutcome.INSUFFICIENT_POINTS, spent.available)
     await _ordered(db, terms, order_id, spent, actor=actor, now=now)
+    if handed:
+        await step(db, order_id=order_id, state=OrderState.FULFILLED, actor=actor, now=now)
     return OrderAnswer(
         order_id=order_id, outcome=OrderOutcome.ORDERED, replayed=False, available=None
     )
@@ -284,7 +300,28 @@ async def _spend(
 
 async def _take(db: AsyncConnection, order_id: int, *, actor: str, now: datetime) -> None:
     if not await take_piece(db, order_id=order_id, actor=actor, now=now):
-        raise _SoldOut
+        raise _NotHad(OrderOutcome.OUT_OF_STOCK)
+
+
+async def _hand_out(
+    db: AsyncConnection,
+    order_id: int,
+    member_id: int,
+    *,
+    actor: str,
+    today: date,
+    now: datetime,
+    keyring: Keyring,
+) -> bool:
+    try:
+        return await hand_out(
+            db, order_id=order_id, member_id=member_id, actor=actor, today=today, now=now,
+            keyring=keyring,
+        )  # fmt: skip
+    except VoucherLimitReached:
+        raise _NotHad(OrderOutcome.LIMIT_REACHED) from None
+    except (NotFound, Rejected):
+        raise _NotHad(OrderOutcome.NOT_AVAILABLE) from None
 
 
 async def _declined(

@@ -7,8 +7,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.rewards.codes import OrderState
+from hub.benefits.rewards.digital import hand_out
 from hub.benefits.rewards.step import Standing, lock_order, must_be, step
-from hub.errors import Conflict, Malformed, Rejected
+from hub.crypto.keyring import Keyring
+from hub.errors import Conflict, Malformed, NotFound, Rejected
 from hub.ledger.codes import Outcome
 from hub.points.capture import capture
 from hub.points.checks import named
@@ -23,12 +25,15 @@ async def pay(
     payment_reference: str,
     actor: str,
     business_date: date,
+    today: date,
     now: datetime,
+    keyring: Keyring,
 ) -> Standing:
     """Note that an order's money was taken, by the till's or shop's own reference of the payment.
 
-    The same payment again changes nothing. Raises NotFound, Rejected (`state`) for an order that
-    does not wait for money, or no more, Conflict for a payment that paid for another order.
+    A voucher or a benefit is the member's at once. The same payment again changes nothing. Raises
+    NotFound, Rejected (`state`) for an order that does not wait for money, or no more, or that
+    brings what is not to be had any more, Conflict for a payment that paid for another order.
     """
     named(actor)
     if not 1 <= len(payment_reference) <= LONGEST_REFERENCE or not payment_reference.isprintable():
@@ -70,4 +75,15 @@ async def pay(
             "this payment has paid for another order", field="payment_reference"
         ) from None
     await step(db, order_id=order_id, state=OrderState.CONFIRMED, actor=actor, now=now)
+    try:
+        handed = await hand_out(
+            db, order_id=order_id, member_id=found.member_id, actor=actor, today=today, now=now,
+            keyring=keyring,
+        )  # fmt: skip
+    except (NotFound, Rejected) as why:
+        raise Rejected(
+            f"{why.message}; cancel the order, and give the money back", state=found.state.value
+        ) from why
+    if handed:
+        await step(db, order_id=order_id, state=OrderState.FULFILLED, actor=actor, now=now)
     return await lock_order(db, order_id=order_id)

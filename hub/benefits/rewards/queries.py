@@ -26,6 +26,9 @@ class Reward:
     available_from: datetime
     available_until: datetime | None
     available: int | None
+    voucher: str | None
+    benefit: str | None
+    uses: int | None
     texts: dict[str, dict[str, str]]
     pictures: list[dict[str, Any]]
 
@@ -46,6 +49,8 @@ class Order:
     ordered_at: datetime
     pay_by: datetime | None
     delivery_note: str | None
+    voucher_id: int | None
+    entitlement_id: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +65,14 @@ class Step:
 _REWARDS = """
 SELECT r.reward_id, r.code, r.business_id, t.category, t.points, t.price_minor, t.currency,
   tier.code AS tier, t.limit_orders, t.limit_period, t.effective_from AS available_from,
-  t.available_until, CASE WHEN t.counted THEN s.available END AS available, t.texts, t.pictures
+  t.available_until, CASE WHEN t.counted THEN s.available END AS available,
+  c.code AS voucher, b.code AS benefit, t.uses, t.texts, t.pictures
 FROM reward r JOIN reward_stock s USING (reward_id) JOIN LATERAL (
   SELECT * FROM reward_terms v WHERE v.reward_id = r.reward_id AND v.effective_from <= :now
   ORDER BY v.effective_from DESC LIMIT 1) t ON true
-LEFT JOIN tier ON tier.tier_id = t.tier_id"""
+LEFT JOIN tier ON tier.tier_id = t.tier_id
+LEFT JOIN voucher_campaign c ON c.campaign_id = t.campaign_id
+LEFT JOIN benefit b ON b.benefit_id = t.benefit_id"""
 # What can be had now, cheapest first.
 _PAGE = f"""
 SELECT * FROM ({_REWARDS}) AS x
@@ -83,7 +91,8 @@ HOLDER = """coalesce(account_holder(o.account_id), (SELECT coalesce(m.merged_int
 """Whose an order `o` is now, after merges and splits."""
 _ORDERS = f"""
 SELECT o.order_id, {HOLDER} AS member_id, o.business_id, r.code AS reward_code, o.points,
-  o.price_minor, o.currency, o.state, o.tx_id, o.ordered_at, o.pay_by, o.delivery_note
+  o.price_minor, o.currency, o.state, o.tx_id, o.ordered_at, o.pay_by, o.delivery_note,
+  o.voucher_id, o.entitlement_id
 FROM reward_order o JOIN reward r USING (reward_id) WHERE o.state IS NOT NULL"""  # noqa: S608 - a constant of ours
 Place = tuple[int, int]
 

@@ -27,6 +27,13 @@ class Standing:
     pay_by: datetime | None
     payment_reference: str | None
     delivery_note: str | None
+    voucher_id: int | None
+    entitlement_id: int | None
+
+    @property
+    def digital(self) -> bool:
+        """Say whether it brought a voucher or a benefit, which may be taken back."""
+        return self.voucher_id is not None or self.entitlement_id is not None
 
 
 async def lock_order(db: AsyncConnection, *, order_id: int) -> Standing:
@@ -35,7 +42,7 @@ async def lock_order(db: AsyncConnection, *, order_id: int) -> Standing:
         await db.execute(
             text("""
               SELECT order_id, business_id, points, price_minor, state, tx_id, hold_id, pay_by,
-                payment_reference, delivery_note
+                payment_reference, delivery_note, voucher_id, entitlement_id
               FROM reward_order WHERE order_id = :order_id AND state IS NOT NULL FOR UPDATE"""),
             {"order_id": order_id},
         )

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.vouchers.grant_benefit import grant_benefit
 from hub.benefits.vouchers.key import code_key
 from hub.benefits.vouchers.queries import Voucher, campaign_terms, vouchers_by_id
 from hub.benefits.vouchers.terms import VoucherTerms
@@ -36,10 +37,11 @@ async def assign_voucher(
 ) -> Voucher:
     """Issue a voucher under the terms in force and give it to the member, once per source.
 
-    `source` says what gives it (`occasion`, `reward`, `plan`, `staff` …) and `source_id` which
-    time that is: the same again returns the voucher that was given. Raises NotFound for a member
-    or campaign that is not there, Rejected when the campaign is over, VoucherLimitReached,
-    Conflict, naming the field, when that source gave another voucher.
+    A voucher of a benefit is used with it. `source` says what gives it (`occasion`, `reward`,
+    `plan`, `staff` …) and `source_id` which time that is: the same again returns the voucher that
+    was given. Raises NotFound for a member or campaign that is not there, Rejected when the
+    campaign is over, VoucherLimitReached, Conflict, naming the field, when that source gave another
+    voucher.
     """
     if not (1 <= len(source) <= _LONGEST_SOURCE and 1 <= len(source_id) <= _LONGEST_SOURCE):
         raise Malformed(
@@ -74,6 +76,9 @@ async def assign_voucher(
           VALUES (:voucher_id, :member_id, 'assigned', :now, :actor, :reason)"""),
         {"voucher_id": voucher_id, "member_id": who, "now": now, "actor": actor, "reason": reason},
     )
+    if terms.benefit is not None:
+        given = (await vouchers_by_id(db, voucher_ids=[voucher_id], now=now))[voucher_id]
+        await grant_benefit(db, given, now=now)
     return (await vouchers_by_id(db, voucher_ids=[voucher_id], now=now))[voucher_id]
 
 

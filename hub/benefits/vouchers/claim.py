@@ -6,6 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.vouchers.assign_voucher import present_member, refuse_more
+from hub.benefits.vouchers.grant_benefit import grant_benefit
 from hub.benefits.vouchers.queries import Voucher, VoucherState, voucher_terms, vouchers_by_id
 from hub.benefits.vouchers.worth import Verdict
 from hub.crypto.keyring import Keyring
@@ -26,6 +27,8 @@ async def claim_voucher(
     db: AsyncConnection, *, code: str, member_id: int, now: datetime, keyring: Keyring
 ) -> Voucher:
     """Give the voucher that `code` stands for to the member; to claim it twice is to claim it once.
+
+    One of a benefit is used with it: the member has the benefit's quota.
 
     Raises VoucherRefused (unknown, somebody else's, ended, used or voided), VoucherLimitReached,
     NotFound for an unknown member and Malformed for what cannot be a code.
@@ -53,7 +56,13 @@ async def claim_voucher(
           SELECT voucher_id, :member_id, 'claimed', :now FROM mine"""),
         {"voucher_id": voucher.voucher_id, "member_id": who, "now": now},
     )
-    return (await vouchers_by_id(db, voucher_ids=[voucher.voucher_id], now=now))[voucher.voucher_id]
+    number = voucher.voucher_id
+    mine = (await vouchers_by_id(db, voucher_ids=[number], now=now))[number]
+    try:
+        used = await grant_benefit(db, mine, now=now)
+    except Rejected as no:
+        raise VoucherRefused(no.message, reason=Verdict.NOT_YET_VALID) from no
+    return (await vouchers_by_id(db, voucher_ids=[number], now=now))[number] if used else mine
 
 
 async def lock_vouchers(db: AsyncConnection, *, voucher_ids: list[int]) -> None:

@@ -9,14 +9,15 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.vouchers.terms import VoucherKind
-from hub.errors import Conflict, Malformed
+from hub.errors import Conflict, Malformed, NotFound
 from hub.programme.queries import business_by_code
 from hub.programme.versions import CODE, CURRENCY, add_version
 from hub.units import MOST_MINOR, exponent
 
 Minor = Annotated[int, Field(gt=0, le=MOST_MINOR)]
 _CLOCK = r"^([01]\d|2[0-3]):[0-5]\d$"
-_OFFERS = ("amount_minor", "percent", "cap_minor", "threshold_minor", "item", "points")
+_OFFERS = ("amount_minor", "percent", "cap_minor", "threshold_minor", "item", "points", "benefit",
+           "benefit_uses", "benefit_days")  # fmt: skip
 # What each kind must say of these, and what it may.
 _MUST = {
     VoucherKind.CASH: {"amount_minor"},
@@ -25,8 +26,13 @@ _MUST = {
     VoucherKind.GIFT: {"item", "price_minor"},
     VoucherKind.POINTS: {"points", "price_minor"},
     VoucherKind.DELIVERY: set[str](),
+    VoucherKind.BENEFIT: {"benefit", "benefit_uses"},
 }
-_MAY = {VoucherKind.PERCENTAGE: {"cap_minor"}, VoucherKind.DELIVERY: {"cap_minor"}}
+_MAY = {
+    VoucherKind.PERCENTAGE: {"cap_minor"},
+    VoucherKind.DELIVERY: {"cap_minor"},
+    VoucherKind.BENEFIT: {"benefit_days"},
+}
 
 
 class _Config(BaseModel):
@@ -50,7 +56,9 @@ class CampaignConfig(_Config):
     Money is in minor units of `currency`. Each voucher may be used `uses` times; with `keeps_rest`
     a cash voucher is used until its value is. `price_minor` is what `funder` pays a business per
     use; unsaid, what the voucher took off. `valid_days`: it ends so many days after it is
-    assigned. `on_refund`: what comes back to the voucher as a sale is refunded.
+    assigned. A voucher of a `benefit` gives `benefit_uses` of it as it becomes a member's, for
+    `benefit_days`; unsaid, until the voucher would end. `on_refund`: what comes back to the voucher
+    as a sale is refunded.
     """
 
     code: str = Field(pattern=CODE)
@@ -71,6 +79,9 @@ class CampaignConfig(_Config):
     repeats: bool = False
     item: str | None = Field(default=None, min_length=1, max_length=200)
     points: int | None = Field(default=None, gt=0, le=MOST_MINOR)
+    benefit: str | None = Field(default=None, pattern=CODE)
+    benefit_uses: int | None = Field(default=None, gt=0, le=10_000)
+    benefit_days: int | None = Field(default=None, gt=0, le=3660)
     uses: int = Field(default=1, gt=0, le=1_000_000)
     keeps_rest: bool = False
     price_minor: int | None = Field(default=None, ge=0, le=MOST_MINOR)
@@ -93,6 +104,13 @@ class CampaignConfig(_Config):
             raise ValueError(f"a {self.kind} voucher needs {', '.join(missing)}")
         if idle := sorted(said - must - _MAY.get(self.kind, set()) - {"price_minor"}):
             raise ValueError(f"a {self.kind} voucher has no {', '.join(idle)}")
+        if self.kind is VoucherKind.BENEFIT and (
+            self.uses != 1 or self.transferable or self.price_minor is not None
+        ):
+            raise ValueError(
+                "a voucher of a benefit is used as it becomes a member's, and costs its funder "
+                "nothing: leave out uses, transferable and price_minor"
+            )
         if self.repeats and self.kind is not VoucherKind.THRESHOLD:
             raise ValueError("only a threshold voucher repeats")
         if self.keeps_rest and (
@@ -129,6 +147,18 @@ async def configure_campaigns(db: AsyncConnection, *, campaigns: Sequence[Campai
         )
 
 
+async def refuse_benefits(db: AsyncConnection, *, code: str, field: str) -> None:
+    """Raise Malformed for a campaign of vouchers that are used at once: nothing can be taken back.
+
+    Whoever gives such a voucher can give the benefit itself.
+    """
+    kind = await db.scalar(
+        text("SELECT kind FROM voucher_campaign WHERE code = :code"), {"code": code}
+    )
+    if kind == VoucherKind.BENEFIT:
+        raise Malformed(f"vouchers of {code} give a benefit: name the benefit itself", field=field)
+
+
 async def _campaign(db: AsyncConnection, campaign: CampaignConfig) -> int:
     await db.execute(
         text("""
@@ -156,8 +186,18 @@ async def _facts(
     db: AsyncConnection, campaign: CampaignConfig
 ) -> tuple[dict[str, object], list[dict[str, Any]]]:
     facts: dict[str, object] = campaign.model_dump(
-        exclude={"code", "kind", "effective_from", "funder", "uses", "keeps_rest", "times"}
+        exclude={
+            "code",
+            "kind",
+            "effective_from",
+            "funder",
+            "uses",
+            "keeps_rest",
+            "times",
+            "benefit",
+        }
     )
+    facts["benefit_id"] = await _benefit(db, campaign.benefit)
     facts["funder_id"] = (await business_by_code(db, campaign.funder)).business_id
     facts["businesses"] = sorted(
         [
@@ -170,3 +210,14 @@ async def _facts(
     if len(set(campaign.businesses)) != len(campaign.businesses):
         raise Malformed("a business is named twice", field="businesses")
     return facts, [hours.model_dump(by_alias=True) for hours in campaign.times]
+
+
+async def _benefit(db: AsyncConnection, code: str | None) -> int | None:
+    if code is None:
+        return None
+    found: int | None = await db.scalar(
+        text("SELECT benefit_id FROM benefit WHERE code = :code"), {"code": code}
+    )
+    if found is None:
+        raise NotFound(f"there is no benefit {code!r}", field="benefit")
+    return found

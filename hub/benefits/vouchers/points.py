@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.benefits.vouchers.answers import VoucherAnswer
 from hub.benefits.vouchers.worth import Verdict
 from hub.errors import Malformed
-from hub.ledger.codes import Unit
-from hub.ledger.post import EarnRequest, lock_balances, post_clawback, post_earns
+from hub.ledger.post import lock_balances, post_clawback, post_earns
 from hub.points.acting_account import acting_account
+from hub.points.bonus import bonus
 from hub.programme.queries import terms
 
 
@@ -57,26 +57,21 @@ async def give_points(
         {"ids": [part.entry_id for part in answer.parts if part.entry_id is not None]},
     )
     in_force = await terms(db)
-    policy = in_force.policies.expiry(Unit.SPENDABLE, now)
     for row in rows.all():
         account_id = await acting_account(
             db, member_id=row.member_id, business_id=row.funder_id, elsewhere=True
         )
         if account_id is None:
             raise Malformed("this member has no account to put points on", field="member_id")
-        earn = EarnRequest(
-            business_id=row.funder_id,
-            idempotency_key=f"voucher:{row.entry_id}",
+        earn = bonus(
+            in_force,
+            issuer_id=row.funder_id,
             member_id=row.member_id,
             account_id=account_id,
             points=row.points,
-            qualifying=0,
-            rule_id=None,
-            cost_rate=in_force.rule(row.funder_id, now).cost_per_point,
-            expires_on=policy.expires_on(business_date),
-            idle_months=policy.idle_months,
-            occurred_at=now,
+            idempotency_key=f"voucher:{row.entry_id}",
             business_date=business_date,
+            now=now,
         )
         await post_earns(db, [earn])
 

@@ -18,6 +18,7 @@ class VoucherKind(StrEnum):
     GIFT = "gift"
     POINTS = "points"
     DELIVERY = "delivery"
+    BENEFIT = "benefit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,7 @@ class VoucherTerms:
 
     `granted` is what a voucher has at first: uses, or minor units where `by_value` (a cash voucher
     whose rest is kept). `price_minor` is what `funder_id` pays per use; None: what was taken off.
+    A voucher of a `benefit` gives so many uses of it for `benefit_days` (None: until it ends).
     `valid_until` is exclusive. Empty `outlets`, `categories` and `times` mean all. `version` names
     the row for good, whatever else a database called by this number: terms never change.
     """
@@ -85,6 +87,9 @@ class VoucherTerms:
     transferable: bool
     on_refund: str
     grace_days: int
+    benefit: str | None = None
+    benefit_uses: int | None = None
+    benefit_days: int | None = None
 
 
 TERMS_COLUMNS = """
@@ -93,7 +98,9 @@ TERMS_COLUMNS = """
   t.amount_minor, t.cap_minor, t.threshold_minor, t.repeats, t.percent, t.item, t.points,
   t.currency, t.funder_id, t.price_minor, t.per_member, t.minimum_minor, t.businesses,
   t.outlets, t.categories, t.times, t.stacking_group, t.alone, t.transferable,
-  t.on_refund, t.grace_days"""
+  t.on_refund, t.grace_days,
+  (SELECT b.code FROM benefit b WHERE b.benefit_id = t.benefit_id) AS benefit, t.benefit_uses,
+  t.benefit_days"""
 
 
 def terms_of(row: Row[Any]) -> VoucherTerms:
