@@ -149,7 +149,6 @@ def _ended(terms: Sequence[Term], fact: Fact) -> list[Term]:
         moved = min(taken_over, due - kept)
         taken_over -= moved
         # With what was given back before; whoever cancels twice in a day is due no less for it.
-        back = max(term.refund_minor, term.refunded_minor + due - kept)
         found.append(
             replace(
                 term,
