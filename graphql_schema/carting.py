@@ -90,7 +90,7 @@ def _spends(context: Context, asked: CartAsked) -> None:
 
 def _may_spend(context: Context, answer: views.CartAnswer) -> None:
     """Raise Forbidden where another till's reservation spends points and this token may not."""
-    if answer.quote is not None and answer.quote.points:
+    if answer.state == "redeemed" and answer.quote is not None and answer.quote.points:
         require(context.principal, Role.BUSINESS, scope=Scope.POINTS_REDEEM)
 
 
