@@ -4,7 +4,8 @@ Every error carries a stable `code` and the facts as attributes; nothing here kn
 GraphQL. The edges translate.
 """
 
-from typing import ClassVar
+import re
+from typing import Any, ClassVar
 
 
 class HubError(Exception):
@@ -73,3 +74,36 @@ class Malformed(HubError):
     def __init__(self, message: str, *, field: str, **facts: object) -> None:
         super().__init__(message, field=field, **facts)
         self.field = field
+
+
+# The driver quotes the value that it could not send.
+_SENT = re.compile(r"(query argument \$\d+): .*(?= \()", re.DOTALL)
+# The database quotes what it has and what it was given alike.
+_VALUE = re.compile(
+    r"(?<!constraint )(?<!relation )(?<!column )(?<!table )(?<!index )\"[^\"]*\"", re.DOTALL
+)
+_QUOTED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
+# These quote what stands in the program; all others may quote what somebody sent.
+_OF_THE_PROGRAM = (KeyError, AttributeError, TypeError, NameError, ImportError, AssertionError)
+
+
+def plainly(failure: BaseException) -> str:
+    """Say what failed in a line that may be kept or logged: without values, which may name people.
+
+    What the hub itself says is said in full. Of the database's words the details go, which hold
+    whole rows; of others', whatever is in quotes.
+    """
+    name = type(failure).__name__
+    if isinstance(failure, (HubError, OSError, *_OF_THE_PROGRAM)):
+        return f"{name}: {failure}"
+    wrong: Any = getattr(failure, "errors", None)
+    if type(failure).__module__.startswith("pydantic") and wrong is not None:
+        found = wrong(include_url=False, include_input=False, include_context=False)
+        told = [f"{'.'.join(map(str, one['loc']))}: {one['type']}" for one in found]
+        return f"{name}: {'; '.join(told)}"
+    said = str(getattr(failure, "orig", None) or failure)
+    if hasattr(failure, "orig") or type(failure).__module__.startswith("asyncpg"):
+        said = _VALUE.sub('"…"', _SENT.sub(r"\1", said.partition("\nDETAIL:")[0]))
+    else:
+        said = _QUOTED.sub("'…'", said)
+    return f"{name}: {said}"

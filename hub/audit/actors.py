@@ -14,7 +14,7 @@ from hub.clock import now
 from hub.config import settings
 from hub.jobs.actors import finish, work_through
 from hub.jobs.broker import QUEUE
-from hub.jobs.runtime import runtime
+from hub.jobs.runtime import Runtime, runtime
 
 
 @dramatiq.actor(actor_name="audit.anchor", queue_name=QUEUE)
@@ -33,15 +33,17 @@ async def anchor_day(message_ids: list[int]) -> None:
 @dramatiq.actor(actor_name="audit.seal_denials", queue_name=QUEUE)
 async def seal_denials(message_ids: list[int]) -> None:
     """Seal what was denied, say so in the log, and forget what is older than it is kept."""
-    own = runtime()
-    async with own.engine.begin() as db:
-        sealed = await seal(
-            db, keyring=own.keyring, keep_months=settings().keep_denials_months, now=now()
-        )
+    await seal_and_forget(runtime(), keep_months=settings().keep_denials_months)
+    await finish(runtime(), message_ids)
+
+
+async def seal_and_forget(runtime: Runtime, *, keep_months: int) -> None:
+    """Seal in one transaction, then delete in chunks: cut off, the next time goes on."""
+    async with runtime.engine.begin() as db:
+        sealed = await seal(db, keyring=runtime.keyring, keep_months=keep_months, now=now())
     if sealed is not None:
         structlog.get_logger(__name__).info("denials_sealed", anchor=sealed.line())
     while True:
-        async with own.engine.begin() as db:
+        async with runtime.engine.begin() as db:
             if await forget_denials(db) < CHUNK_ROWS:
                 break
-    await finish(own, message_ids)

@@ -38,6 +38,7 @@ import hub.benefits.actors  # noqa: E402
 import hub.benefits.entitlements.actors  # noqa: E402
 import hub.benefits.memberships.actors  # noqa: E402
 import hub.benefits.occasions.actors  # noqa: E402
+import hub.benefits.referrals.actors  # noqa: E402
 import hub.benefits.vouchers.actors  # noqa: E402
 import hub.callers.actors  # noqa: E402
 import hub.closing.actors  # noqa: E402

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from hub.clock import now
 from hub.connector import NotYet
 from hub.crypto.keyring import Keyring
-from hub.errors import HubError, Unavailable
+from hub.errors import HubError, Unavailable, plainly
 from hub.intake.client import Upstreams
 from hub.intake.connections import Switchboard
 from hub.intake.deliveries import Opened, close_as, keep_snapshots, open_all
@@ -18,7 +18,7 @@ from hub.intake.hydrate import Hydrator, serialise
 from hub.intake.match_members import match_members
 from hub.intake.process import process
 from hub.intake.store import PROCESS
-from hub.jobs.actors import attempt_each, describe, finish
+from hub.jobs.actors import attempt_each, finish
 from hub.jobs.broker import QUEUE
 from hub.jobs.runtime import Runtime, runtime
 from hub.members.batch.plan_matches import Kind, plan_matches, unfinished
@@ -99,7 +99,7 @@ async def _postpone(db: AsyncConnection, message_id: int, wait: NotYet) -> None:
     died = await fail(
         db,
         message_id=message_id,
-        error=describe(wait),
+        error=plainly(wait),
         now=now(),
         away=True,
         retry_after_seconds=wait.retry_after_seconds,
@@ -110,7 +110,7 @@ async def _postpone(db: AsyncConnection, message_id: int, wait: NotYet) -> None:
 
 
 async def _bury(db: AsyncConnection, delivery_id: int, failure: Exception) -> None:
-    verdict = failure if isinstance(failure, HubError) else Undeliverable(describe(failure))
+    verdict = failure if isinstance(failure, HubError) else Undeliverable(plainly(failure))
     await close_as(db, delivery_id=delivery_id, verdict=verdict, now=now())
 
 

@@ -4,22 +4,17 @@ This is an edge: it commits. Work and the deletion of its message commit togethe
 done exactly once however often the message comes.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.clock import now
-from hub.errors import HubError
+from hub.errors import HubError, plainly
 from hub.jobs.runtime import Runtime
 from hub.outbox.messages import fail, take
 
 log = structlog.get_logger(__name__)
-
-# The driver quotes the value that it could not send.
-_QUOTED = re.compile(r"(query argument \$\d+): .*(?= \()", re.DOTALL)
 
 Attempt = Callable[[Sequence[int]], Awaitable[None]]
 """Works on the messages with these ids and commits, or raises and leaves nothing behind."""
@@ -91,7 +86,7 @@ async def _record(runtime: Runtime, message_id: int, failure: Exception, bury: B
         died = await fail(
             db,
             message_id=message_id,
-            error=describe(failure),
+            error=plainly(failure),
             now=now(),
             permanent=permanent,
             away=isinstance(failure, HubError) and failure.retryable,
@@ -104,14 +99,6 @@ async def _record(runtime: Runtime, message_id: int, failure: Exception, bury: B
         "work_failed",
         message_id=message_id,
         died=died,
-        error=describe(failure),
+        error=plainly(failure),
         exc_info=None if expected else failure,
     )
-
-
-def describe(failure: Exception) -> str:
-    """Say what failed without the statement's parameters, which may name people."""
-    if isinstance(failure, DBAPIError):
-        said = _QUOTED.sub(r"\1", str(failure.orig))
-        return f"{type(failure).__name__}: {said}"
-    return f"{type(failure).__name__}: {failure}"

@@ -1,7 +1,7 @@
 """Every role by every field, of its own and of others: what is declared, and not a word more.
 
-`access_types.txt` declares of every type what each caller is shown of its fields, as they are met
-in all these answers. HUB_WRITE_ACCESS_TYPES=1 writes it anew: read what it then says.
+It is declared in `access_matrix.txt`, for each question and for the fields of every type as they
+are met in all the answers. HUB_WRITE_ACCESS=1 writes it anew: read what it then says.
 
 Selections are made of the schema, so that a new field is asked for by everybody until it is
 declared. The others' world is full of words and amounts that nobody else has; in an answer to
@@ -18,11 +18,16 @@ from typing import Any
 
 import pytest
 from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
     GraphQLObjectType,
     GraphQLUnionType,
     get_named_type,
     is_leaf_type,
+    is_list_type,
+    is_non_null_type,
     is_required_argument,
+    is_required_input_field,
 )
 
 from graphql_schema.schema import build_schema
@@ -33,6 +38,7 @@ from hub.settlement.close_period import close
 from hub.settlement.open_period import open_period
 from tests.integration.api_kit import ADMIN, FINANCE, HOTEL, SHOP, STAFF, ZONE, Api
 from tests.integration.test_graphql_card import gid
+from tests.support.access_world import configure_everything, furnish, settle
 
 SCHEMA = build_schema()._schema
 LI, HAN = "+8613910203040", "+8613977778888"
@@ -42,56 +48,23 @@ FIGURES = ("7331", "6554", "777", "6.22", "622", "6.216")
 CALLERS = (
     "nobody", "member", "other member", "business", "other business", "staff", "finance", "admin",
 )  # fmt: skip
-TYPES = Path(__file__).with_name("access_types.txt")
-"""Of every type its fields by what callers are shown of them: see `Seen`."""
-
-BY_FIELD = ("Member", "SettlementPeriod")
-STRANGERS = ("other member", "other business", "finance", "admin")
-
 CODES = {
     "forbidden": "F", "unauthenticated": "U", "not_found": "N", "rejected": "R", "malformed": "M",
     "unavailable": "A",
 }  # fmt: skip
-# S shown, 0 null, H hidden with what it is of; or the error, as in CODES. In the order of CALLERS.
-MEMBER: dict[str, str] = {
-    "id": "USHSHSFF", "number": "USHSHSFF", "joinCode": "USHFHFFF", "displayName": "USHSHSFF",
-    "phone": "USHSHSFF", "email": "U0H0H0FF", "attributes": "USHSHSFF", "lineage": "UFHFHSFF",
-    "tier": "USHSHSFF", "tiers": "USHSHSFF", "tierHistory": "USHSHSFF", "tierNotices": "USHSHSFF",
-    "tierAwards": "UFHFHSFF", "balance": "USHSHSFF", "expiringSoon": "USHSHSFF",
-    "expiryNotices": "USHSHSFF", "accounts": "USHSHSFF", "consents": "USHSHSFF",
-    "entries": "USHSHSFF", "statement": "USHFHSFF", "lots": "USHSHSFF", "holds": "USHSHSFF",
-    "pool": "U0H0H0FF", "rewardOrders": "USHSHSFF", "adjustments": "UFHFHSFF",
-    "receivables": "USHSHSFF", "entitlements": "USHSHSFF", "vouchers": "USHSHSFF",
-    "voucherNotices": "USHSHSFF", "entitlementGrants": "USHSHSFF", "entitlementHolds": "USHSHSFF",
-    "entitlementHistory": "USHSHSFF", "memberships": "USHSHSFF",
-    "occasions": "USHSHSFF", "referralCode": "U0H0H0FF", "referrals": "USHFHSFF",
-}  # fmt: skip
-PERIOD: dict[str, str] = {
-    "id": "UFFSSSSF", "code": "UFFSSSSF", "startsOn": "UFFSSSSF", "endsOn": "UFFSSSSF",
-    "state": "UFFSSSSF", "closedAt": "UFFSSSSF", "netPositions": "UFFSSSSF", "prefunds": "UFFSSSSF",
-    "bilateral": "UFFSSSSF", "history": "UFFFFSSF", "closeSteps": "UFFFFSSF", "checks": "UFFFFSSF",
-    "payments": "UFFSSSSF", "dues": "UFFSSSSF", "disputes": "UFFSSSSF", "obligations": "UFFSSSSF",
-    "rollForwards": "UFFRRRRF", "priceAllocations": "UFFRRRRF", "liabilityCohorts": "UFFRRRRF",
-    "sensitivity": "UFFRRRRF", "statement": "UFFSFSSF",
-}  # fmt: skip
-ROOTS: dict[str, str] = {
-    "clients": "UFFFFFFS", "myPasskeys": "USSFFFFF", "mySessions": "USSFFFFF",
-    "me": "USS00000", "member": "US0S0SFF", "members": "UFFFFSFF", "memberSearch": "UFFFFSFF",
-    "memberByIdentifier": "UFF00FFF", "unreadableDetails": "UFFSSSFF",
-    "settlementPeriods": "UFFSSSSF", "reconciliationMappings": "UFFSSSSF",
-    "reconciliationRuns": "UFFSSSSF", "reconciliationSuggestions": "UFFSSSSF",
-    "reconciliationBreaks": "UFFSSSSF", "reconciliationAgeing": "UFFSSSSF", "denials": "UFFFFSFF",
-    "disputes": "UFFSSSSF", "settlementCorrections": "UFFFFSSF", "journals": "UFFSSSSF",
-    "elimination": "UFFFFSSF", "journalFiles": "UFFFFFNF", "redemptionEstimates": "UFFSSSSF",
-    "liabilityAgeing": "UFFSSSSF", "accountingPolicies": "UFFSSSSF", "agreements": "UFFSSSSF",
-    "creditStandings": "UFFSSSSF", "programme": "SSSSSSSS", "businesses": "USSSSSSS",
-    "liability": "UFFSSSSF", "explainMatch": "UFFFFAFF", "matchRuns": "UFFFFSFF",
-    "proposedAdjustments": "UFFFFSFF", "reviewItems": "UFFFFSFF", "rewards": "USSSSSSS",
-    "reward": "U0000000", "node": "US0S0SFF", "nodes": "USSSSSFF", "voucherByCode": "UFFMMMMF",
-"voucherCampaigns": "UFFSSSSF", "quote": "USSSFSFF",
-    "benefitCampaign": "UFFFF0FF",
-    "membershipPlans": "USSSSSSS",
-}  # fmt: skip
+DECLARED = Path(__file__).with_name("access_matrix.txt")
+HEAD = f"""\
+# What is shown of what, to {", ".join(CALLERS)}.
+# First what is asked for and what comes of it: S shown, 0 null, H hidden with what it is of; or the
+# error: {", ".join(f"{short} {code}" for code, short in CODES.items())}.
+# A mutation that asks for nothing there is: + let in, or the error.
+# Then every type's fields as they are met in all these answers: S shown once, 0 nothing there, an
+# error; - of that type nothing was shown.
+"""
+
+BY_FIELD = ("Member", "SettlementPeriod")
+STRANGERS = ("other member", "other business", "finance", "admin")
+
 GIVEN = {
     ("Member", "expiringSoon"): "withinDays: 30",
     ("Member", "statement"): 'from: "2026-01-01T00:00:00Z"',
@@ -234,10 +207,13 @@ async def world(api: Api) -> dict[str, str]:
     for phone, points, at in ((LI, 500, "hotel"), (HAN, 777, "diner")):
         facts = {"member": {"phone": phone}, "points": points, "idempotencyKey": f"r{points}"}
         assert await api.data(spend, tokens.business(at), input=facts)
+    await configure_everything(api)
+    await furnish(api, phone=HAN, member_id=han.member_id)
     code = f"{business_date(now(), ZONE)}"
     async with api.engine.begin() as db:
         period = await open_period(db, code=code, now=now())
         await close(db, period_id=period.period_id, now=now())
+    await settle(api, period=code)
     return {"li": gid("Member", li.member_id), "han": gid("Member", han.member_id), "period": code}
 
 
@@ -295,8 +271,60 @@ def questions(world: dict[str, str]) -> Iterator[tuple[str, str, str | None]]:
             yield query.replace("$PERIOD", f'"{world["period"]}"'), name, None
 
 
+VALUES = {
+    "Boolean": True, "Date": "2030-01-01", "DateTime": "2030-01-01T00:00:00Z", "Decimal": "1",
+    "ID": gid("Member", 999), "Int": 1, "Long": 1, "String": "x-1",
+}  # fmt: skip
+NAMED = {"phone": "+8613900000000", "business": "hotel", "period": "2030-01", "currency": "CNY"}
+AT_ONCE = 25
+
+
+def made_up(type_: Any, name: str = "") -> Any:
+    """Return an input that asks for nothing there is, of as few fields as there must be."""
+    if is_non_null_type(type_):
+        return made_up(type_.of_type, name)
+    if is_list_type(type_):
+        return [made_up(type_.of_type, name)]
+    if isinstance(type_, GraphQLEnumType):
+        return next(iter(type_.values))
+    if isinstance(type_, GraphQLInputObjectType):
+        fields = {key: of for key, of in type_.fields.items() if is_required_input_field(of)}
+        if not fields:  # one of them
+            key = "phone" if "phone" in type_.fields else next(iter(type_.fields))
+            fields = {key: type_.fields[key]}
+        return {key: made_up(of.type, key) for key, of in fields.items()}
+    return NAMED.get(name, VALUES[type_.name])
+
+
+async def let_in(api: Api, principal: Principal | None) -> dict[str, str]:
+    """Return of every mutation whether a caller is let in: + or the refusal, as in CODES."""
+    writes = SCHEMA.mutation_type
+    assert writes is not None
+    found: dict[str, str] = {}
+    ahead = [*writes.fields]
+    at_once = AT_ONCE if principal else 1  # who is nobody is refused by an error, which ends it
+    while ahead:
+        asked = ahead[:at_once]
+        types = {name: writes.fields[name].args["input"].type for name in asked}
+        declared = ", ".join(f"${name}: {type_}" for name, type_ in types.items())
+        body = " ".join(f"{name}(input: ${name}) {{ __typename }}" for name in asked)
+        variables = {name: made_up(type_) for name, type_ in types.items()}
+        answer = await api.ask(f"mutation ({declared}) {{ {body} }}", principal, **variables)
+        if "errors" in answer:
+            # What failed ended the operation: it is left out, and the others are asked again.
+            name = answer["errors"][0]["path"][0]
+            found[name] = CODES[answer["errors"][0]["extensions"]["code"]]
+            ahead.remove(name)
+            continue
+        for name in asked:
+            kind = answer["data"][name]["__typename"]
+            found[name] = "F" if kind == "Forbidden" else "M" if kind == "InvalidInput" else "+"
+        ahead = ahead[at_once:]
+    return found
+
+
 async def test_every_root_type_and_field_by_every_caller(api: Api, world: dict[str, str]) -> None:
-    found: dict[str, dict[str, str]] = {"member": {}, "settlementPeriod": {}, "": {}}
+    found: dict[str, dict[str, str]] = {"query": {}, "member": {}, "settlementPeriod": {}}
     seen, who = Seen(), callers(world)
     for query, root, name in questions(world):
         said = ""
@@ -309,12 +337,24 @@ async def test_every_root_type_and_field_by_every_caller(api: Api, world: dict[s
                 told = leaked(str(answer), kept_from(caller, ids))
                 assert not told, (query, caller, told)
                 seen.note(answer, caller)
+                if "errors" in answer:
+                    break  # no plan answers so
             said += verdict(answer, root, name)
-        found[root if name else ""][name or root] = said
-    lines = [*seen.lines()]
-    if os.environ.get("HUB_WRITE_ACCESS_TYPES"):
-        TYPES.write_text("\n".join(lines) + "\n")
-    for kind, table in (("member", MEMBER), ("settlementPeriod", PERIOD), ("", ROOTS)):
-        assert found[kind].keys() == table.keys()
-        assert {name: said for name, said in found[kind].items() if said != table[name]} == {}
-    assert lines == TYPES.read_text().splitlines()
+        found[root if name else "query"][name or root] = said
+    found["mutation"] = {}
+    for principal in who.values():
+        for name, said in (await let_in(api, principal)).items():
+            found["mutation"][name] = found["mutation"].get(name, "") + said
+    lines = [HEAD, *_asked(found), *seen.lines()]
+    if os.environ.get("HUB_WRITE_ACCESS"):
+        DECLARED.write_text("\n".join(lines) + "\n")
+    assert "\n".join(lines) + "\n" == DECLARED.read_text()
+
+
+def _asked(found: dict[str, dict[str, str]]) -> Iterator[str]:
+    for root, verdicts in found.items():
+        names: dict[str, list[str]] = defaultdict(list)
+        for name, said in verdicts.items():
+            names[said].append(name)
+        for said, of in sorted(names.items()):
+            yield f"{root} {said} {' '.join(of)}"

@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hub import clock
+from hub.audit.actors import seal_and_forget
 from hub.audit.forget_denials import forget_denials
 from hub.audit.queries import signed_under
 from hub.audit.record_denials import Denied, record_denials
@@ -15,6 +17,7 @@ from hub.audit.verify import Verified
 from hub.audit.verify_denials import verify_denials
 from hub.crypto.keyring import Keyring, Purpose
 from hub.errors import Malformed
+from hub.jobs.runtime import Runtime
 
 KEYRING = Keyring.generate()
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -168,3 +171,21 @@ async def test_after_its_months_a_denial_is_forgotten_and_the_seals_still_prove_
     await db.execute(text("ALTER TABLE denial DISABLE TRIGGER ALL"))
     await db.execute(text("DELETE FROM denial"))
     assert (await verify_denials(db, keyring=KEYRING)).seq == 2
+
+
+async def test_the_schedule_seals_and_forgets_and_finds_nothing_to_do_again(
+    engine: AsyncEngine,
+) -> None:
+    runtime, at = Runtime(engine=engine, keyring=KEYRING), clock.now()
+    async with engine.begin() as db:
+        await deny(db, "business:old", at - timedelta(days=80))
+        early = at - timedelta(days=70)
+        await seal(db, keyring=KEYRING, keep_months=1, now=early)
+        await deny(db, "business:new", at - timedelta(hours=2))
+    for _ in range(2):
+        await seal_and_forget(runtime, keep_months=1)
+        async with engine.begin() as db:
+            kept = await db.scalars(text("SELECT DISTINCT subject FROM denial"))
+            assert kept.all() == ["business:new"]
+            assert (await db.scalar(text("SELECT count(*) FROM denial_seal"))) == 2
+            assert await verify_denials(db, keyring=KEYRING) == Verified(ROWS)

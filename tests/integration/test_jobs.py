@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from hub.config import Settings
 from hub.crypto.keyring import Keyring
 from hub.entrypoints.scheduler import BATCH, BUSY_BATCHES, BUSY_SECONDS, Scheduler
-from hub.errors import Rejected, Unavailable
-from hub.jobs.actors import describe, work_through
+from hub.errors import Rejected, Unavailable, plainly
+from hub.jobs.actors import work_through
 from hub.jobs.runtime import Runtime
 from hub.jobs.schedule import Job, fire_due, slot
 from hub.jobs.wake import CHANNEL, Tap
@@ -275,6 +275,6 @@ async def test_what_is_said_of_a_failure_quotes_no_value(engine: AsyncEngine) ->
     async with engine.connect() as db:
         with pytest.raises(DBAPIError) as failed:
             await db.execute(text("SELECT CAST(:n AS bigint)"), {"n": "+8613910203040 (Li Lei)"})
-    assert describe(failed.value).startswith("DBAPIError: invalid input for query argument $1 (")
-    assert "139" not in describe(failed.value)
-    assert "Li" not in describe(failed.value)
+    assert plainly(failed.value).startswith("DBAPIError: invalid input for query argument $1 (")
+    assert "139" not in plainly(failed.value)
+    assert "Li" not in plainly(failed.value)

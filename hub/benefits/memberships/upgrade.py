@@ -87,11 +87,10 @@ async def _due(db: AsyncConnection, said: Said) -> int:
         fact_id=0, kind="cancelled", day=said.day, name=said.source_id,
         deduct_minor=said.deduct_minor,
     )  # fmt: skip
-    before = {term.fact_id: term for term in chain(facts)}
     return sum(
-        max(0, term.refund_minor - max(was.refund_minor, was.refunded_minor))
-        for term in chain([*facts, ended])
-        for was in (before[term.fact_id],)
+        after.refund_minor - max(term.refund_minor, term.refunded_minor)
+        for term, after in zip(chain(facts), chain([*facts, ended]), strict=True)
+        if after.refund_minor != term.refund_minor
     )
 
 
