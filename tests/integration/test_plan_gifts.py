@@ -39,7 +39,7 @@ from tests.support.vouchers import (
 
 FIRST = date(2026, 3, 1)
 DAY = timedelta(days=1)
-EXAMPLES = int(os.environ.get("HUB_GIVING_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("HUB_GIVING_EXAMPLES", "12"))
 
 
 async def group(db: AsyncConnection, **terms: Any) -> dict[str, Business]:

@@ -29,7 +29,7 @@ from hub.settlement.verify import CHECKS, check
 from tests.support.benefits import START, late_checkout, make_ladder
 from tests.support.settlement import agreement, make_group, noon, statement_csv
 
-EXAMPLES = int(os.environ.get("HUB_GIVING_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("HUB_GIVING_EXAMPLES", "10"))
 JULY = date(2026, 7, 1)
 DAY = timedelta(days=1)
 
@@ -173,14 +173,14 @@ async def test_what_a_campaign_granted_is_borne_by_its_funder(db: AsyncConnectio
 )  # fmt: skip
 @given(
     refunds=st.lists(
-        st.tuples(st.integers(1, 9_000), st.sampled_from(["dining", "hotel", "retail"])), max_size=5
+        st.tuples(st.integers(1, 9_000), st.sampled_from(["dining", "hotel", "retail"])), max_size=4
     ),
     seed=st.integers(0, 99),
 )
 async def test_in_any_order_no_more_comes_back_than_was_owed(
     db: AsyncConnection, refunds: list[tuple[int, str]], seed: int
 ) -> None:
-    """Lines are placed after every fact, and again, as closes do it in slices."""
+    """Lines are placed at any time, and again, as closes do it in slices."""
     by_chance = random.Random(seed)
     if not await db.scalar(text("SELECT EXISTS (SELECT FROM membership_plan)")):
         await group(db)
@@ -201,7 +201,9 @@ async def test_in_any_order_no_more_comes_back_than_was_owed(
                 ):
                     known.append((amount, by))
                 await refund(db, "a", amount, ids[by], day=JULY + DAY, key=key)
-            await place(db, period=period, from_date=None, to_date=JULY + 30 * DAY)
+            if by_chance.random() < 0.3:
+                await place(db, period=period, from_date=None, to_date=JULY + 30 * DAY)
+        await place(db, period=period, from_date=None, to_date=JULY + 30 * DAY)
         owed = dict.fromkeys(ids, 0)
         owed["dining"], left, kept = 10_000, 10_000, 10_000
         for amount, by in known:
