@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeAlias
 
@@ -25,6 +26,20 @@ from hub.programme.queries import Business
 
 Mention = Callable[[Collection[str]], Awaitable[None]]
 """Tells who watches what has changed (hub.jobs.changes)."""
+
+
+@dataclass(slots=True)
+class Done:
+    """What came of a write that was done before its resolvers are asked."""
+
+    value: Any = None
+    failure: Exception | None = None
+
+    def result(self) -> Any:
+        """Return what the write answered, or raise what it raised."""
+        if self.failure is not None:
+            raise self.failure
+        return self.value
 
 
 class Context:
@@ -64,6 +79,8 @@ class Context:
         """What personal data the answer shows in full, to be recorded before it leaves."""
         self.hidden: list[tuple[str, str]] = []
         """Where what was asked for is answered as not there, and what that was."""
+        self.done: Done | None = None
+        """What came of the operation's one write, when that is done already."""
         self._engine, self._readers = engine, readers
         self._reader: AsyncConnection | None = None
         self._over = False
@@ -102,6 +119,10 @@ class Context:
                 # A branch whose sibling failed goes on when the answer has left already.
                 if self._over:
                     await self._close_reader()
+
+    def hide_member(self, member_id: int) -> None:
+        """Note that a member who was asked for by id is answered as not there."""
+        self.hidden.append(("member", f"Member:{member_id}"))
 
     async def present(self, member_id: int) -> None:
         """Let the caller, a business, read of a member whose identifier it was shown."""

@@ -13,6 +13,7 @@ from graphql_schema.pages import After, Before, Connection, First, Last, connect
 from graphql_schema.plan.declared import Found, Paged, PageRead, Unplanned
 from graphql_schema.rejections import MemberUnknown, member_unknown
 from hub.crypto.tokens import Principal, Role, Scope
+from hub.db.caller import Presented
 from hub.db.relation import Relation
 from hub.errors import Malformed
 from hub.members.identifiers import Kind
@@ -24,6 +25,7 @@ from hub.members.queries import (
     known,
     member_page,
     members_in_order,
+    possible_digests,
 )
 
 LONGEST_IDENTIFIER = 200
@@ -117,6 +119,16 @@ def _presented(presented: object, *, field: str) -> tuple[Kind, str]:
             raise Malformed(f"an identifier has 1 to {LONGEST_IDENTIFIER} characters", field=field)
         return kind, value
     raise Malformed("give a phone number, an email address or a loyalty number", field=field)
+
+
+async def presented_digests(context: Context, presented: object, *, field: str) -> Presented:
+    """Return what the database knows an identifier by; raises Malformed for an empty one."""
+    kind, value = _presented(presented, field=field)
+    if not is_local(kind, value):
+        return int(kind), digests_of(kind, value, keyring=context.keyring)
+    async with context.reading() as db:
+        digests = await possible_digests(db, kind=kind, value=value, keyring=context.keyring)
+    return int(kind), digests
 
 
 async def reached_member(context: Context, key: MemberKey) -> Member | None:

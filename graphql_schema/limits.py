@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graphql import (
+    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -16,8 +17,6 @@ from graphql import (
     InlineFragmentNode,
     OperationDefinitionNode,
     SelectionNode,
-    ValidationContext,
-    ValidationRule,
 )
 
 MOST_DEPTH = 12
@@ -45,29 +44,24 @@ class Size:
         )
 
 
-class SizeLimit(ValidationRule):
-    """Refuses an operation that is too deep, too wide or, its fragments written out, too large."""
-
-    def __init__(self, context: ValidationContext) -> None:
-        super().__init__(context)
-        definitions = context.document.definitions
-        measure = _Measure(
-            {d.name.value: d for d in definitions if isinstance(d, FragmentDefinitionNode)}
-        )
-        size = Size()
-        for definition in definitions:
-            if isinstance(definition, OperationDefinitionNode):
-                size = size.beside(Size(directives=len(definition.directives or ())))
-                size = size.beside(measure.selections(definition.selection_set.selections))
-        found = (
-            (size.depth, MOST_DEPTH, "levels of depth"),
-            (size.aliases, MOST_ALIASES, "aliases"),
-            (size.fields, MOST_FIELDS, "fields, with fragments written out"),
-            (size.directives, MOST_DIRECTIVES, "directives"),
-        )
-        for asked, most, what in found:
-            if asked > most:
-                context.report_error(GraphQLError(f"more than {most} {what}"))
+def too_large(document: DocumentNode) -> list[GraphQLError]:
+    """Return what makes a document too large, if anything does; it need not be valid."""
+    definitions = document.definitions
+    measure = _Measure(
+        {one.name.value: one for one in definitions if isinstance(one, FragmentDefinitionNode)}
+    )
+    size = Size()
+    for definition in definitions:
+        if isinstance(definition, OperationDefinitionNode):
+            size = size.beside(Size(directives=len(definition.directives or ())))
+            size = size.beside(measure.selections(definition.selection_set.selections))
+    found = (
+        (size.depth, MOST_DEPTH, "levels of depth"),
+        (size.aliases, MOST_ALIASES, "aliases"),
+        (size.fields, MOST_FIELDS, "fields, with fragments written out"),
+        (size.directives, MOST_DIRECTIVES, "directives"),
+    )
+    return [GraphQLError(f"more than {most} {what}") for asked, most, what in found if asked > most]
 
 
 class _Measure:

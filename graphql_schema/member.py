@@ -393,5 +393,5 @@ async def visible_member(context: Context, member_id: int) -> Member | None:
     """
     now_id = await context.load.visible.load(member_id)
     if now_id is None:
-        context.hidden.append(("member", f"Member:{member_id}"))
+        context.hide_member(member_id)
     return None if now_id is None else Member(member_id=now_id)

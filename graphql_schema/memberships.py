@@ -75,7 +75,7 @@ class MembershipTerm:
     value_minor: int = count(
         "What was paid for it, with what an upgrade took over, in minor units of `currency`."
     )
-    refund_minor: int = count("Of these, due back when it was cancelled.")
+    refund_minor: int = count("Of these, given back or due back, once it was cancelled.")
     refunded_minor: int = count("Of these, given back or taken over by another plan.")
     currency: str = strawberry.field(description="ISO 4217 code of the currency.")
 

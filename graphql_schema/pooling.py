@@ -6,6 +6,7 @@ import strawberry
 
 from graphql_schema.access import GIVERS, reads_pool_code
 from graphql_schema.context import Info
+from graphql_schema.counter import open_counter
 from graphql_schema.desk import BUSINESS, FOR_WHOM, KEY, open_books, open_desk
 from graphql_schema.fields import Given, count, resolved
 from graphql_schema.finding import MemberKey
@@ -25,7 +26,7 @@ from graphql_schema.rejections import (
     refused,
     too_few,
 )
-from graphql_schema.spending import RedeemInput, open_counter
+from graphql_schema.spending import RedeemInput
 from graphql_schema.till import receipt
 from hub import errors
 from hub.ledger.codes import Outcome

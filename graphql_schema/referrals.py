@@ -12,6 +12,7 @@ from graphql_schema.context import Context, Info
 from graphql_schema.fields import resolved
 from graphql_schema.pages import After, Connection, First, connection, window
 from graphql_schema.rejections import Rejection
+from graphql_schema.scalars import Long
 from hub.benefits.referrals import queries
 from hub.benefits.referrals.codes import ReferralKey
 from hub.benefits.referrals.refer import ReferralRefused as Refused
@@ -62,6 +63,19 @@ class Referral:
     counted_on: date | None = strawberry.field(
         description="The day on which it counts for tiers; null while it does not."
     )
+    points: int | None = strawberry.field(
+        graphql_type=Long | None,
+        description="The points that the member was given for it; null: none.",
+    )
+    voucher: strawberry.ID | None = strawberry.field(
+        description="The number of the voucher that the member was given for it; null: none."
+    )
+    benefit: str | None = strawberry.field(
+        description="The short name of the benefit that the member was given; null: none."
+    )
+    given_at: datetime | None = strawberry.field(
+        description="When it was given; null before, and when it was taken back."
+    )
 
     @classmethod
     def of(cls, row: queries.Referral) -> "Referral":
@@ -72,6 +86,10 @@ class Referral:
             buy_by=row.ends_at,
             state=ReferralState(row.state),
             counted_on=row.counted_on,
+            points=row.points,
+            voucher=None if row.voucher_id is None else strawberry.ID(str(row.voucher_id)),
+            benefit=row.benefit,
+            given_at=row.given_at,
         )
 
 

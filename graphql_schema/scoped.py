@@ -104,7 +104,9 @@ def _guarded(resolve: Callable[..., Any], name: str, *, told: bool) -> Callable[
     """Refuse first; `told`: as an answer, not as an error."""
 
     def guarded(source: Any, info: Any, **arguments: Any) -> Any:
-        principal = info.context.principal
+        done, principal = info.context.done, info.context.principal
+        if done is not None:  # nothing is done twice
+            return done.result()
         if not is_open(name, principal):
             try:
                 require(principal, *EVERYBODY, scope=_ASKED.get(name))

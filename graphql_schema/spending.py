@@ -1,14 +1,14 @@
 """Moving points at a till: redeem, hold, capture, void. Each mutation is one transaction."""
 
-from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
 import strawberry
 from strawberry import relay
 
 from graphql_schema.context import Context, Info
+from graphql_schema.counter import open_counter
 from graphql_schema.fields import Given, count, resolved
-from graphql_schema.finding import MemberKey, node_key, reached_member
+from graphql_schema.finding import MemberKey, node_key
 from graphql_schema.member import Member
 from graphql_schema.points import Hold
 from graphql_schema.rejections import (
@@ -27,7 +27,7 @@ from graphql_schema.rejections import (
     too_few,
 )
 from graphql_schema.scalars import Long
-from graphql_schema.till import Till, acceptance_of, open_till, own_account, receipt
+from graphql_schema.till import open_till, receipt
 from hub import errors
 from hub.jobs.changes import member_key
 from hub.ledger.codes import Outcome
@@ -36,7 +36,6 @@ from hub.points.hold import hold
 from hub.points.purpose import Purpose
 from hub.points.redeem import redeem
 from hub.points.void import void
-from hub.programme.acceptance import AcceptanceRule
 
 _KEY = (
     "Chosen by the till, once per request, 1 to 190 characters: sending the same request again "
@@ -149,33 +148,6 @@ CaptureResult = Annotated[
 VoidResult = Annotated[
     Voided | _EndRefused, strawberry.union("VoidResult", description="What came of a void.")
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Counter:
-    """A till with a member before it: their account there, and how it takes points now."""
-
-    till: Till
-    member: Member
-    account_id: int | None
-    acceptance: AcceptanceRule | None
-
-
-async def open_counter(context: Context, asked: RedeemInput | HoldInput) -> Counter | None:
-    """Return where points are to be spent; None for a member who may not be known there.
-
-    Raises as `open_till` and `reached_member` do.
-    """
-    till = await open_till(context, business=asked.business, idempotency_key=asked.idempotency_key)
-    member = await reached_member(context, asked.member)
-    if member is None:
-        return None
-    return Counter(
-        till,
-        member,
-        account_id=await own_account(context, till, member.member_id),
-        acceptance=await acceptance_of(context, till),
-    )
 
 
 @strawberry.type

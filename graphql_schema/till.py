@@ -7,9 +7,8 @@ import strawberry
 
 from graphql_schema.access import acting_business
 from graphql_schema.context import Context
-from hub.errors import Forbidden, Malformed, NotFound
+from hub.errors import Forbidden, Malformed
 from hub.ledger.post import Answer
-from hub.programme.acceptance import AcceptanceRule
 from hub.programme.queries import Business
 
 LONGEST_KEY = 190
@@ -33,13 +32,23 @@ async def open_till(context: Context, *, business: str | None, idempotency_key: 
     Raises Unauthenticated; Forbidden for other roles, another's business and one that is no
     longer configured; Malformed for a key that is empty or too long, and where there is no shop.
     """
+    code = acting_code(context, business=business, idempotency_key=idempotency_key)
+    found = next((b for b in (await context.load.businesses()).values() if b.code == code), None)
+    return till_of(found, idempotency_key=idempotency_key, today=await context.load.today())
+
+
+def acting_code(context: Context, *, business: str | None, idempotency_key: str) -> str:
+    """Return the code of the business that acts; raises what `open_till` does of the caller."""
     code = acting_business(context.principal, asked=business)
     checked_key(idempotency_key, longest=LONGEST_KEY)
-    try:
-        acting = (await context.business_by_code(code)).with_a_shop()
-    except NotFound:
-        raise Forbidden("the token's business is not part of the group", field="business") from None
-    return Till(acting, f"{_PREFIX}{idempotency_key}", await context.load.today())
+    return code
+
+
+def till_of(business: Business | None, *, idempotency_key: str, today: date) -> Till:
+    """Return the till of a business that acts; raises what `open_till` does of the business."""
+    if business is None:
+        raise Forbidden("the token's business is not part of the group", field="business")
+    return Till(business.with_a_shop(), f"{_PREFIX}{idempotency_key}", today)
 
 
 def checked_key(idempotency_key: str, *, longest: int) -> None:
@@ -49,20 +58,6 @@ def checked_key(idempotency_key: str, *, longest: int) -> None:
             f"an idempotency key has 1 to {longest} printable characters",
             field="idempotency_key",
         )
-
-
-async def own_account(context: Context, till: Till, member_id: int) -> int | None:
-    """Return the member's oldest account at the till's business, to act on; None without one."""
-    for account in await context.load.accounts.load(member_id) or []:
-        if account.business_id == till.business.business_id:
-            return account.account_id
-    return None
-
-
-async def acceptance_of(context: Context, till: Till) -> AcceptanceRule | None:
-    """Return the rule by which the till's business takes points now, if it has one."""
-    policies = await context.load.policies()
-    return policies.acceptance(till.business.business_id, context.now)
 
 
 def transaction_number(transaction: str, *, field: str) -> int:

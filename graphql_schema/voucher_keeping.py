@@ -142,9 +142,11 @@ class VoucherKeepingMutation:
                 member=input.member,
                 idempotency_key=input.idempotency_key,
             )
-            if not 1 <= len(input.reason.strip()) <= _LONGEST_REASON:
+            said = input.reason
+            if not 1 <= len(said.strip()) <= _LONGEST_REASON or not said.isprintable():
                 raise errors.Malformed(
-                    f"a reason has from 1 to {_LONGEST_REASON} characters", field="reason"
+                    f"a reason has from 1 to {_LONGEST_REASON} printable characters",
+                    field="reason",
                 )
             async with context.writing() as db:
                 row = await assign_voucher(

@@ -7,8 +7,8 @@ ciphertext, which PostGraphile cannot read; the hub's figure with names stands b
 request carries a token that is checked, on both sides; of the hub its limits, its metrics and its
 cost per caller are in force. 32 kept connections; windows alternate, and the best of each side
 counts, with the median beside it. What an answer costs of CPU is of all windows, and tells the two
-apart where other work disturbs the rates. Then a document whose text is new each time, which the
-hub answers without a plan, and `redeem` beside the bare call of the database's function.
+apart where other work disturbs the rates. Then a document whose text is new each time, and
+`redeem` beside a function that PostGraphile exposes and beside the bare call of the database's.
 `python -m bench.graphql.peer` (it needs npm, and fetches what it compares with)
 """
 
@@ -71,6 +71,8 @@ PEER_LIST = """query List($after: Cursor) {
   pageInfo { hasNextPage endCursor } } }"""
 REDEEM = """mutation Redeem($input: RedeemInput!) { redeem(input: $input) { __typename
   ... on Redeemed { transaction points member { balance { available } } } } }"""
+PEER_REDEEM = """mutation Redeem($input: RedeemInput!) { redeem(input: $input) {
+  result { transaction points available } } }"""
 # As a till of the hub asks for it, with the same business, dates and keys.
 BARE = """\\set member random(1, {members})
 \\set key random(1, 1000000000000000)
@@ -322,37 +324,51 @@ async def measure(world: World, *, seconds: float, rounds: int, all_of_it: bool)
 async def _redeem(
     world: World, sample: Sequence[int], *, seconds: float, rounds: int
 ) -> list[tuple[str, str]]:
-    """Redeem a point each by the API, and by the bare call of the function, in turn."""
-    till = world.token(TILL)
+    """Redeem a point each by the API, by the peer's, and by the bare call, in turn.
+
+    The hub finds the member by a phone number and looks up how the business takes points; the peer
+    is told the member, and says what is left from within its one function.
+    """
+    hub, peer, bare = _hub(), Side("peer"), []
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         script.write(BARE.format(members=len(world.members)))
         script.flush()
         load = ["-n", "-c", str(CONNECTIONS), "-j", "2", "-T", str(int(seconds)), "-M", "prepared"]
-        api, bare = _hub(), []
         for turn in range(rounds):
-            asked = [
-                request(
-                    "/graphql",
-                    {
-                        "query": REDEEM,
-                        "variables": {
-                            "input": {
-                                "member": {"phone": f"+86139{one - 1:08}"},
-                                "points": 1,
-                                "idempotencyKey": f"{turn}-{n}",
-                            }
-                        },
-                    },
-                    till,
-                )
-                for n, one in enumerate(sample * 50)
-            ]
-            await api.ask(world.hub, asked, seconds=seconds)
+            ours, theirs = _redemptions(world, sample, turn)
+            if turn == 0:
+                for ports, asked in ((world.hub, ours), (world.peer, theirs)):
+                    await _asked(ports, asked[0])
+                    await window(ports, asked[1:], seconds=min(2.0, seconds))  # warm
+            await hub.ask(world.hub, ours, seconds=seconds)
+            await peer.ask(world.peer, theirs, seconds=seconds)
             bare.append(await asyncio.to_thread(pgbench, world.bench, "-f", script.name, *load))
+    dearer = peer.cpu_ms("peer") / hub.cpu_ms("web")
     return [
-        ("redeem", f"hub {api}, the bare call by pgbench {max(bare):,.0f}/s"),
-        ("  ratio", f"{api.best.rate / max(bare):.2f} ×"),
-    ]
+        ("redeem", f"hub {hub}"),
+        ("", f"PostGraphile {peer}"),
+        ("  ratio", f"{hub.best.rate / peer.best.rate:.2f} × the answers; for each, of CPU, "
+                    f"1/{dearer:.2f} in the server"),
+        ("  the bare call", f"by pgbench {max(bare):,.0f}/s: {hub.best.rate / max(bare):.2f} ×"),
+    ]  # fmt: skip
+
+
+def _redemptions(world: World, sample: Sequence[int], turn: int) -> tuple[list[bytes], list[bytes]]:
+    """Return redemptions of a point each, written for both sides, with keys of their own."""
+    till, peer_till = world.token(TILL), world.peer_token("peer_till")
+    ours, theirs = [], []
+    for n, one in enumerate(sample * 50):
+        asked = {
+            "member": {"phone": f"+86139{one - 1:08}"},
+            "points": 1,
+            "idempotencyKey": f"{turn}-{n}",
+        }
+        ours.append(request("/graphql", {"query": REDEEM, "variables": {"input": asked}}, till))
+        told = {"member": str(one), "points": "1", "key": f"peer-{turn}-{n}"}
+        theirs.append(
+            request("/graphql", {"query": PEER_REDEEM, "variables": {"input": told}}, peer_till)
+        )
+    return ours, theirs
 
 
 def main() -> None:

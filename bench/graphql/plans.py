@@ -23,8 +23,9 @@ from strawberry.types import ExecutionResult
 from bench.common import Bench, bench_server, report
 from bench.graphql.world import fill, open_group
 from graphql_schema.context import Context
+from graphql_schema.executing import HubSchema
 from graphql_schema.pages import cursor
-from graphql_schema.schema import HubSchema, build_schema
+from graphql_schema.schema import build_schema
 from hub.clock import now
 from hub.crypto import tokens
 from hub.crypto.keyring import Keyring

@@ -79,15 +79,16 @@ class Plans:
         self.answered = 0
         """How many operations were answered by a plan."""
 
-    def learn(self, query: str, name: str | None, document: DocumentNode) -> None:
-        """Remember a document that was found fit to be executed."""
+    def learn(self, query: str, name: str | None, document: DocumentNode) -> bool:
+        """Remember a document that was found fit to be executed; returns whether it is new."""
         if (query, name) in self._known or len(query) > LONGEST_DOCUMENT:
-            return
+            return False
         operation = get_operation_ast(document, name)
         reads = operation is not None and operation.operation is OperationType.QUERY
         self._known[query, name] = Known(document, operation) if operation and reads else None
         while len(self._known) > MOST_DOCUMENTS:
             self._known.popitem(last=False)
+        return True
 
     async def answer(
         self, query: str, name: str | None, variables: dict[str, Any] | None, context: Context
@@ -110,14 +111,14 @@ class Plans:
             price = known.price(schema, variables or {})
             refuse_dear(price)
             await context.charge(price)
-            data = await _run(plan, Run(context, given))
+            data = await run_plan(plan, Run(context, given))
         except (Unplanned, HubError, GraphQLError):
             return None
         self.answered += 1
         return data
 
     def _plan(self, known: Known, given: VariableValues, context: Context) -> Plan | None:
-        shape = _shape(known, given, context)
+        shape = shape_of(known, given, context)
         if shape in known.plans:
             return known.plans[shape]
         if len(known.plans) >= MOST_SHAPES:
@@ -136,7 +137,8 @@ class Plans:
         return made
 
 
-async def _run(plan: Plan, run: Run) -> dict[str, Any]:
+async def run_plan(plan: Plan, run: Run) -> dict[str, Any]:
+    """Return what a plan answers; raises Unplanned, and what its arguments are refused with."""
     for ask in plan.asks:
         run.asked.append(ask(run))
     run.caller = run.context.reader.facts(_presented(run))
@@ -161,7 +163,7 @@ def _presented(run: Run) -> Presented | None:
     return (found[0]["kind"], found[0]["digests"]) if found else None
 
 
-def _shape(known: Known, given: VariableValues, context: Context) -> Any:
+def shape_of(known: Known, given: VariableValues, context: Context) -> Any:
     """Return all that a plan depends on: everything else is a parameter of its statement."""
     role = None if context.principal is None else context.principal.role
     values = given.coerced

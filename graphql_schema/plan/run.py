@@ -10,6 +10,7 @@ from graphql_schema.context import Context
 from hub.members.display import MemberView, view_of
 
 Row = Sequence[Any]
+NO_VARIABLES = VariableValues({}, {})
 Build = Callable[[Row, "Run"], Any]
 """What makes the answer's part of a row."""
 
@@ -22,6 +23,8 @@ class Run:
     variables: VariableValues
     asked: list[Mapping[str, Any]] = field(default_factory=list)
     """What the arguments of each field that has some came to."""
+    served: int | None = None
+    """The member whom a write acted on."""
     caller: Sequence[Any] = ()
     """What tells the database who reads."""
     rows: Row = ()

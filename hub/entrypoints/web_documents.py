@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from graphql import GraphQLError, OperationDefinitionNode, OperationType, parse, validate
 
-from graphql_schema.schema import HubSchema
+from graphql_schema.executing import HubSchema
 from hub.errors import Forbidden, Malformed, NotFound
 
 PREFIX = "sha256:"

@@ -9,7 +9,8 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 
-from graphql_schema.schema import HubSchema, build_schema
+from graphql_schema.executing import HubSchema
+from graphql_schema.schema import build_schema
 from hub.callers.issuers import read_issuers
 from hub.config import Settings
 from hub.crypto.keyring import Keyring, load

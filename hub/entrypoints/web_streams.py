@@ -17,7 +17,7 @@ from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
 from graphql_schema.errors import told
-from graphql_schema.schema import HubSchema
+from graphql_schema.executing import HubSchema
 from graphql_schema.watching import Watching
 from hub.clock import now
 from hub.config import Settings

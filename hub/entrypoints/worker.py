@@ -37,6 +37,7 @@ import hub.audit.actors  # noqa: E402
 import hub.benefits.actors  # noqa: E402
 import hub.benefits.entitlements.actors  # noqa: E402
 import hub.benefits.occasions.actors  # noqa: E402
+import hub.benefits.referrals.actors  # noqa: E402
 import hub.benefits.vouchers.actors  # noqa: E402
 import hub.callers.actors  # noqa: E402
 import hub.closing.actors  # noqa: E402

@@ -77,12 +77,9 @@ async def post(
     moved |= await link_room_charges(db, pairs, now)
     since = None if undone else min((s.occurred_at for _, s in sales), default=now)
     named = await referrers_named(db, new=new, people=people, keyring=keyring)
-    await lock_referrers(
-        db,
-        member_ids=moved,
-        since=since,
-        referrer_account_ids=[one.referrer for one in named],
-    )
+    if named:
+        accounts = [one.referrer for one in named]
+        await lock_referrers(db, member_ids=moved, since=since, referrer_account_ids=accounts)
     moved |= await judge_referrals(db, member_ids=moved, since=since, now=now)
     return moved | await name_referrers(db, named=named, now=now)
 

@@ -156,12 +156,12 @@ async def balances(
 
 
 async def restored(db: AsyncConnection, *, member_id: int, redemption_tx: int) -> int:
-    """Return how many points of a redemption were given back so far."""
+    """Return how many points of a redemption were given back, whoever the member then was."""
     found: int | None = await db.scalar(
         text("""
           SELECT coalesce(sum(points), 0)::bigint FROM ledger_transaction
-          WHERE member_id = :member_id AND reference_tx = :redemption_tx AND kind = 8
-            AND outcome = 0"""),
+          WHERE member_id = ANY (ledger_kin(ARRAY[CAST(:member_id AS bigint)]))
+            AND reference_tx = :redemption_tx AND kind = 8 AND outcome = 0"""),
         {"member_id": member_id, "redemption_tx": redemption_tx},
     )
     return found or 0

@@ -59,7 +59,7 @@ async def programme(db: AsyncConnection) -> Programme:
     return Programme(**row._asdict())
 
 
-_BUSINESS = """
+BUSINESS = """
 SELECT business_id, code, name, kind, legal_entity_id, currency, country, time_zone,
   day_starts_at_hour, ARRAY(SELECT issuer_id FROM credit_standing s
     WHERE s.acceptor_id = business.business_id AND s.state = 'stopped' ORDER BY 1)
@@ -68,13 +68,13 @@ SELECT business_id, code, name, kind, legal_entity_id, currency, country, time_z
 
 async def businesses(db: AsyncConnection) -> list[Business]:
     """Return all businesses, by id."""
-    rows = await db.execute(text(f"{_BUSINESS} ORDER BY business_id"))
+    rows = await db.execute(text(f"{BUSINESS} ORDER BY business_id"))
     return [_business(row) for row in rows]
 
 
 async def business_by_code(db: AsyncConnection, code: str) -> Business:
     """Return the business called `code`; raises NotFound."""
-    row = (await db.execute(text(f"{_BUSINESS} WHERE code = :code"), {"code": code})).first()
+    row = (await db.execute(text(f"{BUSINESS} WHERE code = :code"), {"code": code})).first()
     if row is None:
         raise NotFound(f"there is no business {code!r}", business=code)
     return _business(row)

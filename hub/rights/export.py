@@ -153,6 +153,10 @@ _PARTS = {
       FROM referral r
       WHERE r.referrer_account_id = ANY (CAST(:accounts AS bigint[]))
         OR r.referred_account_id = ANY (CAST(:accounts AS bigint[])) ORDER BY r.referral_id""",
+    "referral_gifts": """
+      SELECT side AS as_whom, points, tx_id, voucher_id, entitlement_id, given_at, taken_at
+      FROM referral_gift WHERE account_id = ANY (CAST(:accounts AS bigint[]))
+      ORDER BY referral_id, side, number""",
     "baskets": """
       SELECT b.basket_id, s.code AS business, b.state, b.points, b.hold_tx, b.redeem_tx,
         b.occurred_at, b.expires_at, b.redeemed_at, b.answer AS told

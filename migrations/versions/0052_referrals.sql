@@ -13,14 +13,17 @@ CREATE TABLE referral_terms (
   most integer CHECK (most > 0),
   join_within_days smallint NOT NULL CHECK (join_within_days BETWEEN 0 AND 3660),
   buy_within_days smallint NOT NULL CHECK (buy_within_days BETWEEN 0 AND 3660),
+  give_after_days smallint NOT NULL CHECK (give_after_days BETWEEN 0 AND 3660),
   is_open boolean NOT NULL,
   currency char(3) CHECK (currency ~ '^[A-Z]{3}$'),
   period text NOT NULL CHECK (period IN ('month', 'year')),
   businesses smallint[],
+  gifts jsonb NOT NULL,
   CHECK (min_spend_minor = 0 OR currency IS NOT NULL)
 );
 COMMENT ON COLUMN referral_terms.is_open IS 'false: from then on nobody can say who referred them';
 COMMENT ON COLUMN referral_terms.most IS 'so many of a referrer count in a period; NULL: any number';
+COMMENT ON COLUMN referral_terms.gifts IS 'what each side is given for a referral that counts';
 COMMENT ON COLUMN referral_terms.businesses IS 'where the bill counts; NULL: everywhere';
 CREATE TRIGGER referral_terms_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON referral_terms
   FOR EACH STATEMENT EXECUTE FUNCTION forbid_change();
@@ -32,6 +35,7 @@ CREATE TABLE referral (
   said_at timestamptz NOT NULL,
   ends_at timestamptz NOT NULL,
   terms_from timestamptz NOT NULL REFERENCES referral_terms,
+  turned_at timestamptz,
   sale_account_id bigint REFERENCES account,
   turns integer NOT NULL DEFAULT 0 CHECK (turns >= 0),
   counted_on date,
@@ -49,6 +53,7 @@ COMMENT ON TABLE referral IS 'numbers that name nobody: it stays when one of the
 COMMENT ON COLUMN referral.ends_at IS 'the bill must be from before then';
 COMMENT ON COLUMN referral.sale IS 'the bill that it counts by; the next four are that bill''s';
 COMMENT ON COLUMN referral.turns IS 'how often it began or ceased to count';
+COMMENT ON COLUMN referral.turned_at IS 'when it last did, by whichever bill';
 CREATE INDEX referral_referrer ON referral (referrer_account_id, referral_id);
 
 CREATE FUNCTION referral_only_turns() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -61,6 +66,7 @@ BEGIN
   turned.counted_on := NEW.counted_on;
   turned.business_id := NEW.business_id;
   turned.turns := NEW.turns;
+  turned.turned_at := NEW.turned_at;
   IF NEW IS DISTINCT FROM turned OR NEW.turns < OLD.turns THEN
     RAISE EXCEPTION 'of a referral only whether it counts may change'
       USING ERRCODE = 'integrity_constraint_violation';
@@ -72,17 +78,57 @@ CREATE TRIGGER referral_only_turns BEFORE UPDATE ON referral
 CREATE TRIGGER referral_kept BEFORE DELETE OR TRUNCATE ON referral
   FOR EACH STATEMENT EXECUTE FUNCTION forbid_change();
 
--- Whom a referrer brought, by the sealed name of the account with which they came: who reads as
--- that referrer, or as staff, is let open it, and the API shows it masked. Nothing else of them.
+-- What the two were given. What is taken back may be given again, under the next number, when the
+-- referral counts once more.
+CREATE TABLE referral_gift (
+  referral_id bigint NOT NULL REFERENCES referral,
+  number smallint NOT NULL CHECK (number > 0),
+  side text NOT NULL CHECK (side IN ('referrer', 'referred')),
+  account_id bigint NOT NULL REFERENCES account,
+  points bigint CHECK (points > 0),
+  tx_id bigint,
+  voucher_id bigint REFERENCES voucher,
+  entitlement_id bigint REFERENCES entitlement,
+  given_at timestamptz NOT NULL,
+  taken_at timestamptz,
+  business_id smallint REFERENCES business,
+  PRIMARY KEY (referral_id, side, number),
+  CHECK ((points IS NULL) = (tx_id IS NULL) AND (points IS NULL) = (business_id IS NULL))
+);
+COMMENT ON COLUMN referral_gift.business_id IS 'who issued the points';
+CREATE UNIQUE INDEX referral_gift_open ON referral_gift (referral_id, side) WHERE taken_at IS NULL;
+CREATE INDEX referral_gift_account ON referral_gift (account_id);
+CREATE FUNCTION referral_gift_only_taken() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  taken referral_gift := OLD;
+BEGIN
+  taken.taken_at := NEW.taken_at;
+  IF OLD.taken_at IS NOT NULL OR NEW IS DISTINCT FROM taken THEN
+    RAISE EXCEPTION 'what was given for a referral may only be taken back, once'
+      USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER referral_gift_only_taken BEFORE UPDATE ON referral_gift
+  FOR EACH ROW EXECUTE FUNCTION referral_gift_only_taken();
+CREATE TRIGGER referral_gift_kept BEFORE DELETE OR TRUNCATE ON referral_gift
+  FOR EACH STATEMENT EXECUTE FUNCTION forbid_change();
+
+-- Whom a referrer brought, by a sealed name of theirs, that of the account with which they came if it
+-- has one: who reads as that referrer, or as staff, is let open it, and the API shows it masked.
+-- Nothing else of them.
 CREATE FUNCTION referred_names(p_referrals bigint[]) RETURNS TABLE (
   referral_id bigint, account_id bigint, wrapped bytea, ciphertext bytea
 ) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-  SELECT r.referral_id, p.account_id, k.wrapped, p.ciphertext
+  SELECT DISTINCT ON (r.referral_id) r.referral_id, p.account_id, k.wrapped, p.ciphertext
   FROM referral r
-  JOIN account_profile p ON p.account_id = r.referred_account_id AND p.attribute = 'name'
+  CROSS JOIN LATERAL family_of(ARRAY[account_seen_by(r.referred_account_id)]) f (member_id)
+  JOIN account_link l ON l.member_id = f.member_id AND upper_inf(l.valid)
+  JOIN account_profile p ON p.account_id = l.account_id AND p.attribute = 'name'
   JOIN account_key k ON k.account_id = p.account_id
   WHERE r.referral_id = ANY (p_referrals) AND caller_business() IS NULL
     AND (caller_members() = '{}' OR account_seen_by(r.referrer_account_id) = ANY (caller_members()))
+  ORDER BY r.referral_id, p.account_id <> r.referred_account_id, p.account_id
 $$;
 REVOKE EXECUTE ON FUNCTION referred_names(bigint[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION referred_names(bigint[]) TO hub_member, hub_staff;
@@ -93,3 +139,5 @@ SELECT protect_rows('referral',
   'account_seen_by(referrer_account_id) = ANY ((SELECT caller_members())::bigint[])'
   ' OR account_seen_by(referred_account_id) = ANY ((SELECT caller_members())::bigint[])',
   NULL, 'true', NULL);
+SELECT protect_rows('referral_gift',
+  'account_seen_by(account_id) = ANY ((SELECT caller_members())::bigint[])', NULL, 'true', NULL);

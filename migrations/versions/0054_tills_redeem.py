@@ -1,4 +1,4 @@
-"""Tills' baskets have one space of keys; a voucher is redeemed in one round trip."""
+"""Baskets' keys, a voucher redeemed in one round trip, and what tiers give by and by."""
 
 from pathlib import Path
 
@@ -11,5 +11,5 @@ down_revision = "0052_referrals"
 
 
 def upgrade() -> None:
-    """Mark what was kept under keys of its own; the SQL is beside this file."""
+    """Mark baskets that have keys of their own, add the functions; the SQL is beside this file."""
     execute_script(op.get_bind(), Path(__file__).with_suffix(".sql").read_text())

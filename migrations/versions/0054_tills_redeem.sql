@@ -63,3 +63,30 @@ BEGIN
       p_amounts[j], p_prices[j], p_now, p_business_date, p_business, v.funder_id, v.currency);
   RETURN QUERY SELECT v.voucher_id, false, q;
 END $$;
+
+-- What tiers give these members for the periods of a day and nobody has asked for yet: it is granted
+-- when it is first used (hub/benefits/grant.py). Planned once per connection: to plan it takes longer
+-- than to run it.
+CREATE FUNCTION entitlement_due(p_members bigint[], p_today date, p_now timestamptz)
+RETURNS TABLE (member_id bigint, benefit_id smallint, starts_on date, ends_on date, missing integer)
+LANGUAGE plpgsql STABLE ROWS 4 SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  WITH terms AS (
+    SELECT DISTINCT ON (t.benefit_id) t.benefit_id, t.quota, t.period, r.ladder_id, r.rank
+    FROM benefit_terms t LEFT JOIN tier r USING (tier_id)
+    WHERE t.effective_from <= p_now ORDER BY t.benefit_id, t.effective_from DESC
+  )
+  SELECT h.member_id, t.benefit_id, p.starts_on, p.ends_on, x.missing
+  FROM member_tier h JOIN tier has USING (tier_id)
+  JOIN terms t ON t.ladder_id = has.ladder_id AND t.rank <= has.rank AND t.quota > 0
+  JOIN member m ON m.member_id = h.member_id
+  CROSS JOIN LATERAL benefit_period(t.period, p_today,
+    (m.created_at AT TIME ZONE (SELECT time_zone FROM programme))::date) p
+  CROSS JOIN LATERAL (
+    SELECT t.quota - coalesce(sum(e.granted), 0)::integer AS missing FROM entitlement e
+    WHERE e.member_id = h.member_id AND e.benefit_id = t.benefit_id AND e.source = 'tier'
+      AND e.starts_on = p.starts_on) x
+  WHERE h.member_id = ANY (p_members) AND h.until IS NULL AND x.missing > 0;
+END $$;

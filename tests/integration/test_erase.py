@@ -272,9 +272,8 @@ KEPT = {
     "lot_extension", "member", "member_edge", "member_tier", "membership_fact",
     "membership_term", "moved_in_year", "non_match",
     "obligation", "pool_member", "qualifying_activity", "read_audit", "redemption_purpose",
-    "redress_origin", "refund_basis", "retention", "reward_order", "shortfall", "tier_award",
-    "tier_notice",
-    "voucher", "voucher_entry",
+    "redress_origin", "referral_gift", "refund_basis", "retention", "reward_order", "shortfall",
+    "tier_award", "tier_notice", "voucher", "voucher_entry",
     "till_basket", "voucher_notice", "voucher_request",
 }  # fmt: skip
 ERASED = {

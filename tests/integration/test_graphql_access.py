@@ -6,9 +6,10 @@ import pytest
 from graphql import get_introspection_query
 from sqlalchemy import text
 
+from graphql_schema.documents import MOST_TOKENS
 from graphql_schema.export import difference
 from graphql_schema.limits import MOST_ALIASES, MOST_DEPTH
-from graphql_schema.schema import MOST_TOKENS, build_schema
+from graphql_schema.schema import build_schema
 from tests.integration.api_kit import ADMIN, FINANCE, HOTEL, SHOP, STAFF, Api, Person
 from tests.integration.test_graphql_card import CARD, gid
 

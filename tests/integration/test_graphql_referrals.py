@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from hub.benefits.referrals.configure import configure_referrals
+from hub.benefits.referrals.configure import GiftConfig, configure_referrals
 from hub.benefits.referrals.judge_referrals import judge_referrals
+from hub.benefits.referrals.settle_gifts import settle_gifts
 from hub.benefits.tiers.count_sales import CountedSale, count_sales
 from hub.clock import now
 from hub.crypto import join_codes
@@ -15,8 +16,9 @@ from tests.integration.api_kit import SHOP, STAFF, Api, Person
 from tests.integration.test_graphql_card import gid
 from tests.support.referrals import terms
 
+TERMS = terms(referrer=GiftConfig(points=7, business="hotel"), give_after_days=0)
 MINE = """query ($id: ID!) { member(id: $id) {
-  referralCode referrals { nodes { name state countedOn } pageInfo { hasNextPage } } } }"""
+  referralCode referrals { nodes { name state countedOn points } pageInfo { hasNextPage } } } }"""
 SEEN = "query ($id: ID!) { member(id: $id) { referrals { nodes { name state } } } }"
 NAME = """mutation ($code: String!) { nameReferrer(input: {referralCode: $code}) { __typename
   ... on ReferrerNamed { member { number } } ... on ReferralRefused { reason message }
@@ -29,7 +31,7 @@ JOIN = """mutation ($code: String!, $by: String) {
 @pytest.fixture
 async def li(api: Api) -> Person:
     async with api.engine.begin() as db:
-        await configure_referrals(db, referrals=[terms()], keyring=api.keyring)
+        await configure_referrals(db, referrals=[TERMS], keyring=api.keyring)
     return await api.join("shop", "c-1", phone="+8613910203040", name="李雷")
 
 
@@ -61,11 +63,13 @@ async def test_a_code_is_passed_on_and_its_owner_sees_masked_who_came(api: Api, 
     for friend in (han, bo, bo):
         assert (await named(api, friend, code))["__typename"] == "ReferrerNamed"
     await bought(api, han)
+    async with api.engine.begin() as db:
+        await settle_gifts(db, referral_ids=[1, 2], now=now(), keyring=api.keyring)
     today = now().date()
     own = (await api.data(MINE, li.principal, id=gid("Member", li.member_id)))["member"]
     assert own["referrals"]["nodes"] == [
-        {"name": None, "state": "WAITING", "countedOn": None},
-        {"name": "韩**", "state": "COUNTED", "countedOn": str(today)},
+        {"name": None, "state": "WAITING", "countedOn": None, "points": None},
+        {"name": "韩**", "state": "COUNTED", "countedOn": str(today), "points": 7},
     ]
     seen = (await api.data(SEEN, STAFF, id=gid("Member", li.member_id)))["member"]
     assert [one["name"] for one in seen["referrals"]["nodes"]] == [None, "韩**"]
@@ -77,8 +81,11 @@ async def test_a_code_is_passed_on_and_its_owner_sees_masked_who_came(api: Api, 
     async with api.engine.begin() as db:
         both = [li.member_id, han.member_id]
         await merge_members(db, member_ids=both, method="staff", actor="ann", now=now())
+    async with api.engine.begin() as db:
+        await settle_gifts(db, referral_ids=[1, 2], now=now(), keyring=api.keyring)
     own = (await api.data(MINE, li.principal, id=gid("Member", li.member_id)))["member"]
-    assert [one["state"] for one in own["referrals"]["nodes"]] == ["WAITING", "SAME_PERSON"]
+    shown = [(one["state"], one["points"]) for one in own["referrals"]["nodes"]]
+    assert shown == [("WAITING", None), ("SAME_PERSON", None)]
 
 
 async def test_what_is_not_taken_is_said_and_leaves_nothing(api: Api, li: Person) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import random
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -228,6 +229,53 @@ async def test_an_upgrade_takes_over_what_was_not_used(db: AsyncConnection) -> N
     ]  # fmt: skip
 
 
+async def test_who_leaves_twice_on_a_day_is_due_what_was_due(db: AsyncConnection) -> None:
+    await _open(db, plan("black-card", price_minor=9000), period="days", period_days=31)
+    await _pay(db, JAN)
+    tenth = JAN + 9 * DAY
+    due = [(await _cancel(db, tenth, key)).refund_minor for key in ("c", "other")]
+    assert due == [2100, 2100]
+    done = await upgrade(
+        db, member_id=1, from_plan="gold-card", to_plan="black-card", paid_minor=9000,
+        source_id="up", today=tenth, now=noon(tenth),
+    )  # fmt: skip
+    assert done.credit_minor == 0
+    found = (await memberships(db, member_ids=[1], now=noon(tenth), time_zone=ZONE))[1]
+    assert [one.refund_due_minor for one in found] == [0, 2100]
+
+
+async def test_what_was_refunded_before_is_not_taken_off_what_is_due(db: AsyncConnection) -> None:
+    await _open(db, plan("black-card", price_minor=9000), period="days", period_days=31)
+    await _pay(db, JAN)
+    await _refund(db, JAN + 4 * DAY, 1000)  # ten days less
+    tenth = JAN + 9 * DAY
+    async with db.begin_nested() as attempt:
+        assert (await _cancel(db, tenth)).refund_minor == 1100
+        await attempt.rollback()
+    done = await upgrade(
+        db, member_id=1, from_plan="gold-card", to_plan="black-card", paid_minor=7900,
+        source_id="up", today=tenth, now=noon(tenth),
+    )  # fmt: skip
+    assert done.credit_minor == 1100
+    found = (await memberships(db, member_ids=[1], now=noon(tenth), time_zone=ZONE))[1]
+    assert [one.refund_due_minor for one in found] == [0, 0]
+
+
+async def test_what_is_due_is_paid_out_on_the_day_of_the_cancellation(db: AsyncConnection) -> None:
+    terms = {"deduct_used": True, "price_minor": 31000}
+    ids = await _open(db, period="days", period_days=31, **terms)
+    await _pay(db, JAN, amount_minor=31000)
+    await use(
+        db, member_id=1, benefit_code="late-checkout", business_id=ids["hotel"],
+        idempotency_key="u", now=noon(JAN),
+    )  # fmt: skip
+    tenth = JAN + 9 * DAY
+    due = (await _cancel(db, tenth)).refund_minor
+    await _refund(db, tenth, due)
+    [one] = (await memberships(db, member_ids=[1], now=noon(tenth), time_zone=ZONE))[1]
+    assert (one.refund_due_minor, one.ends_on) == (0, tenth)
+
+
 async def test_what_was_paid_for_follows_merges_and_splits(db: AsyncConnection) -> None:
     await _open(db)
     await _pay(db, JAN)
@@ -263,18 +311,21 @@ DAYS = st.integers(0, 120).map(lambda n: date(2026, 1, 1) + n * DAY)
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @example(  # whoever leaves in the days of grace begins anew
-    paid=[(date(2026, 1, 1), 1), (date(2026, 2, 2), 1)], refunds=[], ended=date(2026, 2, 1), seed=0
+    paid=[(date(2026, 1, 1), 1), (date(2026, 2, 2), 1)],
+    refunds=[],
+    ended=[date(2026, 2, 1)],
+    seed=0,
 )
 @given(
     paid=st.lists(st.tuples(DAYS, st.integers(1, 10_000)), min_size=1, max_size=4),
     refunds=st.lists(st.tuples(DAYS, st.integers(1, 9_000), st.integers(0, 3)), max_size=3),
-    ended=st.none() | DAYS,
+    ended=st.lists(DAYS, max_size=2),
     seed=st.integers(0, 1000),
 )
 def test_paid_is_what_was_used_and_what_is_given_back(
     paid: list[tuple[date, int]],
     refunds: list[tuple[date, int, int]],
-    ended: date | None,
+    ended: list[date],
     seed: int,
 ) -> None:
     facts = [
@@ -286,8 +337,10 @@ def test_paid_is_what_was_used_and_what_is_given_back(
              reference=f"p{of}")
         for n, (day, value, of) in enumerate(refunds)
     ]  # fmt: skip
-    if ended is not None:
-        facts.append(Fact(fact_id=99, kind="cancelled", day=ended, name="end"))
+    facts += [
+        Fact(fact_id=90 + n, kind="cancelled", day=day, name=f"end{n}")
+        for n, day in enumerate(ended)
+    ]
     terms = chain(facts)
     assert chain(random.Random(seed).sample(facts, len(facts))) == terms
     assert {term.name for term in terms} == {f"p{n}" for n in range(len(paid))}
@@ -296,8 +349,12 @@ def test_paid_is_what_was_used_and_what_is_given_back(
         assert 0 <= term.refund_minor <= term.value_minor
         assert 0 <= term.refunded_minor <= term.value_minor
         assert term.starts_on - DAY <= term.ends_on <= term.full_ends_on
-        if ended is not None and not term.void and term.starts_on <= ended < term.full_ends_on:
-            assert term.ends_on <= ended
+        for day in ended:
+            if not term.void and term.starts_on <= day < term.full_ends_on:
+                assert term.ends_on <= day
+    # To leave once more, the same day, changes nothing.
+    again = [replace(fact, fact_id=80, name="again") for fact in facts if fact.kind == "cancelled"]
+    assert chain([*facts, *again[:1]]) == terms
     live = [term for term in terms if not term.void]
     for one, other in pairwise(live):
         assert one.ends_on < other.starts_on or other.ends_on < one.starts_on

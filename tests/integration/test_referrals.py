@@ -74,6 +74,18 @@ async def test_whatever_comes_first_it_counts_the_same(
     await sound(db)
 
 
+async def test_a_bill_that_comes_late_and_is_older_says_that_they_were_known(
+    db: AsyncConnection,
+) -> None:
+    town = await Town.open(db)
+    mei, han = [await town.come(name) for name in ("mei", "han")]
+    await town.say(han, mei)
+    await town.buy(han, "a", at=SPRING + DAY)
+    assert await town.outcomes() == ["counted"]
+    await town.buy(han, "old", 1, SPRING - DAY, seen=SPRING + 2 * DAY)
+    assert (await town.outcomes(), await town.counted(mei)) == (["known_before"], 0)
+
+
 async def test_who_may_say_who_referred_them(db: AsyncConnection) -> None:
     town = await Town.open(
         db, terms(join_within_days=10), terms(effective_from=SPRING + 300 * DAY, open=False)

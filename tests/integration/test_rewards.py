@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -22,6 +23,7 @@ from hub.errors import Conflict, Malformed, NotFound, Rejected
 from hub.intake.merge_members import merge_members
 from hub.intake.split_members import split_members
 from hub.ledger.verify import verify
+from hub.points.restore import restore
 from tests.support.benefits import ZONE, make_ladder, qualify
 from tests.support.rewards import end_one, order_one, reward
 from tests.support.settlement import Tills, noon
@@ -328,7 +330,9 @@ async def test_orders_go_with_their_account_through_a_merge_and_a_split(
     await pay(db, order_id=night.order_id, payment_reference="card", actor="till",
               business_date=DAY, now=NOON)  # fmt: skip
     await end_one(db, scarf.order_id, at=NOON)
-    assert await db.scalar(text("SELECT posted FROM balance WHERE member_id = 1")) == 700
+    assert (
+        await db.scalar(text("SELECT posted FROM balance WHERE member_id = 1 AND unit = 1")) == 700
+    )
     await split_members(
         db, member_id=1, account_ids=[20], actor="mei", now=NOON + timedelta(days=1), reason="two"
     )
@@ -369,3 +373,25 @@ async def test_thirty_two_clients_sell_no_piece_twice(engine: AsyncEngine) -> No
     assert stands["confirmed"] == 10 or left > 0
     counted = Counter(outcome for one in answers for outcome in one)
     assert counted[OrderOutcome.ORDERED] == sum(stands.values())
+
+
+async def test_what_a_till_has_restored_by_hand_does_not_come_back_twice(
+    db: AsyncConnection,
+) -> None:
+    ids = await catalogue(db)
+    answer = await want(db, ids, "scarf", "k")
+    spent = await db.scalar(text("SELECT tx_id FROM reward_order"))
+    facts: dict[str, Any] = {
+        "business_id": ids["retail"], "member_id": 1, "redemption_tx": spent, "occurred_at": NOON,
+        "business_date": DAY, "today": DAY, "now": NOON,
+    }  # fmt: skip
+    await restore(db, points=100, idempotency_key="a", **facts)
+    other = await want(db, ids, "meal", "m")
+    spent = await db.scalar(text("SELECT max(tx_id) FROM reward_order"))
+    facts |= {"business_id": ids["dining"], "redemption_tx": spent}
+    await restore(db, points=100, idempotency_key="b", **facts)
+    for order_id in (answer.order_id, other.order_id):
+        assert (await end_one(db, order_id, at=NOON)).state is OrderState.CANCELLED
+    assert tuple((await db.execute(text(BALANCE))).one()) == (1000, 0)
+    assert await shelf(db, "scarf") == 2
+    await sound(db)

@@ -33,7 +33,7 @@ SORTED: dict[tuple[str, ...], set[str]] = {
         "shortfall",
     },
     (M, B): {"verification"},
-    (M, S): {"occasion_grant", "referral"},
+    (M, S): {"occasion_grant", "referral", "referral_gift"},
     (M,): {"member_session", "passkey"},
     (A,): {"api_client", "api_client_secret"},
     (B, S): {"reward_stock_entry"},

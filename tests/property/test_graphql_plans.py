@@ -34,12 +34,14 @@ from tests.integration.api_kit import (
 from tests.integration.test_graphql_card import gid
 from tests.support import stack
 from tests.support.plans import SCALARS, Both, planned_schema, varied
+from tests.support.writes import mutations
 
 EXAMPLES = int(os.environ.get("HUB_PLANS_EXAMPLES", "40"))
 ROOTS = ("me", "member", "members")
 PLANNED = planned_schema(build_schema(), ROOTS)
 WHOLE = graphql.build_schema(build_schema().as_str())
-HISTORY = "query ($id: ID!) { member(id: $id) { entries { edges { cursor } } lots { id } } }"
+HISTORY = """query ($id: ID!) { member(id: $id) {
+  entries { edges { cursor } } lots { id } holds { id } } }"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +110,21 @@ async def people(api: Api) -> list[Person]:
 
 async def _known(both: Both, people: list[Person]) -> dict[str, list[str]]:
     ids = [gid("Member", one.member_id) for one in people]
-    cursors = ["nonsense"]
+    cursors, holds = ["nonsense"], [gid("Hold", 1), "nonsense"]
     for id_ in tuple(ids):
         answer, _ = await both.ask(HISTORY, STAFF, at=now(), id=id_)
         member = orjson.loads(answer)["data"]["member"]
         cursors += [edge["cursor"] for edge in member["entries"]["edges"]]
-        ids += [lot["id"] for lot in member["lots"]]
+        ids += [one["id"] for one in member["lots"]]
+        holds += [one["id"] for one in member["holds"]]
     more = [gid("Member", 999_999), gid("Business", "shop"), "nonsense"]
-    return {"id": [*ids, *more], "business": ["shop", "hotel", "nowhere"], "cursor": cursors}
+    known = {"people": ids[:1] * 3 + ids[:3] + more, "holds": holds * 2}
+    return {
+        **known,
+        "id": [*ids, *more],
+        "business": ["shop", "hotel", "nowhere"],
+        "cursor": cursors,
+    }
 
 
 def _agree(world: World, document: graphql.DocumentNode, data: Any) -> tuple[bytes, bool, str]:
@@ -156,3 +165,17 @@ def test_with_neighbours_that_do_not_compile_nothing_changes(world: World, data:
     asked = queries(WHOLE, fields=(*ROOTS, "programme", "nodes"), custom_scalars=SCALARS,
                     print_ast=_keep)  # fmt: skip
     _agree(world, data.draw(asked), data)
+
+
+@EACH
+@given(data=st.data())
+def test_a_write_is_answered_as_by_resolvers_whoever_does_it_first(world: World, data: Any) -> None:
+    query, variables = data.draw(mutations(world.known))
+    # Mostly tills, and the member who has points.
+    who = data.draw(st.sampled_from([*[SHOP, HOTEL, world.callers[0]] * 4, *world.callers]))
+    first = data.draw(st.booleans())
+    asked = world.both.ask(query, who, at=world.at, planned_first=first, **variables)
+    answer, planned = world.runner.run(asked)
+    event("planned" if planned else "left to resolvers")
+    done = orjson.loads(answer)["data"] or {}
+    event(next((one["__typename"] for one in done.values() if isinstance(one, dict)), "error"))

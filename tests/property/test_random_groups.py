@@ -52,11 +52,12 @@ from hub.units import exponent
 from tests.property.test_random_months import MEMBERS, Months, ties
 from tests.support.accounting import START, account_for, closed, expect
 from tests.support.journals import give_charts
+from tests.support.promises import Promises
 from tests.support.reference import Corrected, Deal, Owed, Pair, Reference
 from tests.support.settlement import noon, statement_csv
 
 SEEDS = range(int(os.environ.get("HUB_GROUPS_EXAMPLES", "12")))
-MONTHS, STEPS = 4, 30
+MONTHS, STEPS = 4, 34
 FIRST = date(2026, 1, 1)
 NEAR = Fraction(1, 10**9)
 CODES = ("ash", "birch", "cedar", "date", "elm")
@@ -165,6 +166,10 @@ class Town(Months):
             values={ids[code]: value for code, value in plan.values.items()},
             pools={ids[code]: FIRST for code, how in plan.portfolios.items() if how == "all"},
         )
+        self.promises = Promises(db, plan.currencies, self.dice, self._owes)
+
+    def _owes(self, one: Corrected) -> None:
+        self.reference.corrected.append(one)
 
     async def step(self, day: date) -> None:
         dice = self.dice.random()
@@ -172,6 +177,8 @@ class Town(Months):
             await self._hold(day)
         elif dice < 0.14:
             await self._correct(day)
+        elif dice < 0.3:
+            await self.promises.step(day)
         else:
             await super().step(day)
 
@@ -220,6 +227,7 @@ async def test_what_was_posted_is_settled_recognised_booked_and_stated(
     plan = a_plan(dice)
     ids = await found(db, plan)
     town = Town(db, ids, seed, plan)
+    await town.promises.open(MEMBERS)
     rates: dict[int, Decimal] = {}
     before: dict[int, RollForward] = {}
     for number in range(1, MONTHS + 1):

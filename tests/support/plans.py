@@ -30,7 +30,8 @@ from hypothesis_graphql import nodes
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from graphql_schema.context import Context
-from graphql_schema.schema import HubSchema, build_schema
+from graphql_schema.executing import HubSchema
+from graphql_schema.schema import build_schema
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
 
@@ -51,12 +52,19 @@ class Both:
         self.keyring, self.schema = keyring, build_schema()
 
     async def ask(
-        self, query: str, who: Principal | None, *, at: datetime, **variables: Any
+        self,
+        query: str,
+        who: Principal | None,
+        *,
+        at: datetime,
+        planned_first: bool = False,
+        **variables: Any,
     ) -> tuple[bytes, bool]:
         """Return the answer, the same by both, and whether a plan gave it."""
-        before = self.schema.plans.answered
+        before = self._planned
         answers = []
-        for ask in (self.schema.resolve, self.schema.execute):
+        ways = (self.schema.resolve, self.schema.execute)
+        for ask in reversed(ways) if planned_first else ways:
             context = Context(
                 self.engine, readers=self.readers, keyring=self.keyring, principal=who, now=at
             )
@@ -64,9 +72,13 @@ class Both:
                 result = await ask(query, variable_values=variables, context_value=context)
             errors = [error.formatted for error in result.errors or ()]
             answers.append(orjson.dumps({"data": result.data, "errors": errors}))
-        resolved, planned = answers
-        assert planned == resolved, query
-        return planned, self.schema.plans.answered > before
+        one, other = answers
+        assert one == other, query
+        return one, self._planned > before
+
+    @property
+    def _planned(self) -> int:
+        return self.schema.plans.answered + self.schema.writes.answered
 
 
 def planned_schema(schema: HubSchema, roots: Sequence[str]) -> GraphQLSchema:

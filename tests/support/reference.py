@@ -69,12 +69,13 @@ class Owed:
 
 
 class Corrected(NamedTuple):
-    """What was agreed on a day to be owed beside what was posted."""
+    """What is owed from a day on beside points: agreed so, or for a voucher or a benefit."""
 
     day: date
     pair: Pair
     points: int
     amount: Decimal
+    kind: LineKind = LineKind.CORRECTION
 
 
 @dataclass(slots=True)
@@ -121,9 +122,7 @@ class Reference:
         due = [one for one in self.corrected if one.day <= until]
         self.corrected = [one for one in self.corrected if one.day > until]
         for one in due:
-            deal = Deal(
-                since=date.min, rate=None, currency=one.pair.currency, kind=LineKind.CORRECTION
-            )
+            deal = Deal(since=date.min, rate=None, currency=one.pair.currency, kind=one.kind)
             line = owed[one.pair, deal]
             line.lines += 1
             line.points += one.points

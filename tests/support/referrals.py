@@ -1,6 +1,7 @@
 """A group that takes referrals, and people who come and buy: what the tests of referrals share."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import text
@@ -17,8 +18,10 @@ from hub.benefits.tiers.promote import promote
 from hub.connector import Hint, HintType
 from hub.crypto.keyring import Keyring
 from hub.members.resolve import Sighting, resolve
+from hub.programme.apply import EarningRuleConfig
+from hub.programme.policy_config import ExpiryPolicyConfig
 from tests.support.benefits import SPRING, START, ZONE
-from tests.support.settlement import make_group
+from tests.support.settlement import KINDS, make_group
 
 KEYRING = Keyring.generate()
 
@@ -40,7 +43,18 @@ class Town:
     @classmethod
     async def open(cls, db: AsyncConnection, *config: ReferralConfig) -> "Town":
         """Configure a group in which two referrals of a year, and nothing else, make gold."""
-        ids = await make_group(db, [])
+        rules = [
+            EarningRuleConfig(
+                business=code,
+                effective_from=START,
+                points_per_unit=Decimal(1),
+                qualifying_per_unit=Decimal(1),
+                cost_per_point=Decimal("0.01"),
+            )
+            for code in KINDS
+        ]
+        expiry = [ExpiryPolicyConfig(effective_from=START, months=24)]
+        ids = await make_group(db, [], rules=rules, expiry=expiry)
         facts = {"effective_from": START, "name": "n", "name_zh": "n"}
         group = LadderConfig.model_validate({"code": "group", "currency": "CNY", **facts})
         ladder = [
@@ -72,16 +86,18 @@ class Town:
         found = await self.db.scalar(text("SELECT account_holder(:a)"), {"a": account_id})
         return int(found or 0)
 
-    async def say(self, account_id: int, referrer: int, at: datetime = SPRING) -> None:
+    async def say(
+        self, account_id: int, referrer: int, at: datetime = SPRING, seen: datetime | None = None
+    ) -> None:
         changed = await refer(
             self.db,
             account_id=account_id,
             referrer=referrer,
             source=Source.TILL,
             said_at=at,
-            now=at,
+            now=seen or at,
         )
-        await self._promote(changed, at)
+        await self._promote(changed, seen or at)
 
     async def buy(
         self,
@@ -90,7 +106,10 @@ class Town:
         spend: int = 100_00,
         at: datetime = SPRING + timedelta(hours=1),
         business: str = "retail",
+        *,
+        seen: datetime | None = None,
     ) -> None:
+        now = seen or at
         sale = CountedSale(
             account_id=account_id,
             business_id=self.ids[business],
@@ -103,8 +122,8 @@ class Town:
         )
         await count_sales(self.db, sales=[sale])
         who = await self.member(account_id)
-        changed = await judge_referrals(self.db, member_ids=[who], since=at, now=at)
-        await self._promote({who, *changed}, at)
+        changed = await judge_referrals(self.db, member_ids=[who], since=at, now=now)
+        await self._promote({who, *changed}, now)
 
     async def give_back(
         self, account_id: int, sale: str, key: str, minor: int | None, at: datetime = SPRING

@@ -2,7 +2,7 @@
 -- and let a token see what the hub lets it see. A member sees itself, staff see everybody.
 CREATE SCHEMA peer;
 CREATE SCHEMA peer_rules;
-GRANT USAGE ON SCHEMA peer, peer_rules TO peer_login, peer_member, peer_staff;
+GRANT USAGE ON SCHEMA peer, peer_rules TO peer_login, peer_member, peer_staff, peer_till;
 
 -- The claims of the caller's token.
 CREATE FUNCTION peer_rules.sees(member_id bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
@@ -61,5 +61,24 @@ CREATE FUNCTION peer.me() RETURNS peer.member LANGUAGE sql STABLE AS $$
   SELECT * FROM peer.member
   WHERE id = (SELECT nullif(current_setting('jwt.claims.member', true), '')::bigint) $$;
 
+-- A till's redemption as a function is exposed: the hub's own, by member and for one business, with what
+-- is left then in the same call. It looks up no identifier, and no rule of the business.
+CREATE TYPE peer.redeemed AS (transaction text, points bigint, available bigint);
+CREATE FUNCTION peer.redeem(member bigint, points bigint, key text) RETURNS peer.redeemed
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$
+DECLARE
+  v_done peer.redeemed;
+BEGIN
+  IF current_setting('jwt.claims.role', true) IS DISTINCT FROM 'peer_till' THEN
+    RAISE EXCEPTION 'this is for tills';
+  END IF;
+  SELECT d.tx_id::text, d.points, NULL INTO v_done
+    FROM ledger_redeem(3::smallint, key, member, NULL, 1::smallint, redeem.points, now(),
+      current_date, current_date, now()) d;
+  v_done.available := ledger_available(member, 1::smallint, current_date, now());
+  RETURN v_done;
+END $$;
+
 GRANT SELECT ON ALL TABLES IN SCHEMA peer TO peer_member, peer_staff, peer_login;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA peer, peer_rules TO peer_member, peer_staff, peer_login;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA peer, peer_rules
+  TO peer_member, peer_staff, peer_till, peer_login;

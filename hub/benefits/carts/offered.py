@@ -188,37 +188,44 @@ async def _benefits(
     for one in has[member_id]:
         if one.kind in _KINDS and (not said or one.benefit_code in said):
             quotas.setdefault(one.benefit_code, []).append(one)
-    terms = await _benefit_terms(db, list(quotas), counter)
-    for code in said.keys() | quotas.keys():
-        mine = quotas.get(code, [])
-        name = (mine[0].name, mine[0].name_zh) if mine else (code, code)
-        found.named[Source.BENEFIT, code] = Named(said.get(code), *name)
-        no = _no_benefit(mine, terms.get(code), counter, asked)
+    terms = await _benefit_terms(db, [*quotas, *said], counter)
+    for code in dict.fromkeys([*said, *quotas]):
+        mine, said_at, says = quotas.get(code, []), said.get(code), terms.get(code)
+        here = says is not None and counter.business.business_id in says.offered_at
+        if not here and said_at is None:
+            continue  # what others offer is no concern of this business
+        name = (mine[0].name, mine[0].name_zh) if mine and here else (code, code)
+        found.named[Source.BENEFIT, code] = Named(said_at, *name)
+        no = _no_benefit(mine, says, counter, asked)
         if no is None:
             found.offers.append(_benefit_offer(code, mine, terms[code], counter, code in said))
-        elif code in said or mine:
+        else:
             found.refuse(Source.BENEFIT, code, no)
 
 
 def _no_benefit(
     quotas: Sequence[Entitlement], terms: Any, counter: Counter, asked: CartAsked
 ) -> str | None:
-    """Return why a benefit cannot be used here; None: it can."""
-    if not quotas or terms is None:
+    """Return why a benefit cannot be used here; None: it can.
+
+    Who does not offer it is not told whether the member has it.
+    """
+    if terms is None:
         return "not_entitled"
     outlets = terms.outlets.get(str(counter.business.business_id))
-    if counter.business.business_id not in quotas[0].offered_at or (
-        outlets is not None and asked.outlet not in outlets
-    ):
-        return "not_offered_here"
-    if not terms.parameters:
-        return "no_discount"
-    if terms.currency != asked.currency:
-        return Verdict.WRONG_CURRENCY
-    if sum(one.remaining for one in quotas) <= 0:
-        return "quota_used"
-    minimum = terms.parameters.get("min_spend_minor", 0)
-    return Verdict.BELOW_MINIMUM if asked.cart.list_minor < minimum else None
+    elsewhere = outlets is not None and asked.outlet not in outlets
+    asked_for = (
+        ("not_offered_here", elsewhere or counter.business.business_id not in terms.offered_at),
+        ("not_entitled", not quotas),
+        ("no_discount", not terms.parameters),
+        (Verdict.WRONG_CURRENCY, terms.currency != asked.currency),
+        ("quota_used", sum(one.remaining for one in quotas) <= 0),
+        (
+            Verdict.BELOW_MINIMUM,
+            asked.cart.list_minor < terms.parameters.get("min_spend_minor", 0),
+        ),
+    )
+    return next((reason for reason, wrong in asked_for if wrong), None)
 
 
 def _benefit_offer(
@@ -260,7 +267,7 @@ async def _benefit_terms(
         return {}
     rows = await db.execute(
         text("""
-          SELECT b.code, b.kind, t.parameters, t.outlets, t.currency
+          SELECT b.code, b.kind, t.parameters, t.outlets, t.offered_at, t.currency
           FROM benefit b CROSS JOIN LATERAL benefit_terms_at(b.benefit_id, :now) t
           WHERE b.code = ANY (CAST(:codes AS text[])) AND t.benefit_id IS NOT NULL"""),
         {"codes": list(codes), "now": counter.now},

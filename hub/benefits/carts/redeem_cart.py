@@ -1,10 +1,13 @@
 """Redeem a cart: what was set aside for it is used, all of it or nothing."""
 
+from collections.abc import Sequence
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.carts.asked import CartAsked, Counter, checked_key
 from hub.benefits.carts.baskets import (
     Basket,
+    OfferPart,
     find_basket,
     keep_offer_parts,
     move_basket,
@@ -13,6 +16,7 @@ from hub.benefits.carts.baskets import (
 from hub.benefits.carts.reserve_cart import over, reserve_cart
 from hub.benefits.carts.setting_aside import NotTaken, part_key
 from hub.benefits.carts.views import CartAnswer, CartRefusal
+from hub.benefits.entitlements.lock_quotas import lock_parts
 from hub.benefits.entitlements.requests import DONE
 from hub.benefits.entitlements.use_held import use_held
 from hub.benefits.vouchers.redeem import redeem_reserved
@@ -80,24 +84,9 @@ async def redeem_cart(
 
 
 async def _use(db: AsyncConnection, counter: Counter, basket: Basket) -> int | None:
-    """Use vouchers, points and quotas; returns the ledger's number of the points spent."""
+    """Use points, quotas and vouchers; returns the ledger's number of the points spent."""
     parts = await offer_parts(db, basket_id=basket.basket_id)
     business_id = counter.business.business_id
-    if basket.voucher_request is not None:
-        answer = await redeem_reserved(
-            db,
-            business_id=business_id,
-            reservation_id=basket.voucher_request,
-            idempotency_key=part_key(basket.key, "cart-used"),
-            business_date=counter.business_date,
-            now=counter.now,
-        )
-        if answer.outcome is not Verdict.TAKEN:
-            raise _lost("voucher", answer.outcome.value)
-        entries = {one.voucher_id: one.entry_id for one in answer.parts}
-        for part in parts:
-            if part.voucher_id is not None:
-                part.taken_id = entries[part.voucher_id]
     redeem_tx = None
     if basket.hold_tx is not None and basket.member_id is not None:
         spent = await capture(
@@ -113,11 +102,39 @@ async def _use(db: AsyncConnection, counter: Counter, basket: Basket) -> int | N
         if spent.outcome is not Outcome.POSTED or spent.points != basket.points:
             raise _lost("points", spent.outcome.name.lower())
         redeem_tx = spent.tx_id
+    await _use_benefits(db, counter, basket, parts)
+    if basket.voucher_request is not None:
+        answer = await redeem_reserved(
+            db,
+            business_id=business_id,
+            reservation_id=basket.voucher_request,
+            idempotency_key=part_key(basket.key, "cart-used"),
+            business_date=counter.business_date,
+            now=counter.now,
+        )
+        entries = {one.voucher_id: one.entry_id for one in answer.parts}
+        wanted = {part.voucher_id for part in parts if part.voucher_id is not None}
+        if answer.outcome is not Verdict.TAKEN or entries.keys() != wanted:
+            no = Verdict.RESERVATION_CLOSED if answer.outcome is Verdict.TAKEN else answer.outcome
+            raise _lost("voucher", no.value)
+        for part in parts:
+            if part.voucher_id is not None:
+                part.taken_id = entries[part.voucher_id]
+    await keep_offer_parts(db, basket_id=basket.basket_id, parts=parts)
+    return redeem_tx
+
+
+async def _use_benefits(
+    db: AsyncConnection, counter: Counter, basket: Basket, parts: Sequence[OfferPart]
+) -> None:
+    holds = [part.taken_id for part in parts if part.benefit_code and part.taken_id is not None]
+    if len(holds) > 1:
+        await lock_parts(db, ids=holds)
     for part in parts:
         if part.benefit_code is not None and part.taken_id is not None:
             used = await use_held(
                 db,
-                business_id=business_id,
+                business_id=counter.business.business_id,
                 hold_id=part.taken_id,
                 idempotency_key=part_key(basket.key, f"cart-used:{part.place}"),
                 now=counter.now,
@@ -125,8 +142,6 @@ async def _use(db: AsyncConnection, counter: Counter, basket: Basket) -> int | N
             if used.outcome not in DONE:
                 raise _lost("benefit", used.outcome.value, id_=part.benefit_code)
             part.taken_id = used.use_id
-    await keep_offer_parts(db, basket_id=basket.basket_id, parts=parts)
-    return redeem_tx
 
 
 def _lost(source: str, reason: str, *, id_: str | None = None) -> NotTaken:

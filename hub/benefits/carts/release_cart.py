@@ -6,6 +6,7 @@ from hub.benefits.carts.asked import Counter, checked_key
 from hub.benefits.carts.baskets import find_basket, keep_basket, move_basket, offer_parts
 from hub.benefits.carts.setting_aside import part_key
 from hub.benefits.carts.views import CartAnswer, CartRefusal
+from hub.benefits.entitlements.lock_quotas import lock_parts
 from hub.benefits.entitlements.release import release
 from hub.benefits.vouchers.release import release_vouchers
 from hub.points.void import void
@@ -28,15 +29,6 @@ async def release_cart(db: AsyncConnection, *, counter: Counter, key: str) -> Ca
     if basket.state != "reserved":
         return basket.told()
     # What has lapsed meanwhile is free already: that it cannot be released is no matter.
-    if basket.voucher_request is not None:
-        await release_vouchers(
-            db,
-            business_id=counter.business.business_id,
-            reservation_id=basket.voucher_request,
-            idempotency_key=part_key(basket.key, "cart-freed"),
-            business_date=counter.business_date,
-            now=counter.now,
-        )
     if basket.hold_tx is not None and basket.member_id is not None:
         await void(
             db,
@@ -48,7 +40,11 @@ async def release_cart(db: AsyncConnection, *, counter: Counter, key: str) -> Ca
             business_date=counter.business_date,
             now=counter.now,
         )
-    for part in await offer_parts(db, basket_id=basket.basket_id):
+    parts = await offer_parts(db, basket_id=basket.basket_id)
+    holds = [part.taken_id for part in parts if part.benefit_code and part.taken_id is not None]
+    if len(holds) > 1:
+        await lock_parts(db, ids=holds)
+    for part in parts:
         if part.benefit_code is not None and part.taken_id is not None:
             await release(
                 db,
@@ -57,5 +53,14 @@ async def release_cart(db: AsyncConnection, *, counter: Counter, key: str) -> Ca
                 idempotency_key=part_key(basket.key, f"cart-freed:{part.place}"),
                 now=counter.now,
             )
+    if basket.voucher_request is not None:
+        await release_vouchers(
+            db,
+            business_id=counter.business.business_id,
+            reservation_id=basket.voucher_request,
+            idempotency_key=part_key(basket.key, "cart-freed"),
+            business_date=counter.business_date,
+            now=counter.now,
+        )
     await move_basket(db, basket_id=basket.basket_id, state="released", now=counter.now)
     return CartAnswer(state="released", member_id=basket.member_id)

@@ -1,4 +1,4 @@
-"""Set a quote's vouchers, points and quotas aside; in this order, which all carts share."""
+"""Set a quote's points, quotas and vouchers aside: in this order, which everybody shares."""
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -7,12 +7,14 @@ from hub.benefits.carts.baskets import Taken
 from hub.benefits.carts.quote_cart import Weighed
 from hub.benefits.carts.views import CartOffer, CartQuote, CartRefusal
 from hub.benefits.entitlements.hold import hold as hold_benefit
+from hub.benefits.entitlements.lock_quotas import lock_member_quotas
 from hub.benefits.entitlements.requests import DONE
 from hub.benefits.vouchers.judge import VoucherAsked
 from hub.benefits.vouchers.reserve import reserve_vouchers
 from hub.benefits.vouchers.worth import Verdict
 from hub.errors import Rejected
 from hub.ledger.codes import Outcome
+from hub.members.queries import lock_current_member
 from hub.points.acting_account import acting_account
 from hub.points.hold import hold as hold_points
 
@@ -42,6 +44,19 @@ async def set_aside(
     ttl_seconds: int,
 ) -> Taken:
     """Set all of it aside for `ttl_seconds`; raises NotTaken, with nothing to be kept, else."""
+    hold_tx, holds = None, dict[str, int]()
+    if member_id is not None:
+        # Members, balances, quotas, vouchers: as everybody takes them. A code makes its voucher
+        # the member's, who is not merged meanwhile.
+        if await lock_current_member(db, member_id=member_id) is None:
+            raise NotTaken(_GONE)
+        if quote.points:
+            hold_tx = await _hold_points(
+                db, counter, member_id, weighed, quote, key=key, ttl_seconds=ttl_seconds
+            )
+        holds = await _hold_benefits(
+            db, counter, member_id, asked=asked, quote=quote, key=key, ttl_seconds=ttl_seconds
+        )
     vouchers = [one for one in quote.offers if one.source == "voucher"]
     reservation = None
     if vouchers:
@@ -55,28 +70,37 @@ async def set_aside(
             key=key,
             ttl_seconds=ttl_seconds,
         )
-    hold_tx = None
-    if quote.points and member_id is not None:
-        hold_tx = await _hold_points(
-            db, counter, member_id, weighed, quote, key=key, ttl_seconds=ttl_seconds
-        )
-    holds: dict[str, int] = {}
-    for one in sorted(quote.offers, key=lambda offer: offer.id):
-        if one.source == "benefit" and member_id is not None:
-            answer = await hold_benefit(
-                db,
-                member_id=member_id,
-                benefit_code=one.id,
-                business_id=counter.business.business_id,
-                ttl_seconds=ttl_seconds,
-                idempotency_key=part_key(key, f"cart:{len(holds)}"),
-                now=counter.now,
-                outlet=asked.outlet,
-            )
-            if answer.outcome not in DONE:
-                raise NotTaken(_lost(one, answer.outcome.value))
-            holds[one.id] = answer.use_id
     return Taken(hold_tx=hold_tx, voucher_request=reservation, holds=holds)
+
+
+_GONE = CartRefusal(
+    source="cart", reason="member_required", message="the member is no more: ask for a new quote"
+)
+
+
+async def _hold_benefits(
+    db: AsyncConnection, counter: Counter, member_id: int, *, asked: CartAsked, quote: CartQuote,
+    key: str, ttl_seconds: int,
+) -> dict[str, int]:  # fmt: skip
+    benefits = [one for one in quote.offers if one.source == "benefit"]
+    if benefits:
+        await lock_member_quotas(db, member_id=member_id)
+    holds: dict[str, int] = {}
+    for one in sorted(benefits, key=lambda offer: offer.id):
+        answer = await hold_benefit(
+            db,
+            member_id=member_id,
+            benefit_code=one.id,
+            business_id=counter.business.business_id,
+            ttl_seconds=ttl_seconds,
+            idempotency_key=part_key(key, f"cart:{len(holds)}"),
+            now=counter.now,
+            outlet=asked.outlet,
+        )
+        if answer.outcome not in DONE:
+            raise NotTaken(_lost(one, answer.outcome.value))
+        holds[one.id] = answer.use_id
+    return holds
 
 
 async def _reserve(
@@ -93,6 +117,7 @@ async def _reserve(
                 voucher_id=None if one.id in found.codes else int(one.id),
                 # What a gift is worth is the price that its funder agreed to, not the bill's.
                 amount_minor=None if one.id in found.gifts else one.discount_minor,
+                weighed=True,
             )
             for one in vouchers
         ],

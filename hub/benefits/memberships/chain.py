@@ -16,8 +16,8 @@ from datetime import date, timedelta
 from typing import Literal
 
 Kind = Literal["trial", "paid", "refunded", "cancelled", "upgraded"]
-# On one day, what begins comes before what ends it.
-_ORDER = {"trial": 0, "paid": 1, "refunded": 2, "upgraded": 3, "cancelled": 4}
+# On one day, what begins comes before what ends it, and what is due back before it is paid out.
+_ORDER = {"trial": 0, "paid": 1, "upgraded": 2, "cancelled": 3, "refunded": 4}
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _DAY = timedelta(days=1)
 
@@ -47,7 +47,11 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """A period that was paid for, or tried. It is void when it ends before it starts."""
+    """A period that was paid for, or tried. It is void when it ends before it starts.
+
+    `refund_minor` is what is to be given back in all once it was cancelled, `refunded_minor` what
+    was.
+    """
 
     fact_id: int
     name: str
@@ -134,10 +138,10 @@ def _ended(terms: Sequence[Term], fact: Fact) -> list[Term]:
     deduct = fact.deduct_minor
     taken_over = fact.value_minor
     found: list[Term] = []
-    for term in terms:
+    # Whoever has left is no more in the days of grace.
+    for term in (replace(one, grace_days=0) for one in terms):
         if term.void or term.ends_on < fact.day:
-            # Whoever has left is no more in the days of grace.
-            found.append(replace(term, grace_days=0))
+            found.append(term)
             continue
         due = unused_minor(term, fact.day)
         kept = min(deduct, due)
@@ -148,7 +152,7 @@ def _ended(terms: Sequence[Term], fact: Fact) -> list[Term]:
             replace(
                 term,
                 ends_on=max(term.starts_on - _DAY, min(term.ends_on, fact.day)),
-                refund_minor=due - kept,
+                refund_minor=max(term.refund_minor, term.refunded_minor) + due - kept,
                 refunded_minor=term.refunded_minor + moved,
             )
         )

@@ -86,8 +86,11 @@ async def _due(db: AsyncConnection, said: Said) -> int:
         fact_id=0, kind="cancelled", day=said.day, name=said.source_id,
         deduct_minor=said.deduct_minor,
     )  # fmt: skip
-    before = {term.fact_id: term.refund_minor for term in chain(facts)}
-    return sum(term.refund_minor - before[term.fact_id] for term in chain([*facts, ended]))
+    return sum(
+        after.refund_minor - max(term.refund_minor, term.refunded_minor)
+        for term, after in zip(chain(facts), chain([*facts, ended]), strict=True)
+        if after.refund_minor != term.refund_minor
+    )
 
 
 async def _as_before(db: AsyncConnection, said: Said) -> Upgraded:

@@ -5,12 +5,37 @@ from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.vouchers.key import code_key
 from hub.crypto.keyring import Keyring
+from hub.errors import NotFound
 from hub.programme.queries import business_by_code
 from hub.programme.versions import CURRENCY, add_version
+
+
+class GiftConfig(BaseModel):
+    """What one side is given: `points`, which `business` issues, a voucher of the campaign
+    `voucher`, `uses` of a `benefit` for `valid_days` from the day on: any of these.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    points: int | None = Field(default=None, gt=0, le=1_000_000_000)
+    business: str | None = None
+    voucher: str | None = None
+    benefit: str | None = None
+    uses: int = Field(default=1, gt=0, le=1_000_000)
+    valid_days: int = Field(default=30, ge=0, le=3_660)
+
+    @model_validator(mode="after")
+    def _possible(self) -> "GiftConfig":
+        if (self.points is None) != (self.business is None):
+            raise ValueError("points need the business that issues them, and it says how many")
+        if (self.points, self.voucher, self.benefit) == (None, None, None):
+            raise ValueError("a gift is points, a voucher or a benefit")
+        return self
 
 
 class ReferralConfig(BaseModel):
@@ -19,7 +44,8 @@ class ReferralConfig(BaseModel):
     A new member says who referred them within `join_within_days` of joining, and buys within
     `buy_within_days` of saying so: one bill, at one of `businesses` (none: any), of which
     `min_spend_minor` of `currency` can earn. Of a referrer `most` count in a calendar `period`
-    (none: any number). With `open` false nobody can say so any more.
+    (none: any number). With `open` false nobody can say so any more. Once it has counted for
+    `give_after_days`, `referrer` and `referred` are what the two are given.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,6 +59,9 @@ class ReferralConfig(BaseModel):
     businesses: tuple[str, ...] = ()
     most: int | None = Field(default=None, gt=0, le=1_000_000)
     period: Literal["month", "year"] = "year"
+    give_after_days: int = Field(default=14, ge=0, le=3_660)
+    referrer: GiftConfig | None = None
+    referred: GiftConfig | None = None
 
     @model_validator(mode="after")
     def _possible(self) -> "ReferralConfig":
@@ -49,7 +78,7 @@ async def configure_referrals(
     """Make the terms what the rows say. The same again changes nothing.
 
     Raises Conflict, naming the field, when terms that exist would have to be edited, NotFound for
-    a business that is not configured, Malformed for one without a shop.
+    a business, campaign or benefit that is not configured, Malformed for a business without a shop.
     """
     if referrals:
         await code_key(db, keyring=keyring)
@@ -58,11 +87,31 @@ async def configure_referrals(
         facts = terms.model_dump(
             include={
                 "join_within_days", "buy_within_days", "min_spend_minor", "currency", "most",
-                "period",
+                "period", "give_after_days",
             }
         )  # fmt: skip
         facts |= {
             "is_open": terms.open,
             "businesses": sorted({shop.business_id for shop in shops}) or None,
         }
-        await add_version(db, "referral_terms", {"effective_from": terms.effective_from}, facts)
+        gifts = [
+            await _gift(db, side, gift)
+            for side, gift in (("referrer", terms.referrer), ("referred", terms.referred))
+            if gift is not None
+        ]
+        key = {"effective_from": terms.effective_from}
+        await add_version(db, "referral_terms", key, facts, {"gifts": gifts})
+
+
+async def _gift(db: AsyncConnection, side: str, gift: GiftConfig) -> dict[str, object]:
+    """Return a gift as it is stored, when all that it names is there."""
+    if gift.business is not None:
+        (await business_by_code(db, gift.business)).with_a_shop()
+    for table, field in (("voucher_campaign", "voucher"), ("benefit", "benefit")):
+        code = getattr(gift, field)
+        query = text(f"SELECT EXISTS (SELECT FROM {table} WHERE code = :code)")  # noqa: S608
+        if code is not None and not await db.scalar(query, {"code": code}):
+            raise NotFound(
+                f"there is no {field} {code!r} to give: configure it first", field=f"{side}.{field}"
+            )
+    return {"side": side, **gift.model_dump()}

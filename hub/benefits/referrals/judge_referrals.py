@@ -1,14 +1,18 @@
 """Judge referrals: whether each counts, by what is so now, and what follows for the referrer."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-# Those of whom members are: a referral is whose the account is that came with it. Of `since` on
-# nothing can begin to count whose time was over by then.
+from hub.outbox.messages import put
+
+SETTLE = "benefits.settle_referral_gifts"
+
+# Those by whom members came: a referral is whose the account is that came with it. Bills from
+# `since` on change nothing for what counts and is older than they are, nor when its time is over.
 _FOUND = text("""
 WITH births AS MATERIALIZED (
   SELECT member_id AS born FROM member WHERE member_id = ANY (CAST(:member_ids AS bigint[]))
@@ -18,7 +22,8 @@ WITH births AS MATERIALIZED (
 SELECT r.referral_id FROM births b
 JOIN account_link l ON l.member_id = b.born AND upper_inf(l.valid)
 JOIN referral r ON r.referred_account_id = l.account_id
-WHERE CAST(:since AS timestamptz) IS NULL OR r.outcome <> 'counted' AND r.ends_at > :since
+WHERE CAST(:since AS timestamptz) IS NULL
+  OR r.ends_at > :since AND (r.outcome <> 'counted' OR r.said_at > :since)
 ORDER BY 1
 """)
 _LOCK = text("""
@@ -32,6 +37,7 @@ FROM (SELECT referrer_account_id AS id FROM referral
 _JUDGED = text("""
 WITH asked AS MATERIALIZED (
   SELECT r.*, t.min_spend_minor, t.currency, t.businesses, t.most, t.period, t.join_within_days,
+    t.gifts, t.give_after_days,
     account_holder(r.referrer_account_id) AS referrer_id,
     account_holder(r.referred_account_id) AS referred_id
   FROM referral r JOIN referral_terms t ON t.effective_from = r.terms_from
@@ -58,6 +64,7 @@ WITH asked AS MATERIALIZED (
 )
 SELECT a.referral_id, a.referrer_account_id, a.referrer_id, a.outcome, a.sale, a.sale_account_id,
   a.turns, a.counted_on, a.business_id, a.most, a.period,
+  a.gifts, a.give_after_days,
   coalesce(a.referrer_id = a.referred_id, false) AS same_person,
   EXISTS (SELECT FROM own JOIN referral f ON f.referred_account_id = own.account_id
     WHERE own.referral_id = a.referral_id AND f.referral_id < a.referral_id) AS referred_before,
@@ -93,7 +100,8 @@ FROM business b WHERE b.business_id = :business_id
 """)
 _TURN = text("""
 UPDATE referral SET outcome = :outcome, sale = :sale, sale_account_id = :sale_account_id,
-  counted_on = :counted_on, business_id = :business_id, turns = :turns
+  counted_on = :counted_on, business_id = :business_id, turns = :turns,
+  turned_at = CASE WHEN (sale IS NULL) = (CAST(:sale AS text) IS NULL) THEN turned_at ELSE :now END
 WHERE referral_id = :referral_id
 """)
 
@@ -122,11 +130,18 @@ async def lock_referrers(
     since: datetime | None,
     referrer_account_ids: Collection[int],
 ) -> None:
-    """Lock at once what `judge_referrals` with these members will, and naming these referrers."""
-    if referrer_account_ids:
-        await lock_naming(db)
+    """Lock at once what `judge_referrals` with these members will lock, and naming these referrers.
+
+    Only where both are done in one transaction: each by itself locks in the same order.
+    """
+    await lock_naming(db)
     found = await _found(db, member_ids, since)
     await db.execute(_LOCK, {"ids": found, "accounts": sorted(set(referrer_account_ids))})
+
+
+async def lock_referrers_of(db: AsyncConnection, *, referral_ids: Sequence[int]) -> None:
+    """Lock the referrers of these referrals: none of theirs begins or ceases to count meanwhile."""
+    await db.execute(_LOCK, {"ids": list(referral_ids), "accounts": []})
 
 
 async def lock_naming(db: AsyncConnection) -> None:
@@ -150,7 +165,7 @@ async def judged_anew(
         return set()
     ids = list(referral_ids)
     # A referrer's are judged one after the other: only so many of them count.
-    await db.execute(_LOCK, {"ids": ids, "accounts": []})
+    await lock_referrers_of(db, referral_ids=ids)
     changed = set()
     for row in (await db.execute(_JUDGED, {"ids": ids})).all():
         outcome = await _outcome(db, row)
@@ -216,5 +231,9 @@ async def _turn(db: AsyncConnection, row: Row[Any], outcome: str, now: datetime)
             "counted_on": row.new_day if counts else None,
             "business_id": row.new_business_id if counts else None,
             "turns": turns,
+            "now": now,
         },
     )
+    if row.gifts and counts != (row.outcome == "counted"):
+        wait = timedelta(days=row.give_after_days if counts else 0)
+        await put(db, actor=SETTLE, references=[row.referral_id], available_at=now + wait)

@@ -14,24 +14,35 @@ from hub.members.masking import masked
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Referral:
-    """A referral; `state` is what became of it by now. `name` is the referred one's, masked."""
+    """A referral; `state` is what became of it by now. `name` is the referred one's, masked.
+
+    The rest is what the referrer has for it: all None before it is given, and when it was taken.
+    """
 
     referral_id: int
     said_at: datetime
     ends_at: datetime
     state: str
     counted_on: date | None
+    points: int | None
+    voucher_id: int | None
+    benefit: str | None
+    given_at: datetime | None
     name: str | None = None
 
 
 # A member's referrals are those of its accounts.
 _REFERRALS = text("""
-SELECT r.referral_id, r.said_at, r.ends_at, r.counted_on,
+SELECT r.referral_id, r.said_at, r.ends_at, r.counted_on, g.points, g.voucher_id, g.given_at,
+  (SELECT b.code FROM entitlement e JOIN benefit b USING (benefit_id)
+    WHERE e.entitlement_id = g.entitlement_id) AS benefit,
   CASE WHEN r.outcome <> 'waiting' THEN r.outcome WHEN r.turns > 0 THEN 'taken_back'
     WHEN r.ends_at <= :now THEN 'lapsed' ELSE 'waiting' END AS state
 FROM member m
 JOIN account_link l ON l.member_id = m.member_id AND upper_inf(l.valid)
 JOIN referral r ON r.referrer_account_id = l.account_id
+LEFT JOIN referral_gift g ON g.referral_id = r.referral_id AND g.side = 'referrer'
+  AND g.taken_at IS NULL
 WHERE (m.member_id = :member_id OR m.merged_into = :member_id)
   AND (CAST(:before_id AS bigint) IS NULL OR r.referral_id < :before_id)
 ORDER BY r.referral_id DESC LIMIT :limit

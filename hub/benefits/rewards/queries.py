@@ -90,6 +90,8 @@ Place = tuple[int, int]
 
 async def reward_named(db: AsyncConnection, *, code: str, now: datetime) -> Reward | None:
     """Return a reward by the terms in force; None for one that is not there, or not yet."""
+    if not code.isprintable():
+        return None
     query = text(f"SELECT * FROM ({_REWARDS}) AS x WHERE code = :code")  # noqa: S608
     row = (await db.execute(query, {"code": code, "now": now})).one_or_none()
     return None if row is None else _reward(row)
@@ -108,6 +110,8 @@ async def reward_page(
     limit: int,
 ) -> list[Reward]:
     """Return what can be had now, by points and number, between two places."""
+    if category is not None and not category.isprintable():
+        return []
     query = _PAGE.format(direction="DESC" if backward else "ASC")
     rows = await db.execute(
         text(query),
@@ -191,6 +195,8 @@ async def steps_of(db: AsyncConnection, order_ids: Sequence[int]) -> dict[int, l
 
 async def offered_by(db: AsyncConnection, *, code: str) -> int | None:
     """Return which business offers a reward; None when there is none of that name."""
+    if not code.isprintable():
+        return None
     query = text("SELECT business_id FROM reward WHERE code = :code")
     found: int | None = await db.scalar(query, {"code": code})
     return found

@@ -14,18 +14,22 @@ CHECKS: dict[str, str] = {
         WHERE s.available <> coalesce(e.n, 0) ORDER BY r.reward_id LIMIT 1""",
     "an order has the points that it took, and those of one that ended are back": """
         SELECT o.member_id, format('order %s is %s: points are %s', o.order_id, o.state,
-          CASE WHEN t.tx_id IS NULL THEN 'not spent' WHEN b.tx_id IS NULL THEN 'spent'
-            ELSE 'back' END)
+          CASE WHEN t.tx_id IS NULL THEN 'not spent' WHEN coalesce(b.points, 0) < o.points
+            THEN 'spent' ELSE 'back' END)
         FROM reward_order o
         LEFT JOIN ledger_transaction t ON t.business_id = o.business_id
           AND t.idempotency_key = format(
             CASE WHEN o.hold_id IS NULL THEN 'reward:%s' ELSE 'reward:%s:paid' END, o.order_id)
           AND t.tx_id = o.tx_id AND t.outcome = 0 AND t.points = o.points
-        LEFT JOIN ledger_transaction b ON b.business_id = o.business_id AND b.outcome = 0
-          AND b.kind = 8 AND b.idempotency_key = format('reward:%s:back', o.order_id)
+        LEFT JOIN (SELECT reference_tx, sum(points) AS points,
+            bool_or(idempotency_key LIKE 'reward%back') AS ended
+          FROM ledger_transaction WHERE kind = 8 AND outcome = 0 GROUP BY 1) b
+          ON b.reference_tx = o.tx_id
         WHERE CASE
-          WHEN o.state IN ('confirmed', 'fulfilled') THEN t.tx_id IS NULL OR b.tx_id IS NOT NULL
-          WHEN o.state IN ('cancelled', 'returned') AND o.tx_id IS NOT NULL THEN b.tx_id IS NULL
+          WHEN o.state IN ('confirmed', 'fulfilled')
+            THEN t.tx_id IS NULL OR coalesce(b.ended, false)
+          WHEN o.state IN ('cancelled', 'returned') AND o.tx_id IS NOT NULL
+            THEN coalesce(b.points, 0) <> o.points
           ELSE false END
         ORDER BY o.order_id LIMIT 1""",
 }

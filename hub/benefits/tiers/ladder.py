@@ -127,12 +127,19 @@ bounds AS MATERIALIZED (
     AND (l.business_id IS NULL OR d.business_id = l.business_id)
   GROUP BY s.member_id, s.ladder_id, s.starts_on, s.ends_on
 )"""
-_BOUNDS = {
-    "starts_on": "(SELECT starts_on FROM bounds)",
-    "ends_on": "(SELECT ends_on FROM bounds)",
-}
-ACTIVITY = _ACTIVITY.format(points=points(**_BOUNDS))
-ACTIVITY_OF_UNMERGED = _ACTIVITY.format(points=points(**_BOUNDS, merged=False))
+
+
+def _activity(*, merged: bool) -> str:
+    of_members = points(
+        starts_on="(SELECT starts_on FROM bounds)",
+        ends_on="(SELECT ends_on FROM bounds)",
+        merged=merged,
+    )
+    return _ACTIVITY.format(points=of_members)
+
+
+ACTIVITY = _activity(merged=True)
+ACTIVITY_OF_UNMERGED = _activity(merged=False)
 
 # Such a statement is planned once per connection, for one member as for thousands: to plan it takes
 # longer than to run it for one. The planner takes every set of it for a small one, whatever it is,

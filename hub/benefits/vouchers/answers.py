@@ -65,7 +65,12 @@ def checked_key(idempotency_key: str) -> None:
 
 
 async def run(
-    db: AsyncConnection, call: str, facts: Mapping[str, object], *, kind: str, asked: object
+    db: AsyncConnection,
+    call: str,
+    facts: Mapping[str, object],
+    *,
+    kind: str,
+    asked: Mapping[str, object],
 ) -> VoucherAnswer:
     """Call a function of requests and return its answer; raises Conflict, naming the field.
 
@@ -77,11 +82,31 @@ async def run(
             {**facts, "asked": orjson.dumps(asked).decode()},
         )
     ).one()
-    return answer_of(row, kind=kind, asked=asked)
+    return await answered(db, row, kind=kind, asked=asked)
 
 
-def answer_of(row: Row[Any], *, kind: str, asked: object) -> VoucherAnswer:
+async def answered(
+    db: AsyncConnection, row: Row[Any], *, kind: str, asked: Mapping[str, object]
+) -> VoucherAnswer:
     """Read a row of voucher_request; raises Conflict where it was another request."""
+    if row.replayed and asked.get("member_id") is not None:
+        asked = {**asked, "member_id": await _as_asked(db, asked["member_id"], row)}
+    return _answer(row, kind=kind, asked=asked)
+
+
+async def _as_asked(db: AsyncConnection, member_id: object, row: Row[Any]) -> object:
+    """Return the member of the first request where it is the same person, merged or split since."""
+    first = row.asked.get("member_id")
+    if first in (None, member_id):
+        return member_id
+    kin = await db.scalar(
+        text("SELECT CAST(:first AS bigint) = ANY (ledger_kin(ARRAY[CAST(:now AS bigint)]))"),
+        {"first": first, "now": member_id},
+    )
+    return first if kin else member_id
+
+
+def _answer(row: Row[Any], *, kind: str, asked: object) -> VoucherAnswer:
     if row.replayed:
         _same(row, kind, asked)
     return VoucherAnswer(

@@ -53,7 +53,9 @@ async def assign_voucher(
     before = await _given(db, source, source_id, member_id=member_id, campaign_code=campaign_code)
     if before is not None:
         return (await vouchers_by_id(db, voucher_ids=[before], now=now))[before]
-    found = await campaign_terms(db, now=now, code=campaign_code)
+    found = []
+    if campaign_code.isprintable():
+        found = await campaign_terms(db, now=now, code=campaign_code)
     if not found:
         raise NotFound(f"no campaign {campaign_code!r} is in force", field="campaign")
     terms = found[0]

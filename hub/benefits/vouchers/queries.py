@@ -50,12 +50,17 @@ class Voucher:
         return self.granted - self.held - self.used
 
 
-_STATE = """
+# What is kept by a reservation whose time is over is free already, swept or not.
+_HELD = """
+CASE WHEN v.held = 0 THEN 0 ELSE coalesce((SELECT sum(h.quantity) FROM voucher_hold h
+  WHERE h.voucher_id = v.voucher_id AND h.open AND h.expires_at > :now), 0)::bigint END"""
+_STATE = f"""
 CASE WHEN v.state = 2 THEN 'voided' WHEN v.used = v.granted THEN 'used_up'
-  WHEN v.state = 1 OR v.ends_at <= :now THEN 'expired' WHEN v.held > 0 THEN 'reserved'
+  WHEN v.state = 1 OR v.ends_at <= :now THEN 'expired' WHEN {_HELD} > 0 THEN 'reserved'
   WHEN v.member_id IS NULL THEN 'issued' ELSE 'assigned' END"""
 _VOUCHER = f"""
-SELECT v.voucher_id, v.member_id, v.assigned_at, v.ends_at, v.granted, v.held, v.used, v.digest,
+SELECT v.voucher_id, v.member_id, v.assigned_at, v.ends_at, v.granted, {_HELD} AS held, v.used,
+  v.digest,
   {_STATE} AS standing, {TERMS_COLUMNS}
 FROM voucher v JOIN voucher_terms t USING (terms_id) JOIN voucher_campaign c USING (campaign_id)
 """  # noqa: S608 - constants of ours

@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.vouchers.answers import VoucherAnswer, answer_of
+from hub.benefits.vouchers.answers import VoucherAnswer, answered
 from hub.benefits.vouchers.codes import normalise
 from hub.benefits.vouchers.judge import VoucherAsked, judge
 from hub.benefits.vouchers.met import Met, met
@@ -79,7 +79,7 @@ async def redeem_one(
     if row is None:
         return None
     same = {**asked, "vouchers": [[row.voucher_id, voucher.amount_minor]]}
-    return answer_of(row, kind="redeem", asked=same)
+    return await answered(db, row, kind="redeem", asked=same)
 
 
 def _judged(

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Literal
 
 import orjson
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.vouchers.answers import VoucherAnswer, checked_key, run
@@ -14,13 +15,15 @@ from hub.benefits.vouchers.met import met
 from hub.benefits.vouchers.points import give_points, lock_holders
 from hub.benefits.vouchers.queries import Voucher, voucher_terms, vouchers_by_id
 from hub.benefits.vouchers.redeem_one import redeem_one
-from hub.benefits.vouchers.worth import Bill
+from hub.benefits.vouchers.worth import Bill, Verdict
 from hub.crypto.keyring import Keyring
 from hub.errors import Malformed
+from hub.members.queries import lock_current_member
 from hub.programme.queries import Business
 from hub.units import MOST_MINOR
 
 MOST_VOUCHERS = 20
+_LONGEST_NAME = 200
 Policy = Literal["all_or_nothing", "skip_invalid"]
 
 
@@ -67,11 +70,10 @@ async def take(
     _once(found)
     known = [voucher for voucher in found if voucher is not None]
     met(db).meet(voucher.terms for voucher in known)
+    skips = policy == "skip_invalid" and len(vouchers) > 1
     gives = kind == "redeem" and any(one.terms.points is not None for one in known)
-    if gives:
-        ids = [voucher.voucher_id for voucher in known]
-        await lock_holders(db, voucher_ids=ids, member_id=member_id)
-    items = judge(vouchers, found, bill, business=business, member_id=member_id, now=now)
+    gone = await _lock(db, known, member_id, now=now, balances=gives) if skips or gives else {}
+    items = judge(vouchers, found, bill, business=business, member_id=member_id, now=now, gone=gone)
     answer = await run(
         db,
         """voucher_take(:kind, CAST(:business_id AS smallint), :key, :member_id,
@@ -106,6 +108,40 @@ def _told(bill: Bill) -> list[object]:
     ]
 
 
+async def _lock(
+    db: AsyncConnection,
+    known: Sequence[Voucher],
+    member_id: int | None,
+    *,
+    now: datetime,
+    balances: bool,
+) -> dict[int, Verdict]:
+    """Lock the member, balances that points go to, and vouchers; return why some are of no use.
+
+    Where the others are used all the same, what is not there must take nothing from them.
+    """
+    ids = [one.voucher_id for one in known]
+    facts = {"ids": ids, "member_id": member_id, "now": now}
+    if member_id is not None:
+        # First, as whoever merges members takes them.
+        await lock_current_member(db, member_id=member_id)
+    if balances:
+        await lock_holders(db, voucher_ids=ids, member_id=member_id)
+    await db.execute(text("SELECT voucher_lock(CAST(:ids AS bigint[]))"), facts)
+    await db.execute(
+        text("SELECT voucher_lapse(CAST(:ids AS bigint[]), CAST(:now AS timestamptz))"), facts
+    )
+    rows = await db.execute(
+        text("""
+          SELECT voucher_id, voucher_refusal(v, (SELECT coalesce(m.merged_into, m.member_id)
+              FROM member m WHERE m.member_id = :member_id), 1, true, '{}',
+            CAST(:now AS timestamptz)) AS why
+          FROM voucher v WHERE voucher_id = ANY (CAST(:ids AS bigint[]))"""),
+        facts,
+    )
+    return {row.voucher_id: Verdict(row.why) for row in rows if row.why is not None}
+
+
 async def _find(
     db: AsyncConnection, vouchers: Sequence[VoucherAsked], *, now: datetime, keyring: Keyring
 ) -> list[Voucher | None]:
@@ -130,6 +166,9 @@ def _check(vouchers: Sequence[VoucherAsked], bill: Bill) -> None:
             raise Malformed(f"{field} must be from 0 to {MOST_MINOR} minor units", field=field)
     if min(bill.categories.values(), default=0) < 0:
         raise Malformed("no category's amount is below 0", field="categories")
+    for field, name in (("outlet", bill.outlet), *(("categories", one) for one in bill.categories)):
+        if name is not None and not (len(name) <= _LONGEST_NAME and name.isprintable()):
+            raise Malformed(f"a name has up to {_LONGEST_NAME} printable characters", field=field)
     if bill.delivery_minor > bill.amount_minor:
         raise Malformed("delivery is part of the bill", field="delivery_minor")
     for each in vouchers:

@@ -20,8 +20,10 @@ async def void_voucher(
     What was used of it stays used, and may still be cancelled; a reservation of it can only be
     released. Raises NotFound, and Malformed without a reason.
     """
-    if not 1 <= len(reason.strip()) <= _LONGEST_REASON:
-        raise Malformed(f"a reason has from 1 to {_LONGEST_REASON} characters", field="reason")
+    if not 1 <= len(reason.strip()) <= _LONGEST_REASON or not reason.isprintable():
+        raise Malformed(
+            f"a reason has from 1 to {_LONGEST_REASON} printable characters", field="reason"
+        )
     await lock_vouchers(db, voucher_ids=[voucher_id])
     voucher = (await vouchers_by_id(db, voucher_ids=[voucher_id], now=now)).get(voucher_id)
     if voucher is None:

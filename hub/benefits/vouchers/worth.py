@@ -61,7 +61,7 @@ def eligible(terms: VoucherTerms, bill: Bill) -> int:
     if not terms.categories:
         return bill.amount_minor
     return min(
-        bill.amount_minor, sum(bill.categories.get(category, 0) for category in terms.categories)
+        bill.amount_minor, sum(bill.categories.get(each, 0) for each in set(terms.categories))
     )
 
 
