@@ -39,8 +39,12 @@ class Attempts:
 
 
 def place_of(request: Request) -> str:
-    """Return where a request is from, as one place: of IPv6, a subscriber has a whole /64."""
-    address = request.client.host if request.client else ""
+    """Return where a request is from, as one place."""
+    return _place(request.client.host if request.client else "")
+
+
+def _place(address: str) -> str:
+    """Return what counts as one place: of IPv6, a subscriber has a whole /64."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
