@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from strawberry.dataloader import DataLoader
 
 from graphql_schema import access
+from graphql_schema.page_loaders import PageLoaders
 from graphql_schema.voucher_loaders import VoucherLoaders
+from hub.accounting.standing import Standing, standing
 from hub.benefits.entitlements import queries as quotas
 from hub.benefits.memberships import queries as memberships
 from hub.benefits.occasions.queries import OccasionGrant, occasion_grants
@@ -24,6 +26,7 @@ from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
 from hub.db.relation import parameters
+from hub.errors import Rejected
 from hub.intake.trace import Trace, lots_consumed, trace
 from hub.ledger import history
 from hub.ledger import queries as ledger
@@ -184,6 +187,7 @@ class Loaders:
 
     def _of_benefits(self) -> None:
         of = self._loader
+        self.pages = PageLoaders(of, now=self._now)
         self.standings: Loader[int, tiers.Standing] = of(self._standings)
         self.places: Loader[int, list[Place]] = of(self._places)
         self.tier_awards: Loader[int, list[TierAward]] = of(
@@ -237,6 +241,7 @@ class Loaders:
         self.bilaterals: Loader[int, list[Bilateral]] = of(
             lambda db, ids: settlement.bilaterals(db, period_ids=ids)
         )
+        self.liabilities: Loader[int, Standing | str] = of(_liabilities)
         self.nets: Loader[int, list[Net]] = of(
             lambda db, ids: settlement.net_positions(db, period_ids=ids)
         )
@@ -361,6 +366,17 @@ async def _entry_pages(
     for page, member_ids in shapes.items():
         rows = await ledger.entries(db, member_ids=member_ids, **page._asdict())
         found.update({(page, member_id): of_member for member_id, of_member in rows.items()})
+    return found
+
+
+async def _liabilities(db: AsyncConnection, period_ids: list[int]) -> Mapping[int, Standing | str]:
+    """Return where the liabilities of each period stand, or why that cannot be told."""
+    found: dict[int, Standing | str] = {}
+    for period_id in period_ids:
+        try:
+            found[period_id] = await standing(db, period_id=period_id)
+        except Rejected as why:
+            found[period_id] = why.message
     return found
 
 

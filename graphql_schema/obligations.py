@@ -9,7 +9,7 @@ from graphql_schema.access import SETTLEMENT_READERS, only_business, require, vi
 from graphql_schema.context import Context, Info
 from graphql_schema.disputes import Dispute
 from graphql_schema.fields import count, resolved
-from graphql_schema.pages import Connection, connection, cursor_day, window
+from graphql_schema.pages import Connection, Window, connection
 from graphql_schema.postings import Posting, posting_of
 from graphql_schema.programme import Business
 from hub.settlement import queries
@@ -119,30 +119,18 @@ async def _business(info: Info, business_id: int | None) -> Business | None:
 
 
 async def obligation_page(
-    context: Context, period_id: int, *, business: str | None, first: int | None, after: str | None
+    context: Context, period_id: int, asked: Window, *, business: str | None
 ) -> Connection[Obligation]:
     """Return a page of a period's lines; a business gets those it owes or is owed.
 
-    Raises Forbidden when a business asks for another's, Malformed for wrong page arguments,
-    NotFound for an unknown business.
+    Raises Forbidden when a business asks for another's, NotFound for an unknown business.
     """
     caller = require(context.principal, *SETTLEMENT_READERS)
     code = only_business(caller)
     if business is not None:
         code = visible_business(caller, asked=business)
-    asked = window(first=first, after=after, last=None, before=None, shape=(str, int, int, int))
-    only = None if code is None else (await context.business_by_code(code)).business_id
-    beyond = None
-    if asked.after is not None:
-        day, tx_id, seq, line_id = asked.after
-        beyond = cursor_day(day), tx_id, seq, line_id
-    async with context.reading() as db:
-        rows = await queries.obligations(
-            db, period_id=period_id, business_id=only, first=asked.limit, after=beyond
-        )
-    return connection(
-        rows,
-        asked,
-        node=Obligation.of,
-        place=lambda row: (row.business_date.isoformat(), row.tx_id, row.seq, row.line_id),
+    only = queries.LineFilter(
+        business_id=None if code is None else (await context.business_by_code(code)).business_id
     )
+    rows = await context.load.pages.lines.load((only, asked.stretch, period_id))
+    return connection(rows, asked, node=Obligation.of, place=queries.LINES.place)

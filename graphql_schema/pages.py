@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 import orjson
@@ -12,6 +12,7 @@ import strawberry
 from strawberry import relay
 
 from graphql_schema.fields import resolved
+from hub.db.keyset import Stretch
 from hub.errors import Malformed
 
 LARGEST_PAGE = 100
@@ -70,6 +71,17 @@ class Window:
     def limit(self) -> int:
         """How many rows to read."""
         return self.size + 1
+
+    @property
+    def stretch(self) -> Stretch:
+        """The same, for a read by keyset."""
+        return Stretch(self.limit, self.backward, self.after, self.before)
+
+    @property
+    def reads(self) -> dict[str, Any]:
+        """The same, as arguments of a read that has them one by one."""
+        stretch = self.stretch._asdict()
+        return {"first": stretch.pop("limit"), **stretch}
 
 
 def window(
@@ -142,19 +154,27 @@ def cursor(place: tuple[Any, ...]) -> str:
 def _place(cursor: str, shape: Shape, field: str) -> tuple[Any, ...]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        place = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        if tuple(map(type, place)) != shape:
-            raise ValueError
-        if any(isinstance(part, int) and abs(part) >= 2**63 for part in place):
-            raise ValueError
+        said = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        place = tuple(_part(part, of) for part, of in zip(said, shape, strict=True))
     except (binascii.Error, ValueError, TypeError):
         raise Malformed(f"`{field}` is not a cursor of this list", field=field) from None
-    return tuple(place)
+    return place
 
 
-def cursor_day(text: str) -> date:
-    """Read the date in a list's cursor; raises Malformed for `after`."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise Malformed("`after` is not a cursor of this list", field="after") from None
+def _part(said: Any, of: type) -> Any:
+    """Return a part of a place as it was before it was written; raises ValueError for no such."""
+    if of is int:
+        if type(said) is not int or abs(said) >= 2**63:
+            raise ValueError
+        return said
+    if not isinstance(said, str) or not said.isprintable():
+        raise ValueError
+    if of is date:
+        return date.fromisoformat(said)
+    if of is datetime:
+        at = datetime.fromisoformat(said)
+        # By its offset, what lies at either end of the calendar may be no moment.
+        if at.utcoffset() is None or at.year in (date.min.year, date.max.year):
+            raise ValueError
+        return at
+    return said

@@ -54,8 +54,8 @@ PERIOD: dict[str, str] = {
     "state": "UFFSSSS", "closedAt": "UFFSSSS", "netPositions": "UFFSSSS", "prefunds": "UFFSSSS",
     "bilateral": "UFFSSSS", "history": "UFFFFSS", "closeSteps": "UFFFFSS", "checks": "UFFFFSS",
     "payments": "UFFSSSS", "dues": "UFFSSSS", "disputes": "UFFSSSS", "obligations": "UFFSSSS",
-    "rollForwards": "UFFRRRR", "priceAllocations": "UFFRRRR", "liabilityCohorts": "UFFRRRR",
-    "sensitivity": "UFFRRRR", "statement": "UFFSFSS",
+    "rollForwards": "UFFSSSS", "priceAllocations": "UFFSSSS", "liabilityCohorts": "UFFSSSS",
+    "unreckoned": "UFFSSSS", "sensitivity": "UFFSSSS", "statement": "UFFSFSS",
 }  # fmt: skip
 ROOTS: dict[str, str] = {
     "clients": "UFFFFFF", "myPasskeys": "USSFFFF", "mySessions": "USSFFFF",
