@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime
 from itertools import groupby
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from strawberry.dataloader import DataLoader
@@ -65,16 +65,6 @@ MOST_LOTS = 100
 MOST_ADJUSTMENTS = 100
 MOST_TIER_AWARDS = 100
 MOST_TIER_NOTICES = 20
-
-
-class EntryPage(NamedTuple):
-    """A page of a member's entries. Pages of the same shape are read together."""
-
-    limit: int
-    only: ledger.EntryFilter
-    oldest_first: bool
-    beyond: tuple[int, int] | None
-    short_of: tuple[int, int] | None
 
 
 class Loader(Generic[Key, Found]):
@@ -146,7 +136,6 @@ class Loaders:
         self.entries: Loader[tuple[int, int, int], ledger.Entry | None] = of(
             lambda db, keys: ledger.entries_by_key(db, keys=keys)
         )
-        self.entry_pages: Loader[tuple[EntryPage, int], list[ledger.Entry]] = of(_entry_pages)
         self.explanations: Loader[tuple[int, int], Explanation | None] = of(
             lambda db, keys: explanations(db, keys=keys)
         )
@@ -354,19 +343,6 @@ async def _visible(
     facts = {**access.caller_facts(principal), "member_ids": ids}
     rows = await db.execute(asked.statement, {name: facts[name] for name in parameters(asked.sql)})
     return {row.wanted: row.member_id for row in rows}
-
-
-async def _entry_pages(
-    db: AsyncConnection, keys: list[tuple[EntryPage, int]]
-) -> Mapping[tuple[EntryPage, int], list[ledger.Entry]]:
-    shapes: dict[EntryPage, list[int]] = {}
-    for page, member_id in keys:
-        shapes.setdefault(page, []).append(member_id)
-    found = {}
-    for page, member_ids in shapes.items():
-        rows = await ledger.entries(db, member_ids=member_ids, **page._asdict())
-        found.update({(page, member_id): of_member for member_id, of_member in rows.items()})
-    return found
 
 
 async def _liabilities(db: AsyncConnection, period_ids: list[int]) -> Mapping[int, Standing | str]:

@@ -14,7 +14,15 @@ from graphql_schema.benefits import Entitlement, Tier
 from graphql_schema.consents import Consent, visible_consents
 from graphql_schema.context import Context, Info
 from graphql_schema.corrections import Adjustment, Receivable
-from graphql_schema.entries import ENTRIES, Entry, EntryKind, entry_page
+from graphql_schema.entries import (
+    ENTRIES,
+    Entry,
+    EntryFilter,
+    EntryKind,
+    EntryOrder,
+    entries_asked,
+    entry_page,
+)
 from graphql_schema.fields import key_of, resolved
 from graphql_schema.having import BenefitHolder, own_business_id
 from graphql_schema.history import AccountStatement, AsOf, account_statement, moment
@@ -247,6 +255,13 @@ class Member(BenefitHolder, RewardHolder, relay.Node):
         self,
         info: Info,
         *,
+        filter: Annotated[  # noqa: A002
+            EntryFilter | None, strawberry.argument(description="Only these movements.")
+        ] = None,
+        order_by: Annotated[
+            EntryOrder | None,
+            strawberry.argument(description="How they are ordered; unsaid: the newest first."),
+        ] = None,
         business: Annotated[
             str | None, strawberry.argument(description="Only what happened at this business.")
         ] = None,
@@ -259,9 +274,9 @@ class Member(BenefitHolder, RewardHolder, relay.Node):
         before: Before = None,
     ) -> Connection[Entry]:
         """Return a page of entries."""
-        return await entry_page(
-            info.context,
-            self.member_id,
+        asked = entries_asked(
+            filter=filter,
+            order_by=order_by,
             business=business,
             kind=kind,
             first=first,
@@ -269,6 +284,7 @@ class Member(BenefitHolder, RewardHolder, relay.Node):
             last=last,
             before=before,
         )
+        return await entry_page(info.context, self.member_id, asked)
 
     @resolved("The movements of the member's spendable points over a time, with the balance after "
               "each. For the member and staff.")  # fmt: skip

@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.rewards import queries as rewards
 from hub.benefits.tiers.history import HeldTier, tier_history
-from hub.db.keyset import Stretch
+from hub.db.keyset import Keyset, Stretch
+from hub.ledger import queries as ledger
 from hub.settlement import queries as settlement
 from hub.settlement.disputes import Dispute, DisputeFilter, disputes_of_periods
 
@@ -48,6 +49,13 @@ class PageLoaders:
             by_shape(
                 lambda db, ids, business, stretch: tier_history(
                     db, member_ids=ids, business=business, stretch=stretch
+                )
+            )
+        )
+        self.entries: Loader[_Key[tuple[ledger.EntryFilter, Keyset]], list[ledger.Entry]] = of(
+            by_shape(
+                lambda db, ids, only, stretch: ledger.entries(
+                    db, member_ids=ids, only=only[0], order=only[1], stretch=stretch
                 )
             )
         )

@@ -61,11 +61,8 @@ class Window:
     backward: bool
     after: tuple[Any, ...] | None
     before: tuple[Any, ...] | None
-
-    @property
-    def ends(self) -> tuple[tuple[Any, ...] | None, tuple[Any, ...] | None]:
-        """Where reading begins, beyond a place, and where it ends, short of one."""
-        return (self.before, self.after) if self.backward else (self.after, self.before)
+    mark: str = ""
+    """What tells the list's cursors from those of the same rows filtered or ordered otherwise."""
 
     @property
     def limit(self) -> int:
@@ -85,11 +82,17 @@ class Window:
 
 
 def window(
-    *, first: int | None, after: str | None, last: int | None, before: str | None, shape: Shape
+    *,
+    first: int | None,
+    after: str | None,
+    last: int | None,
+    before: str | None,
+    shape: Shape,
+    mark: str = "",
 ) -> Window:
     """Check page arguments; raises Malformed naming the one that is wrong.
 
-    `shape` is what the list's cursors are made of, part by part.
+    `shape` is what the list's cursors are made of, part by part, after the `mark`.
     """
     if first is not None and last is not None:
         raise Malformed("give `first` or `last`, not both", field="last")
@@ -99,8 +102,9 @@ def window(
     return Window(
         size=first or last or DEFAULT_PAGE,
         backward=last is not None,
-        after=None if after is None else _place(after, shape, "after"),
-        before=None if before is None else _place(before, shape, "before"),
+        after=None if after is None else _place(after, shape, "after", mark),
+        before=None if before is None else _place(before, shape, "before", mark),
+        mark=mark,
     )
 
 
@@ -113,7 +117,7 @@ def connection(
 ) -> Connection[T]:
     """Show the page in what was read: up to `window.limit` rows from the window's end."""
     page = page_of(rows, window)
-    edges = [Edge(node=node(row), cursor=cursor(place(row))) for row in page.rows]
+    edges = [Edge(node=node(row), cursor=cursor(place(row), window.mark)) for row in page.rows]
     return Connection(
         edges=edges,
         page_info=relay.PageInfo(
@@ -146,18 +150,26 @@ def page_of(rows: Sequence[Row], window: Window) -> Page[Row]:
     return Page(kept, more_before=window.after is not None, more_after=more)
 
 
-def cursor(place: tuple[Any, ...]) -> str:
-    """Return the cursor of a place in a list's order."""
-    return base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("=")
+def cursor(place: tuple[Any, ...], mark: str = "") -> str:
+    """Return the cursor of a place in the order of a list that is known by `mark`."""
+    said = (mark, *place) if mark else place
+    return base64.urlsafe_b64encode(orjson.dumps(said)).decode().rstrip("=")
 
 
-def _place(cursor: str, shape: Shape, field: str) -> tuple[Any, ...]:
+def _place(cursor: str, shape: Shape, field: str, mark: str) -> tuple[Any, ...]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         said = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        place = tuple(_part(part, of) for part, of in zip(said, shape, strict=True))
-    except (binascii.Error, ValueError, TypeError):
-        raise Malformed(f"`{field}` is not a cursor of this list", field=field) from None
+        told, parts = (said[0], said[1:]) if len(said) == 1 + len(shape) else ("", said)
+        place = tuple(_part(part, of) for part, of in zip(parts, shape, strict=True))
+    except (binascii.Error, ValueError, TypeError, KeyError):
+        told, place = None, ()
+    if told != mark:
+        raise Malformed(
+            f"`{field}` is not a cursor of this list, as it is filtered and ordered here: begin "
+            "anew without it",
+            field=field,
+        )
     return place
 
 

@@ -56,6 +56,7 @@ from graphql_schema.holding import HoldingMutation
 from graphql_schema.joining import JoiningMutation
 from graphql_schema.journals import JournalMutation, JournalQuery
 from graphql_schema.limits import SizeLimit
+from graphql_schema.listing import MemberListQuery
 from graphql_schema.matching import MatchingQuery
 from graphql_schema.memberships import MembershipQuery
 from graphql_schema.mending import MendingMutation
@@ -101,6 +102,7 @@ CACHED_DOCUMENTS = 512
 @strawberry.type(description="Everything that can be read.")
 class Query(
     MemberQuery,
+    MemberListQuery,
     CorrectingQuery,
     SettlementQuery,
     ReconciliationQuery,

@@ -27,6 +27,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 from graphql_schema.access import sight
 from graphql_schema.context import Context
 from graphql_schema.cost import cost, refuse_dear
+from graphql_schema.plan.arguments import told
 from graphql_schema.plan.compiler import Compiler, Plan
 from graphql_schema.plan.declared import Unplanned
 from graphql_schema.plan.run import Run
@@ -168,7 +169,7 @@ def _shape(known: Known, given: VariableValues, context: Context) -> Any:
         role,
         sight(context.principal),
         tuple(values.get(name) for name in known.conditions),
-        tuple(name for name, value in values.items() if value is not None),
+        tuple(part for name, value in values.items() for part in told(name, value)),
         tuple(name for name, value in values.items() if value is None),
     )
 

@@ -74,6 +74,15 @@ class Keyset:
             for number, value in enumerate(place)
         }
 
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Return the SQL types of all parameters that `between` may have."""
+        return {
+            f"{side}_{number}": _SQL_TYPES[column.type]
+            for side in ("after", "before")
+            for number, column in enumerate(self.columns)
+        }
+
     def _beyond(self, side: str, sign: str) -> str:
         values = [
             f"CAST(:{side}_{number} AS {_SQL_TYPES[column.type]})"

@@ -34,6 +34,11 @@ GIVEN = {
 ROOTS = {"Member": "Query.member", "SettlementPeriod": "Query.settlementPeriod"}
 FINANCIAL = {"settlementCorrections", "settlementPeriods", "settlementPeriod", "disputes"}
 APART = {"SettlementPeriod.unreckoned"}
+# A filter of each connection that has one; more of them in test_graphql_filters.py.
+FILTERED = {
+    "Query.members": 'joinedFrom: "2020-01-01T00:00:00Z"',
+    "Member.entries": 'from: "2020-01-01"',
+}
 
 
 def is_connection(field: GraphQLField) -> bool:
@@ -73,8 +78,8 @@ def test_every_connection_is_read_from_either_end() -> None:
     assert {way: PAGED - names for way, names in paged.items() if not names >= PAGED} == {}
 
 
-def query_of(way: tuple[str, ...]) -> str:
-    """Return the query for a page of the connection at the end of a way."""
+def query_of(way: tuple[str, ...], only: str = "") -> str:
+    """Return the query for a page of the connection at the end of a way, with more arguments."""
     query = f"""{{ edges {{ cursor node {{ {" ".join(_plain(way[-1]))} }} }}
       pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }}"""
     paged = False
@@ -83,7 +88,7 @@ def query_of(way: tuple[str, ...]) -> str:
         given = [GIVEN[step]] if step in GIVEN else []
         assert given or not any(map(is_required_argument, field.args.values())), step
         if not paged and set(field.args) >= PAGED:
-            given.append("first: $first, after: $after, last: $last, before: $before")
+            given.append(f"first: $first, after: $after, last: $last, before: $before {only}")
             paged = True
         called = f"({', '.join(given)})" if given else ""
         query = f"{{ {step.split('.')[1]}{called} {query} }}"
@@ -110,8 +115,8 @@ def _plain(step: str) -> Iterator[str]:
 class Walker:
     """Asks for pages of one connection."""
 
-    def __init__(self, api: Api, way: tuple[str, ...]) -> None:
-        self.api, self.way, self.query = api, way, query_of(way)
+    def __init__(self, api: Api, way: tuple[str, ...], only: str = "") -> None:
+        self.api, self.way, self.query = api, way, query_of(way, only)
         self.who = FINANCE if way[0].split(".")[1] in FINANCIAL else STAFF
 
     async def page(self, **asked: object) -> dict[str, Any]:
@@ -152,17 +157,51 @@ async def filled(api: Api) -> Api:
     return api
 
 
+def orders(way: tuple[str, ...]) -> Iterator[str]:
+    """Return the orders that a connection declares, as arguments."""
+    for name, argument in _field(way[-1]).args.items():
+        if name == "orderBy":
+            by: Any = get_named_type(argument.type)
+            for field in get_named_type(by.fields["field"].type).values:
+                for direction in ("ASC", "DESC"):
+                    yield f"orderBy: {{ field: {field}, direction: {direction} }}"
+
+
 async def test_pages_from_either_end_are_the_list(filled: Api) -> None:
     dice = random.Random(11)
     for way in WAYS:
-        walker = Walker(filled, way)
-        whole = await walker.walk([100], backward=False)
-        assert len(whole) >= 5, f"{way}: too few rows to say anything (tests.support.many)"
-        cursors = [edge["cursor"] for edge in whole]
-        assert len(set(cursors)) == len(cursors), way
-        for backward in (False, True):
-            sizes = [1, 2, dice.randint(1, MANY), dice.randint(1, MANY)]
-            dice.shuffle(sizes)
-            assert await walker.walk(sizes, backward=backward) == whole, (way, sizes)
-        cut = await walker.page(first=100, after=cursors[0], before=cursors[-1])
-        assert cut["edges"] == whole[1:-1], way
+        for only in ("", *orders(way)):
+            walker = Walker(filled, way, only)
+            whole = await walker.walk([100], backward=False)
+            assert len(whole) >= 5, f"{way}: too few rows to say anything (tests.support.many)"
+            cursors = [edge["cursor"] for edge in whole]
+            assert len(set(cursors)) == len(cursors), way
+            for backward in (False, True):
+                sizes = [1, 2, dice.randint(1, MANY), dice.randint(1, MANY)]
+                dice.shuffle(sizes)
+                assert await walker.walk(sizes, backward=backward) == whole, (way, only, sizes)
+            cut = await walker.page(first=100, after=cursors[0], before=cursors[-1])
+            assert cut["edges"] == whole[1:-1], way
+
+
+async def test_directions_are_each_others_reverse(filled: Api) -> None:
+    for way in WAYS:
+        walked = [await Walker(filled, way, one).walk([100], backward=False) for one in orders(way)]
+        for up, down in zip(walked[::2], walked[1::2], strict=True):
+            assert [edge["node"] for edge in up] == [edge["node"] for edge in reversed(down)], way
+
+
+async def test_a_cursor_is_good_for_the_order_and_filter_it_is_from(filled: Api) -> None:
+    for way in WAYS:
+        told = ["", *orders(way)]
+        if "filter" in _field(way[-1]).args:
+            told.append(f"filter: {{ {FILTERED[way[-1]]} }}")
+        for mine, other in zip(told, (*told[1:], told[0]), strict=True):
+            if mine == other:
+                continue
+            edges = (await Walker(filled, way, mine).page(first=1))["edges"]
+            query = query_of(way, other)
+            who = Walker(filled, way).who
+            answer = await filled.ask(query, who, first=1, after=edges[0]["cursor"])
+            error = answer["errors"][0]["extensions"]
+            assert (error["code"], error["field"]) == ("malformed", "after"), (way, mine, other)
