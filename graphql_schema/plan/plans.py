@@ -39,8 +39,9 @@ log = structlog.get_logger(__name__)
 MOST_DOCUMENTS = 512
 LONGEST_DOCUMENT = 20_000
 """In characters: what is longer is not kept."""
-MOST_SHAPES = 32
-"""Of one document: by role, scopes, which variables are given, and those that include or skip."""
+MOST_SHAPES = 128
+"""Of one document: by role, scopes, what variables give, filters and orders among them, and those
+that include or skip."""
 
 
 class Known:

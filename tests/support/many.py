@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 # Member 1 has `:n` of everything; of the others, each has an account, points, a tier and a voucher.
 # Businesses 1 to 3 and the tiers are there already.
-_FILL = (
+_PEOPLE = (
     """INSERT INTO member (member_id, created_at)
        SELECT i, timestamptz '2024-01-01T00:00Z' + i * interval '1 hour'
        FROM generate_series(1, :n) i""",
@@ -35,6 +35,8 @@ _FILL = (
          CASE WHEN i % 3 = 0 THEN 20 ELSE 1 END, 1, 1 + i % 3, 1, 0.01,
          now() - (i / 5) * interval '1 second'
        FROM generate_series(1, :n) i""",
+)  # fmt: skip
+_REST = (
     """INSERT INTO review_item (account_id, opened_at, reason, candidates)
        SELECT i, now(), CASE WHEN i % 2 = 0 THEN 'batch_match' ELSE 'second_account' END, ARRAY[1]
        FROM generate_series(1, :n) i""",
@@ -113,7 +115,10 @@ _FILL = (
 )  # fmt: skip
 
 
-async def fill(db: AsyncConnection, n: int) -> None:
-    """Put so many rows into every list, most of them of member 1 and of the one closing period."""
-    for statement in _FILL:
+async def fill(db: AsyncConnection, n: int, *, people: bool = False) -> None:
+    """Put so many rows into every list, most of them of member 1 and of the one closing period.
+
+    `people`: only into those that are about whom there is.
+    """
+    for statement in _PEOPLE if people else (*_PEOPLE, *_REST):
         await db.execute(text(statement.replace(":n", str(n))))
