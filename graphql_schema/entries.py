@@ -17,6 +17,7 @@ from graphql_schema.filters import (
     DIRECTION,
     Direction,
     mark,
+    once,
     order_given,
     order_of,
     stretch_given,
@@ -26,7 +27,6 @@ from graphql_schema.plan.declared import BusinessOf, Column, Looked, Made, Paged
 from graphql_schema.programme import Business
 from hub.crypto.tokens import Principal, Role
 from hub.db.keyset import Keyset
-from hub.errors import Malformed
 from hub.ledger import queries as ledger
 from hub.ledger.codes import Kind, Unit
 from hub.members.queries import ACCOUNTS
@@ -237,9 +237,8 @@ def entries_asked(
 ) -> EntriesAsked:
     """Check what is asked for; raises Malformed where it is said twice, or is no page."""
     said = filter or EntryFilter()
-    for name, old, new in (("business", business, said.business), ("kind", kind, said.kinds)):
-        if old is not None and new is not None:
-            raise Malformed(f"say it in `filter` alone, without `{name}`", field=name)
+    once("business", business, said.business)
+    once("kind", kind, said.kinds)
     kinds = said.kinds if kind is None else [kind]
     order = order_of(order_by, _ORDERS, ledger.POSTED)
     asked = window(**{**_WHOLE_PAGE, **page}, shape=order.shape, mark=mark(said, order_by))

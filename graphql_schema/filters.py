@@ -11,6 +11,7 @@ import orjson
 import strawberry
 
 from hub.db.keyset import Keyset, Stretch
+from hub.errors import Malformed
 
 _MARK_BYTES = 6
 
@@ -61,6 +62,18 @@ def stretch_given(given: Collection[str]) -> Stretch:
 
 def _run(keyset: Keyset, *, descending: bool) -> Keyset:
     return replace(keyset, descending=descending)
+
+
+def once(name: str, argument: object, filtered: object) -> None:
+    """Raise Malformed where an argument and the filter that replaces it are both given."""
+    if argument is not None and filtered is not None:
+        raise Malformed(f"say it in `filter` alone, without `{name}`", field=name)
+
+
+def nameable(field: str, name: str | None) -> None:
+    """Raise Malformed for what can be no name, such as NUL, which PostgreSQL would not take."""
+    if name is not None and not name.isprintable():
+        raise Malformed(f"`filter.{field}` is no name", field=f"filter.{field}")
 
 
 def mark(filter_: object, order_by: object) -> str:

@@ -13,6 +13,7 @@ from graphql_schema.filters import (
     DIRECTION,
     Direction,
     mark,
+    nameable,
     order_given,
     order_of,
     stretch_given,
@@ -119,8 +120,8 @@ def _said(filter_: MemberFilter | None) -> dict[str, Any]:
         if isinstance(value, datetime) and value.utcoffset() is None:
             shown = "joinedFrom" if name == "joined_from" else "joinedBefore"
             raise Malformed(f"`filter.{shown}` needs an offset from UTC", field=f"filter.{shown}")
-        if isinstance(value, str) and not value.isprintable():
-            raise Malformed(f"`filter.{name}` is no name", field=f"filter.{name}")
+        if isinstance(value, str):
+            nameable(name, value)
     return said
 
 

@@ -77,10 +77,12 @@ class PageLoaders:
                 )
             )
         )
-        self.lines: Loader[_Key[settlement.LineFilter], list[settlement.Obligation]] = of(
+        self.lines: Loader[
+            _Key[tuple[settlement.LineFilter, Keyset]], list[settlement.Obligation]
+        ] = of(
             by_shape(
                 lambda db, ids, only, stretch: settlement.lines_of(
-                    db, period_ids=ids, only=only, stretch=stretch
+                    db, period_ids=ids, only=only[0], order=only[1], stretch=stretch
                 )
             )
         )

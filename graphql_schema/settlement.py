@@ -1,5 +1,6 @@
 """Settlement periods: who owes whom, from the net down to the line."""
 
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated
@@ -16,9 +17,16 @@ from graphql_schema.access import (
 from graphql_schema.context import Info
 from graphql_schema.disputes import Dispute, SettlementDue, disputes_of
 from graphql_schema.fields import resolved
+from graphql_schema.filters import mark, once, order_of
 from graphql_schema.life import CloseStep, PeriodCheck, PeriodEvent, PrefundBalance
 from graphql_schema.money import Money
-from graphql_schema.obligations import Obligation, obligation_page
+from graphql_schema.obligations import (
+    ORDERS,
+    Obligation,
+    ObligationFilter,
+    ObligationOrder,
+    obligation_page,
+)
 from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
 from graphql_schema.payments import Payment
 from graphql_schema.programme import Business
@@ -213,6 +221,13 @@ class SettlementPeriod(relay.Node):
         self,
         info: Info,
         *,
+        filter: Annotated[  # noqa: A002
+            ObligationFilter | None, strawberry.argument(description="Only these lines.")
+        ] = None,
+        order_by: Annotated[
+            ObligationOrder | None,
+            strawberry.argument(description="How they are ordered; unsaid: the oldest first."),
+        ] = None,
         business: Annotated[
             str | None, strawberry.argument(description="Only lines it owes or is owed.")
         ] = None,
@@ -222,9 +237,22 @@ class SettlementPeriod(relay.Node):
         before: Before = None,
     ) -> Connection[Obligation]:
         """Return a page of lines."""
-        shape = queries.LINES.shape
-        asked = window(first=first, after=after, last=last, before=before, shape=shape)
-        return await obligation_page(info.context, self.row.period_id, asked, business=business)
+        only = filter or ObligationFilter()
+        once("business", business, only.business)
+        order = order_of(order_by, ORDERS, queries.LINES)
+        asked = window(
+            first=first,
+            after=after,
+            last=last,
+            before=before,
+            shape=order.shape,
+            mark=mark(only, order_by),
+        )
+        if business is not None:
+            only = replace(only, business=business)
+        return await obligation_page(
+            info.context, self.row.period_id, asked, only=only, order=order
+        )
 
     @resolved("Why what is owed for points cannot be told of the period, such as that it is not "
               "closed; null: it can. A business is not told what is missing.")  # fmt: skip

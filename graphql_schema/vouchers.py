@@ -8,7 +8,6 @@ import strawberry
 
 from graphql_schema.access import (
     CAMPAIGN_READERS,
-    MEMBER_READERS,
     VOUCHER_READERS,
     only_business,
     reads_voucher_code,
@@ -23,7 +22,6 @@ from graphql_schema.pages import (
     Connection,
     First,
     Last,
-    Window,
     connection,
     window,
 )
@@ -297,26 +295,6 @@ class VoucherNotice:
             days_ahead=row.days_ahead,
             given_at=row.given_at,
         )
-
-
-States = Annotated[
-    list[VoucherState] | None,
-    strawberry.argument(description="Only those in these states; unsaid, all."),
-]
-
-
-async def voucher_page(
-    context: Context, member_id: int, asked: Window, *, states: list[VoucherState] | None
-) -> Connection[Voucher]:
-    """Return a page of a member's vouchers: for a business those that it takes."""
-    require(context.principal, *MEMBER_READERS)
-    page = queries.VoucherPage(
-        stretch=asked.stretch,
-        states=tuple(dict.fromkeys(states or ())),
-        business_id=await context.own_business_id(),
-    )
-    rows = await context.load.vouchers.pages.load((page, member_id))
-    return connection(rows or [], asked, node=Voucher.of, place=queries.VOUCHERS.place)
 
 
 @strawberry.type

@@ -168,9 +168,26 @@ async def obligations(
 
 
 class LineFilter(NamedTuple):
-    """Which lines: those in which a business is debtor or creditor (None: all)."""
+    """Which lines: those in which a business is debtor or creditor; what one owes, or is owed; of
+    which kinds; on business dates from `from_day` until `until_day` (None: all).
+    """
 
     business_id: int | None = None
+    debtor_id: int | None = None
+    creditor_id: int | None = None
+    kinds: tuple[int, ...] | None = None
+    from_day: date | None = None
+    until_day: date | None = None
+
+
+_LINE_FILTERS = {
+    "business_id": ":business_id IN (debtor_id, creditor_id)",
+    "debtor_id": "debtor_id = :debtor_id",
+    "creditor_id": "creditor_id = :creditor_id",
+    "kinds": "kind = ANY (CAST(:kinds AS smallint[]))",
+    "from_day": "business_date >= :from_day",
+    "until_day": "business_date <= :until_day",
+}
 
 
 LINES = Keyset(
@@ -185,14 +202,18 @@ LINES = Keyset(
 
 
 async def lines_of(
-    db: AsyncConnection, *, period_ids: Sequence[int], only: LineFilter, stretch: Stretch
+    db: AsyncConnection,
+    *,
+    period_ids: Sequence[int],
+    only: LineFilter,
+    stretch: Stretch,
+    order: Keyset = LINES,
 ) -> dict[int, list[Obligation]]:
-    """Return lines of each closed period, by LINES."""
-    conditions = ["o.period_id = p.id", LINES.between(stretch)]
-    facts: dict[str, Any] = {"ids": list(period_ids), "limit": stretch.limit}
-    if only.business_id is not None:
-        conditions.append(":business_id IN (debtor_id, creditor_id)")
-        facts["business_id"] = only.business_id
+    """Return lines of each closed period, by LINES unless they are to run backwards."""
+    facts = {name: value for name, value in only._asdict().items() if value is not None}
+    conditions = ["o.period_id = p.id", order.between(stretch)]
+    conditions += [_LINE_FILTERS[name] for name in facts]
+    facts |= {"ids": list(period_ids), "limit": stretch.limit}
     rows = await db.execute(
         text(f"""
           SELECT p.id AS period_id, x.* FROM unnest(CAST(:ids AS integer[])) AS p (id)
@@ -201,8 +222,8 @@ async def lines_of(
               acceptor_id, points, rate, amount, currency, business_date, occurred_at, posted_at,
               late, agreement_id, tax_code, tax_rate, tax_included, issued_on
             FROM obligation o WHERE {" AND ".join(conditions)}
-            ORDER BY {LINES.order(stretch)} LIMIT :limit) x"""),  # noqa: S608 - no input in it
-        facts | LINES.facts(stretch),
+            ORDER BY {order.order(stretch)} LIMIT :limit) x"""),  # noqa: S608 - no input in it
+        facts | order.facts(stretch),
     )
     found: dict[int, list[Obligation]] = {period_id: [] for period_id in period_ids}
     for row in rows:

@@ -38,6 +38,8 @@ APART = {"SettlementPeriod.unreckoned"}
 FILTERED = {
     "Query.members": 'joinedFrom: "2020-01-01T00:00:00Z"',
     "Member.entries": 'from: "2020-01-01"',
+    "Member.vouchers": 'campaign: "c-1"',
+    "SettlementPeriod.obligations": 'kinds: ["redemption"]',
 }
 
 
@@ -170,6 +172,7 @@ def orders(way: tuple[str, ...]) -> Iterator[str]:
 async def test_pages_from_either_end_are_the_list(filled: Api) -> None:
     dice = random.Random(11)
     for way in WAYS:
+        run: list[list[Any]] = []
         for only in ("", *orders(way)):
             walker = Walker(filled, way, only)
             whole = await walker.walk([100], backward=False)
@@ -182,13 +185,9 @@ async def test_pages_from_either_end_are_the_list(filled: Api) -> None:
                 assert await walker.walk(sizes, backward=backward) == whole, (way, only, sizes)
             cut = await walker.page(first=100, after=cursors[0], before=cursors[-1])
             assert cut["edges"] == whole[1:-1], way
-
-
-async def test_directions_are_each_others_reverse(filled: Api) -> None:
-    for way in WAYS:
-        walked = [await Walker(filled, way, one).walk([100], backward=False) for one in orders(way)]
-        for up, down in zip(walked[::2], walked[1::2], strict=True):
-            assert [edge["node"] for edge in up] == [edge["node"] for edge in reversed(down)], way
+            run.append([edge["node"] for edge in whole])
+        for up, down in zip(run[1::2], run[2::2], strict=True):
+            assert up == down[::-1], way
 
 
 async def test_a_cursor_is_good_for_the_order_and_filter_it_is_from(filled: Api) -> None:

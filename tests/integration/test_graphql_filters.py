@@ -10,7 +10,7 @@ from sqlalchemy import Connection, event, text
 from graphql_schema.schema import build_schema
 from hub.clock import now
 from hub.crypto.tokens import Principal
-from tests.integration.api_kit import STAFF, Api
+from tests.integration.api_kit import DINER, FINANCE, HOTEL, SHOP, STAFF, Api
 from tests.integration.test_graphql_card import gid
 from tests.support.many import fill
 from tests.support.plans import Both
@@ -96,6 +96,37 @@ async def test_filters_of_entries_hold(filled: Api) -> None:
     ]
     assert len(found) == len(expected)
     assert {(one["kind"], one["business"]["code"]) for one in found} == {("EARN", "hotel")}
+
+
+async def test_filters_of_vouchers_hold(filled: Api) -> None:
+    query = """query ($id: ID!, $filter: VoucherFilter, $orderBy: VoucherOrder) {
+      member(id: $id) { vouchers(filter: $filter, orderBy: $orderBy, first: 100) {
+        nodes { number state campaign { code } } } } }"""
+    asked = {
+        "id": gid("Member", 1),
+        "filter": {"states": ["USED_UP"], "campaign": "c-2"},
+        "orderBy": {"field": "ENDS", "direction": "ASC"},
+    }
+    found = (await filled.data(query, STAFF, **asked))["member"]["vouchers"]["nodes"]
+    expected = [i for i in range(1, MANY + 2) if i % 5 == 0 and i % 3 == 1]
+    assert [int(one["number"]) for one in found] == expected
+    assert {one["campaign"]["code"] for one in found} == {"c-2"}
+
+
+async def test_filters_of_lines_hold(filled: Api) -> None:
+    query = """query ($filter: ObligationFilter) { settlementPeriod(code: "2001-01-02") {
+      obligations(filter: $filter, first: 100) {
+        nodes { kind businessDate debtor { code } creditor { code } } } } }"""
+    only = {"debtor": "hotel", "kinds": ["redemption", "issue"], "until": "2001-01-12"}
+    for who in (FINANCE, HOTEL, DINER):
+        found = (await filled.data(query, who, filter=only))["settlementPeriod"]["obligations"]
+        expected = [i for i in range(1, MANY + 1) if i % 3 == 1 and i // 3 <= 10]
+        assert len(found["nodes"]) == len(expected)
+        assert {one["debtor"]["code"] for one in found["nodes"]} == {"hotel"}
+    nothing = await filled.data(query, SHOP, filter=only)
+    assert nothing["settlementPeriod"]["obligations"]["nodes"] == []
+    assert await filled.code(query, SHOP, filter={"business": "hotel"}) == "forbidden"
+    assert await filled.code(query, SHOP, filter={"kinds": ["theft"]}) == "malformed"
 
 
 @pytest.mark.parametrize(

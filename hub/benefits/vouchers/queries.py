@@ -109,17 +109,22 @@ async def vouchers_by_id(
 
 VOUCHERS = Keyset((Column("voucher_id", int, "v.voucher_id"),), descending=True)
 """The latest first."""
+ENDING = Keyset(
+    (Column("ends_at", datetime, "v.ends_at"), Column("voucher_id", int, "v.voucher_id"))
+)
 
 
 class VoucherPage(NamedTuple):
-    """Which of a member's vouchers are asked for, by VOUCHERS: those in `states` (none: in all).
+    """Which of a member's vouchers are asked for, by `order`: those in `states` (none: in all).
 
-    `business_id` leaves out what cannot be used there.
+    `business_id` leaves out what cannot be used there, `campaign` all others' but its.
     """
 
     stretch: Stretch
     states: tuple[str, ...] = ()
     business_id: int | None = None
+    campaign: str | None = None
+    order: Keyset = VOUCHERS
 
 
 async def member_vouchers(
@@ -127,22 +132,24 @@ async def member_vouchers(
 ) -> dict[int, list[Voucher]]:
     """Return a page of each member's vouchers, by member."""
     found: dict[int, list[Voucher]] = {member_id: [] for member_id in member_ids}
-    stretch = page.stretch
+    order, stretch = page.order, page.stretch
     rows = await db.execute(
         text(f"""
           SELECT p.* FROM unnest(CAST(:member_ids AS bigint[])) AS a (id)
-          CROSS JOIN LATERAL ({_VOUCHER} WHERE v.member_id = a.id AND {VOUCHERS.between(stretch)}
+          CROSS JOIN LATERAL ({_VOUCHER} WHERE v.member_id = a.id AND {order.between(stretch)}
             AND (:all OR {_STATE} = ANY (CAST(:states AS text[])))
             AND (CAST(:business_id AS smallint) IS NULL OR :business_id = ANY (t.businesses))
-            ORDER BY {VOUCHERS.order(stretch)} LIMIT :limit) p"""),  # noqa: S608
+            AND (CAST(:campaign AS text) IS NULL OR c.code = :campaign)
+            ORDER BY {order.order(stretch)} LIMIT :limit) p"""),  # noqa: S608
         {
             "member_ids": list(member_ids),
             "all": not page.states,
             "states": list(page.states),
             "business_id": page.business_id,
             "now": now,
+            "campaign": page.campaign,
             "limit": stretch.limit,
-            **VOUCHERS.facts(stretch),
+            **order.facts(stretch),
         },
     )
     for row in rows:
