@@ -14,6 +14,7 @@ from graphql_schema.benefits import Entitlement, Tier
 from graphql_schema.consents import Consent, visible_consents
 from graphql_schema.context import Context, Info
 from graphql_schema.corrections import Adjustment, Receivable
+from graphql_schema.deprecated import replaced
 from graphql_schema.entries import (
     ENTRIES,
     Entry,
@@ -263,10 +264,18 @@ class Member(BenefitHolder, RewardHolder, relay.Node):
             strawberry.argument(description="How they are ordered; unsaid: the newest first."),
         ] = None,
         business: Annotated[
-            str | None, strawberry.argument(description="Only what happened at this business.")
+            str | None,
+            strawberry.argument(
+                description="Only what happened at this business.",
+                deprecation_reason=replaced(since="2026-11-27", by="`filter.business`"),
+            ),
         ] = None,
         kind: Annotated[
-            EntryKind | None, strawberry.argument(description="Only movements of this kind.")
+            EntryKind | None,
+            strawberry.argument(
+                description="Only movements of this kind.",
+                deprecation_reason=replaced(since="2026-11-27", by="`filter.kinds`"),
+            ),
         ] = None,
         first: First = None,
         after: After = None,

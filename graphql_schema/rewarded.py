@@ -7,6 +7,7 @@ import strawberry
 
 from graphql_schema import access
 from graphql_schema.context import Info
+from graphql_schema.deprecated import replaced
 from graphql_schema.fields import resolved
 from graphql_schema.filters import DIRECTION, Direction, mark, nameable, once, order_of
 from graphql_schema.occasions import OccasionGift, visible_occasions
@@ -83,7 +84,10 @@ class RewardHolder:
         ] = None,
         states: Annotated[
             list[VoucherState] | None,
-            strawberry.argument(description="Only those in these states; unsaid, all."),
+            strawberry.argument(
+                description="Only those in these states; unsaid, all.",
+                deprecation_reason=replaced(since="2026-11-27", by="`filter.states`"),
+            ),
         ] = None,
         first: First = None,
         after: After = None,

@@ -15,6 +15,7 @@ from graphql_schema.access import (
     visible_business,
 )
 from graphql_schema.context import Info
+from graphql_schema.deprecated import replaced
 from graphql_schema.disputes import Dispute, SettlementDue, disputes_of
 from graphql_schema.fields import resolved
 from graphql_schema.filters import mark, once, order_of
@@ -229,7 +230,11 @@ class SettlementPeriod(relay.Node):
             strawberry.argument(description="How they are ordered; unsaid: the oldest first."),
         ] = None,
         business: Annotated[
-            str | None, strawberry.argument(description="Only lines it owes or is owed.")
+            str | None,
+            strawberry.argument(
+                description="Only lines it owes or is owed.",
+                deprecation_reason=replaced(since="2026-11-27", by="`filter.business`"),
+            ),
         ] = None,
         first: First = None,
         after: After = None,
