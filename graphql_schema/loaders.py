@@ -22,6 +22,7 @@ from hub.benefits.tiers import standings as tiers
 from hub.benefits.tiers.awards import TierAward, awards_of
 from hub.benefits.tiers.notices import TierNotice, tier_notices
 from hub.benefits.tiers.progress import Place, places_of
+from hub.benefits.tiers.terms import Ladder, ladders
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
@@ -44,7 +45,8 @@ from hub.points.pool_queries import Pool, pools_of
 from hub.privacy.consent import Consent, consents
 from hub.privacy.shown_to import shown_to
 from hub.programme.policy_queries import Policies, policies
-from hub.programme.queries import Business, Programme, businesses, programme
+from hub.programme.queries import Business, Programme, businesses, earning_rules, programme
+from hub.programme.rule import EarningRule
 from hub.reconciliation.both_sides import SideRow, rows_of_breaks, rows_of_matches
 from hub.reconciliation.breaks import BreakEvent, break_events
 from hub.reconciliation.matches import Match, matches_of_breaks
@@ -266,6 +268,16 @@ class Loaders:
         found: Policies = await self._group.load("policies")
         return found
 
+    async def earning_rules(self) -> list[EarningRule]:
+        """Return every version of the earning rules, by business, the newest first."""
+        found: list[EarningRule] = await self._group.load("earning_rules")
+        return found
+
+    async def ladders(self) -> list[Ladder]:
+        """Return every ladder with its versions."""
+        found: list[Ladder] = await self._group.load("ladders")
+        return found
+
     async def today(self) -> date:
         """Return the group's date at the request's instant: the one that points expire by."""
         return business_date(self._now, (await self.programme()).time_zone)
@@ -365,4 +377,8 @@ async def _group(db: AsyncConnection, parts: list[str]) -> Mapping[str, Any]:
         found["businesses"] = {b.business_id: b for b in await businesses(db)}
     if "policies" in parts:
         found["policies"] = await policies(db)
+    if "earning_rules" in parts:
+        found["earning_rules"] = list((await earning_rules(db)).values())
+    if "ladders" in parts:
+        found["ladders"] = await ladders(db)
     return found

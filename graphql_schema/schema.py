@@ -69,13 +69,14 @@ from graphql_schema.plan.plans import Plans
 from graphql_schema.points import Hold, Lot
 from graphql_schema.pooling import PoolingMutation
 from graphql_schema.privacy import PrivacyMutation
-from graphql_schema.programme import ProgrammeQuery
+from graphql_schema.programme import BusinessQuery
 from graphql_schema.reconciling import ReconcilingMutation
 from graphql_schema.reconciling_reads import ReconciliationQuery
 from graphql_schema.restoring import RestoringMutation
 from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
 from graphql_schema.rewards import RewardOrder, RewardQuery
+from graphql_schema.rules import ProgrammeQuery
 from graphql_schema.scalars import SCALARS
 from graphql_schema.scoped import guard
 from graphql_schema.selling import SellingMutation
@@ -114,6 +115,7 @@ class Query(
     AccountingPolicyQuery,
     AgreementQuery,
     ProgrammeQuery,
+    BusinessQuery,
     MembershipQuery,
     HistoryQuery,
     MatchingQuery,

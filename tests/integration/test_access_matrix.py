@@ -67,7 +67,7 @@ ROOTS: dict[str, str] = {
     "disputes": "UFFSSSS", "settlementCorrections": "UFFFFSS", "journals": "UFFSSSS",
     "elimination": "UFFFFSS", "journalFiles": "UFFFFFN", "redemptionEstimates": "UFFSSSS",
     "liabilityAgeing": "UFFSSSS", "accountingPolicies": "UFFSSSS", "agreements": "UFFSSSS",
-    "creditStandings": "UFFSSSS", "programme": "SSSSSSS", "businesses": "USSSSSS",
+    "creditStandings": "UFFSSSS", "programme": "USSSSSS", "businesses": "USSSSSS",
     "liability": "UFFSSSS", "explainMatch": "UFFFFAF", "matchRuns": "UFFFFSF",
     "proposedAdjustments": "UFFFFSF", "reviewItems": "UFFFFSF", "rewards": "USSSSSS",
     "reward": "U000000", "node": "US0S0SF", "nodes": "USSSSSF", "voucherByCode": "UFFMMMM",
