@@ -8,6 +8,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header pyproject.toml
 
+# Every test that starts the hub would compile all of it anew, were its bytecode not kept.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: run test nightly lint types schema lock clean
 
 run: $(VENV)/installed-run
@@ -22,7 +25,7 @@ nightly: $(VENV)/installed-dev
 	HUB_PLANS_EXAMPLES=5000 HUB_GROUPS_EXAMPLES=100 HUB_MONTHS_EXAMPLES=200 HUB_SALES_EXAMPLES=100 \
 	HUB_DISPUTES_EXAMPLES=100 \
 	HUB_CARTS_EXAMPLES=200 HUB_OPERATIONS_EXAMPLES=20 HUB_QUOTA_EXAMPLES=200 HUB_QUOTE_EXAMPLES=200 \
-	HUB_TIERS_EXAMPLES=200 HUB_VOUCHER_EXAMPLES=200 \
+	HUB_TIERS_EXAMPLES=200 HUB_TILLS_EXAMPLES=200 HUB_VOUCHER_EXAMPLES=200 \
 	  $(BIN)/pytest -n 2 tests/property tests/integration/test_bank.py tests/conformance
 
 lint: $(VENV)/installed-dev

@@ -23,6 +23,7 @@ the business that sells them.
 How full a house was is stated by itself and by staff; an agreement is seen by both its sides.
 Finance alone closes, approves and issues a period; who did so, and what was checked and waived, is
 for finance and staff.
+Whom a member referred is for the member and staff, by masked names; its code is its own alone.
 A statement of account tells what moved at all businesses: it is for the member and for staff.
 What an issuer owes is part of settlement, and so are the books of it: a business sees its own.
 A business disputes lines of its own statement, and its other side answers; finance alone decides.
@@ -73,6 +74,7 @@ SETTLEMENT_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)
 RECONCILERS = (Role.BUSINESS, Role.FINANCE)
 GIVERS = (Role.MEMBER, Role.STAFF)
 CORRECTORS = (Role.STAFF,)
+REFERRAL_READERS = (Role.MEMBER, Role.STAFF)
 PLAN_KEEPERS = (Role.BUSINESS, Role.STAFF)
 ADMINS = (Role.ADMIN,)
 OCCUPANCY_STATERS = (Role.BUSINESS, Role.STAFF)

@@ -8,7 +8,7 @@ import strawberry
 from graphql_schema.fields import count
 from graphql_schema.finding import MemberKey
 from graphql_schema.scalars import Long
-from hub.benefits.carts.asked import TTL_SECONDS, CartAsked
+from hub.benefits.carts.asked import TTL_SECONDS, CartAsked, placed
 from hub.benefits.quoting.best_quote import Policy
 from hub.benefits.quoting.cart import Line
 
@@ -169,14 +169,12 @@ class RefundCartInput:
     business: str | None = strawberry.field(default=None, description=_BUSINESS)
 
 
-_OF_CART = {"lines", "currency", "outlet", "vouchers", "benefits", "points", "policy"}
-_RENAMED = {"key": "idempotency_key", "refund_key": "idempotency_key", "code": "cart.vouchers"}
+_RENAMED = {"key": "idempotency_key", "refund_key": "idempotency_key"}
 
 
 def cart_field(name: str) -> str:
-    """Return what the input calls a field that a cart's verb names."""
-    root = re.split(r"[.\[]", name, maxsplit=1)[0]
-    path = f"cart.{name}" if root in _OF_CART else _RENAMED.get(name, name)
+    """Return what the input calls a field that a cart's verb names: the member is beside a cart."""
+    path = name if name == "member" else placed(_RENAMED.get(name, name))
     return re.sub(r"_([a-z])", lambda found: found[1].upper(), path)
 
 

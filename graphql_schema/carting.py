@@ -48,8 +48,7 @@ from hub.crypto.tokens import Role, Scope
 from hub.errors import Conflict, Forbidden, Malformed, Rejected
 from hub.programme.queries import Business
 
-_PREFIX = "api:"  # a till over HTTP names its baskets itself: the two never meet
-_LONGEST_KEY = min(LONGEST_KEY, limits.LONGEST_KEY - len(_PREFIX))
+_LONGEST_KEY = min(LONGEST_KEY, limits.LONGEST_KEY)
 
 Asked = Annotated[CartInput, strawberry.argument(description="The cart.")]
 Member = Annotated[
@@ -72,19 +71,26 @@ async def _counter(context: Context, business: Business) -> Counter:
         now=context.now,
         time_zone=(await context.load.programme()).time_zone,
         keyring=context.keyring,
+        prefixed_first=True,
     )
 
 
-async def _at_till(context: Context, *, business: str | None, key: str) -> tuple[Counter, str]:
-    """Return where the caller's till stands, and the basket's key as it is kept."""
+async def _at_till(context: Context, *, business: str | None, key: str) -> Counter:
+    """Return where the caller's till stands."""
     till = await open_till(context, business=business, idempotency_key=key)
     checked_key(key, longest=_LONGEST_KEY)
-    return await _counter(context, till.business), f"{_PREFIX}{key}"
+    return await _counter(context, till.business)
 
 
 def _spends(context: Context, asked: CartAsked) -> None:
     """Raise Forbidden for points of a token that is not for spending them."""
     if asked.points:
+        require(context.principal, Role.BUSINESS, scope=Scope.POINTS_REDEEM)
+
+
+def _may_spend(context: Context, answer: views.CartAnswer) -> None:
+    """Raise Forbidden where another till's reservation spends points and this token may not."""
+    if answer.quote is not None and answer.quote.points:
         require(context.principal, Role.BUSINESS, scope=Scope.POINTS_REDEEM)
 
 
@@ -152,9 +158,8 @@ class CartMutation:
         """Reserve and commit, or answer why not."""
         context = info.context
         try:
-            counter, key = await _at_till(
-                context, business=input.business, key=input.idempotency_key
-            )
+            key = input.idempotency_key
+            counter = await _at_till(context, business=input.business, key=key)
             asked = input.cart.asked(currency=counter.business.currency)
             _spends(context, asked)
             member_id = await served(context, input.member)
@@ -183,9 +188,8 @@ class CartMutation:
         """Redeem and commit, or answer why not."""
         context = info.context
         try:
-            counter, key = await _at_till(
-                context, business=input.business, key=input.idempotency_key
-            )
+            key = input.idempotency_key
+            counter = await _at_till(context, business=input.business, key=key)
             asked, member_id = None, None
             if input.cart is not None:
                 asked = input.cart.asked(currency=counter.business.currency)
@@ -205,6 +209,7 @@ class CartMutation:
                     asked=asked,
                     payable_minor=input.payable_minor,
                 )
+                _may_spend(context, answer)
         except REFUSALS as no:
             return _refused(no, cart_field)
         except Rejected as unknown:
@@ -221,9 +226,8 @@ class CartMutation:
         """Release and commit, or answer why not."""
         context = info.context
         try:
-            counter, key = await _at_till(
-                context, business=input.business, key=input.idempotency_key
-            )
+            key = input.idempotency_key
+            counter = await _at_till(context, business=input.business, key=key)
             async with context.writing() as db:
                 answer = await release_cart(db, counter=counter, key=key)
         except REFUSALS as no:
@@ -240,9 +244,8 @@ class CartMutation:
         """Refund and commit, or answer why not."""
         context = info.context
         try:
-            counter, refund_key = await _at_till(
-                context, business=input.business, key=input.idempotency_key
-            )
+            refund_key = input.idempotency_key
+            counter = await _at_till(context, business=input.business, key=refund_key)
             if not 1 <= len(input.basket) <= _LONGEST_KEY:
                 raise Malformed(f"a key has 1 to {_LONGEST_KEY} characters", field="key")
             lines = None
@@ -254,7 +257,7 @@ class CartMutation:
                 found = await refund_cart(
                     db,
                     counter=counter,
-                    key=f"{_PREFIX}{input.basket}",
+                    key=input.basket,
                     refund_key=refund_key,
                     lines=lines,
                 )

@@ -19,7 +19,7 @@ from hub.audit.chain import Read
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
-from hub.db.caller import Presented, act_as, reading_as
+from hub.db.caller import Caller, reading_as, take_role
 from hub.errors import NotFound
 from hub.programme.queries import Business
 
@@ -48,12 +48,14 @@ class Context:
         charge: Charge | None = None,
         noted: Callable[[str, float], None] | None = None,
         mention: Mention | None = None,
+        plans: asyncio.Semaphore | None = None,
     ) -> None:
         self.cost = 0
         """What the operation costs, once that is known."""
         self._charge, self._paid = charge, False
         self._noted = noted
         self._mention = mention
+        self._plans = plans or asyncio.Semaphore()
         self._changed: set[str] = set()
         self.keyring = keyring
         self.principal = principal
@@ -93,8 +95,7 @@ class Context:
         """Take a turn on the request's read-only connection."""
         async with self._turn:
             if self._reader is None:
-                caller = access.reader(self.principal, presented=self._presented)
-                self._reader = await reading_as(self._readers, caller)
+                self._reader = await reading_as(self._readers, self.reader)
             try:
                 yield self._reader
             finally:
@@ -108,31 +109,36 @@ class Context:
         async with self._turn:
             await self._close_reader()
 
-    async def fetch(
-        self, statement: str, values: Sequence[Any], *, presented: Presented | None = None
-    ) -> Sequence[Any]:
-        """Return the one row of a SELECT, which sees one snapshot by itself.
+    @property
+    def reader(self) -> Caller:
+        """Return as whom the database reads."""
+        return access.reader(self.principal, presented=self._presented)
 
-        `presented` is the identifier that a business was shown. It goes to the driver without what
-        SQLAlchemy does for the resolvers' statements; parameters are `$1`, `$2` …. What is wrong
-        with the connection ends it, and is raised as it comes.
+    async def fetch(self, statement: str, values: Sequence[Any]) -> Sequence[Any]:
+        """Return the one row of a SELECT, which says itself who reads and sees one snapshot.
+
+        It goes to the driver without what SQLAlchemy does for the resolvers' statements; parameters
+        are `$1`, `$2` …. What is wrong with the connection ends it, and is raised as it comes.
         """
-        caller = access.reader(self.principal, presented=self._presented)
-        async with self._readers.connect() as db:
-            connection = await db.get_raw_connection()
-            driver: Any = connection.driver_connection
-            began = time.perf_counter()
-            try:
-                await act_as(driver, connection.info, caller, presented=presented)
-                row: Sequence[Any] = await driver.fetchrow(statement, *values)
-            except BaseException as failure:
-                # Only after an error that the server told is the connection sure to be whole.
-                if not isinstance(failure, PostgresError) or driver.is_closed():
-                    await db.invalidate()
-                raise
-            finally:
-                if self._noted is not None:
-                    self._noted(statement, time.perf_counter() - began)
+        async with self._plans:
+            return await self._fetch(statement, values)
+
+    async def _fetch(self, statement: str, values: Sequence[Any]) -> Sequence[Any]:
+        connection = await self._readers.raw_connection()
+        driver: Any = connection.driver_connection
+        began = time.perf_counter()
+        try:
+            await take_role(driver, connection.info, self.reader.role)
+            row: Sequence[Any] = await driver.fetchrow(statement, *values)
+        except BaseException as failure:
+            # Only after an error that the server told is the connection sure to be whole.
+            if not isinstance(failure, PostgresError) or driver.is_closed():
+                connection.invalidate()
+            raise
+        finally:
+            connection.close()
+            if self._noted is not None:
+                self._noted(statement, time.perf_counter() - began)
         return row
 
     @asynccontextmanager

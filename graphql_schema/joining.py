@@ -10,6 +10,7 @@ from graphql_schema.context import Context, Info
 from graphql_schema.fields import Given, resolved
 from graphql_schema.finding import LONGEST_IDENTIFIER
 from graphql_schema.member import Member
+from graphql_schema.referrals import ReferralRefused, keep_referral
 from graphql_schema.rejections import (
     Forbidden,
     InvalidInput,
@@ -19,6 +20,8 @@ from graphql_schema.rejections import (
     unfit,
 )
 from hub import errors
+from hub.benefits.referrals.refer import ReferralRefused as Refused
+from hub.benefits.referrals.refer import Source
 from hub.crypto import join_codes
 from hub.members.identifiers import Identifier
 from hub.members.join import Joined as Answer
@@ -51,6 +54,11 @@ class JoinInput:
     business: str | None = strawberry.field(
         default=None, description="The business that is joined; unsaid, the caller's own."
     )
+    referral_code: str | None = strawberry.field(
+        default=None,
+        description="`Member.referralCode` of whoever referred a new member. One that is not taken "
+        "undoes the joining: join without it.",
+    )
 
 
 @strawberry.type(description="The member has an account at the business.")
@@ -80,7 +88,14 @@ class JoinCodeEnded(Rejection):
 
 
 JoinResult = Annotated[
-    Joined | OtherAccount | AccountTaken | JoinCodeEnded | MemberUnknown | InvalidInput | Forbidden,
+    Joined
+    | OtherAccount
+    | AccountTaken
+    | JoinCodeEnded
+    | ReferralRefused
+    | MemberUnknown
+    | InvalidInput
+    | Forbidden,
     strawberry.union("JoinResult", description="What came of joining."),
 ]
 
@@ -110,6 +125,16 @@ class JoiningMutation:
                     now=context.now,
                     keyring=context.keyring,
                 )
+                if input.referral_code is not None and answer.account_id is not None:
+                    await keep_referral(
+                        db,
+                        context,
+                        account_id=answer.account_id,
+                        typed=input.referral_code,
+                        source=Source.TILL,
+                    )
+        except Refused as no:
+            return ReferralRefused.of(no)
         except (errors.Malformed, errors.Forbidden) as no:
             return unfit(no)
         except errors.Rejected as over:

@@ -111,7 +111,7 @@ class Loaders:
     ) -> None:
         business = principal.business if principal else None
         self._reading = reading
-        self._now = now
+        self._now, self._keyring = now, keyring
         of = self._loader
         self.members: Loader[int, int | None] = of(
             lambda db, ids: members.current_members(db, member_ids=ids)
@@ -178,7 +178,7 @@ class Loaders:
 
     def _of_benefits(self) -> None:
         of = self._loader
-        self.pages = PageLoaders(of, now=self._now)
+        self.pages = PageLoaders(of, now=self._now, keyring=self._keyring)
         self.standings: Loader[int, tiers.Standing] = of(self._standings)
         self.places: Loader[int, list[Place]] = of(self._places)
         self.tier_awards: Loader[int, list[TierAward]] = of(

@@ -34,11 +34,12 @@ from graphql_schema.pages import After, Before, Connection, First, Last, connect
 from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
 from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
+from graphql_schema.referrals import Referrer
 from graphql_schema.rewarded import RewardHolder
 from graphql_schema.tiers import HeldTier, LadderPlace, TierAward, TierNotice
 from hub.benefits.entitlements.queries import ENTITLEMENTS
 from hub.benefits.tiers.history import STEPS
-from hub.benefits.tiers.standings import STANDINGS
+from hub.benefits.tiers.standings import HELD, STANDINGS
 from hub.crypto.tokens import Role
 from hub.errors import Malformed, NotFound
 from hub.ledger.history import MOVEMENTS
@@ -79,7 +80,7 @@ def _outlook(_context: Context, within_days: int = OUTLOOK_DAYS) -> dict[str, in
 
 
 @strawberry.type(description="One person across all businesses of the group.")
-class Member(BenefitHolder, RewardHolder, relay.Node):
+class Member(Referrer, BenefitHolder, RewardHolder, relay.Node):
     """A member whom the caller may see; a merged-away id leads to whom the member is now."""
 
     node_key: ClassVar = ("member_id",)
@@ -144,7 +145,8 @@ class Member(BenefitHolder, RewardHolder, relay.Node):
             raise NotFound(f"there is no member {self.member_id}", member=self.member_id)
         return Lineage.of(found)
 
-    @resolved("Where the member stands on the ladder.", plan=Related(relation=STANDINGS))
+    @resolved("Where the member stands on the ladder.",
+              plan=Related(relation=STANDINGS, lean=HELD))  # fmt: skip
     async def tier(self, info: Info) -> Tier:
         """Return the tier and the way to the next."""
         return Tier.of(await info.context.load.standings.load(self.member_id))

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.referrals.queries import Referral, referrals_of
 from hub.benefits.rewards import queries as rewards
 from hub.benefits.tiers.history import HeldTier, tier_history
+from hub.crypto.keyring import Keyring
 from hub.db.keyset import Keyset, Stretch
 from hub.ledger import queries as ledger
 from hub.settlement import queries as settlement
@@ -44,7 +46,16 @@ def by_shape(
 class PageLoaders:
     """The loaders of pages, made by `of` as all are."""
 
-    def __init__(self, of: "Callable[[_Read], Loader[Any, Any]]", *, now: datetime) -> None:
+    def __init__(
+        self, of: "Callable[[_Read], Loader[Any, Any]]", *, now: datetime, keyring: Keyring
+    ) -> None:
+        self.referrals: Loader[_Key[None], list[Referral]] = of(
+            by_shape(
+                lambda db, ids, _all, stretch: referrals_of(
+                    db, member_ids=ids, stretch=stretch, now=now, keyring=keyring
+                )
+            )
+        )
         self.tiers: Loader[_Key[str | None], list[HeldTier]] = of(
             by_shape(
                 lambda db, ids, business, stretch: tier_history(

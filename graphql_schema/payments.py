@@ -60,7 +60,10 @@ class Payment:
         """Return the creditor."""
         return Business.of(await info.context.business(self.row.creditor_id))
 
-    @resolved("The two statements that it settles, and so their lines: the debtor's first.")
+    @resolved(
+        "The two statements that it settles, and so their lines: the debtor's first. To a business "
+        "its own alone."
+    )
     async def settles(self, info: Info) -> list[SettledStatement]:
         """Return what it is for."""
 

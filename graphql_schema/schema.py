@@ -72,6 +72,7 @@ from graphql_schema.privacy import PrivacyMutation
 from graphql_schema.programme import BusinessQuery
 from graphql_schema.reconciling import ReconcilingMutation
 from graphql_schema.reconciling_reads import ReconciliationQuery
+from graphql_schema.referring import ReferringMutation
 from graphql_schema.restoring import RestoringMutation
 from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
@@ -154,6 +155,7 @@ class Mutation(
     ReviewingMutation,
     VerifyingMutation,
     JoiningMutation,
+    ReferringMutation,
     CorrectingMutation,
     MergingMutation,
     ClosingMutation,

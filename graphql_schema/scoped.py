@@ -25,9 +25,9 @@ SCOPES: dict[Scope, tuple[str, ...]] = {
         "balanceChanged", "tierChanged", "mySessions", "myPasskeys", "voucherByCode", "quote",
     ),
     Scope.MEMBERS_WRITE: (
-        "join", "requestVerification", "confirmVerification", "eraseMember", "pinAttribute",
-        "unpinAttribute", "acceptReview", "rejectReview", "markNotTheSame", "assignReview",
-        "undoReview", "releaseSharedIdentifier", "mergeMembers", "splitMembers",
+        "join", "nameReferrer", "requestVerification", "confirmVerification", "eraseMember",
+        "pinAttribute", "unpinAttribute", "acceptReview", "rejectReview", "markNotTheSame",
+        "assignReview", "undoReview", "releaseSharedIdentifier", "mergeMembers", "splitMembers",
         "endSessions", "removePasskey", "grantTier", "matchTier", "revokeTier",
     ),
     Scope.POINTS_REDEEM: ("redeem", "hold", "capture", "void", "restore", "redeemFromPool"),

@@ -18,7 +18,8 @@ from graphql_schema.rejections import (
 from graphql_schema.scalars import Long
 from graphql_schema.till import Till
 from hub.benefits.vouchers.answers import Part, VoucherAnswer
-from hub.benefits.vouchers.take import Policy, VoucherAsked
+from hub.benefits.vouchers.judge import VoucherAsked
+from hub.benefits.vouchers.take import Policy
 from hub.benefits.vouchers.worth import Bill, Verdict
 
 strawberry.enum(

@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     pool_size: int = 8
     lease_seconds: int = 30
     keep_bodies_days: int = Field(default=180, ge=7)
+    keep_denials_months: int = Field(default=12, ge=1)
     oidc: str = ""
     passkey_rp_id: str | None = None
     passkey_origins: str = ""

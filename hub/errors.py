@@ -60,8 +60,8 @@ class RateLimited(HubError):
     code = "rate_limited"
     retryable = True
 
-    def __init__(self, message: str, *, seconds: int) -> None:
-        super().__init__(message, seconds=seconds)
+    def __init__(self, message: str, *, seconds: int, **facts: object) -> None:
+        super().__init__(message, seconds=seconds, **facts)
         self.seconds = seconds
 
 

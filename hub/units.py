@@ -123,7 +123,7 @@ def share_by_largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
     remainders, earlier positions first on a tie (Hamilton's method). Weights must not be negative;
     with nothing to weigh by, nothing can be shared: a total other than 0 raises ValueError.
     """
-    if total < 0 or any(weight < 0 for weight in weights):
+    if total < 0 or min(weights, default=0) < 0:
         raise ValueError("total and weights must not be negative")
     base = sum(weights)
     if base == 0:
@@ -131,7 +131,11 @@ def share_by_largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
             raise ValueError("cannot share a total over weights that sum to zero")
         return [0] * len(weights)
     shares = [total * weight // base for weight in weights]
-    by_remainder = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % base), i))
-    for i in by_remainder[: total - sum(shares)]:
-        shares[i] += 1
+    left = total - sum(shares)
+    if left:
+        behind = [
+            share * base - total * weight for share, weight in zip(shares, weights, strict=True)
+        ]
+        for i in sorted(range(len(weights)), key=behind.__getitem__)[:left]:
+            shares[i] += 1
     return shares

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import redis
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.pool import NullPool
 
 from hub.db.engine import make_engine
 from tests.support import stack
@@ -69,27 +68,35 @@ def rolled_back_url(postgres_url: str, template: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+async def rolled_back(rolled_back_url: str) -> AsyncIterator[AsyncEngine]:
+    """An engine on the database that nobody commits to; its one connection stays warm."""
+    made = make_engine(rolled_back_url, pool_size=1)
+    try:
+        yield made
+    finally:
+        await made.dispose()
+
+
 @pytest.fixture
-def db_url(request: pytest.FixtureRequest) -> str:
+def db_engine(request: pytest.FixtureRequest) -> AsyncEngine:
     """Where `db` works: beside others' connections in the test's own database, else in the shared.
 
     A copy of the template takes a hundred times as long as a transaction that is rolled back.
     """
     shared = "database_url" not in request.fixturenames
-    url: str = request.getfixturevalue("rolled_back_url" if shared else "database_url")
-    return url
+    made: AsyncEngine = request.getfixturevalue("rolled_back" if shared else "engine")
+    return made
 
 
 @pytest.fixture
-async def db(db_url: str) -> AsyncIterator[AsyncConnection]:
+async def db(db_engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A connection in a transaction that is rolled back when the test ends."""
-    made = make_engine(db_url, poolclass=NullPool)
-    async with made.connect() as connection, connection.begin() as transaction:
+    async with db_engine.connect() as connection, connection.begin() as transaction:
         await connection.execute(stack.NUMBERS_BEGIN_ANEW)
         yield connection
         assert transaction.is_active, "a test that commits takes `engine`: this database is shared"
         await transaction.rollback()
-    await made.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from graphql.execution.values import VariableValues
 from strawberry.relay.utils import to_base64
 from strawberry.types.field import StrawberryField
 
+from graphql_schema import access
 from graphql_schema.plan import parts
 from graphql_schema.plan.arguments import Arguments
 from graphql_schema.plan.declared import (
@@ -109,7 +110,7 @@ class Compiler:
         self._schema: GraphQLSchema = schema._schema
         self._fragments = {name: FragmentDetails(one) for name, one in fragments.items()}
         self._operation, self._variables, self._principal = operation, variables, principal
-        self._statement = Statement()
+        self._statement = Statement(access.reader(principal))
         self._asks: list[Ask] = []
 
     def plan(self) -> Plan:
@@ -223,7 +224,7 @@ class Compiler:
             ask = self._ask(asked, plan.ask)
             facts |= self._live(ask, plan.live, plan.relation, plan.facts)
         seen = plan.seen if caller.role is Role.BUSINESS else None
-        related = self._statement.table(plan.relation, facts, where=seen)
+        related = self._statement.table(plan.relation, facts, where=seen, lean=plan.lean)
         related.pick(plan.relation.columns[0])
         owner, column = level.pick(plan.key), self._statement.column(related)
         if plan.value is not None:

@@ -87,6 +87,8 @@ class Related:
     unless: Collection[str] = ()
     match: str | None = None
     """The column, of the object and of the rows alike, by which one of the rows is chosen."""
+    lean: Relation | None = None
+    """What is read where its columns are enough; it has no other parameters."""
     value: str | None = None
     """The column that the field answers with, 0 where there is no row; None: the row's object."""
 

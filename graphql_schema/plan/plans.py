@@ -141,9 +141,10 @@ class Plans:
 async def _run(plan: Plan, run: Run) -> dict[str, Any]:
     for ask in plan.asks:
         run.asked.append(ask(run))
+    run.caller = run.context.reader.facts(_presented(run))
     values = [value(run) for value in plan.values]
     try:
-        run.rows = await run.context.fetch(plan.sql, values, presented=_presented(run))
+        run.rows = await run.context.fetch(plan.sql, values)
     except Exception as failure:
         # The resolvers meet what is wrong with the server too, and say so.
         log.warning("plan_failed", error=type(failure).__name__)

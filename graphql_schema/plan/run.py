@@ -22,6 +22,8 @@ class Run:
     variables: VariableValues
     asked: list[Mapping[str, Any]] = field(default_factory=list)
     """What the arguments of each field that has some came to."""
+    caller: Sequence[Any] = ()
+    """What tells the database who reads."""
     rows: Row = ()
     """The statement's answer, column by column."""
     groups: dict[int, dict[Any, list[Row]]] = field(default_factory=dict)

@@ -1,10 +1,11 @@
 """The one statement of a plan, as it grows: common table expressions, columns, parameters."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from graphql_schema.plan.run import Run
+from hub.db.caller import ACT_AS, FACTS, Caller
 from hub.db.relation import Relation, parameters, within
 
 Value = Callable[[Run], Any]
@@ -20,6 +21,10 @@ _CALLER: dict[str, tuple[str, Value]] = {
     "own_member_id": ("bigint", lambda run: run.context.caller.member_id),
     "business": ("text", lambda run: run.context.caller.business),
 }
+
+
+def _told(place: int) -> Value:
+    return lambda run: run.caller[place]
 
 
 class Level:
@@ -43,6 +48,10 @@ class Level:
             self._picked.append(expression)
         return self._picked.index(expression)
 
+    def only(self, columns: Collection[str]) -> bool:
+        """Whether no more than these columns is read."""
+        return {f"{self.alias}.{one}" for one in columns}.issuperset(self._picked)
+
     @property
     def row(self) -> str:
         """Return what is read, as a row."""
@@ -63,14 +72,22 @@ class Level:
 
 
 class Statement:
-    """A SELECT of one row. Its first column says whether all is as the plan takes it to be."""
+    """A SELECT of one row. Its first column says whether all is as the plan takes it to be.
 
-    def __init__(self) -> None:
-        self._tables: list[str] = []
+    Who reads, where more than a role tells it, is said there too, before anything else is asked:
+    what a SELECT answers with is found from left to right, and policies look it up when they are
+    asked for a row. Were that not so, no rows would be seen.
+    """
+
+    def __init__(self, reader: Caller) -> None:
+        self._tables: list[Callable[[], str]] = []
         self._columns: list[Callable[[], str]] = []
         self._values: list[Value] = []
         self._named: dict[str, str] = {}
         self._guards: dict[str, None] = {}
+        if reader.named:
+            facts = [self.parameter(one, _told(n)) for n, one in enumerate(FACTS)]
+            self._guards[ACT_AS.format(*facts)] = None
 
     def parameter(self, sql_type: str, value: Value) -> str:
         """Return the placeholder of a value that differs from request to request."""
@@ -82,15 +99,28 @@ class Statement:
         self._guards[self._within(condition, facts)] = None
 
     def table(
-        self, relation: Relation, facts: Mapping[str, str], *, where: str | None = None
+        self,
+        relation: Relation,
+        facts: Mapping[str, str],
+        *,
+        where: str | None = None,
+        lean: Relation | None = None,
     ) -> Level:
-        """Put a relation into the statement; `facts` are SQL for those parameters it has alone."""
-        alias = f"r{len(self._tables) + 1}"
-        body = relation.sql
-        if where is not None:
-            body = f"SELECT r.* FROM ({body}) r WHERE {where}"  # noqa: S608 - constants of ours
-        self._tables.append(f"{alias} AS ({self._within(body, facts)})")
-        return Level(alias)
+        """Put a relation into the statement; `facts` are SQL for those parameters it has alone.
+
+        `lean` takes its place if no more is read in the end than its columns.
+        """
+        level = Level(f"r{len(self._tables) + 1}")
+
+        def table() -> str:
+            chosen = lean if lean is not None and level.only(lean.columns) else relation
+            body = chosen.sql
+            if where is not None:
+                body = f"SELECT r.* FROM ({body}) r WHERE {where}"  # noqa: S608 - constants of ours
+            return f"{level.alias} AS ({self._within(body, facts)})"
+
+        self._tables.append(table)
+        return level
 
     def _within(self, sql: str, facts: Mapping[str, str]) -> str:
         """Put SQL in the place of parameters; that of `facts` may have parameters of its own."""
@@ -129,7 +159,7 @@ class Statement:
     @property
     def sql(self) -> str:
         """Return the whole statement."""
-        tables = list(self._tables)
+        tables = [one() for one in self._tables]
         if any(name in self._named for name in _OF_GROUP):
             tables.insert(0, _GROUP.format(now=self.fact("now")))
         begins = f"WITH {', '.join(tables)} " if tables else ""

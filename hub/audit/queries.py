@@ -20,11 +20,12 @@ async def reads_of(db: AsyncConnection, *, member_ids: Sequence[int]) -> list[Re
 
 
 async def signed_under(db: AsyncConnection) -> dict[int, int]:
-    """Return how many reads and anchors are proven by each version of the audit key."""
+    """Return how many reads, anchors and seals are proven by each version of the audit key."""
     rows = await db.execute(
         text("""
           SELECT key_version, count(*) FROM (
             SELECT key_version FROM read_audit UNION ALL SELECT key_version FROM read_audit_anchor
+            UNION ALL SELECT key_version FROM denial_seal
           ) signed GROUP BY key_version""")
     )
     return {row[0]: row[1] for row in rows}

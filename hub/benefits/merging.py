@@ -1,4 +1,4 @@
-"""Tiers and quotas of members who become one, and of one who becomes several."""
+"""Tiers, referrals and quotas of members who become one, and of one who becomes several."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,6 +10,7 @@ from hub.benefits.entitlements.merging import merge_quotas, split_quotas
 from hub.benefits.grant import grant
 from hub.benefits.memberships.facts import lock_memberships
 from hub.benefits.memberships.merging import merge_memberships, split_memberships
+from hub.benefits.referrals.judge_referrals import judge_referrals
 from hub.benefits.tiers.promote import lock_tiers, promote
 from hub.benefits.year import year_of
 from hub.clock import business_date
@@ -62,7 +63,8 @@ async def merge_benefits(
     """
     members = sorted({member_id, *absorbed})
     await lock_memberships(db, member_ids=members)
-    await lock_tiers(db, member_ids=members)
+    referrers = await judge_referrals(db, member_ids=[member_id], since=None, now=now)
+    await lock_tiers(db, member_ids=sorted({*members, *referrers}))
     facts = {
         "survivor": member_id,
         "members": members,
@@ -73,7 +75,8 @@ async def merge_benefits(
         await db.execute(_GIVE, {"member_id": member_id, "now": now, **best._asdict()})
     await merge_quotas(db, member_id=member_id, members=members, now=now)
     await merge_memberships(db, member_id=member_id, members=members, now=now)
-    await promote(db, member_ids=[member_id], now=now, time_zone=time_zone)
+    movers = sorted({member_id, *referrers})
+    await promote(db, member_ids=movers, now=now, time_zone=time_zone)
     await grant(db, member_ids=[member_id], now=now, time_zone=time_zone)
 
 
@@ -113,7 +116,8 @@ async def split_benefits(
     year = year_of(now, time_zone)
     sides = sorted(set(births.values()))
     await lock_memberships(db, member_ids=sorted({*births, *sides}))
-    await lock_tiers(db, member_ids=sides)
+    referrers = await judge_referrals(db, member_ids=sides, since=None, now=now)
+    await lock_tiers(db, member_ids=sorted({*sides, *referrers}))
     facts = {
         "member_id": member_id,
         "births": list(births),
@@ -127,5 +131,5 @@ async def split_benefits(
         await db.execute(_GIVE, {"now": now, **row._asdict()})
     await split_quotas(db, births=births, accounts=accounts, since_day=year.starts_on, now=now)
     await split_memberships(db, births=births, now=now)
-    await promote(db, member_ids=sides, now=now, time_zone=time_zone)
+    await promote(db, member_ids=sorted({*sides, *referrers}), now=now, time_zone=time_zone)
     await grant(db, member_ids=sides, now=now, time_zone=time_zone)

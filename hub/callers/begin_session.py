@@ -27,6 +27,8 @@ class Signed:
     session_id: int
     refresh_token: str = field(repr=False)
     refresh_until: datetime
+    device_token: str | None = field(default=None, repr=False)
+    """Given for a code: what the device shows when it asks for another (hub.crypto)."""
 
     @property
     def principal(self) -> Principal:

@@ -9,6 +9,11 @@ import asyncio
 import json
 import time
 import warnings
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
@@ -38,6 +43,19 @@ class _Unreadable(Exception):
     """The issuer answered something else than its keys."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an issuer tells: usable keys, what they fit of what is allowed, what else they are for.
+
+    `at` is its clock, to the second.
+    """
+
+    keys: int
+    algorithms: tuple[str, ...]
+    others: tuple[str, ...]
+    at: datetime | None
+
+
 class IssuerKeys:
     """The keys of one issuer, for one process."""
 
@@ -63,6 +81,31 @@ class IssuerKeys:
         except (JoseError, ValueError, TypeError):
             raise Unauthenticated("the token's signature is wrong", reason="invalid") from None
 
+    async def look(self) -> Told:
+        """Ask the issuer now, whatever is known of it; raises Unavailable, which says why not."""
+        dates: list[datetime] = []
+
+        async def note(answer: httpx2.Response) -> None:
+            with suppress(KeyError, ValueError):
+                dates.append(parsedate_to_datetime(answer.headers["date"]))
+
+        try:
+            keys = await self._fetch(note)
+        except (httpx2.HTTPError, _Unreadable, TimeoutError) as failure:
+            why = str(failure) if isinstance(failure, _Unreadable) else type(failure).__name__
+            raise Unavailable(
+                f"the issuer {self.issuer.name} does not tell its keys: {why}"
+            ) from None
+        fitting = [
+            algorithm
+            for algorithm in self.issuer.algorithms
+            if any(_fits(key, algorithm) for _, key in keys)
+        ]
+        said = {key.as_dict().get("alg") for _, key in keys} - {None, *self.issuer.algorithms}
+        return Told(
+            len(keys), tuple(fitting), tuple(sorted(map(str, said))), min(dates, default=None)
+        )
+
     async def _key(self, kid: str | None, algorithm: str) -> Key:
         if self._age() >= FRESH_SECONDS:
             await self._refresh()
@@ -78,13 +121,10 @@ class IssuerKeys:
 
     def _fitting(self, kid: str | None, algorithm: str) -> list[Key]:
         """Return the keys that a token may be signed with; by name, or the only one of its kind."""
-        kind = {"RS": RSAKey, "PS": RSAKey, "ES": ECKey}.get(algorithm[:2], OKPKey)
         return [
             key
             for name, key in self._keys
-            if isinstance(key, kind)
-            and key.as_dict().get("alg", algorithm) == algorithm
-            and (kid is None or name == kid)
+            if _fits(key, algorithm) and (kid is None or name == kid)
         ]
 
     def _age(self) -> float:
@@ -104,10 +144,16 @@ class IssuerKeys:
                 return
             self._read_at = time.monotonic()
 
-    async def _fetch(self) -> list[tuple[str | None, Key]]:
+    async def _fetch(
+        self, *noted: Callable[[httpx2.Response], Awaitable[None]]
+    ) -> list[tuple[str | None, Key]]:
         async with (
             asyncio.timeout(2 * TIMEOUT_SECONDS),
-            httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False) as http,
+            httpx2.AsyncClient(
+                timeout=TIMEOUT_SECONDS,
+                follow_redirects=False,
+                event_hooks={"response": list(noted)},
+            ) as http,
         ):
             address = self.issuer.jwks_uri
             if address is None:
@@ -127,6 +173,12 @@ class IssuerKeys:
         if not isinstance(keys, list):
             raise _Unreadable("no keys")
         return [found for one in keys[:MOST_KEYS] if (found := _read(one)) is not None]
+
+
+def _fits(key: Key, algorithm: str) -> bool:
+    """Return whether a key is one to prove such signatures with."""
+    kind = {"RS": RSAKey, "PS": RSAKey, "ES": ECKey}.get(algorithm[:2], OKPKey)
+    return isinstance(key, kind) and key.as_dict().get("alg", algorithm) == algorithm
 
 
 async def _json(http: httpx2.AsyncClient, url: str) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 import base64
 import binascii
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.callers.begin_session import Signed, begin_session
+from hub.crypto import device_tokens
 from hub.crypto.keyring import Keyring
 from hub.members.one_time_codes import count_wrong, end_code, is_right
 from hub.members.queries import verified_owner
@@ -25,9 +28,8 @@ async def sign_in(
     is not told. Nobody is signed in as the member who owned the phone when the code was sent, if
     it is another's by now.
     """
-    raw = _read(challenge)
-    row = raw and (await db.execute(_ASKED, {"challenge": raw})).first()
-    if not row or row.state != "open" or now >= row.expires_at:
+    row = await asked_for(db, challenge)
+    if row is None or row.state != "open" or now >= row.expires_at:
         return None
     if not is_right(row, code[:100], keyring):
         await count_wrong(db, row, now=now)
@@ -42,7 +44,15 @@ async def sign_in(
     )
     if then != owner:
         return None
-    return await begin_session(db, member_id=owner, began_by="code", now=now)
+    signed = await begin_session(db, member_id=owner, began_by="code", now=now)
+    device = device_tokens.issue(keyring, kind=row.kind, digest=row.blind_index, now=now)
+    return signed and replace(signed, device_token=device)
+
+
+async def asked_for(db: AsyncConnection, challenge: str) -> Any:
+    """Return the code of a challenge, locked; None when there is none."""
+    raw = _read(challenge)
+    return (await db.execute(_ASKED, {"challenge": raw})).first() if raw else None
 
 
 def _read(challenge: str) -> bytes | None:

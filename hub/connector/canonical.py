@@ -112,11 +112,16 @@ class Hint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
-    """A person or company of an event; `external_id` is the source's own customer id, if any."""
+    """A person or company of an event; `external_id` is the source's own customer id, if any.
+
+    `referred_by` is who brought a new member, as the source has it: a referral code of the hub, or
+    its own customer id of theirs.
+    """
 
     role: Role
     external_id: str | None
     hints: tuple[Hint, ...] = ()
+    referred_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +261,9 @@ class CanonicalEvent:
             require_rate(self.exchange_rate, field="exchange_rate")
         for fact in (self.fact, *self.references):
             require_id(fact.id, field=f"{fact.kind}.id")
+        for party in self.parties:
+            if party.referred_by is not None:
+                require_id(party.referred_by, field="customer.referred_by")
         for line in self.lines:
             require_id(line.id, field="lines.id")
             require_id(line.reverses or line.id, field="lines.reverses")

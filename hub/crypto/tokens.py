@@ -15,7 +15,7 @@ from types import NoneType
 from typing import Any
 
 from joserfc import jwt
-from joserfc.errors import ExpiredTokenError, JoseError
+from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 from joserfc.jws import extract_compact
 
@@ -33,7 +33,7 @@ LONGEST_TTL_SECONDS = 24 * 3600
 
 _ALGORITHM = "HS256"
 _LONGEST_TOKEN = 2048
-_CLOCK_SKEW_SECONDS = 60
+_CLOCK_SKEW = timedelta(seconds=60)
 _TOKENS_IN_MIND = 4096
 _SUBJECT = re.compile(r"[\w.:@-]{1,100}", re.ASCII)
 
@@ -135,10 +135,31 @@ def verify_until(keyring: Keyring, token: str, *, now: datetime) -> tuple[Princi
     """Return who `token` speaks for, and until when; raises as `verify` does."""
     if len(token) > _LONGEST_TOKEN:
         raise Unauthenticated("the token is too long to be one of ours", reason="malformed")
-    key = _key(keyring, token)
-    seconds = int(now.timestamp())
+    try:
+        who, issued_at, until = _told(_key(keyring, token), token)
+    except (JoseError, ValueError, TypeError, OverflowError):
+        raise Unauthenticated("the token was not issued by this hub", reason="invalid") from None
+    if until <= now:
+        raise Unauthenticated("the token has expired: get a new one", reason="expired")
+    # `iat` is read with some tolerance: it only dates the token, `exp` ends it.
+    if issued_at > now + _CLOCK_SKEW:
+        raise Unauthenticated("the token was not issued by this hub", reason="invalid")
+    if until - issued_at > timedelta(seconds=LONGEST_TTL_SECONDS) + _CLOCK_SKEW:
+        raise Unauthenticated("the token lives too long", reason="invalid")
+    return who, until
+
+
+@lru_cache(_TOKENS_IN_MIND)
+def _told(key: bytes, token: str) -> tuple[Principal, datetime, datetime]:
+    """Return whom a token names, since when and until when.
+
+    Of one key and one text that is always the same, so it is kept in mind; whether it holds at a
+    moment is not. What is refused is not kept. Raises JoseError, ValueError or TypeError where
+    `key` did not sign it or a claim is not one of ours, Unauthenticated where it names nobody.
+    """
+    claims = jwt.decode(token, OctKey.import_key(key), [_ALGORITHM]).claims
     registry = jwt.JWTClaimsRegistry(
-        now=seconds,
+        now=claims.get("iat", 0),
         iss={"essential": True, "value": ISSUER},
         aud={"essential": True, "value": AUDIENCE},
         sub={"essential": True},
@@ -146,30 +167,9 @@ def verify_until(keyring: Keyring, token: str, *, now: datetime) -> tuple[Princi
         exp={"essential": True},
         role={"essential": True},
     )
-    try:
-        claims = dict(_signed(key, token))
-        # `iat` alone is read with some tolerance: it only dates the token, `exp` ends it.
-        issued_at = claims.get("iat")
-        if isinstance(issued_at, int) and seconds < issued_at <= seconds + _CLOCK_SKEW_SECONDS:
-            claims["iat"] = seconds
-        registry.validate(claims)
-    except ExpiredTokenError:
-        raise Unauthenticated("the token has expired: get a new one", reason="expired") from None
-    except (JoseError, ValueError, TypeError):
-        raise Unauthenticated("the token was not issued by this hub", reason="invalid") from None
-    if claims["exp"] - claims["iat"] > LONGEST_TTL_SECONDS + _CLOCK_SKEW_SECONDS:
-        raise Unauthenticated("the token lives too long", reason="invalid")
-    return _principal(claims), datetime.fromtimestamp(claims["exp"], UTC)
-
-
-@lru_cache(_TOKENS_IN_MIND)
-def _signed(key: bytes, token: str) -> Mapping[str, Any]:
-    """Return what a token claims; raises JoseError or ValueError where `key` did not sign it.
-
-    Of one key and one text that is always the same, so it is kept in mind; whether it holds at a
-    moment is not. What is refused is not kept.
-    """
-    return jwt.decode(token, OctKey.import_key(key), [_ALGORITHM]).claims
+    registry.validate(claims)
+    issued_at, until = (datetime.fromtimestamp(claims[one], UTC) for one in ("iat", "exp"))
+    return _principal(claims), issued_at, until
 
 
 @lru_cache(_TOKENS_IN_MIND)

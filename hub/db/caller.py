@@ -1,18 +1,24 @@
 """For whom a connection reads: the role that the database knows the caller by."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 NOBODY: Final = "hub_reader"
-_KEY: Final = "caller"
+_ROLE: Final = "role"
 
-# One round trip, which is done in full or not at all.
-_ACT_AS = (
-    "SELECT set_config('role', $1, false), act_as($2::bigint, $3::text, $4::bigint[],"
-    " $5::smallint, $6::bytea[])"
-)
+FACTS: Final = ("bigint", "text", "bigint[]", "smallint", "bytea[]")
+"""The SQL types of what `Caller.facts` returns."""
+ACT_AS: Final = "act_as({}, {}, {}, {}, {})"
+"""The call, with these facts, that says who reads: before all else in a transaction."""
+_ACT_AS = text(f"SELECT {ACT_AS.format(*(f'CAST(:f{n} AS {one})' for n, one in enumerate(FACTS)))}")
+
+Presented: TypeAlias = tuple[int, list[bytes]]
+"""An identifier that somebody presents: its kind and its blind indexes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,41 +32,26 @@ class Caller:
     """Members whom the business was shown an identifier of."""
 
     @property
-    def lasts(self) -> bool:
-        """Whether what the caller sees is told by the caller alone, and may be remembered."""
-        return self.member_id is None and not self.presented
+    def named(self) -> bool:
+        """Whether what the caller sees is told by more than the role."""
+        return self.member_id is not None or self.business is not None
+
+    def facts(self, presented: Presented | None = None) -> tuple[Any, ...]:
+        """Return what `ACT_AS` is called with; what is `presented` now leads to a member."""
+        return (self.member_id, self.business, self.presented, *(presented or (None, None)))
 
 
-Presented: TypeAlias = tuple[int, list[bytes]]
-"""An identifier that somebody presents: its kind and its blind indexes."""
+async def take_role(driver: Any, remembered: dict[str, Any], role: str) -> None:
+    """Have a connection of the driver's be in a role from here on, outside a transaction.
 
-
-async def act_as(
-    driver: Any,
-    remembered: dict[str, Any],
-    caller: Caller,
-    *,
-    presented: Presented | None = None,
-) -> None:
-    """Have a connection of the driver's read for `caller` from here on, outside a transaction.
-
-    `remembered` is kept with the connection. What an identifier that is `presented` leads to is
-    seen by a business.
+    `remembered` is kept with the connection, which says nothing of the caller but its role: who it
+    is ends with each transaction.
     """
-    lasts = caller.lasts and presented is None
-    if lasts and remembered.get(_KEY) == caller:
+    if remembered.get(_ROLE) == role:
         return
-    remembered.pop(_KEY, None)
-    await driver.fetchrow(
-        _ACT_AS,
-        caller.role,
-        caller.member_id,
-        caller.business,
-        caller.presented,
-        *(presented or (None, None)),
-    )
-    if lasts:
-        remembered[_KEY] = caller
+    remembered.pop(_ROLE, None)
+    await driver.fetchrow("SELECT set_config('role', $1, false)", role)
+    remembered[_ROLE] = role
 
 
 async def reading_as(readers: AsyncEngine, caller: Caller) -> AsyncConnection:
@@ -71,10 +62,22 @@ async def reading_as(readers: AsyncEngine, caller: Caller) -> AsyncConnection:
     db = await readers.connect()
     try:
         connection = await db.get_raw_connection()
-        await act_as(connection.driver_connection, connection.info, caller)
+        await take_role(connection.driver_connection, connection.info, caller.role)
         await db.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        if caller.named:
+            await db.execute(_ACT_AS, {f"f{n}": one for n, one in enumerate(caller.facts())})
     except BaseException:
         await db.invalidate()
         await db.close()
         raise
     return db
+
+
+@asynccontextmanager
+async def reading(readers: AsyncEngine, caller: Caller) -> AsyncIterator[AsyncConnection]:
+    """Read as `reading_as` does, and give the connection back."""
+    db = await reading_as(readers, caller)
+    try:
+        yield db
+    finally:
+        await db.close()

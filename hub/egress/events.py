@@ -17,6 +17,17 @@ class EventKind(StrEnum):
 
     POINTS_POSTED = "points.posted"
     TIER_CHANGED = "tier.changed"
+    TIER_NOTICE = "tier.notice"
+    POINTS_EXPIRING = "points.expiring"
+    VOUCHER_GIVEN = "voucher.given"
+    VOUCHER_ENDING = "voucher.ending"
+    VOUCHER_EXPIRED = "voucher.expired"
+    REWARD_CHANGED = "reward.changed"
+    OCCASION_GIVEN = "occasion.given"
+
+
+UNLESS_SAID = (EventKind.POINTS_POSTED, EventKind.TIER_CHANGED)
+"""What a subscription is told that names no types. What is added is for those who ask for it."""
 
 
 # What points were gained by, or lost by, as an event says it.
@@ -42,11 +53,11 @@ _LOST = {
 _READ = text("""
 SELECT e.event_id, e.type, e.occurred_at, e.noted_at, e.tx_id, e.points, e.side,
   e.member_id, coalesce(m.merged_into, m.member_id) AS member_now, b.code AS business,
-  a.external_id, a.walk_in, u.code AS unit, t.code AS tier, p.code AS previous_tier
+  a.external_id, a.walk_in, u.code AS unit, t.code AS tier, p.code AS previous_tier, e.detail
 FROM hub_event e
 JOIN member m ON m.member_id = e.member_id
 JOIN business b ON b.business_id = e.business_id
-JOIN account a ON a.account_id = e.account_id
+LEFT JOIN account a ON a.account_id = e.account_id
 LEFT JOIN point_unit u ON u.unit_id = e.unit
 LEFT JOIN tier t ON t.tier_id = e.tier_id
 LEFT JOIN tier p ON p.tier_id = e.previous_tier_id
@@ -84,6 +95,8 @@ def _body(row: Row[tuple[object, ...]]) -> bytes:
             "points": row.points,
             "unit": row.unit,
         }
+    elif row.detail is not None:
+        data |= row.detail
     else:
         data |= {"tier": row.tier, "previous_tier": row.previous_tier}
     return orjson.dumps({"type": row.type, "timestamp": row.noted_at, "data": data})

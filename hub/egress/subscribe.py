@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.crypto.delivery import seal
 from hub.crypto.keyring import Keyring
-from hub.egress.events import EventKind
+from hub.egress.events import UNLESS_SAID, EventKind
 from hub.programme.queries import business_by_code
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  (the name of a format)
@@ -33,7 +33,7 @@ class SubscriptionConfig(BaseModel):
     code: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")
     business: str
     url: str
-    types: tuple[EventKind, ...] = Field(default=tuple(EventKind), min_length=1)
+    types: tuple[EventKind, ...] = Field(default=UNLESS_SAID, min_length=1)
     secrets: tuple[str, ...] = Field(min_length=1, max_length=2)
 
     @field_validator("url")

@@ -73,6 +73,7 @@ JOBS = (
     Job("settlement.watch_credit", "* * * * *"),
     Job("ledger.partitions", "20 0 * * *"),
     Job("audit.anchor", "30 0 * * *"),
+    Job("audit.seal_denials", "35 * * * *"),
 )
 
 log = structlog.get_logger(__name__)

@@ -137,7 +137,10 @@ SAID: dict[str, type[_Body]] = {
 
 
 class Problem(BaseModel):
-    """RFC 9457. `code` is stable, `field` names what is wrong with the request."""
+    """RFC 9457. `code` is stable, `field` names what is wrong with the request.
+
+    `reference` is what a fault of the hub's own is called in its log.
+    """
 
     type: str
     title: str
@@ -145,3 +148,4 @@ class Problem(BaseModel):
     detail: str
     code: str
     field: str | None = None
+    reference: str | None = None

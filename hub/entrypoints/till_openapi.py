@@ -22,7 +22,9 @@ _PROBLEMS = {
     404: "There is no such connection or member.",
     409: "The key was used for another request; `field` names what differs.",
     413: "The body is too large.",
+    415: "The body is not said to be JSON.",
     422: "Nothing is known under the key.",
+    500: "Something went wrong in the hub; `reference` names it in its log.",
     503: "There was no answer in time: ask again with the same key.",
 }
 _DONE = {
@@ -32,7 +34,13 @@ _DONE = {
     "release": "The basket: released, or how it stands and why it is not.",
     "refund": "What came back, or why nothing does.",
 }
-_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
+_HEADERS: dict[str, dict[str, Any]] = {
+    "webhook-id": {"minLength": 1},
+    "webhook-timestamp": {"pattern": "^[0-9]{1,11}$", "description": "Seconds since 1970, UTC."},
+    "webhook-signature": {
+        "description": "As Standard Webhooks 1.0.0 says: `v1,` and the HMAC-SHA256 in base64."
+    },
+}
 
 
 def document() -> dict[str, Any]:
@@ -66,8 +74,8 @@ def document() -> dict[str, Any]:
 def _post(name: str) -> dict[str, Any]:
     told = {"quote": "Quoted", "refund": "CartRefund"}.get(name, "CartAnswer")
     headers = [
-        {"name": header, "in": "header", "required": True, "schema": {"type": "string"}}
-        for header in _HEADERS
+        {"name": name, "in": "header", "required": True, "schema": {"type": "string", **facts}}
+        for name, facts in _HEADERS.items()
     ]
     connection = {
         "name": "connection",

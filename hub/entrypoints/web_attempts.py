@@ -26,7 +26,7 @@ class Attempts:
 
     async def count(self, request: Request, what: str, *, most: int, minutes: int = 1) -> None:
         """Count one; raises RateLimited for more than `most` in so many minutes."""
-        where = _place(request.client.host if request.client else "")
+        where = place_of(request)
         limit = RateLimitItemPerMinute(most, minutes)
         try:
             if await self._limiter.hit(limit, what, where):
@@ -38,8 +38,9 @@ class Attempts:
         raise RateLimited("too many attempts from this address: wait", seconds=seconds)
 
 
-def _place(address: str) -> str:
-    """Return what counts as one place: of IPv6, a subscriber has a whole /64."""
+def place_of(request: Request) -> str:
+    """Return where a request is from, as one place: of IPv6, a subscriber has a whole /64."""
+    address = request.client.host if request.client else ""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

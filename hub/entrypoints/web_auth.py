@@ -17,6 +17,7 @@ from hub.callers.begin_session import ACCESS_SECONDS, Signed
 from hub.callers.passkeys import RelyingParty
 from hub.callers.refresh_session import refresh_session
 from hub.callers.request_code import request_code
+from hub.callers.send_code_again import send_code_again
 from hub.callers.sign_in import sign_in
 from hub.callers.sign_in_by_passkey import sign_in_by_passkey
 from hub.callers.sign_out import sign_out
@@ -24,9 +25,10 @@ from hub.clock import now
 from hub.config import Settings
 from hub.crypto import tokens
 from hub.crypto.scopes import OF_ROLE, Role, written
+from hub.entrypoints.web_attempts import place_of
 from hub.entrypoints.web_limits import small_body
 from hub.entrypoints.web_state import State, state_of
-from hub.errors import Malformed, RateLimited, Rejected
+from hub.errors import Malformed
 from hub.members.identifiers import Kind
 
 LARGEST_BODY = 32_768
@@ -40,19 +42,27 @@ log = structlog.get_logger(__name__)
 async def code(request: Request) -> Response:
     """Have a code sent to `phone` or `email`; answers the `challenge` that it is confirmed by.
 
-    Raises Malformed, and RateLimited by address and by what was given.
+    With the `challenge` of one that did not arrive it is sent again. Raises Malformed, RateLimited
+    by address, device and what was given, and Rejected for a code that is not sent again.
     """
     state = state_of(request)
     await state.attempts.count(request, "code", most=CODES_AN_HOUR, minutes=60)
     given = await body(request)
-    kind, value = _identifier(given)
     at = now()
-    try:
-        async with state.engine.begin() as db:
-            asked = await request_code(db, kind=kind, value=value, now=at, keyring=state.keyring)
-    except Rejected as no:
-        seconds = no.facts.get("retry_after_seconds")
-        raise RateLimited(no.message, seconds=seconds if isinstance(seconds, int) else 60) from None
+    async with state.engine.begin() as db:
+        if "challenge" in given:
+            asked = await send_code_again(db, challenge=_text(given, "challenge"), now=at)
+        else:
+            kind, value = _identifier(given)
+            asked = await request_code(
+                db,
+                kind=kind,
+                value=value,
+                place=place_of(request),
+                device_token=_text(given, "device_token") if "device_token" in given else None,
+                now=at,
+                keyring=state.keyring,
+            )
     seconds = int((asked.expires_at - at).total_seconds())
     answer = {"challenge": asked.challenge, "expires_in": seconds}
     return JSONResponse(answer, 202, headers=_NEVER_KEPT)
@@ -117,7 +127,9 @@ def told(state: State, signed: Signed) -> dict[str, Any]:
     """Return the tokens of a session as they are answered."""
     at = now()
     access = tokens.issue(state.keyring, signed.principal, now=at, ttl_seconds=ACCESS_SECONDS)
+    known = {} if signed.device_token is None else {"device_token": signed.device_token}
     return {
+        **known,
         "access_token": access,
         "token_type": "Bearer",
         "expires_in": ACCESS_SECONDS,

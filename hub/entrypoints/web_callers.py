@@ -60,10 +60,13 @@ class Callers:
     async def of(self, request: HTTPConnection) -> Principal | None:
         """Return who calls, by the bearer token; None without one.
 
-        Raises Unauthenticated, and Unavailable while it cannot be known whether a token ended.
+        What the request is refused from then on is on record as theirs (web_denials). Raises
+        Unauthenticated, and Unavailable while it cannot be known whether a token ended.
         """
         header = request.headers.get("authorization")
-        return None if header is None else (await self.known(token_in(header)))[0]
+        who = None if header is None else (await self.known(token_in(header)))[0]
+        request.state.principal = who
+        return who
 
     async def known(self, token: str) -> tuple[Principal, datetime]:
         """Return who a token speaks for, and until when; raises what `of` does."""

@@ -1,6 +1,7 @@
-"""Keep on record what an operation was denied, after it is answered for."""
+"""Keep on record what a caller was denied, after it is answered for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import structlog
@@ -8,17 +9,20 @@ from graphql import GraphQLError
 from prometheus_client import Counter
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.requests import Request
 
 from hub.audit.record_denials import Denied, record_denials
-from hub.crypto.tokens import Principal
-from hub.errors import Forbidden
+from hub.clock import now
+from hub.crypto.tokens import Principal, Unauthenticated
+from hub.errors import Forbidden, HubError
 
 DENIED = Counter(
     "hub_denials_total", "What callers were denied, by role and reason", ["role", "reason"]
 )
 HIDDEN = "hidden"
 MUTATION = "mutation"
-_UNAUTHENTICATED = "unauthenticated"
+HTTP = "http"
+_UNAUTHENTICATED = Unauthenticated.code
 
 log = structlog.get_logger(__name__)
 
@@ -31,15 +35,17 @@ async def keep_denials(
     errors: Sequence[GraphQLError] | None,
     answered: Iterable[str],
     hidden: Iterable[tuple[str, str]],
+    root: Callable[[], str] = str,
     at: datetime,
 ) -> None:
     """Record what was refused or hidden, in a transaction of its own; nothing: do nothing.
 
     `answered` are the arguments that a mutation answered with `Forbidden`, `hidden` are paths and
-    the nodes that were asked for there. Who is not signed in is counted
-    alone. A database that is away is told to the log: the answer is right as it is.
+    the nodes that were asked for there. `root` tells the field of what failed before it began.
+    Who is not signed in is counted alone. A database that is away is told to the log: the answer
+    is right as it is.
     """
-    denials = [*_refused(operation, errors or ())]
+    denials = [*_refused(operation, errors or (), root)]
     denials += [
         Denied(operation=operation, path=MUTATION, reason=Forbidden.code, asked=field)
         for field in answered
@@ -47,6 +53,44 @@ async def keep_denials(
     denials += [
         Denied(operation=operation, path=path, reason=HIDDEN, asked=node) for path, node in hidden
     ]
+    await _keep(engine, principal, denials, at=at)
+
+
+async def keep_refusal(request: Request, error: HubError) -> None:
+    """Record that a route refused its caller, or answered as if there were no such thing.
+
+    A route says what is then asked for: `hide`.
+    """
+    field = error.facts.get("field")
+    asked = field if isinstance(field, str) else ""
+    if not isinstance(error, Forbidden | Unauthenticated):
+        hidden: str | None = getattr(request.state, "hidden", None)
+        if hidden is None:
+            return
+        asked = hidden
+    one = Denied(
+        operation=HTTP,
+        path=getattr(request.scope.get("route"), "path", ""),
+        reason=error.code if isinstance(error, Forbidden | Unauthenticated) else HIDDEN,
+        asked=asked,
+    )
+    hub = request.app.state.hub
+    if not hasattr(request.state, "principal"):
+        # It was refused before it was asked who calls.
+        with suppress(HubError):
+            await hub.callers.of(request)
+    principal = getattr(request.state, "principal", None)
+    await _keep(hub.engine, principal, [one], at=now())
+
+
+def hide(request: Request, what: str | None) -> None:
+    """Say what is answered as not there from here on, to be recorded so; None: no more."""
+    request.state.hidden = what
+
+
+async def _keep(
+    engine: AsyncEngine, principal: Principal | None, denials: Sequence[Denied], *, at: datetime
+) -> None:
     role = "nobody" if principal is None else principal.role.value
     for one in denials:
         DENIED.labels(role, one.reason).inc()
@@ -64,15 +108,17 @@ async def keep_denials(
         )
 
 
-def _refused(operation: str, errors: Iterable[GraphQLError]) -> Iterable[Denied]:
+def _refused(
+    operation: str, errors: Iterable[GraphQLError], root: Callable[[], str]
+) -> Iterable[Denied]:
     for error in errors:
         facts = error.extensions or {}
         if facts.get("code") in (Forbidden.code, _UNAUTHENTICATED, "scope_missing"):
-            path = ".".join(step for step in error.path or () if isinstance(step, str))
+            steps = [step for step in error.path or () if isinstance(step, str)]
             field = facts.get("field")
             yield Denied(
                 operation=operation,
-                path=path,
+                path=".".join(steps) or root(),
                 reason=str(facts["code"]),
                 asked=field if isinstance(field, str) else "",
             )

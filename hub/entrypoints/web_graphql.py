@@ -105,6 +105,7 @@ async def _answer(request: Request, asked: Asked) -> Response:
         charge=partial(state.allowance.spend, caller),
         mention=partial(mention, state.redis),
         noted=note,
+        plans=state.plans,
     )
     began = time.perf_counter()
     DENIED.set(answered := list[str]())

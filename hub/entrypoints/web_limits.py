@@ -7,12 +7,12 @@ from uuid import uuid4
 
 import structlog
 from prometheus_client import Counter, Histogram
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hub.entrypoints.web_errors import error_response
+from hub.entrypoints.web_errors import error_at
 
 REQUESTS = Counter("hub_http_requests_total", "Requests answered", ["method", "route", "status"])
 SECONDS = Histogram("hub_http_request_seconds", "Time to the whole answer, in seconds", ["route"])
@@ -20,14 +20,14 @@ SECONDS = Histogram("hub_http_request_seconds", "Time to the whole answer, in se
 REQUEST_ID = "x-request-id"
 _KNOWN_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-_SAFE = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "x-frame-options": "DENY",
-    "cross-origin-opener-policy": "same-origin",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-    "cache-control": "no-store",
-}
+_SAFE = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
 
 log = structlog.get_logger(__name__)
 
@@ -55,10 +55,9 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID] = request_id
-                for name, value in _SAFE.items():
-                    headers.setdefault(name, value)
+                own = {name for name, _ in message["headers"]}
+                message["headers"] += [(REQUEST_ID.encode(), request_id.encode())]
+                message["headers"] += [safe for safe in _SAFE if safe[0] not in own]
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -108,7 +107,8 @@ class SizeLimited:
             if started:
                 raise
             limit = large.args[0]
-            answer = error_response(413, "too_large", f"a body may have up to {limit} bytes")
+            words = f"a body may have up to {limit} bytes"
+            answer = error_at(scope["path"], 413, "too_large", words)
             answer.headers["connection"] = "close"
             await answer(scope, receive, send)
 
@@ -136,13 +136,18 @@ class CrossOrigin:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on, or answer what a browser asks beforehand."""
         if scope["type"] == "http" and self._listed is None:
-            self._listed = CORSMiddleware(
-                self._app,
-                allow_origins=self._origins(),
-                allow_methods=["GET", "POST"],
-                allow_headers=["authorization", "content-type", REQUEST_ID],
-                expose_headers=[REQUEST_ID, "retry-after"],
-                max_age=3600,
+            origins = self._origins()
+            self._listed = (
+                self._app
+                if not origins
+                else CORSMiddleware(
+                    self._app,
+                    allow_origins=origins,
+                    allow_methods=["GET", "POST"],
+                    allow_headers=["authorization", "content-type", REQUEST_ID],
+                    expose_headers=[REQUEST_ID, "retry-after"],
+                    max_age=3600,
+                )
             )
         await (self._listed or self._app)(scope, receive, send)
 

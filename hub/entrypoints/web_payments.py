@@ -1,12 +1,15 @@
 """`GET /payments/{period}.xml`, the bank's file, and `/payments/{id}.pdf`, a remittance advice."""
 
 import asyncio
+import re
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from graphql_schema.access import CLOSERS, SETTLEMENT_READERS, only_business, require
+from graphql_schema.access import CLOSERS, SETTLEMENT_READERS, only_business, reader, require
 from hub.crypto.tokens import Scope
+from hub.db.caller import reading
+from hub.entrypoints.web_denials import hide
 from hub.entrypoints.web_state import state_of
 from hub.entrypoints.web_statements import language_of
 from hub.errors import NotFound
@@ -18,6 +21,7 @@ from hub.settlement.order_payments import order_payments
 from hub.settlement.payments import payment, settled
 from hub.settlement.queries import period_by_code, period_by_id
 
+_IS_OURS = re.compile(r"S[\d-]{4,32}-[A-Z]{3}", re.ASCII)
 _PRIVATE = {"cache-control": "private, no-store"}
 
 
@@ -27,8 +31,8 @@ async def payment_order(request: Request) -> Response:
     Raises Unauthenticated, Forbidden, NotFound, and Rejected before all payments are released.
     """
     state, code = state_of(request), request.path_params["period"]
-    require(await state.callers.of(request), *CLOSERS, scope=Scope.SETTLEMENT_CLOSE)
-    async with state.engine.connect() as db:
+    caller = require(await state.callers.of(request), *CLOSERS, scope=Scope.SETTLEMENT_CLOSE)
+    async with reading(state.readers, reader(caller)) as db:
         period = await period_by_code(db, code)
         file = await order_payments(db, period=period, keyring=state.keyring)
     named = f'attachment; filename="{period.code}-pain.001.xml"'
@@ -46,12 +50,16 @@ async def payment_advice(request: Request) -> Response:
         await state.callers.of(request), *SETTLEMENT_READERS, scope=Scope.SETTLEMENT_READ
     )
     language = language_of(request)
-    async with state.engine.connect() as db:
+    async with reading(state.readers, reader(caller)) as db:
+        hide(
+            request, f"Payment:{end_to_end_id}" if _IS_OURS.fullmatch(end_to_end_id) else "Payment"
+        )
         found = await payment(db, end_to_end_id)
         known = await parties(db)
         sides = [known[found.debtor_id].code, known[found.creditor_id].code]
         if only_business(caller) not in (None, *sides):
             raise NotFound(f"there is no payment {end_to_end_id!r}", payment=end_to_end_id)
+        hide(request, None)
         group = await programme(db)
         held = [found.debtor_account_id, found.creditor_account_id]
         advice = Advice(

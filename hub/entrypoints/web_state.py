@@ -47,6 +47,9 @@ class State:
     callers: Callers
     sockets: Sockets
     traces: Traces
+    plans: asyncio.Semaphore
+    """Turns of plans at the database: the same few connections, whose caches are warm, answer all
+    of them sooner than many do."""
 
 
 @asynccontextmanager
@@ -100,6 +103,7 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
             callers=callers,
             sockets=Sockets(settings, callers, streams),
             traces=traces,
+            plans=asyncio.Semaphore(max(settings.pool_size // 2, 1)),
         )
     finally:
         await changes.aclose()

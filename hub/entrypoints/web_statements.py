@@ -3,16 +3,18 @@
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from pathlib import Path
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from graphql_schema.access import SETTLEMENT_READERS, require, visible_business
+from graphql_schema.access import SETTLEMENT_READERS, reader, require, visible_business
 from hub.crypto.signing import Signature, sign
 from hub.crypto.tokens import Scope
+from hub.db.caller import reading
 from hub.entrypoints.web_state import state_of
 from hub.errors import Malformed, NotFound
 from hub.programme.queries import business_by_code
@@ -30,6 +32,8 @@ MEDIA = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "pdf": "application/pdf",
 }
+Reading = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+"""Begins to read as who downloads."""
 _BLOCK = 64 * 1024
 _AHEAD = 8
 
@@ -48,7 +52,8 @@ async def statement_file(request: Request) -> Response:
     )
     code = visible_business(caller, asked=request.path_params["business"])
     language = language_of(request)
-    async with state.engine.connect() as db:
+    opened = partial(reading, state.readers, reader(caller))
+    async with opened() as db:
         period = await period_by_code(db, request.path_params["period"])
         business = await business_by_code(db, code)
         told = await statement(db, period_id=period.period_id, business_id=business.business_id)
@@ -65,7 +70,7 @@ async def statement_file(request: Request) -> Response:
     if told.body is None and kind != "csv":
         raise NotFound("this statement was issued as CSV: download it as .csv", format=kind)
     if told.body is None or kind in ("csv", "xlsx"):
-        return _streamed(state.engine, told, kind, headers)
+        return _streamed(opened, told, kind, headers)
     if kind == "json":
         content = signed_file(told.body, seal)
     else:
@@ -74,24 +79,24 @@ async def statement_file(request: Request) -> Response:
 
 
 def _streamed(
-    engine: AsyncEngine, told: Statement, kind: str, headers: dict[str, str]
+    opened: Reading, told: Statement, kind: str, headers: dict[str, str]
 ) -> StreamingResponse:
     if kind == "xlsx":
-        content = _book(engine, told)
+        content = _book(opened, told)
     else:
-        content = _flow(engine, lambda db, sink: write_csv(db, statement=told, sink=sink))
+        content = _flow(opened, lambda db, sink: write_csv(db, statement=told, sink=sink))
     return StreamingResponse(content, headers=headers, media_type=MEDIA[kind])
 
 
 async def _flow(
-    engine: AsyncEngine, work: Callable[[AsyncConnection, Sink], Awaitable[None]]
+    opened: Reading, work: Callable[[AsyncConnection, Sink], Awaitable[None]]
 ) -> AsyncIterator[bytes]:
     """Yield what `work` writes while it still writes, a few blocks ahead of who reads it."""
     ahead: asyncio.Queue[bytes | None] = asyncio.Queue(_AHEAD)
 
     async def write() -> None:
         try:
-            async with engine.connect() as db:
+            async with opened() as db:
                 await work(db, ahead.put)
         finally:
             await ahead.put(None)
@@ -108,11 +113,11 @@ async def _flow(
             await writing
 
 
-async def _book(engine: AsyncEngine, told: Statement) -> AsyncIterator[bytes]:
+async def _book(opened: Reading, told: Statement) -> AsyncIterator[bytes]:
     """Yield an XLSX file, which can be sent only once it is whole."""
     with tempfile.TemporaryDirectory() as place:
         out = Path(place) / "statement.xlsx"
-        async with engine.connect() as db:
+        async with opened() as db:
             await write_xlsx(db, statement=told, out=out)
         with out.open("rb") as file:
             while block := file.read(_BLOCK):

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from graphql import GraphQLError
+from graphql import FieldNode, GraphQLError, get_operation_ast, parse
 from prometheus_client import Counter as Count
 from prometheus_client import Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -24,6 +24,7 @@ from hub.config import Settings
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
 from hub.entrypoints.web_allowance import Allowance
+from hub.entrypoints.web_denials import keep_denials
 from hub.entrypoints.web_documents import Documents
 from hub.errors import HubError, Rejected
 from hub.jobs.changes import Changes
@@ -99,15 +100,41 @@ class Streams:
         try:
             self.documents.refuse_unknown(query)
             with self._counted(caller), LIVE.labels(label).track_inprogress():
+                context = self._context(caller)
                 answers = self._schema.watch(
-                    query, self._context(caller), variable_values=variables, operation_name=name
+                    query, context, variable_values=variables, operation_name=name
                 )
                 async with aclosing(answers):
                     async for answer in answers:
                         TOLD.labels(label).inc()
+                        hidden = list(context.hidden)
+                        context.hidden.clear()
+                        await self._keep(caller, query, name, answer, hidden)
                         yield answer
         except HubError as no:
-            yield refusal(no)
+            answer = refusal(no)
+            await self._keep(caller, query, name, answer)
+            yield answer
+
+    async def _keep(
+        self,
+        caller: Caller,
+        query: str,
+        name: str | None,
+        answer: ExecutionResult,
+        hidden: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Record what a state leaves out because the caller may not see it."""
+        await keep_denials(
+            self._engine,
+            caller.principal,
+            operation=self.documents.name(query),
+            errors=answer.errors,
+            root=partial(_root, query, name),
+            answered=(),
+            hidden=hidden,
+            at=now(),
+        )
 
     @contextmanager
     def _counted(self, caller: Caller) -> Iterator[None]:
@@ -139,6 +166,16 @@ class Streams:
 def refusal(no: HubError) -> PreExecutionError:
     """Return a refusal as the answer to an operation that does not begin."""
     return PreExecutionError(data=None, errors=[told(GraphQLError(no.message, original_error=no))])
+
+
+def _root(query: str, name: str | None) -> str:
+    """Return the field that a subscription is of."""
+    with suppress(GraphQLError):
+        operation = get_operation_ast(parse(query), name)
+        for one in operation.selection_set.selections if operation else ():
+            if isinstance(one, FieldNode):
+                return one.name.value
+    return ""
 
 
 def _subject(caller: Caller) -> str:

@@ -16,9 +16,10 @@ import orjson
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from hub.benefits.carts.asked import CartAsked, Counter
+from hub.benefits.carts.asked import CartAsked, Counter, placed
 from hub.benefits.carts.quote_cart import quote_cart
 from hub.benefits.carts.redeem_cart import redeem_cart
 from hub.benefits.carts.refund_cart import refund_cart
@@ -39,7 +40,7 @@ from hub.entrypoints.till_models import (
     ReleaseSaid,
     ReserveSaid,
 )
-from hub.errors import Conflict, HubError, Malformed, NotFound, Rejected, Unavailable
+from hub.errors import Conflict, Malformed, NotFound, Unavailable
 from hub.intake.connections import Switchboard, Wired
 from hub.members.identifiers import Kind
 from hub.members.queries import find
@@ -48,14 +49,9 @@ from hub.programme.queries import businesses, programme
 PATIENCE_SECONDS = 5.0
 _TOLERANCE = timedelta(minutes=5)
 _KINDS = {"phone": Kind.PHONE, "email": Kind.EMAIL, "loyalty_id": Kind.LOYALTY_ID}
-_STATUS: dict[type[HubError], int] = {
-    Malformed: 400,
-    SignatureInvalid: 401,
-    NotFound: 404,
-    Conflict: 409,
-    Rejected: 422,
-    Unavailable: 503,
-}
+# What is over once it is asked again: another was first, or the member was merged or split.
+_AGAIN_STATES = ("40",)
+_JSON = "application/json"
 
 
 class TillDesk:
@@ -67,14 +63,20 @@ class TillDesk:
         self._switchboard = Switchboard(keyring)
 
     async def answer(self, code: str, operation: str, inbound: Inbound) -> Response:
-        """Answer one request; what the hub says no to is a problem document (RFC 9457)."""
+        """Answer one request; raises what the hub says no to, and Unavailable after some time."""
+        kind = inbound.headers.get("content-type", _JSON).partition(";")[0].strip().lower()
+        if kind != _JSON:
+            raise HTTPException(415, f"send {_JSON}")
         try:
             told = await within(PATIENCE_SECONDS, self._do(code, operation, inbound))
-        except HubError as no:
-            return _problem(no)
-        except (DBAPIError, OSError):  # a TimeoutError is an OSError
-            return _problem(Unavailable("there was no answer in time: ask again"))
-        return Response(orjson.dumps(told), media_type="application/json")
+        except TimeoutError as late:
+            raise Unavailable("there was no answer in time: ask again with the same key") from late
+        except DBAPIError as failure:
+            state = getattr(failure.orig, "sqlstate", None) or ""
+            if not state.startswith(_AGAIN_STATES):
+                raise
+            raise Unavailable("something else was changed at this moment: ask again") from failure
+        return Response(orjson.dumps(told), media_type=_JSON)
 
     async def _do(self, code: str, operation: str, inbound: Inbound) -> dict[str, Any]:
         async with self._engine.connect() as db:
@@ -88,7 +90,13 @@ class TillDesk:
             except ValidationError as wrong:
                 first = wrong.errors()[0]
                 raise Malformed(first["msg"], field=field_path(first["loc"]) or "body") from wrong
-            told = await self._serve(db, await self._counter(db, wired, at), said)
+            counter = await self._counter(db, wired, at)
+            try:
+                told = await self._serve(db, counter, said)
+            except (Malformed, Conflict) as no:
+                if isinstance(said, RefundSaid):
+                    raise
+                raise type(no)(no.message, field=placed(no.field)) from no
             await db.commit()
         return told
 
@@ -132,6 +140,9 @@ class TillDesk:
                 member_id, cart = None, None
                 if said.cart is not None:
                     member_id, cart = await self._asked(db, said.cart)
+                elif said.payable_minor is not None:
+                    words = "that was said as it was reserved: leave it out"
+                    raise Malformed(words, field="payable_minor")
                 answer = await redeem_cart(
                     db,
                     counter=counter,
@@ -200,19 +211,3 @@ def _told(answer: Any) -> dict[str, Any]:
     if told.get("transaction") is not None:
         told["transaction"] = str(told["transaction"])
     return told
-
-
-def _problem(no: HubError) -> Response:
-    status = next((s for kind, s in _STATUS.items() if isinstance(no, kind)), 500)
-    body = {
-        "type": "about:blank",
-        "title": no.code.replace("_", " "),
-        "status": status,
-        "detail": no.message,
-        "code": no.code,
-        "field": no.facts.get("field"),
-    }
-    headers = {"retry-after": "5"} if no.retryable else {}
-    return Response(
-        orjson.dumps(body), status, headers=headers, media_type="application/problem+json"
-    )

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.referrals.judge_referrals import judge_referrals, lock_referrers
 from hub.benefits.tiers.count_sales import CountedSale, count_sales
 from hub.benefits.tiers.standings import tiers_at
 from hub.clock import business_date
@@ -14,6 +15,7 @@ from hub.errors import Malformed
 from hub.intake import facts
 from hub.intake.fact import EARNS, SHOWS_A_PERSON, UNDOES, Fact, idempotency_key
 from hub.intake.facts import PostedFact, SourceKey
+from hub.intake.naming_referrers import name_referrers, referrers_named
 from hub.intake.plan_payments import note_plan_payments
 from hub.intake.points_paid import keep_bills, paid_in_points, receipts_of
 from hub.intake.room_charges import (
@@ -39,7 +41,7 @@ MOST_NIGHTS = 366
 async def post(
     db: AsyncConnection, *, new: Sequence[Fact], now: datetime, keyring: Keyring
 ) -> set[int]:
-    """Give each fact its effect and record it; returns the members whose points moved.
+    """Give each fact its effect and record it; returns the members whose points or tiers may move.
 
     The caller holds the locks on the facts' keys and has left out what was posted before.
     """
@@ -72,7 +74,17 @@ async def post(
     undone = await undo(db, [f for f in new if f.event.type in UNDOES], records, names, now)
     moved = {r.member_id for r in (*records, *undone) if r.tx_id is not None and r.member_id}
     moved |= {r.member_id for r in undone if r.member_id} | {s.member_id for _, s in sales}
-    return moved | await link_room_charges(db, pairs, now)
+    moved |= await link_room_charges(db, pairs, now)
+    since = None if undone else min((s.occurred_at for _, s in sales), default=now)
+    named = await referrers_named(db, new=new, people=people, keyring=keyring)
+    await lock_referrers(
+        db,
+        member_ids=moved,
+        since=since,
+        referrer_account_ids=[one.referrer for one in named],
+    )
+    moved |= await judge_referrals(db, member_ids=moved, since=since, now=now)
+    return moved | await name_referrers(db, named=named, now=now)
 
 
 async def _resolve(

@@ -62,7 +62,7 @@ class EntryFilter:
 
     def facts(self) -> dict[str, Any]:
         """Return the parameters of ENTRY_FILTERS that say so."""
-        found = {
+        found: dict[str, Any] = {
             "business_id": self.business_id,
             "from_day": self.from_day,
             "until_day": self.until_day,
@@ -104,11 +104,18 @@ class Hold:
 # What an entry is to its member: credits of side 1 add to a balance, debits of it take away.
 SIGNED_POINTS = "CASE WHEN credit = 1 THEN points WHEN debit = 1 THEN -points ELSE 0 END"
 
+# What is available is told as ledger_available() tells it, without a call for each member.
 BALANCES = Relation(
     """
 SELECT m.member_id, coalesce(s.posted, 0) AS posted, coalesce(s.held, 0) AS held,
   coalesce(s.pending, 0) AS pending, coalesce(s.owed, 0) AS owed,
-  coalesce(ledger_available(m.member_id, CAST(:unit AS smallint), :today, :now), 0) AS available,
+  greatest(0, s.posted - s.held
+    - coalesce((SELECT sum(l.remaining) FROM lot l WHERE l.member_id = m.member_id AND l.open
+        AND l.unit = CAST(:unit AS smallint) AND l.expires_on < :today), 0)
+    - CASE WHEN s.pending <> 0 THEN coalesce((
+        SELECT sum(l.remaining) FROM lot l WHERE l.member_id = m.member_id AND l.open
+          AND l.unit = CAST(:unit AS smallint) AND l.expires_on >= :today
+          AND l.pending AND l.activates_at > :now), 0) ELSE 0 END)::bigint AS available,
   coalesce(q.posted, 0) AS qualifying
 FROM unnest(CAST(:member_ids AS bigint[])) AS m (member_id)
 LEFT JOIN balance s ON s.member_id = m.member_id AND s.unit = CAST(:unit AS smallint)

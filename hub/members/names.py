@@ -11,7 +11,6 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from opencc import OpenCC
-from pypinyin import Style, pinyin
 
 # Surnames that are read otherwise than the character usually is. (现代汉语词典, surname readings)
 _SURNAMES = {
@@ -193,10 +192,12 @@ def _readings(han: str) -> Iterator[set[str]]:
         yield {surname}
         yield {""}
         han = han[2:]
-    for sounds in (
-        pinyin(list(han), style=Style.NORMAL, heteronym=True, v_to_u=False) if han else []
-    ):
-        yield set(_spellings(sounds))
+    if han:
+        # Here: its dictionaries take longer to load than most commands run.
+        from pypinyin import Style, pinyin  # noqa: PLC0415
+
+        for sounds in pinyin(list(han), style=Style.NORMAL, heteronym=True, v_to_u=False):
+            yield set(_spellings(sounds))
 
 
 def _spellings(sounds: Iterable[str]) -> Iterator[str]:

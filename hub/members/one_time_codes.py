@@ -26,16 +26,28 @@ Limit = tuple[str, int, int]
 """What is counted, how many codes there may be of it, and in how many seconds."""
 
 _BY_IDENTIFIER = "kind = :kind AND blind_index = ANY (CAST(:digests AS bytea[]))"
+# What is asked for to sign in, by whomever, keeps no business from proving its customer's phone.
+_TO_PROVE = f"{_BY_IDENTIFIER} AND challenge IS NULL"
+_TO_SIGN_IN = f"{_BY_IDENTIFIER} AND challenge IS NOT NULL"
+_BY_ASKER = f"{_TO_SIGN_IN} AND asked_by = ANY (CAST(:askers AS bytea[]))"
 OF_IDENTIFIER: tuple[Limit, ...] = (
-    (_BY_IDENTIFIER, 5, 3_600),
-    (_BY_IDENTIFIER, 10, 86_400),
+    (_TO_PROVE, 5, 3_600),
+    (_TO_PROVE, 10, 86_400),
+)
+OF_ASKER: tuple[Limit, ...] = (
+    (_BY_ASKER, 5, 3_600),
+    (_BY_ASKER, 10, 86_400),
+)
+OF_ALL_ASKERS: tuple[Limit, ...] = (
+    (_TO_SIGN_IN, 15, 3_600),
+    (_TO_SIGN_IN, 30, 86_400),
 )
 
 _INSERT = text("""
 INSERT INTO verification (verification_id, member_id, requested_at, expires_at, business_id, kind,
-  by_member, external_id, blind_index, code_hash, sealed_address, sealed_code, challenge)
+  by_member, external_id, blind_index, code_hash, sealed_address, sealed_code, challenge, asked_by)
 VALUES (:verification_id, :member_id, :now, :expires_at, :business_id, :kind, :by_member,
-  :external_id, :digest, :code_hash, :sealed_address, :sealed_code, :challenge)
+  :external_id, :digest, :code_hash, :sealed_address, :sealed_code, :challenge, :asked_by)
 """)
 
 _END = text("""
@@ -113,6 +125,7 @@ async def make_code(
         _INSERT,
         {
             "challenge": None,
+            "asked_by": None,
             **facts,
             "kind": int(identifier.kind),
             "verification_id": number,

@@ -20,7 +20,7 @@ from hub.members.one_time_codes import (
 # How many codes may be asked for in how many seconds. What is counted is said by its condition,
 # each of which has an index of its own.
 _BY_ACCOUNT = "business_id = :business_id AND external_id = :external_id"
-_BY_MEMBER = "member_id = CAST(:member_id AS bigint)"
+_BY_MEMBER = "member_id = CAST(:member_id AS bigint) AND challenge IS NULL"
 _BY_BUSINESS = "business_id = :business_id AND NOT by_member"
 LIMITS = (
     *OF_IDENTIFIER,

@@ -103,8 +103,11 @@ async def open_code(
     row = (
         await db.execute(
             text("""
-              SELECT kind, expires_at, sealed_address, sealed_code FROM verification
-              WHERE verification_id = :id AND sealed_code IS NOT NULL AND expires_at > :now"""),
+              SELECT coalesce(resent_as, verification_id) AS number, kind, expires_at,
+                sealed_address, sealed_code
+              FROM verification
+              WHERE verification_id = :id AND sealed_code IS NOT NULL AND sent_at IS NULL
+                AND expires_at > :now"""),
             {"id": verification_id, "now": now},
         )
     ).first()
@@ -113,7 +116,7 @@ async def open_code(
     address = open_sealed(keyring, row.sealed_address, context=address_place(verification_id))
     code = open_sealed(keyring, row.sealed_code, context=code_place(verification_id))
     return Code(
-        id=verification_id,
+        id=row.number,
         channel=Kind(row.kind).name.lower(),
         to=address.decode(),
         code=code.decode(),
@@ -122,10 +125,11 @@ async def open_code(
 
 
 async def note_sent(db: AsyncConnection, *, verification_id: int, now: datetime) -> None:
-    """Note that the code is out, and keep it no longer."""
+    """Note that the code is out; it is kept on only if it may be asked for again, to sign in."""
     await db.execute(
         text("""
-          UPDATE verification SET sent_at = coalesce(sent_at, :now), sealed_code = NULL
+          UPDATE verification SET sent_at = coalesce(sent_at, :now),
+            sealed_code = CASE WHEN challenge IS NOT NULL THEN sealed_code END
           WHERE verification_id = :id"""),
         {"id": verification_id, "now": now},
     )

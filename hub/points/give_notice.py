@@ -6,7 +6,9 @@ from datetime import date, datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+# Whoever subscribed is told of those that are given (0052_benefit_events.sql).
 _GIVE = text("""
+WITH done AS (
 UPDATE expiry_notice n SET state = CASE WHEN left_over.points > 0 THEN 'given' ELSE 'withdrawn' END,
   given_at = CASE WHEN left_over.points > 0 THEN CAST(:now AS timestamptz) END,
   points = coalesce(left_over.points, n.points)
@@ -22,7 +24,15 @@ FROM (
 WHERE n.member_id = left_over.member_id AND n.unit = left_over.unit
   AND n.expires_on = left_over.expires_on AND n.days_ahead = left_over.days_ahead
   AND n.state = 'due'
-RETURNING n.state
+RETURNING n.*
+), told AS (
+  INSERT INTO event_due (type, member_id, occurred_at, detail)
+  SELECT 'points.expiring', d.member_id, d.given_at, jsonb_build_object('unit', u.code,
+    'points', d.points, 'expires_on', d.expires_on, 'days_ahead', d.days_ahead)
+  FROM done d JOIN point_unit u ON u.unit_id = d.unit
+  WHERE d.state = 'given' AND is_subscribed('points.expiring')
+)
+SELECT state FROM done
 """)
 
 

@@ -146,6 +146,13 @@ _PARTS = {
         g.given_at
       FROM occasion_grant g JOIN occasion o USING (occasion_id)
       WHERE g.account_id = ANY (CAST(:accounts AS bigint[])) ORDER BY g.given_at, o.code""",
+    "referrals": """
+      SELECT CASE WHEN r.referrer_account_id = ANY (CAST(:accounts AS bigint[]))
+          THEN 'referrer' ELSE 'referred' END AS as_whom,
+        r.said_at, r.ends_at, r.source, r.outcome, r.counted_on
+      FROM referral r
+      WHERE r.referrer_account_id = ANY (CAST(:accounts AS bigint[]))
+        OR r.referred_account_id = ANY (CAST(:accounts AS bigint[])) ORDER BY r.referral_id""",
     "baskets": """
       SELECT b.basket_id, s.code AS business, b.state, b.points, b.hold_tx, b.redeem_tx,
         b.occurred_at, b.expires_at, b.redeemed_at, b.answer AS told

@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0055_lists"
-down_revision = "0051_requalify"
+down_revision = "0054_tills_redeem"
 
 
 def upgrade() -> None:

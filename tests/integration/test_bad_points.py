@@ -106,11 +106,9 @@ async def rows(db: AsyncConnection) -> dict[str, str]:
           SELECT relname FROM pg_class
           WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace""")
     )
-    fingerprint = "SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM"
-    return {
-        table: await db.scalar(text(f"{fingerprint} {table} t"))
-        for table in tables.all()
-    }  # fmt: skip
+    each = "SELECT '{0}', md5(string_agg(t::text, '' ORDER BY t::text)) FROM {0} t"
+    found = await db.execute(text(" UNION ALL ".join(map(each.format, tables))))
+    return dict(found.tuples().all())
 
 
 def table() -> list[Any]:

@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -48,6 +48,22 @@ async def test_a_set_of_members_moves_to_what_each_has_reached(db: AsyncConnecti
     await qualify(db, 1, 1, SPRING, key="e")
     assert await _moves(db, [1], SPRING) == [(1, "iron", "bronze", 1000)]
     assert await _history(db, 1) == [("iron", "reached", False), ("bronze", "reached", True)]
+
+
+async def test_who_stays_on_their_rung_costs_two_statements(db: AsyncConnection) -> None:
+    await make_ladder(db)
+    await qualify(db, 1, 1200, SPRING, key="a")
+    assert await _moves(db, [1], SPRING) == [(1, None, "bronze", 1200)]
+    await qualify(db, 1, 100, SPRING, key="b")
+    sent: list[str] = []
+    event.listen(
+        db.engine.sync_engine, "before_cursor_execute", lambda *facts: sent.append(facts[2])
+    )
+    assert await _moves(db, [1], SPRING) == []
+    assert len(sent) == 2
+    # What they were planned with is as it was before.
+    assert await db.scalar(text("SHOW enable_nestloop")) == "on"
+    assert await db.scalar(text("SHOW plan_cache_mode")) == "auto"
 
 
 async def test_a_refund_takes_the_tier_and_its_benefits_away_again(db: AsyncConnection) -> None:

@@ -143,6 +143,7 @@ async def test_one_request_sent_sixteen_times_at_once_is_used_once(engine: Async
 async def test_a_new_year_brings_a_new_quota_without_any_job(db: AsyncConnection) -> None:
     ids, _ = await _bronze(db, quota=1)
     await _use(db, ids["hotel"], "old")
+    assert await _left(db, NEXT_YEAR) == [(1, 0, 1)]
     assert (await _use(db, ids["hotel"], "new", now=NEXT_YEAR)).outcome is UseOutcome.USED
     assert (await _left(db), await _left(db, NEXT_YEAR)) == ([(1, 1, 0)], [(1, 1, 0)])
 

@@ -9,11 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.benefits.carts.quote_cart import quote_cart
 from hub.benefits.carts.release_cart import release_cart
 from hub.benefits.carts.views import CartQuote
+from hub.benefits.configure import configure
 from hub.benefits.quoting.best_quote import Policy
+from hub.benefits.tiers.promote import promote
 from hub.errors import Conflict, Rejected
 from hub.rights.export import export
-from tests.support.carts import CART, Shop, open_shop
-from tests.support.vouchers import KEYRING, NOW, vouchers_sound
+from tests.support.benefits import LADDER
+from tests.support.carts import CART, DESSERT, ZONE, Shop, all_sound, open_shop
+from tests.support.vouchers import DAY, KEYRING, NOW, vouchers_sound
 
 
 @pytest.fixture
@@ -32,6 +35,28 @@ async def test_a_quote_uses_what_the_member_has_and_writes_nothing(shop: Shop) -
         ("voucher", 1_000),
     ]
     assert await shop.has() == (1, 1, 5_000)
+
+
+async def test_what_a_tier_gives_but_nobody_asked_for_yet_is_quoted_and_used(shop: Shop) -> None:
+    monthly = {"code": "tea", "tier": "iron", "quota": 1, "period": "month"}
+    tea = DESSERT.model_copy(update=monthly)
+    asked = replace(CART, benefits=("tea",), vouchers=(), points=0)
+    await configure(shop.db, tiers=LADDER, benefits=[])
+    await promote(shop.db, member_ids=[1], now=NOW, time_zone=ZONE)
+    await configure(shop.db, tiers=LADDER, benefits=[tea])
+    for month in range(2):
+        # Nothing has been granted for this month: neither a job nor a move on the ladder did.
+        days = timedelta(days=31 * month)
+        shop.counter = replace(shop.counter, now=NOW + days, business_date=DAY + days)
+        quote = await quote_cart(shop.db, counter=shop.counter, member_id=1, asked=asked)
+        assert isinstance(quote, CartQuote)
+        assert [one.id for one in quote.offers] == ["tea"]
+        sold = await shop.redeem(f"month-{month}", asked=asked, member_id=1)
+        assert (sold.state, sold.quote) == ("redeemed", quote)
+        again = await quote_cart(shop.db, counter=shop.counter, member_id=1, asked=asked)
+        assert isinstance(again, CartQuote)
+        assert [one.reason for one in again.skipped] == ["quota_used"]
+    await all_sound(shop.db)
 
 
 async def test_reserve_redeem_refund_once_each_and_all_comes_back(shop: Shop) -> None:

@@ -1,10 +1,19 @@
 """What is denied is on record: of whom, what, how often; and not more than a disk holds."""
 
+import hashlib
+import json
+from pathlib import Path
+
 import pytest
 
+from hub.audit.denials import denials
 from hub.audit.record_denials import BEYOND, MOST_KINDS
-from tests.integration.api_kit import FINANCE, HOTEL, SHOP, STAFF, Api
+from hub.clock import now
+from hub.crypto import tokens
+from hub.db.keyset import Stretch
+from tests.integration.api_kit import FINANCE, HOTEL, SHOP, STAFF, Api, running_api
 from tests.integration.test_graphql_card import gid
+from tests.support.sockets import served, subscriber
 
 DENIALS = """query ($of: String) { denials(subject: $of, first: 50) {
   nodes { times role subject path reason asked } } }"""
@@ -53,6 +62,65 @@ async def test_what_is_refused_or_hidden_is_on_record(api: Api) -> None:
         'hub_denials_total{reason="unauthenticated",role="nobody"}'
         in (await api.client.get("/metrics")).text
     )
+
+
+async def test_what_a_download_is_refused_is_on_record(api: Api) -> None:
+    for path, who in (
+        ("/statements/2026-10/hotel.pdf", SHOP),
+        ("/payments/2026-10.xml", SHOP),
+        ("/payments/S202610-1-2-CNY.pdf", SHOP),
+        ("/payments/13910203040.pdf", SHOP),
+        ("/statements/2026-10/shop.pdf", SHOP),  # not there, and no secret
+        ("/statements/2026-10/shop.pdf", STAFF),
+    ):
+        assert (await api.client.get(path, headers=api.token(who))).status_code in (403, 404)
+    payment = "/payments/{id}.pdf"
+    assert await kept(api, SHOP.subject) == [
+        (payment, "hidden", "Payment", 1),
+        (payment, "hidden", "Payment:S202610-1-2-CNY", 1),
+        ("/payments/{period}.xml", "forbidden", "", 1),
+        ("/statements/{period}/{business}.{kind}", "forbidden", "business", 1),
+    ]
+    sent = {"name": "x.csv"}
+    refused = await api.client.post("/reconciliation/book", params=sent, headers=api.token(HOTEL))
+    assert refused.status_code == 403
+    assert await kept(api, HOTEL.subject) == [("/reconciliation/{mapping}", "forbidden", "", 1)]
+    assert await kept(api, STAFF.subject) == []
+
+
+async def test_what_a_subscription_is_refused_is_on_record(api: Api) -> None:
+    li = await api.join("shop", "c-1", phone="+8613910203040")
+    han = await api.join("hotel", "g-1", phone="+8613910203041")
+    watch = "subscription ($m: ID) { balanceChanged(member: $m) { posted } }"
+    close = """subscription { settlementProgress(period: "2026-10") { state } }"""
+    async with served(api.app) as (url, _):
+        token = tokens.issue(api.keyring, li.principal, now=now())
+        async with subscriber(url, token) as told:
+            await told.subscribe("1", watch, m=gid("Member", han.member_id))
+            assert await told.refusal() == "not_found"
+            await told.subscribe("2", close)
+            assert await told.refusal("2") == "forbidden"
+    assert await kept(api, li.principal.subject) == [
+        ("member", "hidden", f"Member:{han.member_id}", 1),
+        ("settlementProgress", "forbidden", "", 1),
+    ]
+
+
+async def test_what_is_refused_for_its_text_is_on_record(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    known = "{ programme { name } }"
+    documents = tmp_path / "documents.json"
+    documents.write_text(json.dumps({hashlib.sha256(known.encode()).hexdigest(): known}))
+    async with running_api(
+        database_url, redis_url, tmp_path, documents=documents, only_documents=True
+    ) as api:
+        sent = {"query": "{ businesses { code } }"}
+        refused = await api.client.post("/graphql", json=sent, headers=api.token(SHOP))
+        assert refused.status_code == 403
+        async with api.engine.connect() as db:
+            [one] = await denials(db, subject=SHOP.subject, stretch=Stretch(9))
+        assert (one.operation, one.path, one.asked) == ("http", "/graphql", "query")
 
 
 @pytest.mark.parametrize("at_once", [MOST_KINDS + 15])

@@ -27,9 +27,9 @@ SPREAD = {
 # What names members and is not spread: people and benefits, facts and what settlement reads.
 KEPT_WHOLE = {
     "account_link", "adjustment", "business_fact", "consent", "entitlement", "entitlement_use",
-    "erasure", "hub_event", "identifier_claim", "member", "member_edge", "member_session",
-    "member_tier", "membership_fact", "membership_term", "non_match", "obligation",
-    "occasion_grant", "passkey", "passkey_challenge", "read_audit",
+    "erasure", "event_due", "hub_event", "identifier_claim", "member", "member_edge",
+    "member_session", "member_tier", "membership_fact", "membership_term", "non_match",
+    "obligation", "occasion_grant", "passkey", "passkey_challenge", "read_audit",
     "retention", "review_item", "reward_order", "tier_award", "tier_notice", "verification",
     "till_basket", "voucher", "voucher_entry", "voucher_notice", "voucher_request",
 }  # fmt: skip

@@ -267,7 +267,7 @@ async def test_a_retention_forbids_it_until_it_ends_or_is_released(hub: Hub) -> 
 # is. Whoever adds a table says here that it holds no more than that, or has `erase` see to it.
 KEPT = {
     "account", "account_link", "adjustment", "balance", "business_fact", "check_out", "consent",
-    "earn_basis", "earn_cap", "entitlement", "entitlement_use", "entry", "erasure",
+    "earn_basis", "earn_cap", "event_due", "entitlement", "entitlement_use", "entry", "erasure",
     "expiry_notice", "hold", "hold_moved", "hub_event", "ledger_transaction", "lot",
     "lot_extension", "member", "member_edge", "member_tier", "membership_fact",
     "membership_term", "moved_in_year", "non_match",
@@ -434,7 +434,10 @@ async def test_an_operator_exports_erases_and_is_on_record(hub: Hub, tmp_path: P
     assert (await run("member", "release", "1"))[0] == 0
     assert "is erased: 1 accounts" in (await run(*forgotten))[1]
     code, told = await run("audit", "verify", "--anchors", str(anchors))
-    assert (code, told) == (0, "2 reads are as they were written\n")
+    assert (code, told) == (
+        0,
+        "2 reads are as they were written\n0 denials are as they were sealed\n",
+    )
     await hub_without_guards(hub, "DELETE FROM read_audit WHERE seq = 2")
     code, told = await run("audit", "verify")
     assert (code, told) == (1, "row 2: the row is missing: there were 2\n")

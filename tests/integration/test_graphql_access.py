@@ -78,6 +78,8 @@ TABLE: dict[str, tuple[str, ...]] = {
     "{ member(id: $MEMBER) { vouchers { nodes { code } } } }": (OUT, YES, YES, YES, NO, NO),
     "{ member(id: $MEMBER) { voucherNotices { voucher } } }": (OUT, YES, YES, YES, NO, NO),
     "{ member(id: $MEMBER) { occasions { year } } }": (OUT, YES, YES, YES, NO, NO),
+    "{ member(id: $MEMBER) { referralCode } }": (OUT, YES, YES, YES, NO, NO),
+    "{ member(id: $MEMBER) { referrals { nodes { state } } } }": (OUT, YES, NO, YES, NO, NO),
     '{ voucherByCode(code: "ZZZZZZZZZZZZZZZZZ0") { number } }': (
         OUT, NO, "malformed", "malformed", "malformed", NO),
     "{ voucherCampaigns { nodes { code } } }": (OUT, NO, YES, YES, YES, NO),

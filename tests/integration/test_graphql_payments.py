@@ -8,6 +8,7 @@ from lxml import etree
 from hub.clock import business_date, now
 from hub.crypto import tokens
 from hub.crypto.tokens import Principal, Role
+from hub.entrypoints import web_payments
 from hub.settlement.accounts import PaymentAccountConfig
 from hub.settlement.approve_period import approve_period
 from hub.settlement.close_period import close
@@ -96,7 +97,9 @@ async def test_two_people_pay_a_period_and_it_is_paid(api: Api, today: str) -> N
     assert unknown["markPaid"]["__typename"] == "PaymentUnknown"
 
 
-async def test_a_business_sees_its_own_payments_and_no_account(api: Api, today: str) -> None:
+async def test_a_business_sees_its_own_payments_and_no_account(
+    api: Api, today: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = await _move(api, "preparePayments", FINANCE, today)
     to_diner = made["payments"][0]
     seen = {}
@@ -110,11 +113,22 @@ async def test_a_business_sees_its_own_payments_and_no_account(api: Api, today: 
         got = await _get(api, to_diner["advice"], who)
         assert got.status_code == status
     assert got.json()["error"]["code"] == "not_found"
+    settles = """query ($p: String!) {
+      settlementPeriod(code: $p) { payments { settles { business { code } } } } }"""
+    for who, codes in ((DINER, {"diner"}), (STAFF, {"shop", "diner", "hotel"})):
+        period = (await api.data(settles, who, p=today))["settlementPeriod"]
+        found = {on["business"]["code"] for one in period["payments"] for on in one["settles"]}
+        assert found == codes
     for lang in ("en", "zh"):
         advice = await _get(api, f"{to_diner['advice']}?lang={lang}", DINER)
         assert advice.content.startswith(b"%PDF-")
     for who in (SHOP, STAFF, tokens.member(1)):
         assert (await _get(api, f"/payments/{today}.xml", who)).status_code == 403
+    # Where a condition is forgotten, the database shows a foreign payment to nobody, nor a number.
+    monkeypatch.setattr(web_payments, "only_business", lambda _: None)
+    assert (await _get(api, to_diner["advice"], HOTEL)).status_code == 404
+    monkeypatch.setattr(web_payments, "require", lambda caller, *_, **__: caller)
+    assert (await _get(api, f"/payments/{today}.xml", DINER)).status_code == 500
 
 
 @pytest.mark.parametrize("who", [SHOP, STAFF], ids=lambda who: who.role)

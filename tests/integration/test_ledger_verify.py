@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from typer.testing import CliRunner
 
 from hub.benefits.entitlements.verify import CHECKS as OF_QUOTAS
+from hub.benefits.referrals.verify import CHECKS as OF_REFERRALS
 from hub.benefits.rewards.configure import configure_rewards
 from hub.benefits.rewards.stock import stock
 from hub.benefits.rewards.verify import CHECKS as OF_REWARDS
@@ -245,6 +246,13 @@ WRONG = {
         GUEST,
         "is cancelled: points are spent",
     ),
+    "a referral is counted for its referrer while it counts": (
+        """INSERT INTO qualifying_activity (account_id, business_id, business_date, occurred_at,
+            sale, key, spend_minor, paid_minor, currency, bills, nights, referrals)
+          VALUES (1, 1, '2026-11-10', now(), 'referral:7', 'referral:7:1', 0, 0, 'CNY', 0, 0, 1)""",
+        0,
+        "referral:7 is not there, and counts 1",
+    ),
 }
 
 
@@ -318,7 +326,7 @@ async def test_an_intact_database_breaks_nothing(db: AsyncConnection) -> None:
 
 def test_every_invariant_is_asked_for_and_broken_here() -> None:
     assert set(CHECKS) == set(WRONG)
-    of_benefits = {*OF_REWARDS, *OF_VOUCHERS, *OF_QUOTAS}
+    of_benefits = {*OF_REFERRALS, *OF_REWARDS, *OF_VOUCHERS, *OF_QUOTAS}
     assert set(CHECKS) == {*OF_POINTS, PERIODS, DUES, *OF_PERIODS, *OF_FACTS, *of_benefits}
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.callers import refresh_session as refreshing
+from hub.callers import send_code_again
 from hub.callers.begin_session import IDLE, LONGEST, begin_session
 from hub.callers.forget_ended import forget_ended
 from hub.callers.refresh_session import RETRIED, refresh_session
@@ -17,10 +18,12 @@ from hub.clock import now
 from hub.crypto import tokens
 from hub.crypto.keyring import Keyring
 from hub.entrypoints import web_auth, web_callers
+from hub.jobs.runtime import Runtime
+from hub.members.actors import send_one
 from hub.members.one_time_codes import MOST_ATTEMPTS
-from hub.members.send_code import open_code
+from hub.members.send_code import Code, open_code
 from hub.rights.erase import erase
-from tests.integration.api_kit import STAFF, Api, Person
+from tests.integration.api_kit import SHOP, STAFF, Api, Person
 from tests.support.authenticator import Authenticator, coded
 
 PHONE, NOBODY = "+8613910203040", "+8613910203049"
@@ -31,6 +34,16 @@ HOME = "http://127.0.0.1:8000"
 @pytest.fixture
 async def li(api: Api) -> Person:
     return await api.join("shop", "c-1", phone=PHONE, name="李雷")
+
+
+class Outbox:
+    """A gateway that keeps what it is handed."""
+
+    def __init__(self) -> None:
+        self.codes: list[Code] = []
+
+    async def send(self, code: Code) -> None:
+        self.codes.append(code)
 
 
 async def post(api: Api, path: str, token: str | None = None, /, **body: Any) -> httpx2.Response:
@@ -113,6 +126,82 @@ async def test_nothing_tells_who_is_a_member(api: Api, li: Person) -> None:
             text("SELECT sealed_address FROM verification WHERE member_id IS NULL")
         )
         assert {row.sealed_address for row in rows} == {None}
+
+
+async def test_strangers_use_up_no_device_that_signed_in_before(api: Api, li: Person) -> None:
+    told = await signed_in(api)
+    mine = {"phone": PHONE, "device_token": told["device_token"]}
+
+    async def asked(place: int, **body: str) -> httpx2.Response:
+        transport = httpx2.ASGITransport(api.app, client=(f"198.51.100.{place}", 9))
+        async with httpx2.AsyncClient(transport=transport, base_url=HOME) as stranger:
+            return await stranger.post("/auth/code", json={"phone": PHONE, **body})
+
+    # One stranger has a part of what there is; many have all of it, but for the device's.
+    first = [(await asked(1)).status_code for _ in range(6)]
+    assert first == [202] * 5 + [429]
+    rest = [await asked(2 + n // 5) for n in range(10)]
+    assert [one.status_code for one in rest] == [202] * 9 + [429]
+    error = rest[-1].json()["error"]
+    assert (error["code"], error["field"]) == ("rate_limited", "phone")
+    assert "device_token" in error["message"]
+    assert (await post(api, "code", phone=PHONE)).status_code == 429
+    own = [await post(api, "code", **mine) for _ in range(6)]
+    assert [one.status_code for one in own] == [202] * 5 + [429]
+    assert own[-1].json()["error"]["field"] == "device_token"
+    assert int(own[-1].headers["retry-after"]) > 3000
+    code = await code_sent(api, own[0].json()["challenge"])
+    again = await post(api, "token", challenge=own[0].json()["challenge"], code=code)
+    assert again.status_code == 200
+    # It is good for that phone alone, and only as it was handed out.
+    for phone, shown in ((PHONE, told["device_token"][:-2] + "AA"), (PHONE, "x"), (NOBODY, "")):
+        sent = {"phone": phone, "device_token": shown or told["device_token"]}
+        answers = [await asked(9, **sent) for _ in range(6)]
+        assert 429 in [one.status_code for one in answers]
+        assert answers[-1].json()["error"]["field"] == "phone"
+    # A business proves its customer's phone all the same.
+    verify = """mutation ($input: RequestVerificationInput!) {
+      requestVerification(input: $input) { __typename } }"""
+    customer = {"externalId": "c-1", "identifier": {"phone": PHONE}}
+    answer = await api.data(verify, SHOP, input=customer)
+    assert answer["requestVerification"]["__typename"] == "VerificationRequested"
+
+
+async def test_a_code_is_sent_again_and_stays_the_same(
+    api: Api, li: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    challenge = await challenged(api)
+    code = await code_sent(api, challenge)
+    unknown = await challenged(api, NOBODY)
+    runtime = Runtime(engine=api.engine, keyring=api.keyring)
+    sent = Outbox()
+
+    async def deliver() -> None:
+        async with api.engine.connect() as db:
+            ids = await db.scalars(text("SELECT message_id FROM outbox_message ORDER BY 1"))
+        for message_id in ids.all():
+            await send_one(runtime, message_id, lambda: sent)
+
+    await deliver()
+    soon = await post(api, "code", challenge=challenge)
+    assert (soon.status_code, soon.json()["error"]["field"]) == (429, "challenge")
+    assert 0 < int(soon.headers["retry-after"]) <= 30
+    monkeypatch.setattr(send_code_again, "APART", timedelta())
+    for one in (challenge, unknown):
+        again = [await post(api, "code", challenge=one) for _ in range(1)]
+        assert [a.json()["challenge"] for a in again] == [one]
+    await deliver()
+    # It is told as another message, so that the gateway does not take it for the first.
+    assert [one.code for one in sent.codes] == [code, code]
+    assert len({one.id for one in sent.codes}) == 2
+    for _ in range(4):
+        assert refused(await post(api, "token", challenge=challenge, code="x"))
+    assert (await post(api, "code", challenge=challenge)).status_code == 202
+    assert (await post(api, "code", challenge=challenge)).status_code == 422
+    assert refused(await post(api, "token", challenge=challenge, code="x"))
+    assert refused(await post(api, "token", challenge=challenge, code=code))
+    for ended in (challenge, "x", "\x00é"):
+        assert (await post(api, "code", challenge=ended)).status_code == 422
 
 
 async def test_five_wrong_codes_end_it(api: Api, li: Person) -> None:

@@ -16,6 +16,7 @@ from python_calamine import CalamineWorkbook
 from hub.clock import business_date, now
 from hub.crypto import tokens
 from hub.crypto.signing import public_keys
+from hub.entrypoints import web_statements
 from hub.entrypoints.commands.verifying import verify
 from hub.errors import Malformed, Rejected
 from hub.settlement.close_period import close
@@ -150,6 +151,15 @@ async def test_who_may_download_what(
 ) -> None:
     got = await _get(api, f"/statements/{path.format(today)}", who)
     assert got.status_code == status
+
+
+@pytest.mark.parametrize("kind", ["json", "csv", "xlsx"])
+async def test_a_condition_that_is_forgotten_lets_nobody_download_what_is_foreign(
+    api: Api, today: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_statements, "visible_business", lambda caller, *, asked: asked)
+    path = f"/statements/{today}/shop.{kind}"
+    assert [(await _get(api, path, who)).status_code for who in (HOTEL, SHOP)] == [404, 200]
 
 
 async def test_nobody_downloads_without_a_token(api: Api, today: str) -> None:

@@ -22,6 +22,7 @@ from hub.benefits.vouchers.generate import (
     generate,
     open_batch,
 )
+from hub.benefits.vouchers.judge import VoucherAsked
 from hub.benefits.vouchers.key import code_key, reseal_key
 from hub.benefits.vouchers.notify_ending import notify_ending
 from hub.benefits.vouchers.queries import (
@@ -32,7 +33,6 @@ from hub.benefits.vouchers.queries import (
     voucher_notices,
     voucher_terms,
 )
-from hub.benefits.vouchers.take import VoucherAsked
 from hub.benefits.vouchers.transfer import transfer_voucher
 from hub.benefits.vouchers.void import void_voucher
 from hub.benefits.vouchers.worth import Verdict

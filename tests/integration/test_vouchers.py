@@ -11,12 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.benefits.vouchers.configure import configure_campaigns
 from hub.benefits.vouchers.expire import expire_vouchers
+from hub.benefits.vouchers.judge import VoucherAsked
 from hub.benefits.vouchers.lapse import lapse_vouchers
 from hub.benefits.vouchers.queries import vouchers_by_id
 from hub.benefits.vouchers.redeem import redeem_reserved
 from hub.benefits.vouchers.release import release_vouchers
 from hub.benefits.vouchers.reserve import reserve_vouchers
-from hub.benefits.vouchers.take import VoucherAsked
 from hub.benefits.vouchers.worth import Verdict
 from hub.errors import Conflict, Malformed
 from hub.ledger.verify import verify

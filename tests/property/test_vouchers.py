@@ -13,12 +13,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.vouchers.expire import expire_vouchers
+from hub.benefits.vouchers.judge import VoucherAsked
 from hub.benefits.vouchers.lapse import lapse_vouchers
 from hub.benefits.vouchers.queries import Voucher
 from hub.benefits.vouchers.redeem import redeem_reserved
 from hub.benefits.vouchers.release import release_vouchers
 from hub.benefits.vouchers.reserve import reserve_vouchers
-from hub.benefits.vouchers.take import VoucherAsked
 from hub.benefits.vouchers.worth import Verdict
 from hub.programme.queries import Business
 from tests.support import vouchers as kit

@@ -37,6 +37,12 @@ _PEOPLE = (
        FROM generate_series(1, :n) i""",
 )  # fmt: skip
 _REST = (
+    """INSERT INTO referral_terms (effective_from, min_spend_minor, join_within_days,
+         buy_within_days, is_open, period)
+       VALUES ('2020-01-01', 0, 30, 30, true, 'year')""",
+    """INSERT INTO referral (referrer_account_id, referred_account_id, said_at, ends_at, terms_from,
+         source)
+       SELECT 1, i, now(), now(), '2020-01-01', 'member' FROM generate_series(2, :n) i""",
     """INSERT INTO review_item (account_id, opened_at, reason, candidates)
        SELECT i, now(), CASE WHEN i % 2 = 0 THEN 'batch_match' ELSE 'second_account' END, ARRAY[1]
        FROM generate_series(1, :n) i""",

@@ -12,9 +12,9 @@ from hub.benefits.vouchers.answers import VoucherAnswer
 from hub.benefits.vouchers.assign_voucher import assign_voucher
 from hub.benefits.vouchers.cancel import cancel_redemption
 from hub.benefits.vouchers.configure import CampaignConfig, configure_campaigns
+from hub.benefits.vouchers.judge import VoucherAsked
 from hub.benefits.vouchers.queries import Voucher, vouchers_by_id
 from hub.benefits.vouchers.redeem import redeem_vouchers
-from hub.benefits.vouchers.take import VoucherAsked
 from hub.benefits.vouchers.worth import Bill
 from hub.crypto.keyring import Keyring
 from hub.programme.apply import EarningRuleConfig

@@ -69,7 +69,10 @@ class TenderDocument(_Document):
 
 
 class CustomerDocument(_Document):
-    """A customer by the system's own id, and what it knows of them; `verified`: what it proved."""
+    """A customer by the system's own id, and what it knows of them; `verified`: what it proved.
+
+    `referred_by`: who brought them, by a referral code or by the system's id of that customer.
+    """
 
     id: Id | None = None
     phone: str | None = None
@@ -79,6 +82,7 @@ class CustomerDocument(_Document):
     loyalty_id: str | None = None
     unionid: str | None = None
     openid: str | None = None
+    referred_by: Id | None = None
     verified: frozenset[HintType] = frozenset()
 
 

@@ -5,7 +5,8 @@ like the fields below, or are mapped to them by the connection's `columns`.
 
     type id version occurred_at business_date outlet currency exchange_rate total tip
     sale stay payment plan amount confirmation arrival departure
-    customer.{id phone email name birthday loyalty_id unionid openid}
+    customer.{id phone email name birthday loyalty_id unionid openid
+    referred_by}
     line.{id kind name quantity amount discount category tax reverses}
     tender.{kind amount tip reference}
 """
@@ -25,7 +26,8 @@ _SIMPLE = (
     *("total", "tip", "sale", "stay", "payment", "amount", "confirmation", "arrival", "departure"),
     "plan",
 )
-_CUSTOMER = ("id", "phone", "email", "name", "birthday", "loyalty_id", "unionid", "openid")
+_CUSTOMER = ("id", "phone", "email", "name", "birthday", "loyalty_id", "unionid", "openid",
+             "referred_by")  # fmt: skip
 _LINE = ("id", "kind", "name", "quantity", "amount", "discount", "category", "tax", "reverses")
 _TENDER = ("kind", "amount", "tip", "reference")
 FIELDS = frozenset(

@@ -277,4 +277,5 @@ def _parties(
     ]
     if customer.id is None and not hints:
         return ()
-    return (Party(role=role, external_id=customer.id, hints=tuple(hints)),)
+    referred_by = None if customer.referred_by is None else customer.referred_by.strip() or None
+    return (Party(role=role, external_id=customer.id, hints=tuple(hints), referred_by=referred_by),)

@@ -1,7 +1,8 @@
 """What a till asks about a cart, and where it stands."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from functools import cached_property
 
@@ -9,6 +10,7 @@ import orjson
 
 from hub.benefits.quoting.best_quote import Policy
 from hub.benefits.quoting.cart import Cart, Line
+from hub.benefits.vouchers.codes import normalise
 from hub.benefits.vouchers.worth import Bill
 from hub.crypto.keyring import Keyring
 from hub.errors import Malformed
@@ -25,7 +27,8 @@ MOST_NAMED = 20
 class Counter:
     """A till: its business, the business's trading day, the group's date, the instant, the keys.
 
-    `time_zone` is the group's, by which quotas and points end.
+    `time_zone` is the group's, by which quotas and points end. `prefixed_first`: where a key names
+    two baskets, of a time when each way to ask had keys of its own, GraphQL's is meant.
     """
 
     business: Business
@@ -34,6 +37,7 @@ class Counter:
     now: datetime
     time_zone: str
     keyring: Keyring
+    prefixed_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,11 @@ class CartAsked:
                 _checked_name(name, field=f"{field}[{place}]")
                 if name in named[:place]:
                     raise Malformed("it is named twice", field=f"{field}[{place}]")
+        for place, code in enumerate(self.vouchers or ()):
+            try:
+                normalise(code)
+            except Malformed as no:
+                raise Malformed(no.message, field=f"vouchers[{place}]") from no
         if not 0 <= self.points <= 10**12:
             raise Malformed("points are from 0 to 1000000000000", field="points")
         return self
@@ -101,6 +110,14 @@ class CartAsked:
         """Return a digest of each field: a request is told from another, its codes are not kept."""
         facts = {**asdict(self), **more}
         return {name: _digest(value) for name, value in sorted(facts.items())}
+
+
+_OF_CART = {one.name for one in fields(CartAsked)} | {"member"}
+
+
+def placed(name: str) -> str:
+    """Return where a request has what a verb names: what is the cart's is in its `cart`."""
+    return f"cart.{name}" if re.split(r"[.\[]", name, maxsplit=1)[0] in _OF_CART else name
 
 
 def checked_key(key: str, *, field: str = "key") -> None:

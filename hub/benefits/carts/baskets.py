@@ -35,9 +35,10 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basket:
-    """A basket as it stands; `member_id` is who the member is now."""
+    """A basket as it stands; `member_id` is who the member is now, `key` is as it is kept."""
 
     basket_id: int
+    key: str
     member_id: int | None
     state: str
     asked: Mapping[str, str]
@@ -76,6 +77,10 @@ class Basket:
                 )
 
 
+OLD_PREFIX = "api:"
+"""What GraphQL's keys were kept with when they were its own."""
+
+
 async def find_basket(db: AsyncConnection, *, counter: Counter, key: str) -> Basket | None:
     """Lock the key until the transaction ends and return its basket, if there is one."""
     business_id = counter.business.business_id
@@ -87,11 +92,18 @@ async def find_basket(db: AsyncConnection, *, counter: Counter, key: str) -> Bas
     row = (
         await db.execute(
             text("""
-              SELECT basket_id, member_id, state, asked, answer, points, hold_tx, redeem_tx,
-                voucher_request, expires_at
-              FROM till_basket WHERE business_id = :business_id AND idempotency_key = :key
-              FOR UPDATE"""),
-            {"business_id": business_id, "key": key},
+              SELECT basket_id, idempotency_key AS key, member_id, state, asked, answer, points,
+                hold_tx, redeem_tx, voucher_request, expires_at
+              FROM till_basket
+              WHERE business_id = :business_id AND idempotency_key IN (:key, :old)
+                AND (idempotency_key = :key OR prefixed)
+              ORDER BY (idempotency_key = :old) = :old_first DESC LIMIT 1 FOR UPDATE"""),
+            {
+                "business_id": business_id,
+                "key": key,
+                "old": f"{OLD_PREFIX}{key}",
+                "old_first": counter.prefixed_first,
+            },
         )
     ).first()
     if row is None:

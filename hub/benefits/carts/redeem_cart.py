@@ -63,7 +63,7 @@ async def redeem_cart(
         return basket.told(replayed=False, refusal=late)
     try:
         async with db.begin_nested():
-            redeem_tx = await _use(db, counter, basket, key)
+            redeem_tx = await _use(db, counter, basket)
             await move_basket(
                 db,
                 basket_id=basket.basket_id,
@@ -79,7 +79,7 @@ async def redeem_cart(
     )
 
 
-async def _use(db: AsyncConnection, counter: Counter, basket: Basket, key: str) -> int | None:
+async def _use(db: AsyncConnection, counter: Counter, basket: Basket) -> int | None:
     """Use vouchers, points and quotas; returns the ledger's number of the points spent."""
     parts = await offer_parts(db, basket_id=basket.basket_id)
     business_id = counter.business.business_id
@@ -88,7 +88,7 @@ async def _use(db: AsyncConnection, counter: Counter, basket: Basket, key: str) 
             db,
             business_id=business_id,
             reservation_id=basket.voucher_request,
-            idempotency_key=part_key(key, "cart-used"),
+            idempotency_key=part_key(basket.key, "cart-used"),
             business_date=counter.business_date,
             now=counter.now,
         )
@@ -105,7 +105,7 @@ async def _use(db: AsyncConnection, counter: Counter, basket: Basket, key: str) 
             business_id=business_id,
             member_id=basket.member_id,
             hold_id=basket.hold_tx,
-            idempotency_key=part_key(key, "cart-used"),
+            idempotency_key=part_key(basket.key, "cart-used"),
             occurred_at=counter.now,
             business_date=counter.business_date,
             now=counter.now,
@@ -119,7 +119,7 @@ async def _use(db: AsyncConnection, counter: Counter, basket: Basket, key: str) 
                 db,
                 business_id=business_id,
                 hold_id=part.taken_id,
-                idempotency_key=part_key(key, f"cart-used:{part.place}"),
+                idempotency_key=part_key(basket.key, f"cart-used:{part.place}"),
                 now=counter.now,
             )
             if used.outcome not in DONE:

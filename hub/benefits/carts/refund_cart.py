@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.carts.asked import Counter, checked_key
 from hub.benefits.carts.baskets import (
+    OLD_PREFIX,
     Basket,
     OfferPart,
     find_basket,
@@ -22,6 +23,7 @@ from hub.errors import Conflict, Malformed, Rejected
 from hub.units import share_by_largest_remainder
 
 Lines = Mapping[str, int]
+_OF = {"refund_key": "basket", "lines": "lines"}
 
 
 async def refund_cart(
@@ -47,8 +49,8 @@ async def refund_cart(
     basket = await find_basket(db, counter=counter, key=key)
     if basket is None:
         raise Rejected("nothing was redeemed under this key", field="key")
-    asked = {"key": key, "lines": None if lines is None else dict(sorted(lines.items()))}
-    before = await _before(db, counter, refund_key, asked)
+    asked = None if lines is None else dict(sorted(lines.items()))
+    before = await _before(db, counter, basket, refund_key, asked)
     if before is not None:
         return before
     found = await _refund(db, counter, basket, refund_key, lines)
@@ -62,7 +64,7 @@ async def refund_cart(
             "key": refund_key,
             "basket_id": basket.basket_id,
             "now": counter.now,
-            "asked": orjson.dumps(asked).decode(),
+            "asked": orjson.dumps({"lines": asked}).decode(),
             "answer": pack(found),
         },
     )
@@ -70,7 +72,7 @@ async def refund_cart(
 
 
 async def _before(
-    db: AsyncConnection, counter: Counter, refund_key: str, asked: Mapping[str, object]
+    db: AsyncConnection, counter: Counter, basket: Basket, refund_key: str, lines: Lines | None
 ) -> CartRefund | None:
     """Return what was answered under the key; two baskets cannot share one."""
     business_id = counter.business.business_id
@@ -79,22 +81,32 @@ async def _before(
              " # hashtextextended(:key, 0))"),
         {"business_id": business_id, "key": refund_key},
     )  # fmt: skip
+    # What GraphQL refunded when its keys were its own names the basket as it is kept.
     row = (
         await db.execute(
             text("""
-              SELECT asked, answer FROM till_refund
-              WHERE business_id = :business_id AND idempotency_key = :key"""),
-            {"business_id": business_id, "key": refund_key},
+              SELECT basket_id, asked, answer FROM till_refund
+              WHERE business_id = :business_id AND idempotency_key IN (:key, :old)
+                AND (idempotency_key = :key OR starts_with(asked ->> 'key', :prefix))
+              ORDER BY (idempotency_key = :old) = :old_first DESC LIMIT 1"""),
+            {
+                "business_id": business_id,
+                "key": refund_key,
+                "old": f"{OLD_PREFIX}{refund_key}",
+                "prefix": OLD_PREFIX,
+                "old_first": counter.prefixed_first,
+            },
         )
     ).first()
     if row is None:
         return None
-    for field, value in asked.items():
-        if row.asked[field] != value:
+    asked = ("refund_key", row.basket_id, basket.basket_id), ("lines", row.asked["lines"], lines)
+    for field, before, now in asked:
+        if before != now:
             raise Conflict(
-                f"this key was used before for another refund (its {field} differs): send that "
-                "one again, or use a new key",
-                field="refund_key" if field == "key" else field,
+                f"this key was used before for another refund (its {_OF[field]} differs): send "
+                "that one again, or use a new key",
+                field=field,
             )
     return unpack_refund(row.answer)
 

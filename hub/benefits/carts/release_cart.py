@@ -33,7 +33,7 @@ async def release_cart(db: AsyncConnection, *, counter: Counter, key: str) -> Ca
             db,
             business_id=counter.business.business_id,
             reservation_id=basket.voucher_request,
-            idempotency_key=part_key(key, "cart-freed"),
+            idempotency_key=part_key(basket.key, "cart-freed"),
             business_date=counter.business_date,
             now=counter.now,
         )
@@ -43,7 +43,7 @@ async def release_cart(db: AsyncConnection, *, counter: Counter, key: str) -> Ca
             business_id=counter.business.business_id,
             member_id=basket.member_id,
             hold_id=basket.hold_tx,
-            idempotency_key=part_key(key, "cart-freed"),
+            idempotency_key=part_key(basket.key, "cart-freed"),
             occurred_at=counter.now,
             business_date=counter.business_date,
             now=counter.now,
@@ -54,7 +54,7 @@ async def release_cart(db: AsyncConnection, *, counter: Counter, key: str) -> Ca
                 db,
                 business_id=counter.business.business_id,
                 hold_id=part.taken_id,
-                idempotency_key=part_key(key, f"cart-freed:{part.place}"),
+                idempotency_key=part_key(basket.key, f"cart-freed:{part.place}"),
                 now=counter.now,
             )
     await move_basket(db, basket_id=basket.basket_id, state="released", now=counter.now)

@@ -8,8 +8,8 @@ from hub.benefits.carts.quote_cart import Weighed
 from hub.benefits.carts.views import CartOffer, CartQuote, CartRefusal
 from hub.benefits.entitlements.hold import hold as hold_benefit
 from hub.benefits.entitlements.requests import DONE
+from hub.benefits.vouchers.judge import VoucherAsked
 from hub.benefits.vouchers.reserve import reserve_vouchers
-from hub.benefits.vouchers.take import VoucherAsked
 from hub.benefits.vouchers.worth import Verdict
 from hub.errors import Rejected
 from hub.ledger.codes import Outcome

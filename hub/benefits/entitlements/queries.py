@@ -31,25 +31,46 @@ class Entitlement:
     offered_at: list[int]
 
 
+# What a tier gives for a period is granted when it is first asked for (`hub.benefits.grant`): until
+# then `due` says what will be, so that a card, a quote and a use see the same.
 ENTITLEMENTS = Relation(
     """
 WITH terms AS (
-  SELECT DISTINCT ON (benefit_id) benefit_id, name, name_zh, offered_at, on_loss, tier_id
-  FROM benefit_terms WHERE effective_from <= :now ORDER BY benefit_id, effective_from DESC
+  SELECT DISTINCT ON (benefit_id) benefit_id, name, name_zh, offered_at, on_loss, tier_id, quota,
+    period, ladder_id, rank
+  FROM benefit_terms LEFT JOIN tier USING (tier_id)
+  WHERE effective_from <= :now ORDER BY benefit_id, effective_from DESC
+), due AS (
+  SELECT h.member_id, t.benefit_id, p.starts_on, p.ends_on, x.missing
+  FROM member_tier h JOIN tier has USING (tier_id)
+  JOIN terms t ON t.ladder_id = has.ladder_id AND t.rank <= has.rank AND t.quota > 0
+  JOIN member m ON m.member_id = h.member_id
+  CROSS JOIN LATERAL benefit_period(t.period, CAST(:today AS date),
+    (m.created_at AT TIME ZONE (SELECT time_zone FROM programme))::date) p
+  CROSS JOIN LATERAL (
+    SELECT t.quota - coalesce(sum(e.granted), 0)::integer AS missing FROM entitlement e
+    WHERE e.member_id = h.member_id AND e.benefit_id = t.benefit_id AND e.source = 'tier'
+      AND e.starts_on = p.starts_on) x
+  WHERE h.member_id = ANY(CAST(:member_ids AS bigint[])) AND h.until IS NULL AND x.missing > 0
+), quota AS (
+  SELECT e.member_id, e.benefit_id, e.starts_on, e.ends_on, e.granted, e.held, e.used, e.ended,
+    e.free, e.source
+  FROM entitlement e JOIN terms USING (benefit_id)
+  WHERE e.member_id = ANY(CAST(:member_ids AS bigint[]))
+    AND :today BETWEEN e.starts_on AND e.ends_on AND e.granted > 0
+    AND (e.source <> 'tier' OR terms.on_loss = 'keep_period'
+      OR entitlement_tier_held(e.member_id, terms.tier_id))
+  UNION ALL
+  SELECT member_id, benefit_id, starts_on, ends_on, missing, 0, 0, 0, missing, 'tier' FROM due
 )
 SELECT e.member_id, b.code AS benefit_code, b.kind, terms.name, terms.name_zh, e.starts_on,
   e.ends_on, sum(e.granted)::integer AS granted, sum(e.held)::integer AS held,
   sum(e.used)::integer AS used, sum(e.ended)::integer AS ended, sum(e.free)::integer AS remaining,
   array_agg(DISTINCT e.source ORDER BY e.source) AS sources, terms.offered_at
-FROM entitlement e JOIN benefit b USING (benefit_id) JOIN terms USING (benefit_id)
-LEFT JOIN tier asks ON asks.tier_id = terms.tier_id
-WHERE e.member_id = ANY(CAST(:member_ids AS bigint[]))
-  AND :today BETWEEN e.starts_on AND e.ends_on AND e.granted > 0
-  AND (e.source <> 'tier' OR terms.on_loss = 'keep_period'
-    OR entitlement_tier_held(e.member_id, terms.tier_id))
-GROUP BY e.member_id, asks.rank, b.code, b.kind, terms.name, terms.name_zh, e.starts_on, e.ends_on,
+FROM quota e JOIN benefit b USING (benefit_id) JOIN terms USING (benefit_id)
+GROUP BY e.member_id, terms.rank, b.code, b.kind, terms.name, terms.name_zh, e.starts_on, e.ends_on,
   terms.offered_at
-ORDER BY e.member_id, asks.rank NULLS LAST, b.code, e.ends_on, e.starts_on
+ORDER BY e.member_id, terms.rank NULLS LAST, b.code, e.ends_on, e.starts_on
 """,
     tuple(each.name for each in fields(Entitlement)),
 )

@@ -1,5 +1,6 @@
 """What one offer takes off the lines as the offers before it have left them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hub.benefits.quoting.allocate import allocate
@@ -9,6 +10,8 @@ from hub.benefits.quoting.offers import Kind, Offer, Terms
 Amounts = tuple[int, ...]
 # A percentage has four decimals at most: 100 of them are a million parts.
 _PARTS = 1_000_000
+# A search of many steps through a long cart would keep too much.
+_MOST_KNOWN = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,16 @@ class Till:
         self.lines = cart.lines
         self.start: Amounts = tuple(line.list_minor for line in cart.lines)
         self.floors = tuple(guard.line_floor(line) for line in cart.lines)
+        self.floored = any(self.floors)
         self.bill_floor = guard.bill_floor(cart)
 
     def room(self, amounts: Amounts) -> int:
         """Return how much the lines can still give together."""
-        by_line = sum(max(0, amount - floor)
-                      for amount, floor in zip(amounts, self.floors, strict=True))  # fmt: skip
-        return max(0, min(by_line, sum(amounts) - self.bill_floor))
+        by_line = there_is = sum(amounts)
+        if self.floored:
+            pairs = zip(amounts, self.floors, strict=True)
+            by_line = sum([max(0, amount - floor) for amount, floor in pairs])
+        return max(0, min(by_line, there_is - self.bill_floor))
 
 
 class Trial:
@@ -47,6 +53,7 @@ class Trial:
 
     What it takes never grows where amounts shrink: what it takes alone bounds what it takes after
     others. So the units that a gift gives are chosen once, by what they can give at list price.
+    What it took off the same amounts before it is not reckoned again: searches ask often.
     """
 
     def __init__(self, offer: Offer, till: Till) -> None:
@@ -57,39 +64,54 @@ class Trial:
         self.scope = [place for place, line in enumerate(till.lines) if offer.terms.covers(line)]
         self._least = max(offer.terms.minimum_minor, offer.terms.per_minor or 0)
         self._units = self._given() if offer.terms.kind is Kind.GIFT else None
+        self._known: dict[tuple[Amounts, Amounts], Cut] = {}
         self.alone = self.cut(till.start, till.start)
 
     def cut(self, amounts: Amounts, base: Amounts) -> Cut:
         """Return what it takes off `amounts`; `base` is what they were as its stage began."""
+        asked = amounts, base
+        known = self._known.get(asked)
+        if known is None:
+            known = self._cut(amounts, base)
+            if len(self._known) < _MOST_KNOWN:
+                self._known[asked] = known
+        return known
+
+    def _cut(self, amounts: Amounts, base: Amounts) -> Cut:
         if not self.scope:
             return Cut(self._none, 0, 0, 0, "nothing_in_scope")
         measure = sum([base[place] for place in self.scope])
         if measure < self._least:
             return Cut(self._none, 0, 0, measure, "below_minimum")
-        wants = self._wants(amounts)
-        wanted = _wanted(self.terms, measure, sum(wants.values()))
+        places, wants = self._wants(amounts)
+        wanted = _wanted(self.terms, measure, sum(wants))
         if wanted == 0:
             return Cut(self._none, 0, 0, measure, "nothing_left")
-        floors = self._till.floors
-        rooms = [min(want, max(0, amounts[place] - floors[place]))
-                 for place, want in wants.items()]  # fmt: skip
+        rooms = wants
+        if self._till.floored:
+            floors = self._till.floors
+            rooms = [min(want, max(0, amounts[place] - floors[place]))
+                     for place, want in zip(places, wants, strict=True)]  # fmt: skip
         total = min(wanted, sum(rooms))
         if self._till.bill_floor:
             total = min(total, max(0, sum(amounts) - self._till.bill_floor))
         if total == 0:
             return Cut(self._none, 0, wanted, measure, "floor_reached")
         by_line = list(self._none)
-        for place, part in zip(wants, allocate(total, list(wants.values()), rooms), strict=True):
+        for place, part in zip(places, allocate(total, wants, rooms), strict=True):
             by_line[place] = part
         return Cut(tuple(by_line), total, wanted, measure)
 
-    def _wants(self, amounts: Amounts) -> dict[int, int]:
-        """Return by line what the offer may take; of given units, their share, rounded down."""
+    def _wants(self, amounts: Amounts) -> tuple[Sequence[int], list[int]]:
+        """Return lines and what the offer may take of each; of given units their share, rounded
+        down.
+        """
         if self._units is None:
-            return {place: amounts[place] for place in self.scope}
+            return self.scope, [amounts[place] for place in self.scope]
         lines = self._till.lines
-        return {place: amounts[place] * units // lines[place].quantity
-                for place, units in self._units.items()}  # fmt: skip
+        return list(self._units), [
+            amounts[place] * units // lines[place].quantity for place, units in self._units.items()
+        ]
 
     def _given(self) -> dict[int, int]:
         till = self._till

@@ -11,7 +11,16 @@ A member is due the highest tier of these, on each ladder:
   keeping was done, else the one that it steps down to.
 """
 
-from hub.benefits.tiers.ladder import ACTIVITY, LADDERS, PEOPLE, RUNGS
+from sqlalchemy import text
+
+from hub.benefits.tiers.ladder import (
+    ACTIVITY,
+    ACTIVITY_OF_UNMERGED,
+    AS_BEFORE,
+    LADDERS,
+    PEOPLE,
+    RUNGS,
+)
 
 _STANDING = """
 mine AS MATERIALIZED (
@@ -99,8 +108,8 @@ candidates AS (
       AND (o.step_down = 'one_step' OR tier_asks_met(r.need, r.reach, h.have)))
 )"""
 
-MOVES = f"""
-WITH {LADDERS}, {RUNGS}, {PEOPLE}, {_STANDING}, {ACTIVITY}, {_CANDIDATES}, due AS (
+_MOVES = f"""
+WITH {LADDERS}, {RUNGS}, {PEOPLE}, {_STANDING}, {{activity}}, {_CANDIDATES}, due AS (
   SELECT DISTINCT ON (member_id, ladder_id) * FROM candidates
   ORDER BY member_id, ladder_id, rank DESC, valid_until DESC NULLS FIRST, why <> 'before'
 )
@@ -119,9 +128,12 @@ LEFT JOIN due USING (member_id, ladder_id)
 LEFT JOIN held USING (member_id, ladder_id)
 LEFT JOIN tier was ON was.tier_id = held.tier_id
 LEFT JOIN tier will ON will.tier_id = due.tier_id
-WHERE due.tier_id IS DISTINCT FROM held.tier_id OR held.valid_until < :today
+WHERE (due.tier_id IS DISTINCT FROM held.tier_id OR held.valid_until < :today
   OR held.award_id IS DISTINCT FROM due.award_id
-  OR (held.valid_until IS NULL) <> (due.valid_until IS NULL)
+  OR (held.valid_until IS NULL) <> (due.valid_until IS NULL)) AND {AS_BEFORE}
 ORDER BY n.member_id, n.ladder_id
 """  # noqa: S608 - constants of ours
+MOVES = text(_MOVES.format(activity=ACTIVITY))
 """Every member of `:member_ids` on every ladder where another tier is due than is held."""
+MOVES_OF_UNMERGED = text(_MOVES.format(activity=ACTIVITY_OF_UNMERGED))
+"""The same of members none of whom was ever merged or split."""

@@ -8,7 +8,15 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.tiers.ladder import ACTIVITY, KINDS, LADDERS, PEOPLE, RUNGS, by_sets, read_of
+from hub.benefits.tiers.ladder import (
+    ACTIVITY,
+    AS_BEFORE,
+    KINDS,
+    LADDERS,
+    PEOPLE,
+    RUNGS,
+    read_by_sets,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +109,7 @@ LEFT JOIN LATERAL (
   ORDER BY r.rank LIMIT 1
 ) next ON true
 WHERE (has.code IS NOT NULL OR next.code IS NOT NULL)
-  AND (l.business_id IS NULL OR h.seen OR has.code IS NOT NULL)
+  AND (l.business_id IS NULL OR h.seen OR has.code IS NOT NULL) AND {AS_BEFORE}
 ORDER BY n.member_id, n.ladder_id
 """)  # noqa: S608 - constants of ours
 
@@ -111,8 +119,7 @@ async def places_of(
 ) -> dict[int, list[Place]]:
     """Return the members' places, the group's ladder first, then those of businesses they know."""
     found: dict[int, list[Place]] = {member_id: [] for member_id in member_ids}
-    async with by_sets(db):
-        rows = await read_of(db, _PLACES, member_ids=member_ids, now=now, time_zone=time_zone)
+    rows = await read_by_sets(db, _PLACES, member_ids=member_ids, now=now, time_zone=time_zone)
     for row in rows:
         found[row.member_id].append(_place(row))
     return found

@@ -9,16 +9,14 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.grant import grant
-from hub.benefits.tiers.due import MOVES
-from hub.benefits.tiers.ladder import by_sets, read_of
+from hub.benefits.tiers.due import MOVES, MOVES_OF_UNMERGED
+from hub.benefits.tiers.ladder import read_by_sets
 from hub.benefits.tiers.notify_tiers import GIVE
 from hub.clock import business_date
 from hub.outbox.messages import put
 
 TIER_LOCK = "hashtextextended('member_tier', member_id)"
 """The number of the lock that whoever moves a member on a ladder holds."""
-
-_MOVES = text(MOVES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,24 +53,25 @@ async def promote(
     """
     movers = set(member_ids)
     promoted: list[Promotion] = []
-    async with by_sets(db):
-        if not all_move:
-            found = await read_of(db, _MOVES, member_ids=member_ids, now=now, time_zone=time_zone)
-            movers = {row.member_id for row in found}
-        if movers:
-            await lock_tiers(db, member_ids=sorted(movers))
-        today = business_date(now, time_zone)
-        while movers:
-            moves = await read_of(
-                db, _MOVES, member_ids=sorted(movers), now=now, time_zone=time_zone
-            )
-            await _write(db, moves, now)
-            judged = [_promotion(row) for row in moves]
-            promoted += judged
-            # Of who was not judged for several periods, each is judged in its turn.
-            movers = {
-                one.member_id for one in judged if one.valid_until and one.valid_until < today
-            }
+    if not all_move:
+        found = await read_by_sets(
+            db, MOVES, of_unmerged=MOVES_OF_UNMERGED, member_ids=member_ids, now=now,
+            time_zone=time_zone,
+        )  # fmt: skip
+        movers = {row.member_id for row in found}
+    if movers:
+        await lock_tiers(db, member_ids=sorted(movers))
+    today = business_date(now, time_zone)
+    while movers:
+        # Who was merged since the first look is judged by all that is theirs by now.
+        moves = await read_by_sets(
+            db, MOVES, member_ids=sorted(movers), now=now, time_zone=time_zone
+        )
+        await _write(db, moves, now)
+        judged = [_promotion(row) for row in moves]
+        promoted += judged
+        # Of who was not judged for several periods, each is judged in its turn.
+        movers = {one.member_id for one in judged if one.valid_until and one.valid_until < today}
     if promoted:
         moved = sorted({one.member_id for one in promoted})
         await grant(db, member_ids=moved, now=now, time_zone=time_zone)

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.tiers.ladder import POINTS, RUNGS
+from hub.benefits.tiers.ladder import RUNGS, points
 from hub.benefits.year import year_of
 from hub.db.relation import Relation
 
@@ -36,7 +36,7 @@ class Standing:
 # On the group's own ladder, number 0.
 STANDINGS = Relation(
     f"""
-WITH {RUNGS}, {POINTS.format(starts_on=":starts_on", ends_on=":ends_on").strip()}, qualifying AS (
+WITH {RUNGS}, {points(starts_on=":starts_on", ends_on=":ends_on")}, qualifying AS (
   SELECT member_id, sum(points)::bigint AS points FROM points GROUP BY member_id
 )
 SELECT a.member_id, has.code, has.name, has.name_zh, held.since,
@@ -57,6 +57,19 @@ LEFT JOIN LATERAL (
   AND (next.need = 'any' OR cardinality(array_remove(next.reach, NULL)) = 1)
 """,  # noqa: S608 - constants of ours
     tuple(each.name for each in fields(Standing)),
+)
+
+# What is asked for most, without the way to the next tier.
+HELD = Relation(
+    f"""
+WITH {RUNGS}
+SELECT a.member_id, has.code, has.name, has.name_zh, held.since
+FROM unnest(CAST(:member_ids AS bigint[])) AS a (member_id)
+LEFT JOIN member_tier held ON held.member_id = a.member_id AND held.until IS NULL
+  AND held.ladder_id = 0
+LEFT JOIN rungs has ON has.tier_id = held.tier_id
+""",  # noqa: S608 - constants of ours
+    ("member_id", "code", "name", "name_zh", "since"),
 )
 
 

@@ -113,8 +113,8 @@ def check_character(body: str) -> str:
     return _VALUES[(1 - total) % 37]
 
 
-def normalise(typed: str) -> str:
-    """Return the code that somebody typed, as it was issued; raises Malformed naming `code`.
+def normalise(typed: str, *, what: str = "a voucher code", field: str = "code") -> str:
+    """Return the code that somebody typed, as it was issued; raises Malformed naming `field`.
 
     Small and full-width letters, O for 0, I and L for 1, spaces and dashes make no difference.
     """
@@ -122,10 +122,10 @@ def normalise(typed: str) -> str:
     code = _BETWEEN.sub("", text).translate(_TYPED)
     if len(code) != LENGTH or len(typed) > _LONGEST or not set(code) <= set(ALPHABET):
         raise Malformed(
-            f"a voucher code has {LENGTH} letters and digits, without I, L, O and U", field="code"
+            f"{what} has {LENGTH} letters and digits, without I, L, O and U", field=field
         )
     if check_character(code[:BODY]) != code[BODY]:
-        raise Malformed("this code has a wrong character: type it once more", field="code")
+        raise Malformed("this code has a wrong character: type it once more", field=field)
     return code
 
 

@@ -6,6 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.vouchers.codes import CodeKey
+from hub.benefits.vouchers.met import met
 from hub.crypto import delivery
 from hub.crypto.keyring import KEY_BYTES, Keyring
 
@@ -35,7 +36,10 @@ async def known_key(db: AsyncConnection, *, keyring: Keyring) -> CodeKey | None:
     sealed = await db.scalar(_FIND)
     if sealed is None:
         return None
-    return CodeKey(delivery.open_sealed(keyring, sealed, context=_PLACE))
+    last = met(db)
+    last.sealed = sealed
+    last.key = CodeKey(delivery.open_sealed(keyring, sealed, context=_PLACE))
+    return last.key
 
 
 async def reseal_key(db: AsyncConnection, *, keyring: Keyring) -> int:

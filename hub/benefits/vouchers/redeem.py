@@ -8,8 +8,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.vouchers.answers import VoucherAnswer, checked_key, run
+from hub.benefits.vouchers.judge import VoucherAsked
 from hub.benefits.vouchers.points import give_points, lock_holders
-from hub.benefits.vouchers.take import Policy, VoucherAsked, take
+from hub.benefits.vouchers.take import Policy, take
 from hub.benefits.vouchers.worth import Bill
 from hub.crypto.keyring import Keyring
 from hub.errors import Malformed

@@ -6,7 +6,8 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.vouchers.answers import LONGEST_TTL_SECONDS, VoucherAnswer
-from hub.benefits.vouchers.take import Policy, VoucherAsked, take
+from hub.benefits.vouchers.judge import VoucherAsked
+from hub.benefits.vouchers.take import Policy, take
 from hub.benefits.vouchers.worth import Bill
 from hub.crypto.keyring import Keyring
 from hub.errors import Malformed

@@ -1,19 +1,20 @@
 """Take: what reserving and redeeming share: judge each voucher, then write all at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.vouchers.answers import VoucherAnswer, checked_key, run
 from hub.benefits.vouchers.codes import normalise
+from hub.benefits.vouchers.judge import VoucherAsked, judge
+from hub.benefits.vouchers.met import met
 from hub.benefits.vouchers.points import give_points, lock_holders
 from hub.benefits.vouchers.queries import Voucher, voucher_terms, vouchers_by_id
-from hub.benefits.vouchers.terms import VoucherKind, VoucherTerms
-from hub.benefits.vouchers.worth import Bill, Verdict, eligible, refusal, worth
+from hub.benefits.vouchers.redeem_one import redeem_one
+from hub.benefits.vouchers.worth import Bill
 from hub.crypto.keyring import Keyring
 from hub.errors import Malformed
 from hub.programme.queries import Business
@@ -21,19 +22,6 @@ from hub.units import MOST_MINOR
 
 MOST_VOUCHERS = 20
 Policy = Literal["all_or_nothing", "skip_invalid"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VoucherAsked:
-    """A voucher of a request: by its code, or by its number where the member is known.
-
-    `amount_minor` is what it is to take off the bill; None: what it is worth on what is left of
-    the bill after those before it.
-    """
-
-    code: str | None = None
-    voucher_id: int | None = None
-    amount_minor: int | None = None
 
 
 async def take(
@@ -55,18 +43,21 @@ async def take(
     """Reserve or redeem vouchers together; see `reserve` and `redeem`."""
     checked_key(idempotency_key)
     _check(vouchers, bill)
-    asked = {
-        "member_id": member_id,
-        "bill_minor": [
-            bill.amount_minor,
-            bill.currency,
-            bill.delivery_minor,
-            bill.outlet,
-            dict(bill.categories),
-        ],
-        "policy": policy,
-        **asked,
-    }
+    asked = {"member_id": member_id, "bill_minor": _told(bill), "policy": policy, **asked}
+    if kind == "redeem" and len(vouchers) == 1:
+        done = await redeem_one(
+            db,
+            business=business,
+            voucher=vouchers[0],
+            bill=bill,
+            member_id=member_id,
+            idempotency_key=idempotency_key,
+            business_date=business_date,
+            now=now,
+            asked=asked,
+        )
+        if done is not None:
+            return done
     found = await _find(db, vouchers, now=now, keyring=keyring)
     # Codes are not kept: a voucher is told by its number, a code that leads nowhere by none.
     asked["vouchers"] = [
@@ -75,11 +66,12 @@ async def take(
     ]
     _once(found)
     known = [voucher for voucher in found if voucher is not None]
+    met(db).meet(voucher.terms for voucher in known)
     gives = kind == "redeem" and any(one.terms.points is not None for one in known)
     if gives:
         ids = [voucher.voucher_id for voucher in known]
         await lock_holders(db, voucher_ids=ids, member_id=member_id)
-    items = _judge(vouchers, found, bill, business=business, member_id=member_id, now=now)
+    items = judge(vouchers, found, bill, business=business, member_id=member_id, now=now)
     answer = await run(
         db,
         """voucher_take(:kind, CAST(:business_id AS smallint), :key, :member_id,
@@ -102,6 +94,16 @@ async def take(
     if gives:
         await give_points(db, answer, business_date=business_date, now=now)
     return answer
+
+
+def _told(bill: Bill) -> list[object]:
+    return [
+        bill.amount_minor,
+        bill.currency,
+        bill.delivery_minor,
+        bill.outlet,
+        dict(bill.categories),
+    ]
 
 
 async def _find(
@@ -143,58 +145,3 @@ def _once(found: Sequence[Voucher | None]) -> None:
     known = [voucher.voucher_id for voucher in found if voucher is not None]
     if len(set(known)) != len(known):
         raise Malformed("a voucher is named twice", field="vouchers")
-
-
-def _judge(
-    vouchers: Sequence[VoucherAsked],
-    found: Sequence[Voucher | None],
-    bill: Bill,
-    *,
-    business: Business,
-    member_id: int | None,
-    now: datetime,
-) -> list[dict[str, Any]]:
-    """Return what voucher_take asks for: each voucher with what it would take, or why not."""
-    items: list[dict[str, Any]] = []
-    open_minor = bill.amount_minor
-    groups: set[str] = set()
-    several = len(vouchers) > 1
-    for each, voucher in zip(vouchers, found, strict=True):
-        if voucher is None:
-            items.append({"id": None, "refusal": Verdict.UNKNOWN})
-            continue
-        terms = voucher.terms
-        no = refusal(terms, bill, business_id=business.business_id,
-                     time_zone=business.time_zone, at=now)  # fmt: skip
-        if each.code is None and (member_id is None or voucher.member_id is None):
-            no = Verdict.NOT_YOURS  # a number is no proof of anything
-        if no is None and terms.points and member_id is None and voucher.member_id is None:
-            no = Verdict.MEMBER_REQUIRED
-        if no is None and ((terms.alone and several) or terms.stacking_group in groups):
-            no = Verdict.NOT_STACKABLE
-        room = min(eligible(terms, bill), open_minor)
-        most = worth(terms, room, left=voucher.granted - voucher.used)
-        amount = most if each.amount_minor is None else each.amount_minor
-        if no is None and amount > most:
-            no = Verdict.AMOUNT_TOO_HIGH
-        if no is None and amount == 0 and (terms.by_value or (most == 0 and _takes_off(terms))):
-            no = Verdict.NOTHING_TO_TAKE
-        if no is None:
-            open_minor -= amount
-            if terms.stacking_group is not None:
-                groups.add(terms.stacking_group)
-        items.append(
-            {
-                "id": voucher.voucher_id,
-                "refusal": no,
-                "quantity": amount if terms.by_value else 1,
-                "exact": not terms.by_value or each.amount_minor is not None,
-                "amount": amount,
-                "price": amount if terms.price_minor is None else terms.price_minor,
-            }
-        )
-    return items
-
-
-def _takes_off(terms: VoucherTerms) -> bool:
-    return terms.kind not in (VoucherKind.GIFT, VoucherKind.POINTS)

@@ -48,10 +48,12 @@ class VoucherTerms:
 
     `granted` is what a voucher has at first: uses, or minor units where `by_value` (a cash voucher
     whose rest is kept). `price_minor` is what `funder_id` pays per use; None: what was taken off.
-    `valid_until` is exclusive. Empty `outlets`, `categories` and `times` mean all.
+    `valid_until` is exclusive. Empty `outlets`, `categories` and `times` mean all. `version` names
+    the row for good, whatever else a database called by this number: terms never change.
     """
 
     terms_id: int
+    version: str
     campaign_code: str
     kind: VoucherKind
     name: str
@@ -86,11 +88,12 @@ class VoucherTerms:
 
 
 TERMS_COLUMNS = """
-  t.terms_id, c.code AS campaign_code, c.kind, t.name, t.name_zh, t.effective_from, t.valid_from,
-  t.valid_until, t.valid_days, t.granted, t.by_value, t.amount_minor, t.cap_minor,
-  t.threshold_minor, t.repeats, t.percent, t.item, t.points, t.currency, t.funder_id,
-  t.price_minor, t.per_member, t.minimum_minor, t.businesses, t.outlets, t.categories, t.times,
-  t.stacking_group, t.alone, t.transferable, t.on_refund, t.grace_days"""
+  t.terms_id, t.terms_id || '.' || t.xmin AS version, c.code AS campaign_code, c.kind, t.name,
+  t.name_zh, t.effective_from, t.valid_from, t.valid_until, t.valid_days, t.granted, t.by_value,
+  t.amount_minor, t.cap_minor, t.threshold_minor, t.repeats, t.percent, t.item, t.points,
+  t.currency, t.funder_id, t.price_minor, t.per_member, t.minimum_minor, t.businesses,
+  t.outlets, t.categories, t.times, t.stacking_group, t.alone, t.transferable,
+  t.on_refund, t.grace_days"""
 
 
 def terms_of(row: Row[Any]) -> VoucherTerms:

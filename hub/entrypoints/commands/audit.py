@@ -1,4 +1,4 @@
-"""`hub audit verify | anchor`: prove who read what, and keep the proof elsewhere."""
+"""`hub audit verify | anchor`: prove who read what and was denied what; keep proof elsewhere."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +7,8 @@ import typer
 
 from hub.audit import anchor as anchoring
 from hub.audit import verify as verifying
+from hub.audit.seal import WORD, last_seal, read_line
+from hub.audit.verify_denials import verify_denials
 from hub.clock import now
 from hub.config import load_settings
 from hub.crypto.keyring import load
@@ -19,28 +21,37 @@ def verify(
         Path | None, typer.Option(help="lines of `hub audit anchor` that were kept elsewhere")
     ] = None,
 ) -> None:
-    """Prove that no read was changed, added or taken away; ends with code 1 when one was."""
+    """Prove that no read nor sealed denial was changed, added or taken away; else code 1."""
     keyring = load(load_settings().keyring_path)
-    kept = [] if anchors is None else [anchoring.read_anchor(line) for line in _lines(anchors)]
+    lines = [] if anchors is None else _lines(anchors)
+    kept = [anchoring.read_anchor(line) for line in lines if not line.startswith(WORD)]
+    seals = dict(read_line(line) for line in lines if line.startswith(WORD))
     found = only_read(lambda db: verifying.verify(db, keyring=keyring, kept=kept))
-    if found.wrong is not None:
-        typer.echo(f"row {found.seq}: {found.wrong}")
+    denied = only_read(lambda db: verify_denials(db, keyring=keyring, kept=seals))
+    for what, proven in (("row", found), ("seal", denied)):
+        if proven.wrong is not None:
+            typer.echo(f"{what} {proven.seq}: {proven.wrong}")
+    if found.wrong is not None or denied.wrong is not None:
         raise typer.Exit(1)
     typer.echo(f"{found.rows} reads are as they were written")
+    typer.echo(f"{denied.rows} denials are as they were sealed")
 
 
 def anchor(
     out: Annotated[Path, typer.Option(help="the file to add a line to, on another machine's disk")],
 ) -> None:
-    """Add the signed end of the chain to a file; what is cut off later is then noticed."""
+    """Add the signed ends of both chains to a file; what is cut off later is then noticed."""
     at = now()
     kept = only_read(lambda db: anchoring.head(db, day=at.date()))
+    sealed = only_read(last_seal)
+    with out.open("a") as file:
+        file.writelines(one.line() + "\n" for one in (kept, sealed) if one is not None)
     if kept is None:
         typer.echo("nobody was shown anything yet")
-        return
-    with out.open("a") as file:
-        file.write(kept.line() + "\n")
-    typer.echo(f"anchored: {kept.seq} reads")
+    else:
+        typer.echo(f"anchored: {kept.seq} reads")
+    if sealed is not None:
+        typer.echo(f"anchored: {sealed.seq} seals of denials")
 
 
 def _lines(path: Path) -> list[str]:

@@ -11,6 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from hub.config import Settings, load_settings
 from hub.db.engine import make_engine
+from hub.entrypoints import check_callers
 from hub.entrypoints.checks import DATABASE, INSTALLATION, Finding, Verdict, keyring_fits
 
 _STYLE = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.PROBLEM: "red"}
@@ -38,6 +39,9 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """Run every check that can be run, one after the other."""
     for check in INSTALLATION:
         yield await check(settings)
+    for several in (check_callers.issuers, check_callers.documents):
+        async for finding in several(settings):
+            yield finding
     if not settings.database_url:
         yield Finding(
             Verdict.WARNING,
@@ -50,6 +54,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         async with engine.connect() as db:
             for database_check in DATABASE:
                 yield await database_check(db)
+            yield await check_callers.secrets(db)
             yield await keyring_fits(settings, db)
     except (OSError, SQLAlchemyError) as failure:
         yield Finding(

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
 from hub.benefits.entitlements import verify as entitlements
+from hub.benefits.referrals import verify as referrals
 from hub.benefits.rewards import verify as rewards
 from hub.benefits.vouchers import verify as vouchers
 from hub.config import load_settings
@@ -30,6 +31,7 @@ CHECKS: dict[str, Check] = {
     **dict.fromkeys(entitlements.CHECKS, entitlements.check),
     **dict.fromkeys(vouchers.CHECKS, vouchers.check),
     **dict.fromkeys(rewards.CHECKS, rewards.check),
+    **dict.fromkeys(referrals.CHECKS, referrals.check),
 }
 
 

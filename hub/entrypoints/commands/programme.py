@@ -13,6 +13,7 @@ from hub.benefits.configure import configure
 from hub.benefits.definitions import BenefitConfig
 from hub.benefits.memberships.plans import PlanConfig, configure_plans
 from hub.benefits.occasions.configure import OccasionConfig, configure_occasions
+from hub.benefits.referrals.configure import ReferralConfig, configure_referrals
 from hub.benefits.rewards.configure import RewardConfig, configure_rewards
 from hub.benefits.tiers.configure import LadderConfig, TierConfig
 from hub.benefits.vouchers.configure import CampaignConfig, configure_campaigns
@@ -46,6 +47,7 @@ class GroupFile(ProgrammeConfig):
     voucher_campaigns: tuple[CampaignConfig, ...] = ()
     occasions: tuple[OccasionConfig, ...] = ()
     rewards: tuple[RewardConfig, ...] = ()
+    referrals: tuple[ReferralConfig, ...] = ()
     connections: tuple[ConnectionConfig, ...] = ()
     subscriptions: tuple[SubscriptionConfig, ...] = ()
     payment_accounts: tuple[PaymentAccountConfig, ...] = ()
@@ -96,6 +98,7 @@ async def apply_group(database_url: str, keyring: Keyring, group: GroupFile) -> 
             await configure_campaigns(db, campaigns=group.voucher_campaigns)
             await configure_occasions(db, occasions=group.occasions)
             await configure_rewards(db, rewards=group.rewards)
+            await configure_referrals(db, referrals=group.referrals, keyring=keyring)
             for connection in group.connections:
                 await connect(db, config=connection, keyring=keyring)
             for subscription in group.subscriptions:
