@@ -49,6 +49,9 @@ The catalogue of rewards is for everybody who is signed in. A member orders for 
 what it offers for whom it serves, staff for anybody; the business that offers a reward, and staff,
 receive its stock, note that it was paid for and handed out, and see its orders.
 
+Rules of the programme that hold or have held are for everybody who is signed in. Those to come, and
+what a point costs and who pays for it, are for staff and finance, and for a business of its own.
+
 Codes that prove a phone are for the member and for the business that serves them; a join code is
 the member's alone, to be scanned by a business. What was given wrong is for the business that gave
 it, and for staff; they alone release what was taken for shared.

@@ -8,7 +8,7 @@ import strawberry
 from graphql_schema.access import require
 from graphql_schema.context import Info
 from graphql_schema.fields import resolved
-from graphql_schema.pages import After, Connection, First, connection, window
+from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
 from hub.audit import denials
 from hub.crypto.tokens import Role
 
@@ -64,16 +64,19 @@ class DenialQuery:
 
     @resolved("What callers were denied, the latest first. For staff.")
     async def denials(
-        self, info: Info, *, subject: _SUBJECT = None, first: First = None, after: After = None
+        self,
+        info: Info,
+        *,
+        subject: _SUBJECT = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> Connection[Denial]:
         """Return a page of denials."""
         require(info.context.principal, Role.STAFF)
-        asked = window(first=first, after=after, last=None, before=None, shape=(int,))
+        order = denials.DENIALS
+        asked = window(first=first, after=after, last=last, before=before, shape=order.shape)
         async with info.context.reading() as db:
-            rows = await denials.denials(
-                db,
-                subject=subject,
-                limit=asked.limit,
-                before=None if asked.after is None else asked.after[0],
-            )
-        return connection(rows, asked, node=Denial.of, place=lambda row: (row.denial_id,))
+            rows = await denials.denials(db, subject=subject, stretch=asked.stretch)
+        return connection(rows, asked, node=Denial.of, place=order.place)

@@ -5,11 +5,10 @@ from enum import Enum
 
 import strawberry
 
-from graphql_schema.access import SETTLEMENT_READERS, require
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import count, resolved
 from graphql_schema.money import Money
-from graphql_schema.pages import Connection, connection, window
+from graphql_schema.pages import Connection, Window, connection
 from graphql_schema.programme import Business
 from graphql_schema.recognition import own_id
 from hub.settlement import disputes
@@ -142,27 +141,21 @@ class SettlementDue:
 
 
 async def dispute_page(
-    context: Context,
-    *,
-    period_id: int | None,
-    states: list[DisputeState] | None,
-    first: int | None,
-    after: str | None,
+    context: Context, asked: Window, *, states: list[DisputeState] | None
 ) -> Connection[Dispute]:
-    """Return a page of disputes; a business gets those that it is a side of.
-
-    Raises Malformed for wrong page arguments.
-    """
-    require(context.principal, *SETTLEMENT_READERS)
+    """Return a page of disputes; a business gets those that it is a side of."""
     own = await own_id(context)
-    asked = window(first=first, after=after, last=None, before=None, shape=(int,))
     async with context.reading() as db:
-        rows = await disputes.disputes(
-            db,
-            states=disputes.STATES if states is None else [state.name.lower() for state in states],
-            period_id=period_id,
-            business_id=own,
-            first=asked.limit,
-            after=0 if asked.after is None else asked.after[0],
-        )
-    return connection(rows, asked, node=Dispute.of, place=lambda row: (row.dispute_id,))
+        rows = await disputes.disputes(db, states=_states(states), business_id=own, **asked.reads)
+    return connection(rows, asked, node=Dispute.of, place=disputes.DISPUTES.place)
+
+
+async def disputes_of(context: Context, period_id: int, asked: Window) -> Connection[Dispute]:
+    """Return a page of what was disputed of a period, as above."""
+    only = disputes.DisputeFilter(business_id=await own_id(context))
+    rows = await context.load.pages.disputes.load((only, asked.stretch, period_id))
+    return connection(rows, asked, node=Dispute.of, place=disputes.DISPUTES.place)
+
+
+def _states(asked: list[DisputeState] | None) -> tuple[str, ...]:
+    return disputes.STATES if asked is None else tuple(one.name.lower() for one in asked)

@@ -12,13 +12,13 @@ from graphql_schema.context import Context, Info
 from graphql_schema.desk import business_named
 from graphql_schema.disputes import Dispute, DisputeState, dispute_page
 from graphql_schema.fields import Given, count, resolved
-from graphql_schema.pages import After, Connection, First
+from graphql_schema.pages import After, Before, Connection, First, Last, window
 from graphql_schema.rejections import REFUSALS, Refused, Rejection, refused
 from graphql_schema.scalars import Long
 from hub import errors
 from hub.crypto.tokens import Principal, Role
 from hub.settlement.add_dispute_message import add_dispute_message
-from hub.settlement.disputes import dispute
+from hub.settlement.disputes import DISPUTES, dispute
 from hub.settlement.open_dispute import open_dispute
 from hub.settlement.queries import period_by_code
 from hub.settlement.resolve_dispute import resolve_dispute
@@ -107,17 +107,19 @@ class DisputeQuery:
     async def disputes(
         self,
         info: Info,
+        *,
         states: Annotated[
             list[DisputeState] | None,
             strawberry.argument(description="Only in these; unsaid: all."),
         ] = None,
         first: First = None,
         after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> Connection[Dispute]:
         """Return a page of disputes."""
-        return await dispute_page(
-            info.context, period_id=None, states=states, first=first, after=after
-        )
+        asked = window(first=first, after=after, last=last, before=before, shape=DISPUTES.shape)
+        return await dispute_page(info.context, asked, states=states)
 
 
 @strawberry.type

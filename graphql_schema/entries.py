@@ -1,5 +1,6 @@
 """Entries: every movement of a member's points."""
 
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import Enum
 from typing import Any, ClassVar
@@ -12,11 +13,20 @@ from graphql_schema.accounts import AT_OWN, Account, visible_accounts
 from graphql_schema.context import Context, Info
 from graphql_schema.explaining import EarnExplanation
 from graphql_schema.fields import count, key_of, resolved, said, shown
-from graphql_schema.loaders import EntryPage
-from graphql_schema.pages import Connection, connection, window
+from graphql_schema.filters import (
+    DIRECTION,
+    Direction,
+    mark,
+    once,
+    order_given,
+    order_of,
+    stretch_given,
+)
+from graphql_schema.pages import Connection, Window, connection, window
 from graphql_schema.plan.declared import BusinessOf, Column, Looked, Made, Paged, PageRead, Related
 from graphql_schema.programme import Business
 from hub.crypto.tokens import Principal, Role
+from hub.db.keyset import Keyset
 from hub.ledger import queries as ledger
 from hub.ledger.codes import Kind, Unit
 from hub.members.queries import ACCOUNTS
@@ -145,52 +155,118 @@ class Entry(relay.Node):
         return None if explanation is None else EarnExplanation.of(explanation)
 
 
+@strawberry.input(description="Which movements; all that is said holds.")
+class EntryFilter:
+    """By where, what and when."""
+
+    business: str | None = strawberry.field(
+        default=None, description="What happened there: a business's code."
+    )
+    kinds: list[EntryKind] | None = strawberry.field(default=None, description="Of these kinds.")
+    from_day: date | None = strawberry.field(
+        name="from", default=None, description="On that business date or later."
+    )
+    until_day: date | None = strawberry.field(
+        name="until", default=None, description="On that business date or before."
+    )
+
+
+@strawberry.enum(description="By what movements are ordered.")
+class EntryOrderField(Enum):
+    """The orders of hub.ledger.queries."""
+
+    POSTED = strawberry.enum_value("posted", description="The order of posting.")
+
+
+@strawberry.input(description="How movements are ordered.")
+class EntryOrder:
+    """By what, and which way."""
+
+    field: EntryOrderField = strawberry.field(description="By what.")
+    direction: Direction = strawberry.field(description=DIRECTION)
+
+
+_ORDERS = {"POSTED": ledger.POSTED}
+_FILTERED = {
+    "business": "business_id",
+    "filter.business": "business_id",
+    "kind": "kinds",
+    "filter.kinds": "kinds",
+    "filter.from": "from_day",
+    "filter.until": "until_day",
+}
+_CODED = "(SELECT business_id FROM business WHERE code = :code)"
+
+
 def _read(given: frozenset[str], caller: Principal) -> PageRead:
     """Return what is read of the ledger for a page, by which arguments are given."""
-    backward, named = "last" in given, "business" in given
-    beyond, short_of = ("before", "after") if backward else ("after", "before")
-    if caller.business is None:
-        business = "(SELECT business_id FROM business WHERE code = :code)"
-        guard = f"{business} IS NOT NULL" if named else None
-    else:
+    only = {held for said, held in _FILTERED.items() if said in given}
+    business, guard = _CODED, f"{_CODED} IS NOT NULL" if "business_id" in only else None
+    if caller.business is not None:
         # Of another business it asks in vain.
         own = "SELECT business_id FROM business WHERE code = :business"
-        business = f"({own} AND code = :code)" if named else ":own_business_id"
+        business = f"({own} AND code = :code)" if "business_id" in only else ":own_business_id"
         guard = ":own_business_id IS NOT NULL"
+        only.add("business_id")
+    order = order_given(given, _ORDERS, ledger.POSTED)
     return PageRead(
-        relation=ledger.entry_page(
-            oldest_first=backward,
-            beyond=beyond in given,
-            short_of=short_of in given,
-            at_business=named or caller.business is not None,
-            of_kind="kind" in given,
-        ),
+        relation=ledger.entry_page(order=order, stretch=stretch_given(given), only=only),
+        order=order,
         facts={"business_id": business},
         guard=guard,
     )
 
 
-def _ask(
-    _context: Context,
+@dataclass(frozen=True, slots=True)
+class EntriesAsked:
+    """A page of entries as it was asked for; `code` names the business."""
+
+    window: Window
+    order: Keyset
+    code: str | None
+    only: ledger.EntryFilter
+
+
+def entries_asked(
     *,
+    filter: EntryFilter | None = None,  # noqa: A002
+    order_by: EntryOrder | None = None,
     business: str | None = None,
     kind: EntryKind | None = None,
-    first: int | None = None,
-    after: str | None = None,
-    last: int | None = None,
-    before: str | None = None,
-) -> dict[str, Any]:
-    asked = window(first=first, after=after, last=last, before=before, shape=(int, int))
-    beyond, short = asked.ends
-    debits, credits_ = ledger.sides_of(Kind[kind.name]) if kind else ([], [])
+    **page: Any,
+) -> EntriesAsked:
+    """Check what is asked for; raises Malformed where it is said twice, or is no page."""
+    said = filter or EntryFilter()
+    once("business", business, said.business)
+    once("kind", kind, said.kinds)
+    kinds = said.kinds if kind is None else [kind]
+    order = order_of(order_by, _ORDERS, ledger.POSTED)
+    asked = window(**{**_WHOLE_PAGE, **page}, shape=order.shape, mark=mark(said, order_by))
+    return EntriesAsked(
+        window=asked,
+        order=order,
+        code=said.business if business is None else business,
+        only=ledger.EntryFilter(
+            kinds=None if kinds is None else tuple(dict.fromkeys(Kind[one.name] for one in kinds)),
+            from_day=said.from_day,
+            until_day=said.until_day,
+        ),
+    )
+
+
+_WHOLE_PAGE: dict[str, Any] = dict.fromkeys(("first", "after", "last", "before"))
+
+
+def _ask(_context: Context, **said: Any) -> dict[str, Any]:
+    asked = entries_asked(**said)
+    stretch = asked.window.stretch
     return {
-        "window": asked,
-        "limit": asked.limit,
-        "code": business,
-        "debits": debits,
-        "credits": credits_,
-        **dict(zip(("beyond_tx_id", "beyond_seq"), beyond or (), strict=False)),
-        **dict(zip(("short_tx_id", "short_seq"), short or (), strict=False)),
+        "window": asked.window,
+        "limit": stretch.limit,
+        "code": asked.code,
+        **dict.fromkeys(("debits", "credits", "from_day", "until_day", *asked.order.parameters)),
+        **asked.only.facts(),
+        **asked.order.facts(stretch),
     }
 
 
@@ -202,52 +278,25 @@ ENTRIES = Paged(
         "code": "text",
         "debits": "smallint[]",
         "credits": "smallint[]",
-        "beyond_tx_id": "bigint",
-        "beyond_seq": "bigint",
-        "short_tx_id": "bigint",
-        "short_seq": "bigint",
+        "from_day": "date",
+        "until_day": "date",
     },
-    place=ledger.PLACE,
 )
 """A member's entries, for plans; `entry_page` reads them for resolvers."""
 
 
-async def entry_page(
-    context: Context,
-    member_id: int,
-    *,
-    business: str | None,
-    kind: EntryKind | None,
-    first: int | None,
-    after: str | None,
-    last: int | None,
-    before: str | None,
-) -> Connection[Entry]:
-    """Return a page of a member's entries, newest first; a business gets its own.
+async def entry_page(context: Context, member_id: int, asked: EntriesAsked) -> Connection[Entry]:
+    """Return a page of a member's entries, newest first unless asked; a business gets its own.
 
-    Raises Malformed for wrong page arguments, NotFound for an unknown business.
+    Raises NotFound for an unknown business.
     """
     caller = require(context.principal, Role.MEMBER, Role.BUSINESS, Role.STAFF)
-    asked = window(first=first, after=after, last=last, before=before, shape=(int, int))
-    own = only_business(caller)
-    if own is not None and business not in (None, own):
-        return connection([], asked, node=Entry.of, place=_place)
-    code = own or business
-    only = ledger.EntryFilter(
-        business_id=None if code is None else (await context.business_by_code(code)).business_id,
-        kind=None if kind is None else Kind[kind.name],
-    )
-    beyond, short_of = asked.ends
-    page = EntryPage(
-        limit=asked.limit,
-        only=only,
-        oldest_first=asked.backward,
-        beyond=beyond,
-        short_of=short_of,
-    )
-    rows = await context.load.entry_pages.load((page, member_id))
-    return connection(rows, asked, node=Entry.of, place=_place)
-
-
-def _place(row: ledger.Entry) -> tuple[int, int]:
-    return row.tx_id, row.seq
+    own, place = only_business(caller), asked.order.place
+    if own is not None and asked.code not in (None, own):
+        return connection([], asked.window, node=Entry.of, place=place)
+    code, only = own or asked.code, asked.only
+    if code is not None:
+        only = replace(only, business_id=(await context.business_by_code(code)).business_id)
+    key = ((only, asked.order), asked.window.stretch, member_id)
+    rows = await context.load.pages.entries.load(key)
+    return connection(rows, asked.window, node=Entry.of, place=place)

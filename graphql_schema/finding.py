@@ -1,6 +1,6 @@
 """Finding a member: by node id, by what they present at a till, by search."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 from strawberry import relay
@@ -9,24 +9,14 @@ from graphql_schema.access import EVERYBODY, require, sees_member
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import resolved
 from graphql_schema.member import Member, visible_member
-from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
-from graphql_schema.plan.declared import Found, Paged, PageRead, Unplanned
+from graphql_schema.plan.declared import Found, Unplanned
 from graphql_schema.rejections import MemberUnknown, member_unknown
 from hub.crypto.tokens import Principal, Role, Scope
 from hub.db.caller import Presented
 from hub.db.relation import Relation
 from hub.errors import Malformed
 from hub.members.identifiers import Kind
-from hub.members.queries import (
-    OWNER,
-    digests_of,
-    find,
-    is_local,
-    known,
-    member_page,
-    members_in_order,
-    possible_digests,
-)
+from hub.members.queries import OWNER, digests_of, find, is_local, known, possible_digests
 
 LONGEST_IDENTIFIER = 200
 LARGEST_KEY = 2**63
@@ -189,42 +179,6 @@ def _found_by(*roles: Role, many: bool) -> Found:
     )
 
 
-def _page(given: frozenset[str], caller: Principal) -> PageRead:
-    require(caller, Role.STAFF)
-    backward = "last" in given
-    beyond, short_of = ("before", "after") if backward else ("after", "before")
-    return PageRead(
-        relation=member_page(
-            oldest_first=backward, beyond=beyond in given, short_of=short_of in given
-        )
-    )
-
-
-def _asked_page(_context: Context, **asked: Any) -> dict[str, Any]:
-    page = window(**{**_WHOLE_PAGE, **asked}, shape=(int,))
-    beyond, short_of = page.ends
-    return {
-        "window": page,
-        "limit": page.limit,
-        "beyond_id": beyond[0] if beyond else None,
-        "short_id": short_of[0] if short_of else None,
-    }
-
-
-def _shown(member_id: int) -> Member:
-    return Member(member_id=member_id)
-
-
-_WHOLE_PAGE: dict[str, Any] = dict.fromkeys(("first", "after", "last", "before"))
-_MEMBERS = Paged(
-    read=_page,
-    ask=_asked_page,
-    live={"limit": "bigint", "beyond_id": "bigint", "short_id": "bigint"},
-    place=("member_id",),
-    key=None,
-)
-
-
 @strawberry.type
 class MemberQuery:
     """Reads of members."""
@@ -244,31 +198,6 @@ class MemberQuery:
         """Return a member by node id; null when there is none that the caller may see."""
         (member_id,) = _asked_id(info.context, id)["member_ids"]
         return await visible_member(info.context, member_id)
-
-    @resolved("Everybody who is a member now, the latest first. For staff.", plan=_MEMBERS)
-    async def members(
-        self,
-        info: Info,
-        *,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Member]:
-        """Return a page of members."""
-        context = info.context
-        require(context.principal, Role.STAFF)
-        asked = window(first=first, after=after, last=last, before=before, shape=(int,))
-        beyond, short_of = asked.ends
-        async with context.reading() as db:
-            rows = await members_in_order(
-                db,
-                limit=asked.limit,
-                oldest_first=asked.backward,
-                beyond=beyond[0] if beyond else None,
-                short_of=short_of[0] if short_of else None,
-            )
-        return connection(rows, asked, node=_shown, place=lambda member_id: (member_id,))
 
     @resolved("Members with an identifier, for staff. An unverified one counts if it leads to one "
               "member only.", plan=_found_by(Role.STAFF, many=True))  # fmt: skip

@@ -10,7 +10,7 @@ from graphql_schema.access import SETTLEMENT_READERS, STATEMENT_READERS, only_bu
 from graphql_schema.context import Context, Info
 from graphql_schema.entries import Entry
 from graphql_schema.fields import count, resolved
-from graphql_schema.pages import Connection, connection, window
+from graphql_schema.pages import Connection, Window, connection
 from graphql_schema.programme import Business
 from hub.errors import Malformed
 from hub.ledger import history
@@ -114,47 +114,20 @@ def moment(context: Context, asked: datetime | None, *, field: str) -> datetime:
 
 
 async def account_statement(
-    context: Context,
-    member_id: int,
-    *,
-    since: datetime,
-    until: datetime | None,
-    first: int | None,
-    after: str | None,
+    context: Context, member_id: int, *, since: datetime, until: datetime | None, asked: Window
 ) -> AccountStatement:
     """Return a page of a member's statement, for the member and for staff.
 
-    Raises Malformed for moments and page arguments that make no sense.
+    Raises Malformed for moments that make no sense.
     """
     require(context.principal, *STATEMENT_READERS)
     begins = moment(context, since, field="from")
     ends = moment(context, until, field="to")
     if ends < begins:
         raise Malformed("`to` comes before `from`", field="to")
-    asked = window(first=first, after=after, last=None, before=None, shape=(str, int, int))
     async with context.reading() as db:
         found = await history.statement_of_account(
-            db,
-            member_id=member_id,
-            since=begins,
-            until=ends,
-            limit=asked.limit,
-            after=None if asked.after is None else _cursor(*asked.after),
+            db, member_id=member_id, since=begins, until=ends, stretch=asked.stretch
         )
-    lines = connection(found.lines, asked, node=StatementLine.of, place=_place)
+    lines = connection(found.lines, asked, node=StatementLine.of, place=lambda line: line.place)
     return AccountStatement(opening=found.opening, closing=found.closing, lines=lines)
-
-
-def _place(line: history.StatementLine) -> tuple[str, int, int]:
-    posted_at, tx_id, seq = line.cursor
-    return posted_at.isoformat(), tx_id, seq
-
-
-def _cursor(posted_at: str, tx_id: int, seq: int) -> tuple[datetime, int, int]:
-    try:
-        at = datetime.fromisoformat(posted_at)
-    except ValueError:
-        at = None
-    if at is None or at.utcoffset() is None or abs(seq) >= 2**15:
-        raise Malformed("`after` is not a cursor of this list", field="after")
-    return at, tx_id, seq

@@ -6,13 +6,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime
 from itertools import groupby
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from strawberry.dataloader import DataLoader
 
 from graphql_schema import access
+from graphql_schema.page_loaders import PageLoaders
 from graphql_schema.voucher_loaders import VoucherLoaders
+from hub.accounting.standing import Standing, standing
 from hub.benefits.entitlements import queries as quotas
 from hub.benefits.memberships import queries as memberships
 from hub.benefits.occasions.queries import OccasionGrant, occasion_grants
@@ -20,10 +22,12 @@ from hub.benefits.tiers import standings as tiers
 from hub.benefits.tiers.awards import TierAward, awards_of
 from hub.benefits.tiers.notices import TierNotice, tier_notices
 from hub.benefits.tiers.progress import Place, places_of
+from hub.benefits.tiers.terms import Ladder, ladders
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
 from hub.db.relation import parameters
+from hub.errors import Rejected
 from hub.intake.trace import Trace, lots_consumed, trace
 from hub.ledger import history
 from hub.ledger import queries as ledger
@@ -41,7 +45,8 @@ from hub.points.pool_queries import Pool, pools_of
 from hub.privacy.consent import Consent, consents
 from hub.privacy.shown_to import shown_to
 from hub.programme.policy_queries import Policies, policies
-from hub.programme.queries import Business, Programme, businesses, programme
+from hub.programme.queries import Business, Programme, businesses, earning_rules, programme
+from hub.programme.rule import EarningRule
 from hub.reconciliation.both_sides import SideRow, rows_of_breaks, rows_of_matches
 from hub.reconciliation.breaks import BreakEvent, break_events
 from hub.reconciliation.matches import Match, matches_of_breaks
@@ -62,16 +67,6 @@ MOST_LOTS = 100
 MOST_ADJUSTMENTS = 100
 MOST_TIER_AWARDS = 100
 MOST_TIER_NOTICES = 20
-
-
-class EntryPage(NamedTuple):
-    """A page of a member's entries. Pages of the same shape are read together."""
-
-    limit: int
-    only: ledger.EntryFilter
-    oldest_first: bool
-    beyond: tuple[int, int] | None
-    short_of: tuple[int, int] | None
 
 
 class Loader(Generic[Key, Found]):
@@ -116,7 +111,7 @@ class Loaders:
     ) -> None:
         business = principal.business if principal else None
         self._reading = reading
-        self._now = now
+        self._now, self._keyring = now, keyring
         of = self._loader
         self.members: Loader[int, int | None] = of(
             lambda db, ids: members.current_members(db, member_ids=ids)
@@ -143,7 +138,6 @@ class Loaders:
         self.entries: Loader[tuple[int, int, int], ledger.Entry | None] = of(
             lambda db, keys: ledger.entries_by_key(db, keys=keys)
         )
-        self.entry_pages: Loader[tuple[EntryPage, int], list[ledger.Entry]] = of(_entry_pages)
         self.explanations: Loader[tuple[int, int], Explanation | None] = of(
             lambda db, keys: explanations(db, keys=keys)
         )
@@ -184,6 +178,7 @@ class Loaders:
 
     def _of_benefits(self) -> None:
         of = self._loader
+        self.pages = PageLoaders(of, now=self._now, keyring=self._keyring)
         self.standings: Loader[int, tiers.Standing] = of(self._standings)
         self.places: Loader[int, list[Place]] = of(self._places)
         self.tier_awards: Loader[int, list[TierAward]] = of(
@@ -237,6 +232,7 @@ class Loaders:
         self.bilaterals: Loader[int, list[Bilateral]] = of(
             lambda db, ids: settlement.bilaterals(db, period_ids=ids)
         )
+        self.liabilities: Loader[int, Standing | str] = of(_liabilities)
         self.nets: Loader[int, list[Net]] = of(
             lambda db, ids: settlement.net_positions(db, period_ids=ids)
         )
@@ -270,6 +266,16 @@ class Loaders:
     async def policies(self) -> Policies:
         """Return every version of the policies of points."""
         found: Policies = await self._group.load("policies")
+        return found
+
+    async def earning_rules(self) -> list[EarningRule]:
+        """Return every version of the earning rules, by business, the newest first."""
+        found: list[EarningRule] = await self._group.load("earning_rules")
+        return found
+
+    async def ladders(self) -> list[Ladder]:
+        """Return every ladder with its versions."""
+        found: list[Ladder] = await self._group.load("ladders")
         return found
 
     async def today(self) -> date:
@@ -351,16 +357,14 @@ async def _visible(
     return {row.wanted: row.member_id for row in rows}
 
 
-async def _entry_pages(
-    db: AsyncConnection, keys: list[tuple[EntryPage, int]]
-) -> Mapping[tuple[EntryPage, int], list[ledger.Entry]]:
-    shapes: dict[EntryPage, list[int]] = {}
-    for page, member_id in keys:
-        shapes.setdefault(page, []).append(member_id)
-    found = {}
-    for page, member_ids in shapes.items():
-        rows = await ledger.entries(db, member_ids=member_ids, **page._asdict())
-        found.update({(page, member_id): of_member for member_id, of_member in rows.items()})
+async def _liabilities(db: AsyncConnection, period_ids: list[int]) -> Mapping[int, Standing | str]:
+    """Return where the liabilities of each period stand, or why that cannot be told."""
+    found: dict[int, Standing | str] = {}
+    for period_id in period_ids:
+        try:
+            found[period_id] = await standing(db, period_id=period_id)
+        except Rejected as why:
+            found[period_id] = why.message
     return found
 
 
@@ -373,4 +377,8 @@ async def _group(db: AsyncConnection, parts: list[str]) -> Mapping[str, Any]:
         found["businesses"] = {b.business_id: b for b in await businesses(db)}
     if "policies" in parts:
         found["policies"] = await policies(db)
+    if "earning_rules" in parts:
+        found["earning_rules"] = list((await earning_rules(db)).values())
+    if "ladders" in parts:
+        found["ladders"] = await ladders(db)
     return found

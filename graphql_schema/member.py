@@ -14,27 +14,35 @@ from graphql_schema.benefits import Entitlement, Tier
 from graphql_schema.consents import Consent, visible_consents
 from graphql_schema.context import Context, Info
 from graphql_schema.corrections import Adjustment, Receivable
-from graphql_schema.entries import ENTRIES, Entry, EntryKind, entry_page
+from graphql_schema.deprecated import replaced
+from graphql_schema.entries import (
+    ENTRIES,
+    Entry,
+    EntryFilter,
+    EntryKind,
+    EntryOrder,
+    entries_asked,
+    entry_page,
+)
 from graphql_schema.fields import key_of, resolved
 from graphql_schema.having import BenefitHolder, own_business_id
 from graphql_schema.history import AccountStatement, AsOf, account_statement, moment
 from graphql_schema.join_code import JoinCode
 from graphql_schema.lineage import Lineage
 from graphql_schema.loaders import MOST_LOTS
-from graphql_schema.occasions import OccasionGift, visible_occasions
 from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
 from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
 from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
 from graphql_schema.referrals import Referrer
-from graphql_schema.rewards import RewardOrder, order_page
+from graphql_schema.rewarded import RewardHolder
 from graphql_schema.tiers import HeldTier, LadderPlace, TierAward, TierNotice
-from graphql_schema.vouchers import States, Voucher, VoucherNotice, voucher_page
 from hub.benefits.entitlements.queries import ENTITLEMENTS
-from hub.benefits.tiers.history import tier_history
+from hub.benefits.tiers.history import STEPS
 from hub.benefits.tiers.standings import HELD, STANDINGS
 from hub.crypto.tokens import Role
 from hub.errors import Malformed, NotFound
+from hub.ledger.history import MOVEMENTS
 from hub.ledger.queries import BALANCES, EXPIRING, HOLDS, LOTS
 from hub.members.display import Shown
 from hub.members.queries import ACCOUNTS
@@ -72,7 +80,7 @@ def _outlook(_context: Context, within_days: int = OUTLOOK_DAYS) -> dict[str, in
 
 
 @strawberry.type(description="One person across all businesses of the group.")
-class Member(Referrer, BenefitHolder, relay.Node):
+class Member(Referrer, BenefitHolder, RewardHolder, relay.Node):
     """A member whom the caller may see; a merged-away id leads to whom the member is now."""
 
     node_key: ClassVar = ("member_id",)
@@ -157,20 +165,19 @@ class Member(Referrer, BenefitHolder, relay.Node):
     @resolved("The tiers that the member has held, latest first; a business sees those of no other "
               "business's ladder.")  # fmt: skip
     async def tier_history(
-        self, info: Info, first: First = None, after: After = None
+        self,
+        info: Info,
+        *,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> Connection[HeldTier]:
         """Return a page of history."""
-        caller = access.require(info.context.principal, *access.MEMBER_READERS)
-        asked = window(first=first, after=after, last=None, before=None, shape=(int,))
-        async with info.context.reading() as db:
-            rows = await tier_history(
-                db,
-                member_id=self.member_id,
-                limit=asked.limit,
-                before_step=None if asked.after is None else asked.after[0],
-                business=access.only_business(caller),
-            )
-        return connection(rows, asked, node=HeldTier.of, place=lambda row: (row.step,))
+        own = access.only_business(access.require(info.context.principal, *access.MEMBER_READERS))
+        asked = window(first=first, after=after, last=last, before=before, shape=STEPS.shape)
+        rows = await info.context.load.pages.tiers.load((own, asked.stretch, self.member_id))
+        return connection(rows, asked, node=HeldTier.of, place=STEPS.place)
 
     @resolved("What the member was told of tiers, newest first; at most 20. A business is shown "
               "none.")  # fmt: skip
@@ -251,11 +258,26 @@ class Member(Referrer, BenefitHolder, relay.Node):
         self,
         info: Info,
         *,
+        filter: Annotated[  # noqa: A002
+            EntryFilter | None, strawberry.argument(description="Only these movements.")
+        ] = None,
+        order_by: Annotated[
+            EntryOrder | None,
+            strawberry.argument(description="How they are ordered; unsaid: the newest first."),
+        ] = None,
         business: Annotated[
-            str | None, strawberry.argument(description="Only what happened at this business.")
+            str | None,
+            strawberry.argument(
+                description="Only what happened at this business.",
+                deprecation_reason=replaced(since="2026-11-27", by="`filter.business`"),
+            ),
         ] = None,
         kind: Annotated[
-            EntryKind | None, strawberry.argument(description="Only movements of this kind.")
+            EntryKind | None,
+            strawberry.argument(
+                description="Only movements of this kind.",
+                deprecation_reason=replaced(since="2026-11-27", by="`filter.kinds`"),
+            ),
         ] = None,
         first: First = None,
         after: After = None,
@@ -263,9 +285,9 @@ class Member(Referrer, BenefitHolder, relay.Node):
         before: Before = None,
     ) -> Connection[Entry]:
         """Return a page of entries."""
-        return await entry_page(
-            info.context,
-            self.member_id,
+        asked = entries_asked(
+            filter=filter,
+            order_by=order_by,
             business=business,
             kind=kind,
             first=first,
@@ -273,6 +295,7 @@ class Member(Referrer, BenefitHolder, relay.Node):
             last=last,
             before=before,
         )
+        return await entry_page(info.context, self.member_id, asked)
 
     @resolved("The movements of the member's spendable points over a time, with the balance after "
               "each. For the member and staff.")  # fmt: skip
@@ -286,12 +309,17 @@ class Member(Referrer, BenefitHolder, relay.Node):
             datetime | None,
             strawberry.argument(name="to", description="The moment that ends it; now if unsaid."),
         ] = None,
+        *,
         first: First = None,
         after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> AccountStatement:
         """Return a page of the statement of account."""
+        shape = MOVEMENTS.shape
+        asked = window(first=first, after=after, last=last, before=before, shape=shape)
         return await account_statement(
-            info.context, self.member_id, since=since, until=until, first=first, after=after
+            info.context, self.member_id, since=since, until=until, asked=asked
         )
 
     @resolved("Points not used up, in the order they will be spent; at most 100. A business sees "
@@ -317,21 +345,6 @@ class Member(Referrer, BenefitHolder, relay.Node):
         row = await info.context.load.pools.load(self.member_id)
         return None if row is None else Pool.of(row, with_code=access.reads_pool_code(caller))
 
-    @resolved("Rewards that the member has ordered, newest first; a business sees those that it "
-              "offers.")  # fmt: skip
-    async def reward_orders(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[RewardOrder]:
-        """Return a page of orders."""
-        return await order_page(
-            info.context, self.member_id, first=first, after=after, last=last, before=before
-        )
-
     @resolved("Corrections by staff, newest first; at most 100. For staff.")
     async def adjustments(self, info: Info) -> list[Adjustment]:
         """Return the adjustments of the member's points."""
@@ -356,29 +369,6 @@ class Member(Referrer, BenefitHolder, relay.Node):
         own = await own_business_id(info.context)
         rows = await info.context.load.entitlements.load(self.member_id)
         return [Entitlement.of(r) for r in rows if own is None or own in r.offered_at]
-
-    @resolved("The member's vouchers, the latest first; a business sees those that it takes.")
-    async def vouchers(
-        self, info: Info, states: States = None, first: First = None, after: After = None
-    ) -> Connection[Voucher]:
-        """Return a page of vouchers."""
-        return await voucher_page(
-            info.context, self.member_id, states=states, first=first, after=after
-        )
-
-    @resolved("What the member was told of vouchers that end and still do, soonest first. For the "
-              "member and staff; a business is shown none.")  # fmt: skip
-    async def voucher_notices(self, info: Info) -> list[VoucherNotice]:
-        """Return the notices, if the caller may read them."""
-        if not access.reads_notices(access.require(info.context.principal, *access.MEMBER_READERS)):
-            return []
-        rows = await info.context.load.vouchers.notices.load(self.member_id)
-        return [VoucherNotice.of(row) for row in rows or []]
-
-    @resolved("What birthdays brought, latest first. For the member and staff; a business: none.")
-    async def occasions(self, info: Info) -> list[OccasionGift]:
-        """Return the gifts, if the caller may read them."""
-        return await visible_occasions(info.context, self.member_id)
 
 
 async def _may_see_of(context: Context, business_id: int) -> bool:

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from enum import Enum
 
 import strawberry
 
@@ -9,11 +10,16 @@ from graphql_schema.access import SETTLEMENT_READERS, only_business, require, vi
 from graphql_schema.context import Context, Info
 from graphql_schema.disputes import Dispute
 from graphql_schema.fields import count, resolved
-from graphql_schema.pages import Connection, connection, cursor_day, window
+from graphql_schema.filters import DIRECTION, Direction
+from graphql_schema.pages import Connection, Window, connection
 from graphql_schema.postings import Posting, posting_of
 from graphql_schema.programme import Business
+from hub.db.keyset import Keyset
+from hub.errors import Malformed
 from hub.settlement import queries
 from hub.settlement.codes import LineKind, Source
+
+_KINDS = {kind.name.lower(): kind.value for kind in LineKind}
 
 
 @strawberry.type(
@@ -119,31 +125,81 @@ async def _business(info: Info, business_id: int | None) -> Business | None:
     return None if business_id is None else Business.of(await info.context.business(business_id))
 
 
+@strawberry.input(description="Which lines; all that is said holds.")
+class ObligationFilter:
+    """By whose, what and when."""
+
+    business: str | None = strawberry.field(
+        default=None, description="What it owes or is owed: a business's code."
+    )
+    debtor: str | None = strawberry.field(
+        default=None, description="What it owes: a business's code."
+    )
+    creditor: str | None = strawberry.field(
+        default=None, description="What it is owed: a business's code."
+    )
+    kinds: list[str] | None = strawberry.field(
+        default=None, description=f"Of these kinds: {', '.join(_KINDS)}."
+    )
+    from_day: date | None = strawberry.field(
+        name="from", default=None, description="On that business date or later."
+    )
+    until_day: date | None = strawberry.field(
+        name="until", default=None, description="On that business date or before."
+    )
+
+
+@strawberry.enum(description="By what lines are ordered.")
+class ObligationOrderField(Enum):
+    """The orders of hub.settlement.queries."""
+
+    BUSINESS_DATE = strawberry.enum_value(
+        "business_date", description="The trading day, and the receipts of a day."
+    )
+
+
+@strawberry.input(description="How lines are ordered.")
+class ObligationOrder:
+    """By what, and which way."""
+
+    field: ObligationOrderField = strawberry.field(description="By what.")
+    direction: Direction = strawberry.field(description=DIRECTION)
+
+
+ORDERS = {"BUSINESS_DATE": queries.LINES}
+
+
 async def obligation_page(
-    context: Context, period_id: int, *, business: str | None, first: int | None, after: str | None
+    context: Context,
+    period_id: int,
+    asked: Window,
+    *,
+    only: ObligationFilter,
+    order: Keyset,
 ) -> Connection[Obligation]:
     """Return a page of a period's lines; a business gets those it owes or is owed.
 
-    Raises Forbidden when a business asks for another's, Malformed for wrong page arguments,
-    NotFound for an unknown business.
+    Raises Forbidden when a business asks for another's, NotFound for an unknown business,
+    Malformed for an unknown kind.
     """
     caller = require(context.principal, *SETTLEMENT_READERS)
     code = only_business(caller)
-    if business is not None:
-        code = visible_business(caller, asked=business)
-    asked = window(first=first, after=after, last=None, before=None, shape=(str, int, int, int))
-    only = None if code is None else (await context.business_by_code(code)).business_id
-    beyond = None
-    if asked.after is not None:
-        day, tx_id, seq, line_id = asked.after
-        beyond = cursor_day(day), tx_id, seq, line_id
-    async with context.reading() as db:
-        rows = await queries.obligations(
-            db, period_id=period_id, business_id=only, first=asked.limit, after=beyond
-        )
-    return connection(
-        rows,
-        asked,
-        node=Obligation.of,
-        place=lambda row: (row.business_date.isoformat(), row.tx_id, row.seq, row.line_id),
+    if only.business is not None:
+        code = visible_business(caller, asked=only.business)
+    unknown = {*(only.kinds or ())} - {*_KINDS}
+    if unknown:
+        raise Malformed(f"kinds are {', '.join(_KINDS)}", field="filter.kinds")
+    said = queries.LineFilter(
+        business_id=await _numbered(context, code),
+        debtor_id=await _numbered(context, only.debtor),
+        creditor_id=await _numbered(context, only.creditor),
+        kinds=None if only.kinds is None else tuple(sorted(_KINDS[kind] for kind in only.kinds)),
+        from_day=only.from_day,
+        until_day=only.until_day,
     )
+    rows = await context.load.pages.lines.load(((said, order), asked.stretch, period_id))
+    return connection(rows, asked, node=Obligation.of, place=order.place)
+
+
+async def _numbered(context: Context, code: str | None) -> int | None:
+    return None if code is None else (await context.business_by_code(code)).business_id

@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 import orjson
@@ -12,6 +12,7 @@ import strawberry
 from strawberry import relay
 
 from graphql_schema.fields import resolved
+from hub.db.keyset import Stretch
 from hub.errors import Malformed
 
 LARGEST_PAGE = 100
@@ -60,24 +61,38 @@ class Window:
     backward: bool
     after: tuple[Any, ...] | None
     before: tuple[Any, ...] | None
-
-    @property
-    def ends(self) -> tuple[tuple[Any, ...] | None, tuple[Any, ...] | None]:
-        """Where reading begins, beyond a place, and where it ends, short of one."""
-        return (self.before, self.after) if self.backward else (self.after, self.before)
+    mark: str = ""
+    """What tells the list's cursors from those of the same rows filtered or ordered otherwise."""
 
     @property
     def limit(self) -> int:
         """How many rows to read."""
         return self.size + 1
 
+    @property
+    def stretch(self) -> Stretch:
+        """The same, for a read by keyset."""
+        return Stretch(self.limit, self.backward, self.after, self.before)
+
+    @property
+    def reads(self) -> dict[str, Any]:
+        """The same, as arguments of a read that has them one by one."""
+        stretch = self.stretch._asdict()
+        return {"first": stretch.pop("limit"), **stretch}
+
 
 def window(
-    *, first: int | None, after: str | None, last: int | None, before: str | None, shape: Shape
+    *,
+    first: int | None,
+    after: str | None,
+    last: int | None,
+    before: str | None,
+    shape: Shape,
+    mark: str = "",
 ) -> Window:
     """Check page arguments; raises Malformed naming the one that is wrong.
 
-    `shape` is what the list's cursors are made of, part by part.
+    `shape` is what the list's cursors are made of, part by part, after the `mark`.
     """
     if first is not None and last is not None:
         raise Malformed("give `first` or `last`, not both", field="last")
@@ -87,8 +102,9 @@ def window(
     return Window(
         size=first or last or DEFAULT_PAGE,
         backward=last is not None,
-        after=None if after is None else _place(after, shape, "after"),
-        before=None if before is None else _place(before, shape, "before"),
+        after=None if after is None else _place(after, shape, "after", mark),
+        before=None if before is None else _place(before, shape, "before", mark),
+        mark=mark,
     )
 
 
@@ -101,7 +117,7 @@ def connection(
 ) -> Connection[T]:
     """Show the page in what was read: up to `window.limit` rows from the window's end."""
     page = page_of(rows, window)
-    edges = [Edge(node=node(row), cursor=cursor(place(row))) for row in page.rows]
+    edges = [Edge(node=node(row), cursor=cursor(place(row), window.mark)) for row in page.rows]
     return Connection(
         edges=edges,
         page_info=relay.PageInfo(
@@ -134,27 +150,43 @@ def page_of(rows: Sequence[Row], window: Window) -> Page[Row]:
     return Page(kept, more_before=window.after is not None, more_after=more)
 
 
-def cursor(place: tuple[Any, ...]) -> str:
-    """Return the cursor of a place in a list's order."""
-    return base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("=")
+def cursor(place: tuple[Any, ...], mark: str = "") -> str:
+    """Return the cursor of a place in the order of a list that is known by `mark`."""
+    said = (mark, *place) if mark else place
+    return base64.urlsafe_b64encode(orjson.dumps(said)).decode().rstrip("=")
 
 
-def _place(cursor: str, shape: Shape, field: str) -> tuple[Any, ...]:
+def _place(cursor: str, shape: Shape, field: str, mark: str) -> tuple[Any, ...]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        place = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        if tuple(map(type, place)) != shape:
-            raise ValueError
-        if any(isinstance(part, int) and abs(part) >= 2**63 for part in place):
-            raise ValueError
-    except (binascii.Error, ValueError, TypeError):
-        raise Malformed(f"`{field}` is not a cursor of this list", field=field) from None
-    return tuple(place)
+        said = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        told, parts = (said[0], said[1:]) if len(said) == 1 + len(shape) else ("", said)
+        place = tuple(_part(part, of) for part, of in zip(parts, shape, strict=True))
+    except (binascii.Error, ValueError, TypeError, KeyError):
+        told, place = None, ()
+    if told != mark:
+        raise Malformed(
+            f"`{field}` is not a cursor of this list, as it is filtered and ordered here: begin "
+            "anew without it",
+            field=field,
+        )
+    return place
 
 
-def cursor_day(text: str) -> date:
-    """Read the date in a list's cursor; raises Malformed for `after`."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise Malformed("`after` is not a cursor of this list", field="after") from None
+def _part(said: Any, of: type) -> Any:
+    """Return a part of a place as it was before it was written; raises ValueError for no such."""
+    if of is int:
+        if type(said) is not int or abs(said) >= 2**63:
+            raise ValueError
+        return said
+    if not isinstance(said, str) or not said.isprintable():
+        raise ValueError
+    if of is date:
+        return date.fromisoformat(said)
+    if of is datetime:
+        at = datetime.fromisoformat(said)
+        # By its offset, what lies at either end of the calendar may be no moment.
+        if at.utcoffset() is None or at.year in (date.min.year, date.max.year):
+            raise ValueError
+        return at
+    return said

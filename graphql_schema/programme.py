@@ -1,4 +1,4 @@
-"""The programme and its businesses: what anybody may know."""
+"""The businesses of the group: what anybody may know."""
 
 from typing import ClassVar
 
@@ -9,17 +9,6 @@ from graphql_schema.access import EVERYBODY, require
 from graphql_schema.context import Info
 from graphql_schema.fields import key_of, resolved, shown
 from hub.programme import queries
-
-
-@strawberry.type(description="The group's membership programme.")
-class Programme:
-    """The group itself."""
-
-    name: str = strawberry.field(description="The programme's name.")
-    time_zone: str = strawberry.field(
-        description="IANA zone that decides when a day, a month and a point end."
-    )
-    currency: str = strawberry.field(description="ISO 4217 currency the group reports in.")
 
 
 @strawberry.type(description="A business of the group: it earns, accepts and settles points.")
@@ -53,14 +42,8 @@ async def business_node(info: Info, key: str) -> Business | None:
 
 
 @strawberry.type
-class ProgrammeQuery:
-    """Reads of the programme."""
-
-    @resolved("The programme. Anybody may ask, signed in or not.")
-    async def programme(self, info: Info) -> Programme:
-        """Return the group's own row."""
-        row = await info.context.load.programme()
-        return Programme(name=row.name, time_zone=row.time_zone, currency=row.currency)
+class BusinessQuery:
+    """Reads of businesses."""
 
     @resolved("The group's businesses. For everybody who is signed in.")
     async def businesses(self, info: Info) -> list[Business]:

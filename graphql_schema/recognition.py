@@ -11,15 +11,20 @@ from graphql_schema.fields import count, resolved
 from graphql_schema.money import Money
 from graphql_schema.programme import Business
 from hub.accounting.ageing import Aged
-from hub.accounting.allocations import allocations
+from hub.accounting.allocations import allocated
 from hub.accounting.estimates import Estimate
 from hub.accounting.movements import Allocation, CohortState, Movement, RollForward
+from hub.accounting.policies import policies
 from hub.accounting.recognition import decimal, expected_points
-from hub.accounting.roll_forward import roll_forward
-from hub.accounting.sensitivity import Sensitivity, sensitivity
-from hub.accounting.standing import standing
+from hub.accounting.roll_forward import rolled
+from hub.accounting.sales import sales
+from hub.accounting.sensitivity import Sensitivity, checked, sensitivities
+from hub.accounting.standing import Standing
 
-NOT_YET = "Of a period that is closed but not recognised they are what recognition would say now."
+NOT_YET = (
+    "Of a period that is closed but not recognised they are what recognition would say now; none "
+    "where that cannot be told: `unreckoned` says why."
+)
 
 
 @strawberry.type(description="A line of a roll-forward.")
@@ -300,35 +305,57 @@ async def own_id(context: Context) -> int | None:
     return await context.own_business_id()
 
 
+async def unreckoned(context: Context, period_id: int) -> str | None:
+    """Return why what is owed for points cannot be told of a period; None: it can.
+
+    What is missing may be other businesses': one of them is told only that it is not recognised.
+    """
+    own = await own_id(context)
+    found = await context.load.liabilities.load(period_id)
+    if not isinstance(found, str):
+        return None
+    return found if own is None else "the period is not recognised yet"
+
+
+async def _standing(context: Context, period_id: int) -> tuple[int | None, Standing | None]:
+    """Return whose books alone the caller may see, and where liabilities stand, if it is known."""
+    own = await own_id(context)
+    found = await context.load.liabilities.load(period_id)
+    return own, None if isinstance(found, str) else found
+
+
 async def roll_forwards_of(context: Context, period_id: int) -> list[LiabilityRollForward]:
     """Return a period's roll-forwards that the caller may see."""
-    own = await own_id(context)
-    async with context.reading() as db:
-        rows = await roll_forward(db, period_id=period_id)
+    own, found = await _standing(context, period_id)
+    rows = [] if found is None else rolled(found)
     return [LiabilityRollForward.of(row) for row in rows if own in (None, row.owner_id)]
 
 
 async def allocations_of(context: Context, period_id: int) -> list[PriceAllocation]:
     """Return a period's allocations that the caller may see."""
-    own = await own_id(context)
+    own, found = await _standing(context, period_id)
+    if found is None:
+        return []
     async with context.reading() as db:
-        rows = await allocations(db, period_id=period_id)
+        rows = allocated(found, await policies(db))
     return [PriceAllocation.of(row) for row in rows if own in (None, row.issuer_id, row.owner_id)]
 
 
 async def cohorts_of(context: Context, period_id: int) -> list[LiabilityCohort]:
     """Return a period's cohorts that the caller may see."""
-    own = await own_id(context)
-    async with context.reading() as db:
-        rows = (await standing(db, period_id=period_id)).closing
+    own, found = await _standing(context, period_id)
+    rows = [] if found is None else found.closing
     return [LiabilityCohort.of(row) for row in rows if own in (None, row.issuer_id, row.owner_id)]
 
 
 async def sensitivity_of(
     context: Context, period_id: int, by: Decimal
 ) -> list[LiabilitySensitivity]:
-    """Return a period's sensitivities that the caller may see."""
-    own = await own_id(context)
+    """Return a period's sensitivities that the caller may see; raises Malformed."""
+    own, found = await _standing(context, period_id)
+    checked(by)
+    if found is None:
+        return []
     async with context.reading() as db:
-        rows = await sensitivity(db, period_id=period_id, by=by)
+        rows = sensitivities(found, await sales(db), by=by)
     return [LiabilitySensitivity.of(row) for row in rows if own in (None, row.owner_id)]

@@ -7,7 +7,7 @@ import strawberry
 from graphql_schema.access import SETTLEMENT_READERS, only_business, require, visible_business
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import resolved
-from graphql_schema.pages import After, Connection, First, connection, window
+from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
 from graphql_schema.reconciliation import (
     ReconciliationAge,
     ReconciliationBreak,
@@ -17,9 +17,9 @@ from graphql_schema.reconciliation import (
 )
 from hub.errors import Malformed
 from hub.reconciliation.ageing import ageing
-from hub.reconciliation.breaks import KINDS, STATES, UNRESOLVED, breaks
-from hub.reconciliation.matches import matches
-from hub.reconciliation.runs import runs
+from hub.reconciliation.breaks import BREAKS, KINDS, STATES, UNRESOLVED, breaks
+from hub.reconciliation.matches import MATCHES, matches
+from hub.reconciliation.runs import RUNS, runs
 from hub.reconciliation.save_mapping import mappings
 
 _Business = Annotated[
@@ -42,37 +42,39 @@ class ReconciliationQuery:
 
     @resolved("Runs over books, newest first.")
     async def reconciliation_runs(
-        self, info: Info, business: _Business = None, first: First = None, after: After = None
+        self,
+        info: Info,
+        *,
+        business: _Business = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> Connection[ReconciliationRun]:
         """Return a page of runs."""
         ids = await _visible(info.context, business)
-        asked = window(first=first, after=after, last=None, before=None, shape=(int,))
+        asked = window(first=first, after=after, last=last, before=before, shape=RUNS.shape)
         async with info.context.reading() as db:
-            rows = await runs(
-                db,
-                business_ids=ids,
-                first=asked.limit,
-                before=None if asked.after is None else _small(asked.after[0]),
-            )
-        return connection(rows, asked, node=ReconciliationRun.of, place=lambda row: (row.run_id,))
+            rows = await runs(db, business_ids=ids, stretch=asked.stretch)
+        return connection(rows, asked, node=ReconciliationRun.of, place=RUNS.place)
 
     @resolved("What is suggested to belong together and waits for a person, oldest first.")
     async def reconciliation_suggestions(
-        self, info: Info, business: _Business = None, first: First = None, after: After = None
+        self,
+        info: Info,
+        *,
+        business: _Business = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> Connection[ReconciliationMatch]:
         """Return a page of suggestions."""
         ids = await _visible(info.context, business)
-        asked = window(first=first, after=after, last=None, before=None, shape=(int,))
+        asked = window(first=first, after=after, last=last, before=before, shape=MATCHES.shape)
         async with info.context.reading() as db:
-            rows = await matches(
-                db,
-                business_ids=ids,
-                first=asked.limit,
-                after=0 if asked.after is None else asked.after[0],
-            )
-        return connection(
-            rows, asked, node=ReconciliationMatch.of, place=lambda row: (row.match_id,)
-        )
+            rows = await matches(db, business_ids=ids, **asked.reads)
+        return connection(rows, asked, node=ReconciliationMatch.of, place=MATCHES.place)
 
     @resolved("Breaks, oldest first; unless states are named, those that are open.")
     async def reconciliation_breaks(
@@ -88,25 +90,24 @@ class ReconciliationQuery:
         ] = None,
         first: First = None,
         after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> Connection[ReconciliationBreak]:
         """Return a page of breaks."""
         ids = await _visible(info.context, business)
         for field, said, known in (("states", states, STATES), ("kinds", kinds, KINDS)):
             if not {*(said or ())} <= {*known}:
                 raise Malformed(f"{field} are {', '.join(known)}", field=field)
-        asked = window(first=first, after=after, last=None, before=None, shape=(int,))
+        asked = window(first=first, after=after, last=last, before=before, shape=BREAKS.shape)
         async with info.context.reading() as db:
             rows = await breaks(
                 db,
                 business_ids=ids,
                 states=UNRESOLVED if states is None else states,
                 kinds=KINDS if kinds is None else kinds,
-                first=asked.limit,
-                after=0 if asked.after is None else asked.after[0],
+                **asked.reads,
             )
-        return connection(
-            rows, asked, node=ReconciliationBreak.of, place=lambda row: (row.break_id,)
-        )
+        return connection(rows, asked, node=ReconciliationBreak.of, place=BREAKS.place)
 
     @resolved("How many breaks are open, for how long, and what they come to.")
     async def reconciliation_ageing(
@@ -117,11 +118,6 @@ class ReconciliationQuery:
         async with info.context.reading() as db:
             rows = await ageing(db, now=info.context.now, business_ids=ids)
         return [ReconciliationAge.of(row) for row in rows]
-
-
-def _small(cursor: int) -> int:
-    """Return a run's number, however large a cursor says it is."""
-    return max(0, min(cursor, 2**31 - 1))
 
 
 async def _visible(context: Context, business: str | None) -> list[int]:

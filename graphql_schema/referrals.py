@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from graphql_schema import access
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import resolved
-from graphql_schema.pages import After, Connection, First, connection, window
+from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
 from graphql_schema.rejections import Rejection
 from graphql_schema.scalars import Long
 from hub.benefits.referrals import queries
@@ -158,22 +158,21 @@ class Referrer:
 
     @resolved("Those whom the member has referred, newest first. For the member and staff.")
     async def referrals(
-        self, info: Info, first: First = None, after: After = None
+        self,
+        info: Info,
+        *,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> Connection[Referral]:
         """Return a page of referrals."""
         context = info.context
         access.require(context.principal, *access.REFERRAL_READERS)
-        asked = window(first=first, after=after, last=None, before=None, shape=(int,))
-        async with context.reading() as db:
-            rows = await queries.referrals_of(
-                db,
-                member_id=self.member_id,
-                now=context.now,
-                keyring=context.keyring,
-                before_id=None if asked.after is None else asked.after[0],
-                limit=asked.limit,
-            )
-        return connection(rows, asked, node=Referral.of, place=lambda row: (row.referral_id,))
+        order = queries.REFERRALS
+        asked = window(first=first, after=after, last=last, before=before, shape=order.shape)
+        rows = await context.load.pages.referrals.load((None, asked.stretch, self.member_id))
+        return connection(rows, asked, node=Referral.of, place=order.place)
 
 
 async def keep_referral(

@@ -7,10 +7,19 @@ from typing import Annotated, ClassVar
 import strawberry
 from strawberry import relay
 
-from graphql_schema.access import EVERYBODY, MEMBER_READERS, acts_at, only_business, require
+from graphql_schema.access import EVERYBODY, MEMBER_READERS, acts_at, require
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import count, key_of, resolved, shown
-from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
+from graphql_schema.pages import (
+    After,
+    Before,
+    Connection,
+    First,
+    Last,
+    Window,
+    connection,
+    window,
+)
 from graphql_schema.plan.declared import Column
 from graphql_schema.programme import Business
 from graphql_schema.scalars import Long
@@ -203,8 +212,7 @@ class RewardOrder(relay.Node):
     @resolved("What was ordered, as it is offered now; null when it is offered no more.")
     async def reward(self, info: Info) -> Reward | None:
         """Return the reward by the terms in force."""
-        async with info.context.reading() as db:
-            row = await queries.reward_named(db, code=self.reward_code, now=info.context.now)
+        row = await info.context.load.pages.rewards.load(self.reward_code)
         return None if row is None else Reward.of(row)
 
     @resolved("The business that hands it out.")
@@ -215,38 +223,19 @@ class RewardOrder(relay.Node):
     @resolved("How it came to where it stands, oldest first.")
     async def steps(self, info: Info) -> list[RewardOrderStep]:
         """Return the order's history."""
-        async with info.context.reading() as db:
-            found = await queries.steps_of(db, [self.order_id])
+        found = await info.context.load.pages.order_steps.load(self.order_id)
         return [
             RewardOrderStep(at=one.at, state=state_named(one.state), actor=one.actor)
-            for one in found[self.order_id]
+            for one in found
         ]
 
 
-async def order_page(
-    context: Context,
-    member_id: int,
-    *,
-    first: int | None,
-    after: str | None,
-    last: int | None,
-    before: str | None,
-) -> Connection[RewardOrder]:
+async def order_page(context: Context, member_id: int, asked: Window) -> Connection[RewardOrder]:
     """Return a page of a member's orders that the caller may see, newest first."""
-    own = only_business(require(context.principal, *MEMBER_READERS))
-    at = None if own is None else (await context.business_by_code(own)).business_id
-    page = window(first=first, after=after, last=last, before=before, shape=(int,))
-    async with context.reading() as db:
-        rows = await queries.orders_of(
-            db,
-            member_id=member_id,
-            business_id=at,
-            newest=page.after[0] if page.after else None,
-            oldest=page.before[0] if page.before else None,
-            backward=page.backward,
-            limit=page.limit,
-        )
-    return connection(rows, page, node=RewardOrder.of, place=lambda row: (row.order_id,))
+    require(context.principal, *MEMBER_READERS)
+    at = await context.own_business_id()
+    rows = await context.load.pages.orders.load((at, asked.stretch, member_id))
+    return connection(rows, asked, node=RewardOrder.of, place=queries.ORDERS.place)
 
 
 async def visible_order(context: Context, order_id: int) -> queries.Order | None:
@@ -304,7 +293,8 @@ class RewardQuery:
         require(context.principal, *EVERYBODY)
         business_id = business and (await context.business_by_code(business)).business_id
         most = await _can_spend(context) if affordable else None
-        page = window(first=first, after=after, last=last, before=before, shape=(int, int))
+        order = queries.CATALOGUE
+        page = window(first=first, after=after, last=last, before=before, shape=order.shape)
         async with context.reading() as db:
             rows = await queries.reward_page(
                 db,
@@ -312,12 +302,9 @@ class RewardQuery:
                 business_id=business_id or None,
                 category=category,
                 most_points=most,
-                after=_place(page.after),
-                before=_place(page.before),
-                backward=page.backward,
-                limit=page.limit,
+                stretch=page.stretch,
             )
-        return connection(rows, page, node=Reward.of, place=lambda row: (row.points, row.reward_id))
+        return connection(rows, page, node=Reward.of, place=order.place)
 
     @resolved("A reward by its short name; null when there is none. For everybody signed in.")
     async def reward(
@@ -330,10 +317,6 @@ class RewardQuery:
         async with info.context.reading() as db:
             row = await queries.reward_named(db, code=code, now=info.context.now)
         return None if row is None else Reward.of(row)
-
-
-def _place(cursor: tuple[int, ...] | None) -> queries.Place | None:
-    return None if cursor is None else (cursor[0], min(cursor[1], 2**31 - 1))
 
 
 async def _can_spend(context: Context) -> int | None:

@@ -32,6 +32,7 @@ from graphql_schema.history import HistoryQuery
 from graphql_schema.holding import HoldingMutation
 from graphql_schema.joining import JoiningMutation
 from graphql_schema.journals import JournalMutation, JournalQuery
+from graphql_schema.listing import MemberListQuery
 from graphql_schema.matching import MatchingQuery
 from graphql_schema.memberships import MembershipQuery
 from graphql_schema.mending import MendingMutation
@@ -43,7 +44,7 @@ from graphql_schema.pinning import PinningMutation
 from graphql_schema.points import Hold, Lot
 from graphql_schema.pooling import PoolingMutation
 from graphql_schema.privacy import PrivacyMutation
-from graphql_schema.programme import ProgrammeQuery
+from graphql_schema.programme import BusinessQuery
 from graphql_schema.reconciling import ReconcilingMutation
 from graphql_schema.reconciling_reads import ReconciliationQuery
 from graphql_schema.referring import ReferringMutation
@@ -51,6 +52,7 @@ from graphql_schema.restoring import RestoringMutation
 from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.reviews import ReviewQuery
 from graphql_schema.rewards import RewardOrder, RewardQuery
+from graphql_schema.rules import ProgrammeQuery
 from graphql_schema.scalars import SCALARS
 from graphql_schema.scoped import guard
 from graphql_schema.selling import SellingMutation
@@ -73,6 +75,7 @@ from graphql_schema.vouchers import VoucherQuery
 @strawberry.type(description="Everything that can be read.")
 class Query(
     MemberQuery,
+    MemberListQuery,
     CorrectingQuery,
     SettlementQuery,
     ReconciliationQuery,
@@ -84,6 +87,7 @@ class Query(
     AccountingPolicyQuery,
     AgreementQuery,
     ProgrammeQuery,
+    BusinessQuery,
     MembershipQuery,
     HistoryQuery,
     MatchingQuery,

@@ -1,5 +1,6 @@
 """Settlement periods: who owes whom, from the net down to the line."""
 
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated
@@ -14,12 +15,20 @@ from graphql_schema.access import (
     visible_business,
 )
 from graphql_schema.context import Info
-from graphql_schema.disputes import Dispute, SettlementDue, dispute_page
+from graphql_schema.deprecated import replaced
+from graphql_schema.disputes import Dispute, SettlementDue, disputes_of
 from graphql_schema.fields import resolved
+from graphql_schema.filters import mark, once, order_of
 from graphql_schema.life import CloseStep, PeriodCheck, PeriodEvent, PrefundBalance
 from graphql_schema.money import Money
-from graphql_schema.obligations import Obligation, obligation_page
-from graphql_schema.pages import After, Connection, First, connection, cursor_day, window
+from graphql_schema.obligations import (
+    ORDERS,
+    Obligation,
+    ObligationFilter,
+    ObligationOrder,
+    obligation_page,
+)
+from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
 from graphql_schema.payments import Payment
 from graphql_schema.programme import Business
 from graphql_schema.recognition import (
@@ -33,11 +42,13 @@ from graphql_schema.recognition import (
     own_id,
     roll_forwards_of,
     sensitivity_of,
+    unreckoned,
 )
 from graphql_schema.statements import Statement
 from hub.crypto.tokens import Scope
 from hub.errors import NotFound
 from hub.settlement import queries
+from hub.settlement.disputes import DISPUTES
 from hub.settlement.netting import Bilateral, Net
 
 
@@ -194,27 +205,65 @@ class SettlementPeriod(relay.Node):
 
     @resolved("What was disputed of it, oldest first; a business sees what it is a side of.")
     async def disputes(
-        self, info: Info, first: First = None, after: After = None
+        self,
+        info: Info,
+        *,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> Connection[Dispute]:
         """Return a page of disputes."""
-        return await dispute_page(
-            info.context, period_id=self.row.period_id, states=None, first=first, after=after
-        )
+        asked = window(first=first, after=after, last=last, before=before, shape=DISPUTES.shape)
+        return await disputes_of(info.context, self.row.period_id, asked)
 
     @resolved("The period's lines, by business date.")
     async def obligations(
         self,
         info: Info,
+        *,
+        filter: Annotated[  # noqa: A002
+            ObligationFilter | None, strawberry.argument(description="Only these lines.")
+        ] = None,
+        order_by: Annotated[
+            ObligationOrder | None,
+            strawberry.argument(description="How they are ordered; unsaid: the oldest first."),
+        ] = None,
         business: Annotated[
-            str | None, strawberry.argument(description="Only lines it owes or is owed.")
+            str | None,
+            strawberry.argument(
+                description="Only lines it owes or is owed.",
+                deprecation_reason=replaced(since="2026-11-27", by="`filter.business`"),
+            ),
         ] = None,
         first: First = None,
         after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> Connection[Obligation]:
         """Return a page of lines."""
-        return await obligation_page(
-            info.context, self.row.period_id, business=business, first=first, after=after
+        only = filter or ObligationFilter()
+        once("business", business, only.business)
+        order = order_of(order_by, ORDERS, queries.LINES)
+        asked = window(
+            first=first,
+            after=after,
+            last=last,
+            before=before,
+            shape=order.shape,
+            mark=mark(only, order_by),
         )
+        if business is not None:
+            only = replace(only, business=business)
+        return await obligation_page(
+            info.context, self.row.period_id, asked, only=only, order=order
+        )
+
+    @resolved("Why what is owed for points cannot be told of the period, such as that it is not "
+              "closed; null: it can. A business is not told what is missing.")  # fmt: skip
+    async def unreckoned(self, info: Info) -> str | None:
+        """Return what is missing."""
+        return await unreckoned(info.context, self.row.period_id)
 
     @resolved("How what is owed for points went through the period; a business sees its own. "
               + NOT_YET)  # fmt: skip
@@ -234,7 +283,8 @@ class SettlementPeriod(relay.Node):
         """Return the cohorts that the caller may see."""
         return await cohorts_of(info.context, self.row.period_id)
 
-    @resolved("What would be owed if the estimates were off; a business sees its own.")
+    @resolved("What would be owed if the estimates were off; a business sees its own. Where that "
+              "cannot be told, `unreckoned` says why.")  # fmt: skip
     async def sensitivity(
         self,
         info: Info,
@@ -284,20 +334,21 @@ class SettlementQuery:
 
     @resolved("Settlement periods, newest first. For finance, staff and businesses.")
     async def settlement_periods(
-        self, info: Info, first: First = None, after: After = None
+        self,
+        info: Info,
+        *,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> Connection[SettlementPeriod]:
         """Return a page of periods."""
         require(info.context.principal, *SETTLEMENT_READERS)
-        asked = window(first=first, after=after, last=None, before=None, shape=(str,))
-        before = None if asked.after is None else cursor_day(asked.after[0])
+        order = queries.PERIODS
+        asked = window(first=first, after=after, last=last, before=before, shape=order.shape)
         async with info.context.reading() as db:
-            rows = await queries.periods(db, limit=asked.limit, before=before)
-        return connection(
-            rows,
-            asked,
-            node=SettlementPeriod.of,
-            place=lambda row: (row.starts_on.isoformat(),),
-        )
+            rows = await queries.periods(db, stretch=asked.stretch)
+        return connection(rows, asked, node=SettlementPeriod.of, place=order.place)
 
     @resolved("A settlement period by its code; null when there is none.")
     async def settlement_period(

@@ -13,7 +13,7 @@ from graphql_schema.access import CLOSE_READERS, CLOSERS, require
 from graphql_schema.context import Context, Info
 from graphql_schema.desk import business_named
 from graphql_schema.fields import Given, count, resolved
-from graphql_schema.pages import After, Connection, First, connection, window
+from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
 from graphql_schema.programme import Business
 from graphql_schema.rejections import REFUSALS, Refused, Rejection, refused
 from graphql_schema.scalars import Long
@@ -155,26 +155,27 @@ class SettlementCorrectionQuery:
     async def settlement_corrections(
         self,
         info: Info,
+        *,
         states: Annotated[
             list[CorrectionState] | None,
             strawberry.argument(description="Only in these; unsaid: those that wait."),
         ] = None,
         first: First = None,
         after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> Connection[SettlementCorrection]:
         """Return a page of corrections."""
         require(info.context.principal, *CLOSE_READERS)
-        asked = window(first=first, after=after, last=None, before=None, shape=(int,))
+        order = corrections.CORRECTIONS
+        asked = window(first=first, after=after, last=last, before=before, shape=order.shape)
         async with info.context.reading() as db:
             rows = await corrections.corrections(
                 db,
                 states=["proposed"] if states is None else [str(one.value) for one in states],
-                first=asked.limit,
-                after=0 if asked.after is None else asked.after[0],
+                stretch=asked.stretch,
             )
-        return connection(
-            rows, asked, node=SettlementCorrection.of, place=lambda row: (row.correction_id,)
-        )
+        return connection(rows, asked, node=SettlementCorrection.of, place=order.place)
 
 
 @strawberry.type

@@ -8,7 +8,6 @@ import strawberry
 
 from graphql_schema.access import (
     CAMPAIGN_READERS,
-    MEMBER_READERS,
     VOUCHER_READERS,
     only_business,
     reads_voucher_code,
@@ -17,17 +16,20 @@ from graphql_schema.access import (
 )
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import count, resolved
-from graphql_schema.pages import After, Connection, First, connection, window
+from graphql_schema.pages import (
+    After,
+    Before,
+    Connection,
+    First,
+    Last,
+    connection,
+    window,
+)
 from graphql_schema.programme import Business
 from graphql_schema.scalars import Long
 from hub.benefits.vouchers import queries
 from hub.benefits.vouchers.codes import printed
-from hub.benefits.vouchers.queries import (
-    VoucherPage,
-    VoucherState,
-    campaign_terms,
-    voucher_terms,
-)
+from hub.benefits.vouchers.queries import VoucherState, voucher_terms
 from hub.benefits.vouchers.terms import VoucherKind as _Kind
 from hub.benefits.vouchers.terms import VoucherTerms
 
@@ -304,33 +306,6 @@ class VoucherNotice:
         )
 
 
-States = Annotated[
-    list[VoucherState] | None,
-    strawberry.argument(description="Only those in these states; unsaid, all."),
-]
-
-
-async def voucher_page(
-    context: Context,
-    member_id: int,
-    *,
-    states: list[VoucherState] | None,
-    first: int | None,
-    after: str | None,
-) -> Connection[Voucher]:
-    """Return a page of a member's vouchers: for a business those that it takes."""
-    require(context.principal, *MEMBER_READERS)
-    asked = window(first=first, after=after, last=None, before=None, shape=(int,))
-    page = VoucherPage(
-        limit=asked.limit,
-        states=tuple(dict.fromkeys(states or ())),
-        after=asked.after[0] if asked.after else None,
-        business_id=await context.own_business_id(),
-    )
-    rows = await context.load.vouchers.pages.load((page, member_id))
-    return connection(rows or [], asked, node=Voucher.of, place=lambda row: (row.voucher_id,))
-
-
 @strawberry.type
 class VoucherQuery:
     """Reads of vouchers."""
@@ -360,24 +335,22 @@ class VoucherQuery:
     @resolved("Campaigns by the terms that new vouchers are issued under; a business sees those "
               "that it takes or pays for.")  # fmt: skip
     async def voucher_campaigns(
-        self, info: Info, first: First = None, after: After = None
+        self,
+        info: Info,
+        *,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> Connection[VoucherCampaign]:
         """Return a page of campaigns, by code."""
         context = info.context
         require(context.principal, *CAMPAIGN_READERS)
-        asked = window(first=first, after=after, last=None, before=None, shape=(str,))
+        order = queries.CAMPAIGNS
+        asked = window(first=first, after=after, last=last, before=before, shape=order.shape)
         own_id = await context.own_business_id()
         async with context.reading() as db:
-            rows = await campaign_terms(db, now=context.now)
-        seen = [
-            row
-            for row in rows
-            if (own_id is None or own_id in (*row.businesses, row.funder_id))
-            and (asked.after is None or row.campaign_code > asked.after[0])
-        ]
-        return connection(
-            seen[: asked.limit],
-            asked,
-            node=VoucherCampaign.of,
-            place=lambda row: (row.campaign_code,),
-        )
+            rows = await queries.campaign_page(
+                db, business_id=own_id, stretch=asked.stretch, now=context.now
+            )
+        return connection(rows, asked, node=VoucherCampaign.of, place=order.place)

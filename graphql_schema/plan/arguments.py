@@ -1,8 +1,19 @@
 """A field's arguments: which are given is known when a plan is made, their values when it runs."""
 
+from collections.abc import Iterator
+from enum import Enum
 from typing import Any
 
-from graphql import FieldNode, GraphQLField, NullValueNode, VariableNode, Visitor, visit
+from graphql import (
+    EnumValueNode,
+    FieldNode,
+    GraphQLField,
+    NullValueNode,
+    ObjectValueNode,
+    VariableNode,
+    Visitor,
+    visit,
+)
 from graphql.execution.values import VariableValues, get_argument_values
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
@@ -33,8 +44,14 @@ class Arguments:
         self._declared, self._node, self._schema = declared, node, schema
         self._field: StrawberryField = declared.extensions["strawberry-definition"]
         said = node.arguments or ()
-        self.given = frozenset(one.name.value for one in said if _given(one.value, variables))
-        """The names, as in the schema, of those that are said and not null."""
+        self.given = frozenset(
+            told for one in said for told in _given(one.name.value, one.value, variables)
+        )
+        """The names, as in the schema, of those that are said and not null.
+
+        Of an input object its fields too, as `filter.tier`, and what an enum of it says, as
+        `orderBy.direction=DESC`.
+        """
         looked = _Variables()
         for one in said:
             visit(one, looked)
@@ -57,7 +74,31 @@ class Arguments:
             raise Unplanned("arguments that no resolver takes") from wrong
 
 
-def _given(value: object, variables: VariableValues) -> bool:
+def _given(name: str, value: object, variables: VariableValues) -> Iterator[str]:
+    """Name what is said, as the document has it."""
     if isinstance(value, VariableNode):
-        return variables.coerced.get(value.name.value) is not None
-    return not isinstance(value, NullValueNode)
+        meant = variables.coerced.get(value.name.value)
+        if isinstance(meant, Enum) and "." in name:
+            raise Unplanned("part of an input, which no plan is kept by")
+        yield from told(name, meant)
+    elif isinstance(value, ObjectValueNode):
+        yield name
+        for field in value.fields:
+            yield from _given(f"{name}.{field.name.value}", field.value, variables)
+    elif isinstance(value, EnumValueNode) and "." in name:
+        yield f"{name}={value.value}"
+        yield name
+    elif not isinstance(value, NullValueNode):
+        yield name
+
+
+def told(name: str, value: object) -> Iterator[str]:
+    """Name what is said by the value of a variable: all that a plan may depend on."""
+    if value is None:
+        return
+    yield name
+    if isinstance(value, dict):
+        for field, inner in value.items():
+            yield from told(f"{name}.{field}", inner)
+    elif isinstance(value, Enum) and "." in name:
+        yield f"{name}={value.name}"

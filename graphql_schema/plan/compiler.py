@@ -256,9 +256,10 @@ class Compiler:
         except HubError as refused:
             raise Unplanned("the caller is refused") from refused
         ask = self._ask(asked, plan.ask)
+        live = {**plan.live, **read.order.parameters}
         facts = {
             **read.facts,
-            **self._live(ask, plan.live, read.relation, read.facts, read.guard),
+            **self._live(ask, live, read.relation, read.facts, read.guard),
         }
         if plan.key is not None:
             facts["member_ids"] = level.all(plan.key)
@@ -268,14 +269,14 @@ class Compiler:
         rows.pick(read.relation.columns[0])
         owner = None if plan.key is None else level.pick(plan.key)
         column = self._statement.column(rows)
-        place = [rows.pick(one) for one in plan.place]
+        at = parts.cursor_part([rows.pick(one.name) for one in read.order.columns], ask)
         page = get_named_type(asked.type)
         selected = self._selected(page, asked.details)
-        fields = [(key, self._of_page(page, details, rows, place)) for key, details in selected]
+        fields = [(key, self._of_page(page, details, rows, at)) for key, details in selected]
         return parts.page_part(column, owner, ask, fields)
 
     def _of_page(
-        self, page: Any, details: list[FieldDetails], rows: Level, place: list[int]
+        self, page: Any, details: list[FieldDetails], rows: Level, at: Build
     ) -> parts.PageBuild:
         name = details[0].node.name.value
         if name == "__typename":
@@ -289,27 +290,25 @@ class Compiler:
                 selected = self._selected(named, details)
                 return parts.page_info_part(
                     [
-                        (key, parts.page_info(one[0].node.name.value, place, named.name))
+                        (key, parts.page_info(one[0].node.name.value, at, named.name))
                         for key, one in selected
                     ]
                 )
             case "edges":
                 return parts.edges_part(
                     [
-                        (key, self._of_edge(named, one, rows, place))
+                        (key, self._of_edge(named, one, rows, at))
                         for key, one in self._selected(named, details)
                     ]
                 )
         raise Unplanned(f"a page says no {name}")
 
-    def _of_edge(
-        self, edge: Any, details: list[FieldDetails], rows: Level, place: list[int]
-    ) -> Build:
+    def _of_edge(self, edge: Any, details: list[FieldDetails], rows: Level, at: Build) -> Build:
         match details[0].node.name.value:
             case "__typename":
                 return parts.constant(edge.name)
             case "cursor":
-                return parts.cursor_part(place)
+                return at
             case "node":
                 return self._sub(edge.fields["node"].type, details, rows)
         raise Unplanned("an edge says no such thing")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hub.crypto.tokens import Principal
+from hub.db.keyset import Keyset
 from hub.db.relation import Relation
 
 
@@ -109,25 +110,25 @@ class Paged:
     """A page of what belongs to the object, by keyset.
 
     `read` says of the arguments that are given, and of who asks, what is read. `ask` gives of their
-    values the `window`, and what `live` says of SQL types. `place` are the columns of a cursor.
+    values the `window`, and what `live` says of SQL types.
     """
 
     read: Callable[[frozenset[str], Principal], "PageRead"]
     ask: Callable[..., Mapping[str, Any]]
     live: Mapping[str, str]
-    place: tuple[str, ...]
     key: str | None = "member_id"
     """The object's column that the rows are found by; None: they are all that there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRead:
-    """What is read for a page: rows that, asked for backwards, come backwards.
+    """What is read for a page, by `order`: rows that, asked for backwards, come backwards.
 
     Where `guard`, a condition in SQL, does not hold, the resolvers say why.
     """
 
     relation: Relation
+    order: Keyset
     facts: Mapping[str, str] = field(default_factory=dict)
     guard: str | None = None
 

@@ -139,9 +139,9 @@ def nodes_part(build: Build) -> PageBuild:
     return lambda page, run: [build(row, run) for row in page.rows]
 
 
-def cursor_part(place: Sequence[int]) -> Build:
-    """An item's cursor, of the columns that are its place."""
-    return lambda row, _run: cursor(tuple(row[i] for i in place))
+def cursor_part(place: Sequence[int], ask: int) -> Build:
+    """An item's cursor, of the columns that are its place in the list that was asked for."""
+    return lambda row, run: cursor(tuple(row[i] for i in place), run.asked[ask]["window"].mark)
 
 
 def page_info_part(fields: Sequence[tuple[str, PageBuild]]) -> PageBuild:
@@ -149,9 +149,8 @@ def page_info_part(fields: Sequence[tuple[str, PageBuild]]) -> PageBuild:
     return lambda page, run: {key: part(page, run) for key, part in fields}
 
 
-def page_info(name: str, place: Sequence[int], type_name: str) -> PageBuild:
-    """One field of what tells where a page lies."""
-    at = cursor_part(place)
+def page_info(name: str, at: Build, type_name: str) -> PageBuild:
+    """One field of what tells where a page lies; `at` gives the cursor of a row."""
     match name:
         case "__typename":
             return constant(type_name)

@@ -27,6 +27,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 from graphql_schema.access import sight
 from graphql_schema.context import Context
 from graphql_schema.cost import cost, refuse_dear
+from graphql_schema.plan.arguments import told
 from graphql_schema.plan.compiler import Compiler, Plan
 from graphql_schema.plan.declared import Unplanned
 from graphql_schema.plan.run import Run
@@ -38,8 +39,9 @@ log = structlog.get_logger(__name__)
 MOST_DOCUMENTS = 512
 LONGEST_DOCUMENT = 20_000
 """In characters: what is longer is not kept."""
-MOST_SHAPES = 32
-"""Of one document: by role, scopes, which variables are given, and those that include or skip."""
+MOST_SHAPES = 128
+"""Of one document: by role, scopes, what variables give, filters and orders among them, and those
+that include or skip."""
 
 
 class Known:
@@ -171,7 +173,7 @@ def shape_of(known: Known, given: VariableValues, context: Context) -> Any:
         role,
         sight(context.principal),
         tuple(values.get(name) for name in known.conditions),
-        tuple(name for name, value in values.items() if value is not None),
+        tuple(part for name, value in values.items() for part in told(name, value)),
         tuple(name for name, value in values.items() if value is None),
     )
 

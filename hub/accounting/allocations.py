@@ -1,13 +1,14 @@
 """How the price of what issuers sold in a period was shared between goods and points."""
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.accounting.movements import Allocation
-from hub.accounting.policies import in_force, policies
+from hub.accounting.policies import AccountingPolicy, in_force, policies
 from hub.accounting.reckon import Allocated
-from hub.accounting.standing import standing, summed
+from hub.accounting.standing import Standing, standing, summed
 from hub.settlement.netting import round_to_minor
 
 _AMOUNTS = ("price", "to_points", "refunded", "refunded_to_points")
@@ -19,8 +20,13 @@ async def allocations(db: AsyncConnection, *, period_id: int) -> list[Allocation
     Of a period that is not recognised yet they are what recognition would say now. Raises what
     `hub.accounting.reckon.reckon` raises, and NotFound.
     """
-    found = await standing(db, period_id=period_id)
-    versions = await policies(db)
+    return allocated(await standing(db, period_id=period_id), await policies(db))
+
+
+def allocated(
+    found: Standing, versions: Mapping[tuple[int, int], Sequence[AccountingPolicy]]
+) -> list[Allocation]:
+    """Return the allocations of a period, by the roles that policies say."""
     by_issuer: dict[tuple[int, int, int, str, str], list[Allocated]] = defaultdict(list)
     for of, one in found.allocated:
         policy = in_force(versions, issuer_id=of.issuer_id, unit=of.unit, cohort=of.cohort)
@@ -35,7 +41,7 @@ async def allocations(db: AsyncConnection, *, period_id: int) -> list[Allocation
         )
         made.append(
             Allocation(
-                period_id=period_id,
+                period_id=found.period.period_id,
                 issuer_id=issuer_id,
                 owner_id=owner_id,
                 unit=unit,

@@ -25,7 +25,11 @@ async def roll_forward(db: AsyncConnection, *, period_id: int) -> list[RollForwa
     Of a period that is not recognised yet they are what recognition would say now. Raises what
     `hub.accounting.reckon.reckon` raises, and NotFound.
     """
-    found = await standing(db, period_id=period_id)
+    return rolled(await standing(db, period_id=period_id))
+
+
+def rolled(found: Standing) -> list[RollForward]:
+    """Return how liabilities went from where they stood to where they stand."""
     closing: dict[OwnerKey, list[CohortState]] = defaultdict(list)
     opening: dict[OwnerKey, list[CohortState]] = defaultdict(list)
     moved: dict[OwnerKey, list[CohortMovement]] = defaultdict(list)

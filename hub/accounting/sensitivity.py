@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.accounting.movements import CohortState
 from hub.accounting.recognition import liability
 from hub.accounting.sales import Sale, sales, sold
-from hub.accounting.standing import standing, summed
+from hub.accounting.standing import Standing, standing, summed
 from hub.errors import Malformed
 
 _LEAST = Decimal("1e-8")
@@ -39,10 +39,18 @@ async def sensitivity(db: AsyncConnection, *, period_id: int, by: Decimal) -> li
     Rates stay within nothing and all. Raises Malformed for a `by` that is none, and what
     `hub.accounting.standing.standing` raises.
     """
+    checked(by)
+    return sensitivities(await standing(db, period_id=period_id), await sales(db), by=by)
+
+
+def checked(by: Decimal) -> None:
+    """Raise Malformed unless estimates can be off by so much."""
     if not by.is_finite() or not 0 < by < 1:
         raise Malformed("say by how much, as a fraction: 0.05 is five points", field="by")
-    found = await standing(db, period_id=period_id)
-    agreed = await sales(db)
+
+
+def sensitivities(found: Standing, agreed: Sequence[Sale], *, by: Decimal) -> list[Sensitivity]:
+    """Return, by owner, what would be owed if the estimates were off."""
     owners: dict[tuple[int, int, str], list[CohortState]] = defaultdict(list)
     for state in found.closing:
         owners[state.owner_id, state.unit, state.currency].append(state)

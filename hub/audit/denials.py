@@ -7,6 +7,8 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.db.keyset import Column, Keyset, Stretch
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denial:
@@ -23,16 +25,20 @@ class Denial:
     asked: str
 
 
+DENIALS = Keyset((Column("denial_id", int),), descending=True)
+"""The latest first."""
+
+
 async def denials(
-    db: AsyncConnection, *, subject: str | None, limit: int, before: int | None
+    db: AsyncConnection, *, subject: str | None, stretch: Stretch
 ) -> Sequence[Denial]:
-    """Return up to `limit` denials, the latest first, short of a number; of one caller if named."""
+    """Return denials, by DENIALS; of one caller if named."""
     rows = await db.execute(
-        text("""
+        text(f"""
           SELECT denial_id, minute, times, role, subject, operation, path, reason, asked FROM denial
           WHERE (CAST(:subject AS text) IS NULL OR subject = :subject)
-            AND (CAST(:before AS bigint) IS NULL OR denial_id < :before)
-          ORDER BY denial_id DESC LIMIT :limit"""),
-        {"subject": subject, "limit": limit, "before": before},
+            AND {DENIALS.between(stretch)}
+          ORDER BY {DENIALS.order(stretch)} LIMIT :limit"""),  # noqa: S608 - no input in it
+        {"subject": subject, "limit": stretch.limit, **DENIALS.facts(stretch)},
     )
     return [Denial(**row._asdict()) for row in rows]

@@ -23,7 +23,7 @@ class Relation:
         object.__setattr__(self, "statement", text(self.sql))
 
 
-_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z_0-9]*)")
 
 
 def parameters(sql: str) -> frozenset[str]:

@@ -19,9 +19,11 @@ from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from graphql_schema.context import Context
+from graphql_schema.deprecated import deprecated_in
 from graphql_schema.errors import too_slow
 from graphql_schema.rejections import DENIED
 from hub.clock import now
+from hub.crypto.tokens import Principal
 from hub.entrypoints.web_denials import keep_denials
 from hub.entrypoints.web_slow import note, watched
 from hub.entrypoints.web_state import State, state_of
@@ -30,6 +32,11 @@ from hub.jobs.changes import mention
 
 OPERATIONS = Counter(
     "hub_graphql_operations_total", "GraphQL operations, by outcome", ["operation", "outcome"]
+)
+DEPRECATED = Counter(
+    "hub_graphql_deprecated_total",
+    "Operations that ask for what is to go, by whom",
+    ["asked", "operation", "caller"],
 )
 SECONDS = Histogram("hub_graphql_operation_seconds", "Time of an operation", ["operation"])
 GRAPHIQL = Path(__file__).parent / "static" / "graphiql"
@@ -126,6 +133,9 @@ async def _answer(request: Request, asked: Asked) -> Response:
         at=at,
     )
     OPERATIONS.labels(name, "failed" if result.errors else "answered").inc()
+    if result.data is not None:
+        for old in deprecated_in(state.schema._schema, asked.query):
+            DEPRECATED.labels(old, name, _kind_of(principal)).inc()
     SECONDS.labels(name).observe(seconds)
     if seconds * 1000 >= state.settings.slow_milliseconds:
         log.warning(
@@ -137,6 +147,13 @@ async def _answer(request: Request, asked: Asked) -> Response:
             slowest=statements.slowest(),
         )
     return _response(result)
+
+
+def _kind_of(principal: Principal | None) -> str:
+    """Return who asks as metrics may tell it: which business, or in which role."""
+    if principal is None:
+        return "nobody"
+    return principal.business or principal.role.value
 
 
 async def _execute(state: State, asked: Asked, context: Context) -> ExecutionResult:

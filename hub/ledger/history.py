@@ -12,6 +12,7 @@ from decimal import Decimal
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.db.keyset import Column, Keyset, Place, Stretch
 from hub.ledger.codes import Unit
 from hub.ledger.queries import ENTRY_COLUMNS, SIGNED_POINTS, Balance, Entry, balances_of, entry_of
 
@@ -107,9 +108,9 @@ class StatementLine:
     balance: int
 
     @property
-    def cursor(self) -> tuple[datetime, int, int]:
-        """Return the line's place in the statement, to go on from."""
-        return self.entry.posted_at, self.entry.tx_id, self.entry.seq
+    def place(self) -> Place:
+        """Return where the line lies in the statement."""
+        return MOVEMENTS.place(self.entry)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +124,9 @@ class AccountStatement:
     lines: list[StatementLine]
 
 
-_STATEMENT = text(f"""
+MOVEMENTS = Keyset((Column("posted_at", datetime), Column("tx_id", int), Column("seq", int)))
+"""In the order of posting."""
+_STATEMENT = f"""
 WITH mine AS MATERIALIZED (
   SELECT {ENTRY_COLUMNS},
     (sum({SIGNED_POINTS}) OVER (ORDER BY posted_at, tx_id, seq))::bigint AS running
@@ -137,12 +140,9 @@ WITH mine AS MATERIALIZED (
 )
 SELECT bounds.*, page.* FROM bounds LEFT JOIN LATERAL (
   SELECT * FROM mine
-  WHERE posted_at >= :since
-    AND (CAST(:after_at AS timestamptz) IS NULL OR (posted_at, tx_id, seq)
-      > (CAST(:after_at AS timestamptz), CAST(:after_tx AS bigint), CAST(:after_seq AS smallint)))
-  ORDER BY posted_at, tx_id, seq LIMIT :limit) page ON true
-ORDER BY posted_at, tx_id, seq
-""")  # noqa: S608 - constants of ours
+  WHERE posted_at >= :since AND {{between}} ORDER BY {{order}} LIMIT :limit) page ON true
+ORDER BY {{order}}
+"""  # noqa: S608 - constants of ours
 
 
 async def statement_of_account(
@@ -151,20 +151,23 @@ async def statement_of_account(
     member_id: int,
     since: datetime,
     until: datetime,
-    limit: int,
+    stretch: Stretch,
     unit: int = Unit.SPENDABLE,
-    after: tuple[datetime, int, int] | None = None,
 ) -> AccountStatement:
     """Return what was posted from `since` until before `until`, with the balance after each entry.
 
-    Up to `limit` lines that come after the cursor; opening and closing are the whole time's.
+    The lines are a page, by MOVEMENTS; opening and closing are the whole time's.
     """
-    cursor = after or (None, None, None)
-    facts: dict[str, object] = dict(
-        zip(("after_at", "after_tx", "after_seq"), cursor, strict=True),
-        member_id=member_id, unit=unit, since=since, until=until, limit=limit,
-    )  # fmt: skip
-    rows = (await db.execute(_STATEMENT, facts)).all()
+    query = _STATEMENT.format(between=MOVEMENTS.between(stretch), order=MOVEMENTS.order(stretch))
+    facts: dict[str, object] = {
+        "member_id": member_id,
+        "unit": unit,
+        "since": since,
+        "until": until,
+        "limit": stretch.limit,
+        **MOVEMENTS.facts(stretch),
+    }
+    rows = (await db.execute(text(query), facts)).all()
     return AccountStatement(
         opening=rows[0].opening,
         closing=rows[0].closing,

@@ -1,6 +1,6 @@
 """Reads of the ledger. All of them take sets, so that a list costs as many statements as one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.db.keyset import Column, Keyset, Stretch
 from hub.db.relation import Relation
 from hub.ledger.codes import Kind, Side, Unit
 
@@ -52,10 +53,23 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryFilter:
-    """Which entries: by where they happened and by kind (None: all)."""
+    """Which entries: by where they happened, by kind and by business date (None: all)."""
 
     business_id: int | None = None
-    kind: Kind | None = None
+    kinds: tuple[Kind, ...] | None = None
+    from_day: date | None = None
+    until_day: date | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Return the parameters of ENTRY_FILTERS that say so."""
+        found: dict[str, Any] = {
+            "business_id": self.business_id,
+            "from_day": self.from_day,
+            "until_day": self.until_day,
+        }
+        if self.kinds is not None:
+            found["debits"], found["credits"] = sides_of(self.kinds)
+        return {name: value for name, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,44 +240,29 @@ _KIND = " ".join(
 ENTRY_COLUMNS = f"""member_id, tx_id, seq, lot_id, account_id, CASE debit {_KIND} END AS kind, unit,
   {SIGNED_POINTS} AS points, issuer_id, business_id, business_date, occurred_at, posted_at"""
 _ENTRY = tuple(each.name for each in fields(Entry))
-PLACE = ("tx_id", "seq")
-"""What tells an entry's place in a member's list."""
+POSTED = Keyset((Column("tx_id", int), Column("seq", int)), descending=True)
+"""The order of posting, the newest first."""
+ENTRY_FILTERS: dict[str, str] = {
+    "business_id": "business_id = :business_id",
+    "kinds": """(debit, credit) IN (
+      SELECT * FROM unnest(CAST(:debits AS smallint[]), CAST(:credits AS smallint[])))""",
+    "from_day": "business_date >= :from_day",
+    "until_day": "business_date <= :until_day",
+}
+"""By what entries are filtered, and how that is said of a row."""
 
 
-def entry_page(
-    *,
-    oldest_first: bool = False,
-    beyond: bool = False,
-    short_of: bool = False,
-    at_business: bool = False,
-    of_kind: bool = False,
-) -> Relation:
-    """Return the read of up to `:limit` entries of each member, newest first unless asked.
-
-    Asked to, only those beyond a place and short of another (`:beyond_tx_id`, `:beyond_seq`,
-    `:short_tx_id`, `:short_seq`), at `:business_id`, between the sides `:debits` and `:credits`.
+def entry_page(*, order: Keyset, stretch: Stretch, only: Collection[str] = ()) -> Relation:
+    """Return the read of up to `:limit` entries of each member, by `order`, between the places of a
+    stretch. `only` names those of ENTRY_FILTERS that hold.
     """
-    after, before = (">", "<") if oldest_first else ("<", ">")
-    conditions = ["e.member_id = m.member_id", "1 IN (debit, credit)"]
-    if beyond:
-        conditions.append(
-            f"(tx_id, seq) {after} (CAST(:beyond_tx_id AS bigint), CAST(:beyond_seq AS bigint))"
-        )
-    if short_of:
-        conditions.append(
-            f"(tx_id, seq) {before} (CAST(:short_tx_id AS bigint), CAST(:short_seq AS bigint))"
-        )
-    if at_business:
-        conditions.append("business_id = :business_id")
-    if of_kind:
-        conditions.append("""(debit, credit) IN (
-          SELECT * FROM unnest(CAST(:debits AS smallint[]), CAST(:credits AS smallint[])))""")
-    order = "tx_id, seq" if oldest_first else "tx_id DESC, seq DESC"
+    conditions = ["e.member_id = m.member_id", "1 IN (debit, credit)", order.between(stretch)]
+    conditions += [said for name, said in ENTRY_FILTERS.items() if name in only]
     return Relation(
         f"""
 SELECT e.* FROM unnest(CAST(:member_ids AS bigint[])) AS m (member_id)
 CROSS JOIN LATERAL (SELECT {ENTRY_COLUMNS} FROM entry e WHERE {" AND ".join(conditions)}
-  ORDER BY {order} LIMIT :limit) e
+  ORDER BY {order.order(stretch)} LIMIT :limit) e
 """,  # noqa: S608 - no input in it
         _ENTRY,
     )
@@ -273,33 +272,18 @@ async def entries(
     db: AsyncConnection,
     *,
     member_ids: Sequence[int],
-    limit: int,
     only: EntryFilter,
-    oldest_first: bool = False,
-    beyond: tuple[int, int] | None = None,
-    short_of: tuple[int, int] | None = None,
+    stretch: Stretch,
+    order: Keyset = POSTED,
 ) -> dict[int, list[Entry]]:
-    """Return up to `limit` entries of each member in the order of posting, newest first.
+    """Return entries of each member, in the order of posting, the newest first unless asked.
 
-    `beyond` and `short_of` are `(tx_id, seq)`: only what comes after the one and before the other,
-    in the order asked for. Kinds that move nothing (a hold, a void) have no entries.
+    Kinds that move nothing (a hold, a void) have no entries.
     """
-    page = entry_page(
-        oldest_first=oldest_first,
-        beyond=beyond is not None,
-        short_of=short_of is not None,
-        at_business=only.business_id is not None,
-        of_kind=only.kind is not None,
-    )
-    facts: dict[str, Any] = {"member_ids": list(member_ids), "limit": limit}
-    if beyond is not None:
-        facts["beyond_tx_id"], facts["beyond_seq"] = beyond
-    if short_of is not None:
-        facts["short_tx_id"], facts["short_seq"] = short_of
-    if only.business_id is not None:
-        facts["business_id"] = only.business_id
-    if only.kind is not None:
-        facts["debits"], facts["credits"] = sides_of(only.kind)
+    facts = only.facts()
+    held = {"kinds" if name in ("debits", "credits") else name for name in facts}
+    page = entry_page(order=order, stretch=stretch, only=held)
+    facts |= {"member_ids": list(member_ids), "limit": stretch.limit, **order.facts(stretch)}
     rows = await db.execute(page.statement, facts)
     found: dict[int, list[Entry]] = {member_id: [] for member_id in member_ids}
     for row in rows:
@@ -327,9 +311,9 @@ def entry_of(row: Row[Any]) -> Entry:
     return Entry(**{**facts, "kind": Kind(row.kind)})
 
 
-def sides_of(kind: Kind) -> list[list[int]]:
-    """Return the debits and the credits by which entries of a kind are known."""
-    return _columns([sides for sides, known in _KINDS.items() if known is kind], 2)
+def sides_of(kinds: Collection[Kind]) -> list[list[int]]:
+    """Return the debits and the credits by which entries of these kinds are known."""
+    return _columns([sides for sides, known in _KINDS.items() if known in kinds], 2)
 
 
 async def open_lots(

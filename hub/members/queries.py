@@ -1,16 +1,18 @@
 """Reads on members: finding one by an identifier, and the accounts a member has."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.crypto import fields
 from hub.crypto.errors import KeyringForeign, KeyUnknown, Undecipherable
 from hub.crypto.keyring import Keyring
-from hub.db.relation import Relation, parameters
+from hub.db.keyset import Column, Keyset, Stretch
+from hub.db.relation import Relation
 from hub.members.identifiers import Kind, Manner, identify, normaliser
 
 # The statement is the database's: it looks at claims that the caller may not read.
@@ -183,42 +185,63 @@ WHERE {condition}
     )
 
 
-def member_page(
-    *, oldest_first: bool = False, beyond: bool = False, short_of: bool = False
-) -> Relation:
-    """Return the read of up to `:limit` members, newest first unless asked.
+BY_NUMBER = Keyset((Column("member_id", int),), descending=True)
+"""The latest first."""
+BY_JOINING = Keyset((Column("created_at", datetime), Column("member_id", int)))
+BY_ACTIVITY = Keyset((Column("last_active_on", date), Column("member_id", int)))
+"""Those alone who ever earned or redeemed."""
+MEMBER_FILTERS: dict[str, str] = {
+    "joined_from": "created_at >= :joined_from",
+    "joined_before": "created_at < :joined_before",
+    "active_from": "last_active_on >= :active_from",
+    "active_until": "last_active_on <= :active_until",
+    "tier": "tier_id = (SELECT t.tier_id FROM tier t WHERE t.code = :tier) AND until IS NULL",
+    "business_id": "",
+}
+"""By what members are filtered, and how that is said of a row."""
+_AT_BUSINESS = """(SELECT l.member_id FROM account a
+  JOIN account_link l ON l.account_id = a.account_id AND upper_inf(l.valid)
+  WHERE a.business_id = :business_id)"""
+# Accounts stay with whom they were born to.
+_MERGED_AT_BUSINESS = """(SELECT f.merged_into FROM account a
+  JOIN account_link l ON l.account_id = a.account_id AND upper_inf(l.valid)
+  JOIN member f ON f.member_id = l.member_id
+  WHERE a.business_id = :business_id AND f.merged_into IS NOT NULL)"""
 
-    Asked to, only those beyond `:beyond_id` and short of `:short_id`. Whoever was merged away or
-    erased is left out.
+
+def member_page(*, order: Keyset, stretch: Stretch, only: Collection[str] = ()) -> Relation:
+    """Return the read of up to `:limit` members, by `order`, between the places of a stretch.
+
+    `only` names those of MEMBER_FILTERS that hold. Whoever was merged away or erased is left out.
     """
-    after, before = (">", "<") if oldest_first else ("<", ">")
-    conditions = ["merged_into IS NULL", "erased_at IS NULL"]
-    if beyond:
-        conditions.append(f"member_id {after} :beyond_id")
-    if short_of:
-        conditions.append(f"member_id {before} :short_id")
-    order = "member_id" if oldest_first else "member_id DESC"
-    return Relation(
-        f"SELECT member_id FROM member WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT :limit",  # noqa: S608, E501
-        ("member_id",),
-    )
+    columns = ", ".join(column.name for column in order.columns)
+    active = "last_active_on" in columns or not {"active_from", "active_until"}.isdisjoint(only)
+    conditions = ["merged_into IS NULL", "erased_at IS NULL", order.between(stretch)]
+    conditions += [said for name, said in MEMBER_FILTERS.items() if name in only and said]
+    if active:
+        conditions.append("unit = 1 AND last_active_on IS NOT NULL")
+    ends = f"ORDER BY {order.order(stretch)} LIMIT :limit"
+    joined = " JOIN balance USING (member_id)" if active else ""
+    joined += " JOIN member_tier USING (member_id)" if "tier" in only else ""
+    page = f"SELECT {columns} FROM member{joined} WHERE {' AND '.join(conditions)}"  # noqa: S608
+    if "business_id" in only:
+        # Each part is read in order as far as the page needs it; OR would read all members.
+        parts = [
+            f"({page} AND member_id IN {whose} {ends})"
+            for whose in (_AT_BUSINESS, _MERGED_AT_BUSINESS)
+        ]
+        page = f"SELECT {columns} FROM ({' UNION '.join(parts)}) m"  # noqa: S608
+    place = tuple(column.name for column in order.columns)
+    return Relation(f"{page} {ends}", place)
 
 
 async def members_in_order(
-    db: AsyncConnection,
-    *,
-    limit: int,
-    oldest_first: bool = False,
-    beyond: int | None = None,
-    short_of: int | None = None,
-) -> list[int]:
-    """Return up to `limit` members as `member_page` says."""
-    page = member_page(
-        oldest_first=oldest_first, beyond=beyond is not None, short_of=short_of is not None
-    )
-    facts = {"limit": limit, "beyond_id": beyond, "short_id": short_of}
-    asked = {name: facts[name] for name in parameters(page.sql)}
-    return list(await db.scalars(page.statement, asked))
+    db: AsyncConnection, *, order: Keyset, stretch: Stretch, only: Mapping[str, object]
+) -> Sequence[Row[Any]]:
+    """Return the places of members as `member_page` says; `only` has values of MEMBER_FILTERS."""
+    page = member_page(order=order, stretch=stretch, only=only)
+    facts = {"limit": stretch.limit, **order.facts(stretch), **only}
+    return (await db.execute(page.statement, facts)).all()
 
 
 async def current_members(db: AsyncConnection, *, member_ids: Sequence[int]) -> dict[int, int]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.db.keyset import Column, Keyset, Stretch
 from hub.points.adjustments import COLUMNS, Adjustment, adjustment_of
 
 
@@ -70,19 +71,24 @@ async def adjustments_by_key(
     return {(row.member_id, row.adjustment_id): adjustment_of(row) for row in rows}
 
 
-async def proposed_adjustments(
-    db: AsyncConnection, *, business_ids: Sequence[int], limit: int, after: int = 0
-) -> list[Adjustment]:
-    """Return up to `limit` adjustments at these businesses that wait for somebody, oldest first.
+ADJUSTMENTS = Keyset((Column("adjustment_id", int),))
+"""The oldest first."""
 
-    `after` is the adjustment to go on from.
-    """
+
+async def proposed_adjustments(
+    db: AsyncConnection, *, business_ids: Sequence[int], stretch: Stretch
+) -> list[Adjustment]:
+    """Return adjustments at these businesses that wait for somebody, by ADJUSTMENTS."""
     rows = await db.execute(
         text(f"""
           SELECT {COLUMNS} FROM adjustment
           WHERE state = 'proposed' AND business_id = ANY(CAST(:business_ids AS smallint[]))
-            AND adjustment_id > :after
-          ORDER BY adjustment_id LIMIT :limit"""),  # noqa: S608 - a constant of ours
-        {"business_ids": list(business_ids), "limit": limit, "after": after},
+            AND {ADJUSTMENTS.between(stretch)}
+          ORDER BY {ADJUSTMENTS.order(stretch)} LIMIT :limit"""),  # noqa: S608 - constants of ours
+        {
+            "business_ids": list(business_ids),
+            "limit": stretch.limit,
+            **ADJUSTMENTS.facts(stretch),
+        },
     )
     return [adjustment_of(row) for row in rows]

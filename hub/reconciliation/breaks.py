@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.db.keyset import Column, Keyset, Place, Stretch
 from hub.errors import Malformed, NotFound
 from hub.points.checks import named
 from hub.reconciliation.books import lock_book
@@ -81,6 +82,10 @@ async def lock_break(db: AsyncConnection, break_id: int) -> Break:
     return await break_by_id(db, break_id)
 
 
+BREAKS = Keyset((Column("break_id", int),))
+"""The oldest first."""
+
+
 async def breaks(
     db: AsyncConnection,
     *,
@@ -88,19 +93,22 @@ async def breaks(
     states: Sequence[str] = UNRESOLVED,
     kinds: Sequence[str] = KINDS,
     first: int,
-    after: int = 0,
+    after: Place | None = None,
+    before: Place | None = None,
+    backward: bool = False,
 ) -> list[Break]:
-    """Return up to `first` breaks of these businesses' books beyond a number, oldest first."""
+    """Return up to `first` breaks of these businesses' books, by BREAKS."""
+    stretch = Stretch(first, backward, after, before)
     rows = await db.execute(
         text(f"""{_BREAK} WHERE business_id = ANY (CAST(:ids AS smallint[]))
           AND state = ANY (CAST(:states AS text[])) AND kind = ANY (CAST(:kinds AS text[]))
-          AND break_id > :after ORDER BY break_id LIMIT :first"""),
+          AND {BREAKS.between(stretch)} ORDER BY {BREAKS.order(stretch)} LIMIT :first"""),
         {
             "ids": list(business_ids),
             "states": list(states),
             "kinds": list(kinds),
             "first": first,
-            "after": after,
+            **BREAKS.facts(stretch),
         },
     )
     return [break_of(row) for row in rows]

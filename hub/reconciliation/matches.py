@@ -8,6 +8,7 @@ from decimal import Decimal
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.db.keyset import Column, Keyset, Place, Stretch
 from hub.errors import NotFound
 from hub.reconciliation.books import lock_book
 
@@ -53,20 +54,33 @@ async def match_by_id(db: AsyncConnection, match_id: int) -> Match:
     return Match(**row._asdict())
 
 
+MATCHES = Keyset((Column("match_id", int, "m.match_id"),))
+"""The oldest first."""
+
+
 async def matches(
     db: AsyncConnection,
     *,
     business_ids: Sequence[int],
     states: Sequence[str] = ("suggested",),
     first: int,
-    after: int = 0,
+    after: Place | None = None,
+    before: Place | None = None,
+    backward: bool = False,
 ) -> list[Match]:
-    """Return up to `first` matches of these businesses' books beyond a number, oldest first."""
+    """Return up to `first` matches of these businesses' books, by MATCHES."""
+    stretch = Stretch(first, backward, after, before)
     rows = await db.execute(
-        text(f"""{_MATCH} WHERE m.state = ANY (CAST(:states AS text[])) AND m.match_id > :after
+        text(f"""{_MATCH} WHERE {MATCHES.between(stretch)}
+          AND m.state = ANY (CAST(:states AS text[]))
           AND business_id = ANY (CAST(:ids AS smallint[]))
-          ORDER BY m.match_id LIMIT :first"""),
-        {"ids": list(business_ids), "states": list(states), "first": first, "after": after},
+          ORDER BY {MATCHES.order(stretch)} LIMIT :first"""),
+        {
+            "ids": list(business_ids),
+            "states": list(states),
+            "first": first,
+            **MATCHES.facts(stretch),
+        },
     )
     return [Match(**row._asdict()) for row in rows]
 

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.db.keyset import Column, Keyset, Stretch
 from hub.errors import NotFound
 from hub.reconciliation.codes import LEGS, Leg, Role
 
@@ -54,14 +55,15 @@ async def run_by_id(db: AsyncConnection, run_id: int) -> Run:
     return Run(**{**row._asdict(), "role": Role(row.role)})
 
 
-async def runs(
-    db: AsyncConnection, *, business_ids: Sequence[int], first: int, before: int | None = None
-) -> list[Run]:
-    """Return the latest runs over these businesses' books, newest first."""
+RUNS = Keyset((Column("run_id", int),), descending=True)
+"""The newest first."""
+
+
+async def runs(db: AsyncConnection, *, business_ids: Sequence[int], stretch: Stretch) -> list[Run]:
+    """Return runs over these businesses' books, by RUNS."""
     rows = await db.execute(
         text(f"""{_RUN} WHERE business_id = ANY (CAST(:ids AS smallint[]))
-          AND run_id < coalesce(CAST(:before AS integer), 2147483647)
-          ORDER BY run_id DESC LIMIT :first"""),
-        {"ids": list(business_ids), "before": before, "first": first},
+          AND {RUNS.between(stretch)} ORDER BY {RUNS.order(stretch)} LIMIT :limit"""),
+        {"ids": list(business_ids), "limit": stretch.limit, **RUNS.facts(stretch)},
     )
     return [Run(**{**row._asdict(), "role": Role(row.role)}) for row in rows]

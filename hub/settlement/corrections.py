@@ -8,6 +8,7 @@ from decimal import Decimal
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.db.keyset import Column, Keyset, Stretch
 from hub.errors import Malformed, NotFound
 from hub.settlement.life import LONGEST_NOTE
 
@@ -53,15 +54,20 @@ async def correction(db: AsyncConnection, correction_id: int, *, lock: bool = Fa
     return Correction(**row._asdict())
 
 
+CORRECTIONS = Keyset((Column("correction_id", int),))
+"""The oldest first."""
+
+
 async def corrections(
-    db: AsyncConnection, *, states: Sequence[str] = ("proposed",), first: int, after: int = 0
+    db: AsyncConnection, *, states: Sequence[str] = ("proposed",), stretch: Stretch
 ) -> list[Correction]:
-    """Return up to `first` corrections beyond a number, oldest first."""
+    """Return corrections in these states, by CORRECTIONS."""
     rows = await db.execute(
         text(f"""
           SELECT {COLUMNS} FROM correction WHERE state = ANY (CAST(:states AS text[]))
-            AND correction_id > :after ORDER BY correction_id LIMIT :first"""),  # noqa: S608
-        {"states": list(states), "first": first, "after": after},
+            AND {CORRECTIONS.between(stretch)}
+          ORDER BY {CORRECTIONS.order(stretch)} LIMIT :limit"""),  # noqa: S608
+        {"states": list(states), "limit": stretch.limit, **CORRECTIONS.facts(stretch)},
     )
     return [Correction(**row._asdict()) for row in rows]
 

@@ -6,10 +6,12 @@ Amounts in `*_minor` are integer minor units: what the debtor owes the creditor.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.db.keyset import Column, Keyset, Place, Stretch
 from hub.errors import Forbidden, Malformed, NotFound, Rejected
 from hub.settlement.life import lock_period
 
@@ -74,33 +76,66 @@ async def dispute(db: AsyncConnection, dispute_id: int) -> Dispute:
     return Dispute(**row._asdict())
 
 
+DISPUTES = Keyset((Column("dispute_id", int),))
+"""The oldest first."""
+
+
+class DisputeFilter(NamedTuple):
+    """Which disputes: in these states; with a `business_id`, those that it is a side of."""
+
+    states: tuple[str, ...] = STATES
+    business_id: int | None = None
+
+
 async def disputes(
     db: AsyncConnection,
     *,
     states: Sequence[str] = STATES,
-    period_id: int | None = None,
     business_id: int | None = None,
     first: int,
-    after: int = 0,
+    after: Place | None = None,
+    before: Place | None = None,
+    backward: bool = False,
 ) -> list[Dispute]:
-    """Return up to `first` disputes beyond a number, oldest first.
+    """Return up to `first` disputes of all periods, by DISPUTES.
 
     With a `business_id`, only those that it opened or is the other side of.
     """
-    rows = await db.execute(
-        text(f"""{_DISPUTE} WHERE d.state = ANY (CAST(:states AS text[])) AND dispute_id > :after
-          AND (CAST(:period_id AS integer) IS NULL OR d.period_id = :period_id)
-          AND (CAST(:business_id AS smallint) IS NULL OR :business_id IN (debtor_id, creditor_id))
-          ORDER BY dispute_id LIMIT :first"""),
-        {
-            "states": list(states),
-            "period_id": period_id,
-            "business_id": business_id,
-            "first": first,
-            "after": after,
-        },
-    )
+    only = DisputeFilter(tuple(states), business_id)
+    stretch = Stretch(first, backward, after, before)
+    rows = await db.execute(text(_page(stretch)), _facts(only, stretch))
     return [Dispute(**row._asdict()) for row in rows]
+
+
+async def disputes_of_periods(
+    db: AsyncConnection, *, period_ids: Sequence[int], only: DisputeFilter, stretch: Stretch
+) -> dict[int, list[Dispute]]:
+    """Return what was disputed of each period, by DISPUTES."""
+    rows = await db.execute(
+        text(f"""
+          SELECT x.* FROM unnest(CAST(:ids AS integer[])) AS of (id)
+          CROSS JOIN LATERAL ({_page(stretch, "d.period_id = of.id")}) x"""),  # noqa: S608
+        {"ids": list(period_ids), **_facts(only, stretch)},
+    )
+    found: dict[int, list[Dispute]] = {period_id: [] for period_id in period_ids}
+    for row in rows:
+        found[row.period_id].append(Dispute(**row._asdict()))
+    return found
+
+
+def _page(stretch: Stretch, of: str = "true") -> str:
+    return f"""{_DISPUTE} WHERE d.state = ANY (CAST(:states AS text[])) AND {of}
+      AND (CAST(:business_id AS smallint) IS NULL OR :business_id IN (debtor_id, creditor_id))
+      AND {DISPUTES.between(stretch)} ORDER BY {DISPUTES.order(stretch)} LIMIT :limit"""
+
+
+def _facts(only: DisputeFilter, stretch: Stretch) -> dict[str, Any]:
+    return {
+        "states": list(only.states),
+        "business_id": only.business_id,
+        "limit": stretch.limit,
+        **DISPUTES.facts(stretch),
+    }
 
 
 async def disputes_of_lines(db: AsyncConnection, *, line_ids: Sequence[int]) -> dict[int, Dispute]:

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.crypto.signing import Signature
+from hub.db.keyset import Column, Keyset, Stretch
 from hub.errors import NotFound
 from hub.settlement.netting import Bilateral, Net
 
@@ -117,14 +118,16 @@ _PERIOD = """
 SELECT period_id, code, starts_on, ends_on, state, opened_at, closed_at FROM settlement_period"""
 
 
-async def periods(
-    db: AsyncConnection, *, limit: int = 100, before: date | None = None
-) -> list[Period]:
-    """Return the latest periods, newest first; with `before`, those that start before that day."""
+PERIODS = Keyset((Column("starts_on", date),), descending=True)
+"""The newest first."""
+
+
+async def periods(db: AsyncConnection, *, stretch: Stretch) -> list[Period]:
+    """Return periods, by PERIODS."""
     rows = await db.execute(
-        text(f"""{_PERIOD} WHERE starts_on < coalesce(CAST(:before AS date), 'infinity')
-          ORDER BY starts_on DESC LIMIT :limit"""),
-        {"limit": limit, "before": before},
+        text(f"""{_PERIOD} WHERE {PERIODS.between(stretch)}
+          ORDER BY {PERIODS.order(stretch)} LIMIT :limit"""),
+        {"limit": stretch.limit, **PERIODS.facts(stretch)},
     )
     return [Period(**row._asdict()) for row in rows]
 
@@ -159,27 +162,74 @@ async def obligations(
 
     With a `business_id`, only those in which it is debtor or creditor.
     """
-    conditions = ["period_id = :period_id"]
-    facts: dict[str, Any] = {"period_id": period_id, "first": first}
-    if business_id is not None:
-        conditions.append(":business_id IN (debtor_id, creditor_id)")
-        facts["business_id"] = business_id
-    if after is not None:
-        conditions.append(
-            "(business_date, tx_id, seq, line_id) > (:after_date, :after_tx, :after_seq, :after_id)"
-        )
-        names = ("after_date", "after_tx", "after_seq", "after_id")
-        facts |= dict(zip(names, after, strict=True))
+    stretch = Stretch(first, after=after)
+    only = LineFilter(business_id=business_id)
+    return (await lines_of(db, period_ids=[period_id], only=only, stretch=stretch))[period_id]
+
+
+class LineFilter(NamedTuple):
+    """Which lines: those in which a business is debtor or creditor; what one owes, or is owed; of
+    which kinds; on business dates from `from_day` until `until_day` (None: all).
+    """
+
+    business_id: int | None = None
+    debtor_id: int | None = None
+    creditor_id: int | None = None
+    kinds: tuple[int, ...] | None = None
+    from_day: date | None = None
+    until_day: date | None = None
+
+
+_LINE_FILTERS = {
+    "business_id": ":business_id IN (debtor_id, creditor_id)",
+    "debtor_id": "debtor_id = :debtor_id",
+    "creditor_id": "creditor_id = :creditor_id",
+    "kinds": "kind = ANY (CAST(:kinds AS smallint[]))",
+    "from_day": "business_date >= :from_day",
+    "until_day": "business_date <= :until_day",
+}
+
+
+LINES = Keyset(
+    (
+        Column("business_date", date),
+        Column("tx_id", int),
+        Column("seq", int),
+        Column("line_id", int),
+    )
+)
+"""By business date and receipt."""
+
+
+async def lines_of(
+    db: AsyncConnection,
+    *,
+    period_ids: Sequence[int],
+    only: LineFilter,
+    stretch: Stretch,
+    order: Keyset = LINES,
+) -> dict[int, list[Obligation]]:
+    """Return lines of each closed period, by LINES unless they are to run backwards."""
+    facts = {name: value for name, value in only._asdict().items() if value is not None}
+    conditions = ["o.period_id = p.id", order.between(stretch)]
+    conditions += [_LINE_FILTERS[name] for name in facts]
+    facts |= {"ids": list(period_ids), "limit": stretch.limit}
     rows = await db.execute(
         text(f"""
-          SELECT line_id, source, tx_id, seq, kind, account_id, debtor_id, creditor_id, issuer_id,
-            acceptor_id, points, rate, amount, currency, business_date, occurred_at, posted_at,
-            late, agreement_id, tax_code, tax_rate, tax_included, issued_on
-          FROM obligation WHERE {" AND ".join(conditions)}
-          ORDER BY business_date, tx_id, seq, line_id LIMIT :first"""),  # noqa: S608 - no input in it
-        facts,
+          SELECT p.id AS period_id, x.* FROM unnest(CAST(:ids AS integer[])) AS p (id)
+          CROSS JOIN LATERAL (
+            SELECT line_id, source, tx_id, seq, kind, account_id, debtor_id, creditor_id, issuer_id,
+              acceptor_id, points, rate, amount, currency, business_date, occurred_at, posted_at,
+              late, agreement_id, tax_code, tax_rate, tax_included, issued_on
+            FROM obligation o WHERE {" AND ".join(conditions)}
+            ORDER BY {order.order(stretch)} LIMIT :limit) x"""),  # noqa: S608 - no input in it
+        facts | order.facts(stretch),
     )
-    return [Obligation(**row._asdict()) for row in rows]
+    found: dict[int, list[Obligation]] = {period_id: [] for period_id in period_ids}
+    for row in rows:
+        facts = row._asdict()
+        found[facts.pop("period_id")].append(Obligation(**facts))
+    return found
 
 
 async def totals(db: AsyncConnection, *, period_ids: Sequence[int]) -> dict[int, list[Total]]:

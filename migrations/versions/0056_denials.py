@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0056_denials"
-down_revision = "0054_tills_redeem"
+down_revision = "0055_lists"
 
 
 def upgrade() -> None:

@@ -10,6 +10,7 @@ from hub.audit.denials import denials
 from hub.audit.record_denials import BEYOND, MOST_KINDS
 from hub.clock import now
 from hub.crypto import tokens
+from hub.db.keyset import Stretch
 from tests.integration.api_kit import FINANCE, HOTEL, SHOP, STAFF, Api, running_api
 from tests.integration.test_graphql_card import gid
 from tests.support.sockets import served, subscriber
@@ -118,7 +119,7 @@ async def test_what_is_refused_for_its_text_is_on_record(
         refused = await api.client.post("/graphql", json=sent, headers=api.token(SHOP))
         assert refused.status_code == 403
         async with api.engine.connect() as db:
-            [one] = await denials(db, subject=SHOP.subject, limit=9, before=None)
+            [one] = await denials(db, subject=SHOP.subject, stretch=Stretch(9))
         assert (one.operation, one.path, one.asked) == ("http", "/graphql", "query")
 
 

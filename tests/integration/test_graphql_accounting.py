@@ -59,6 +59,11 @@ async def test_estimates_are_approved_by_another_and_a_period_recognised(
     api: Api, today: str
 ) -> None:
     missing = await said(api, RECOGNISE, FINANCE, period=today)
+    unreckoned = "query ($code: String!) { settlementPeriod(code: $code) { unreckoned } }"
+    bare = (await api.data(BOOKS, FINANCE, code=today))["settlementPeriod"]
+    assert (bare["rollForwards"], bare["priceAllocations"], bare["sensitivity"]) == ([], [], [])
+    why = (await api.data(unreckoned, FINANCE, code=today))["settlementPeriod"]["unreckoned"]
+    assert why == missing["message"]
     assert missing["__typename"] == "PeriodNotReady"
     assert "no approved estimate" in missing["message"]
     for number, code in enumerate(("shop", "hotel"), 1):
@@ -72,6 +77,9 @@ async def test_estimates_are_approved_by_another_and_a_period_recognised(
         assert done == {"state": "approved", "checker": "cy", "issuer": {"code": code}}
     told = (await api.data(BOOKS, FINANCE, code=today))["settlementPeriod"]
     assert [roll["recognised"] for roll in told["rollForwards"]] == [False, False]
+    assert (await api.data(unreckoned, STAFF, code=today))["settlementPeriod"] == {
+        "unreckoned": None
+    }
     for _ in range(2):
         done = await said(api, RECOGNISE, FINANCE, period=today)
         assert done == {"__typename": "PeriodMoved", "period": {"code": today}}

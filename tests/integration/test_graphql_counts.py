@@ -36,16 +36,11 @@ MANY = 20
 DEPTHS = (3, 2)
 """Levels from the node's own fields down: as many as an operation may cost."""
 
-RECOGNISED = ("rollForwards", "priceAllocations", "liabilityCohorts", "sensitivity")
+RECKONED = ("rollForwards", "priceAllocations", "liabilityCohorts", "unreckoned")
 APART = {
     "Member.joinCode",  # for the member alone
-    # Of a period that was not recognised these are an error, and most here are open.
-    *(f"SettlementPeriod.{one}" for one in RECOGNISED),
-    # These are read for each by itself still.
-    "Member.rewardOrders",
-    "Member.tierHistory",
-    "SettlementPeriod.disputes",
-    "SettlementPeriod.obligations",
+    # Reckoned for each period by itself; in one answer, once for all of these.
+    *(f"SettlementPeriod.{one}" for one in RECKONED),
 }
 
 # List: who asks, and the operation around what is asked of each node.

@@ -19,6 +19,7 @@ from hub.benefits.rewards.queries import orders_of, reward_named, reward_page, s
 from hub.benefits.rewards.stock import stock
 from hub.benefits.rewards.verify import CHECKS, check
 from hub.benefits.tiers.promote import promote
+from hub.db.keyset import Stretch
 from hub.errors import Conflict, Malformed, NotFound, Rejected
 from hub.intake.merge_members import merge_members
 from hub.intake.split_members import split_members
@@ -272,7 +273,7 @@ async def test_history_is_not_rewritten(db: AsyncConnection) -> None:
 
 async def test_the_catalogue_has_what_can_be_had_cheapest_first(db: AsyncConnection) -> None:
     ids = await catalogue(db, scarves=0)
-    asked = {"now": NOON, "after": None, "before": None, "backward": False, "limit": 9}
+    asked = {"now": NOON, "stretch": Stretch(9)}
     nobody = {"business_id": None, "category": None, "most_points": None}
     found = [one.code for one in await reward_page(db, **asked, **nobody)]
     assert sorted(found[:2]) == ["meal", "suite"]
@@ -296,8 +297,7 @@ async def test_terms_are_dated_and_none_is_edited(db: AsyncConnection) -> None:
     await configure_rewards(db, rewards=[dearer])
     for day, points in ((0, 300), (2, 400)):
         await want(db, ids, "scarf", f"k{day}", at=NOON + timedelta(days=day))
-        newest = (await orders_of(db, member_id=1, business_id=None, newest=None, oldest=None,
-                                  backward=False, limit=1))[0]  # fmt: skip
+        [newest] = (await orders_of(db, member_ids=[1], stretch=Stretch(1)))[1]
         assert newest.points == points
 
 
@@ -324,9 +324,8 @@ async def test_orders_go_with_their_account_through_a_merge_and_a_split(
     scarf = await want(db, ids, "scarf", "s", member_id=2)
     who = {"method": "staff", "actor": "mei", "now": NOON}
     await merge_members(db, member_ids=[1, 2], **who)
-    page = {"business_id": None, "newest": None, "oldest": None, "backward": False, "limit": 9}
-    joined = [one.order_id for one in await orders_of(db, member_id=1, **page)]
-    assert joined == [scarf.order_id, night.order_id]
+    of = await orders_of(db, member_ids=[1], stretch=Stretch(9))
+    assert [one.order_id for one in of[1]] == [scarf.order_id, night.order_id]
     meal = await want(db, ids, "meal", "m")
     await pay(db, order_id=night.order_id, payment_reference="card", actor="till",
               business_date=DAY, today=DAY, now=NOON, keyring=KEYRING)  # fmt: skip
@@ -337,7 +336,8 @@ async def test_orders_go_with_their_account_through_a_merge_and_a_split(
     await split_members(
         db, member_id=1, account_ids=[20], actor="mei", now=NOON + timedelta(days=1), reason="two"
     )
-    parted = [[one.order_id for one in await orders_of(db, member_id=n, **page)] for n in (1, 2)]
+    of = await orders_of(db, member_ids=[1, 2], stretch=Stretch(9))
+    parted = [[one.order_id for one in of[member_id]] for member_id in (1, 2)]
     assert parted == [[meal.order_id, night.order_id], [scarf.order_id]]
     for order_id in (night.order_id, meal.order_id):
         await end_one(db, order_id, at=NOON + timedelta(days=2))

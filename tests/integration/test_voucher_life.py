@@ -37,6 +37,7 @@ from hub.benefits.vouchers.transfer import transfer_voucher
 from hub.benefits.vouchers.void import void_voucher
 from hub.benefits.vouchers.worth import Verdict
 from hub.crypto.keyring import Purpose, ensure, load
+from hub.db.keyset import Stretch
 from hub.entrypoints.cli import app
 from hub.errors import Conflict, NotFound, Rejected
 from hub.intake.merge_members import merge_members
@@ -245,7 +246,7 @@ async def test_vouchers_end_with_notice_or_are_voided(db: AsyncConnection) -> No
     assert await expire_vouchers(db, now=ends.ends_at) == 1
     assert await expire_vouchers(db, now=END, vouchers=1) == 1
     assert await expire_vouchers(db, now=END) == 1
-    page = VoucherPage(limit=5, states=(VoucherState.EXPIRED,))
+    page = VoucherPage(Stretch(5), states=(VoucherState.EXPIRED,))
     of = await member_vouchers(db, member_ids=[1, 2], page=page, now=NOW)
     assert [[each.voucher_id for each in of[n]] for n in (1, 2)] == [[ends.voucher_id], []]
     await vouchers_sound(db)

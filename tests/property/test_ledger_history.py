@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hub.db.keyset import Stretch
 from hub.ledger.codes import ShortfallMode
 from hub.ledger.history import balance_as_of, liability_as_of, lots_as_of, statement_of_account
 from hub.ledger.post import post_clawback
@@ -129,7 +130,7 @@ async def statement_adds_up(
     running, after, lines = opened, None, 0
     while True:
         page = await statement_of_account(
-            db, member_id=member_id, since=since, until=until, limit=3, after=after
+            db, member_id=member_id, since=since, until=until, stretch=Stretch(3, after=after)
         )
         assert (page.opening, page.closing) == (opened, closed)
         for line in page.lines:
@@ -137,7 +138,7 @@ async def statement_adds_up(
             assert line.balance == running
         if not page.lines:
             break
-        after, lines = page.lines[-1].cursor, lines + len(page.lines)
+        after, lines = page.lines[-1].place, lines + len(page.lines)
     assert running == closed
     count = await db.scalar(
         text("""SELECT count(*) FROM entry WHERE member_id = :member_id AND unit = 1

@@ -24,6 +24,7 @@ from hub.benefits.vouchers.queries import (
 from hub.benefits.vouchers.terms import VoucherKind, VoucherTerms
 from hub.benefits.vouchers.worth import Verdict, refusal
 from hub.clock import day_starts_at
+from hub.db.keyset import Stretch
 
 MOST_HELD = 60
 """How many of a member's vouchers are weighed at once, the latest first."""
@@ -79,7 +80,9 @@ async def _vouchers(
     if asked.vouchers is None:
         if member_id is not None:
             page = VoucherPage(
-                states=_LIVE, limit=MOST_HELD, business_id=counter.business.business_id
+                stretch=Stretch(MOST_HELD),
+                states=_LIVE,
+                business_id=counter.business.business_id,
             )
             held = await member_vouchers(db, member_ids=[member_id], page=page, now=counter.now)
             for voucher in held[member_id]:

@@ -1,5 +1,6 @@
 """Reads of referrals: whom members brought, and what came of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -9,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.connector import HintType
 from hub.crypto import fields
 from hub.crypto.keyring import Keyring
+from hub.db.keyset import Column, Keyset, Stretch
 from hub.members.masking import masked
 
 
@@ -32,9 +34,9 @@ class Referral:
 
 
 # A member's referrals are those of its accounts.
-_REFERRALS = text("""
-SELECT r.referral_id, r.said_at, r.ends_at, r.counted_on, g.points, g.voucher_id, g.given_at,
-  (SELECT b.code FROM entitlement e JOIN benefit b USING (benefit_id)
+_REFERRALS = """
+SELECT of.id AS of_member, r.referral_id, r.said_at, r.ends_at, r.counted_on, g.points, g.voucher_id,
+  g.given_at, (SELECT b.code FROM entitlement e JOIN benefit b USING (benefit_id)
     WHERE e.entitlement_id = g.entitlement_id) AS benefit,
   CASE WHEN r.outcome <> 'waiting' THEN r.outcome WHEN r.turns > 0 THEN 'taken_back'
     WHEN r.ends_at <= :now THEN 'lapsed' ELSE 'waiting' END AS state
@@ -43,10 +45,10 @@ JOIN account_link l ON l.member_id = m.member_id AND upper_inf(l.valid)
 JOIN referral r ON r.referrer_account_id = l.account_id
 LEFT JOIN referral_gift g ON g.referral_id = r.referral_id AND g.side = 'referrer'
   AND g.taken_at IS NULL
-WHERE (m.member_id = :member_id OR m.merged_into = :member_id)
-  AND (CAST(:before_id AS bigint) IS NULL OR r.referral_id < :before_id)
-ORDER BY r.referral_id DESC LIMIT :limit
-""")
+WHERE (m.member_id = of.id OR m.merged_into = of.id)
+"""
+REFERRALS = Keyset((Column("referral_id", int, "r.referral_id"),), descending=True)
+"""The newest first."""
 _NAMES = text("SELECT * FROM referred_names(CAST(:ids AS bigint[]))")
 _OPEN = text("""
 SELECT is_open FROM referral_terms WHERE effective_from <= :now
@@ -57,21 +59,29 @@ ORDER BY effective_from DESC LIMIT 1
 async def referrals_of(
     db: AsyncConnection,
     *,
-    member_id: int,
+    member_ids: Sequence[int],
     now: datetime,
     keyring: Keyring,
-    before_id: int | None,
-    limit: int,
-) -> list[Referral]:
-    """Return a member's referrals, the newest first; read as the member or as staff."""
-    page = {"member_id": member_id, "now": now, "before_id": before_id, "limit": limit}
-    rows = (await db.execute(_REFERRALS, page)).all()
+    stretch: Stretch,
+) -> dict[int, list[Referral]]:
+    """Return each member's referrals, by REFERRALS; read as the member or as staff."""
+    query = f"""
+      SELECT p.* FROM unnest(CAST(:member_ids AS bigint[])) AS of (id)
+      CROSS JOIN LATERAL ({_REFERRALS} AND {REFERRALS.between(stretch)}
+        ORDER BY {REFERRALS.order(stretch)} LIMIT :limit) p"""  # noqa: S608 - constants of ours
+    page = {"member_ids": list(member_ids), "now": now, "limit": stretch.limit}
+    rows = (await db.execute(text(query), page | REFERRALS.facts(stretch))).all()
     names = {}
     for row in await db.execute(_NAMES, {"ids": [row.referral_id for row in rows]}):
         key = fields.unwrap(keyring, row.wrapped, account_id=row.account_id)
         place = {"table": "account_profile", "column": "name", "row": str(row.account_id)}
         names[row.referral_id] = masked(HintType.NAME, key.decrypt(row.ciphertext, **place))
-    return [Referral(**row._asdict(), name=names.get(row.referral_id)) for row in rows]
+    found: dict[int, list[Referral]] = {member_id: [] for member_id in member_ids}
+    for row in rows:
+        facts = row._asdict()
+        of = found[facts.pop("of_member")]
+        of.append(Referral(**facts, name=names.get(row.referral_id)))
+    return found
 
 
 async def takes_referrals(db: AsyncConnection, *, now: datetime) -> bool:

@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.db.keyset import Column, Keyset, Stretch
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reward:
@@ -73,19 +75,14 @@ FROM reward r JOIN reward_stock s USING (reward_id) JOIN LATERAL (
 LEFT JOIN tier ON tier.tier_id = t.tier_id
 LEFT JOIN voucher_campaign c ON c.campaign_id = t.campaign_id
 LEFT JOIN benefit b ON b.benefit_id = t.benefit_id"""
-# What can be had now, cheapest first.
-_PAGE = f"""
+_ON_OFFER = f"""
 SELECT * FROM ({_REWARDS}) AS x
 WHERE (available_until IS NULL OR available_until > :now) AND available IS DISTINCT FROM 0
   AND (CAST(:business_id AS smallint) IS NULL OR business_id = :business_id)
   AND (CAST(:category AS text) IS NULL OR category = :category)
-  AND (CAST(:most_points AS bigint) IS NULL OR points <= :most_points)
-  AND (CAST(:after_points AS bigint) IS NULL
-    OR (points, reward_id) > (:after_points, CAST(:after_id AS integer)))
-  AND (CAST(:before_points AS bigint) IS NULL
-    OR (points, reward_id) < (:before_points, CAST(:before_id AS integer)))
-ORDER BY points {{direction}}, reward_id {{direction}} LIMIT :limit
-"""  # noqa: S608 - constants of ours
+  AND (CAST(:most_points AS bigint) IS NULL OR points <= :most_points)"""  # noqa: S608 - a constant of ours
+CATALOGUE = Keyset((Column("points", int), Column("reward_id", int)))
+"""The cheapest first."""
 HOLDER = """coalesce(account_holder(o.account_id), (SELECT coalesce(m.merged_into, m.member_id)
   FROM member m WHERE m.member_id = o.member_id))"""
 """Whose an order `o` is now, after merges and splits."""
@@ -94,16 +91,15 @@ SELECT o.order_id, {HOLDER} AS member_id, o.business_id, r.code AS reward_code, 
   o.price_minor, o.currency, o.state, o.tx_id, o.ordered_at, o.pay_by, o.delivery_note,
   o.voucher_id, o.entitlement_id
 FROM reward_order o JOIN reward r USING (reward_id) WHERE o.state IS NOT NULL"""  # noqa: S608 - a constant of ours
-Place = tuple[int, int]
+ORDERS = Keyset((Column("order_id", int, "o.order_id"),), descending=True)
+"""The newest first."""
 
 
 async def reward_named(db: AsyncConnection, *, code: str, now: datetime) -> Reward | None:
     """Return a reward by the terms in force; None for one that is not there, or not yet."""
     if not code.isprintable():
         return None
-    query = text(f"SELECT * FROM ({_REWARDS}) AS x WHERE code = :code")  # noqa: S608
-    row = (await db.execute(query, {"code": code, "now": now})).one_or_none()
-    return None if row is None else _reward(row)
+    return (await rewards_named(db, codes=[code], now=now)).get(code)
 
 
 async def reward_page(
@@ -113,30 +109,33 @@ async def reward_page(
     business_id: int | None,
     category: str | None,
     most_points: int | None,
-    after: Place | None,
-    before: Place | None,
-    backward: bool,
-    limit: int,
+    stretch: Stretch,
 ) -> list[Reward]:
-    """Return what can be had now, by points and number, between two places."""
+    """Return what can be had now, by CATALOGUE."""
     if category is not None and not category.isprintable():
         return []
-    query = _PAGE.format(direction="DESC" if backward else "ASC")
     rows = await db.execute(
-        text(query),
+        text(f"""{_ON_OFFER} AND {CATALOGUE.between(stretch)}
+          ORDER BY {CATALOGUE.order(stretch)} LIMIT :limit"""),
         {
             "now": now,
             "business_id": business_id,
             "category": category,
             "most_points": most_points,
-            "after_points": after and after[0],
-            "after_id": after and after[1],
-            "before_points": before and before[0],
-            "before_id": before and before[1],
-            "limit": limit,
+            "limit": stretch.limit,
+            **CATALOGUE.facts(stretch),
         },
     )
     return [_reward(row) for row in rows]
+
+
+async def rewards_named(
+    db: AsyncConnection, *, codes: Sequence[str], now: datetime
+) -> dict[str, Reward]:
+    """Return rewards by the terms in force; one that is not there, or not yet, is left out."""
+    query = text(f"SELECT * FROM ({_REWARDS}) AS x WHERE code = ANY (CAST(:codes AS text[]))")  # noqa: S608
+    rows = await db.execute(query, {"codes": list(codes), "now": now})
+    return {row.code: _reward(row) for row in rows}
 
 
 def _reward(row: Row[Any]) -> Reward:
@@ -151,34 +150,32 @@ def _reward(row: Row[Any]) -> Reward:
 async def orders_of(
     db: AsyncConnection,
     *,
-    member_id: int,
-    business_id: int | None,
-    newest: int | None,
-    oldest: int | None,
-    backward: bool,
-    limit: int,
-) -> list[Order]:
-    """Return a member's orders (at `business_id`), newest first, older than `newest`, newer than
-    `oldest`; those of everybody they were merged with too, and none that a split took away.
+    member_ids: Sequence[int],
+    stretch: Stretch,
+    business_id: int | None = None,
+) -> dict[int, list[Order]]:
+    """Return each member's orders (at `business_id`), by ORDERS; those of everybody they were
+    merged with too, and none that a split took away.
     """
-    direction = "ASC" if backward else "DESC"
     rows = await db.execute(
-        text(f"""{_ORDERS}
-          AND o.member_id = ANY (ledger_kin(ARRAY[CAST(:member_id AS bigint)]))
-          AND {HOLDER} = :member_id
-          AND (CAST(:business_id AS smallint) IS NULL OR o.business_id = :business_id)
-          AND (CAST(:newest AS bigint) IS NULL OR o.order_id < :newest)
-          AND (CAST(:oldest AS bigint) IS NULL OR o.order_id > :oldest)
-          ORDER BY o.order_id {direction} LIMIT :limit"""),
+        text(f"""
+          SELECT p.* FROM unnest(CAST(:member_ids AS bigint[])) AS m (id)
+          CROSS JOIN LATERAL ({_ORDERS}
+            AND o.member_id = ANY (ledger_kin(ARRAY[m.id])) AND {HOLDER} = m.id
+            AND (CAST(:business_id AS smallint) IS NULL OR o.business_id = :business_id)
+            AND {ORDERS.between(stretch)}
+            ORDER BY {ORDERS.order(stretch)} LIMIT :limit) p"""),  # noqa: S608 - constants of ours
         {
-            "member_id": member_id,
+            "member_ids": list(member_ids),
             "business_id": business_id,
-            "newest": newest,
-            "oldest": oldest,
-            "limit": limit,
+            "limit": stretch.limit,
+            **ORDERS.facts(stretch),
         },
     )
-    return [Order(**row._asdict()) for row in rows]
+    found: dict[int, list[Order]] = {member_id: [] for member_id in member_ids}
+    for row in rows:
+        found[row.member_id].append(Order(**row._asdict()))
+    return found
 
 
 async def order_by_number(db: AsyncConnection, *, order_id: int) -> Order | None:

@@ -7,6 +7,8 @@ from datetime import date, datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.db.keyset import Column, Keyset, Stretch
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldTier:
@@ -34,23 +36,35 @@ _COLUMNS = ", ".join(
 )
 
 
+STEPS = Keyset((Column("step", int, "h.step"),), descending=True)
+"""The latest first."""
+
+
 async def tier_history(
     db: AsyncConnection,
     *,
-    member_id: int,
-    limit: int,
-    before_step: int | None = None,
+    member_ids: Sequence[int],
+    stretch: Stretch,
     business: str | None = None,
-) -> Sequence[HeldTier]:
-    """Return what the member has held, latest first; for a `business` no other's own ladder."""
+) -> dict[int, list[HeldTier]]:
+    """Return what each member has held, by STEPS; for a `business` no other's own ladder."""
     rows = await db.execute(
         text(f"""
-          SELECT {_COLUMNS}
-          FROM member_tier h JOIN tier t USING (tier_id, ladder_id) JOIN ladder l USING (ladder_id)
-          LEFT JOIN business b ON b.business_id = l.business_id
-          WHERE h.member_id = :member_id AND h.step < coalesce(:before_step, 2147483647)
-            AND (b.code IS NULL OR b.code = coalesce(:business, b.code))
-          ORDER BY h.step DESC LIMIT :limit"""),  # noqa: S608 - constants of ours
-        {"member_id": member_id, "before_step": before_step, "limit": limit, "business": business},
+          SELECT p.* FROM unnest(CAST(:member_ids AS bigint[])) AS m (id)
+          CROSS JOIN LATERAL (SELECT {_COLUMNS}
+            FROM member_tier h JOIN tier t USING (tier_id, ladder_id)
+            JOIN ladder l USING (ladder_id) LEFT JOIN business b ON b.business_id = l.business_id
+            WHERE h.member_id = m.id AND {STEPS.between(stretch)}
+              AND (b.code IS NULL OR b.code = coalesce(:business, b.code))
+            ORDER BY {STEPS.order(stretch)} LIMIT :limit) p"""),  # noqa: S608 - constants of ours
+        {
+            "member_ids": list(member_ids),
+            "limit": stretch.limit,
+            "business": business,
+            **STEPS.facts(stretch),
+        },
     )
-    return [HeldTier(**row._asdict()) for row in rows]
+    found: dict[int, list[HeldTier]] = {member_id: [] for member_id in member_ids}
+    for row in rows:
+        found[row.member_id].append(HeldTier(**row._asdict()))
+    return found

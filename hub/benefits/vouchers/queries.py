@@ -13,6 +13,7 @@ from hub.benefits.vouchers.codes import normalise
 from hub.benefits.vouchers.key import known_key
 from hub.benefits.vouchers.terms import TERMS_COLUMNS, VoucherTerms, terms_of
 from hub.crypto.keyring import Keyring
+from hub.db.keyset import Column, Keyset, Stretch
 
 
 class VoucherState(StrEnum):
@@ -111,17 +112,24 @@ async def vouchers_by_id(
     return {row.voucher_id: _voucher(row) for row in rows}
 
 
-class VoucherPage(NamedTuple):
-    """Which of a member's vouchers are asked for: up to `limit`, those in `states` (none: in all).
+VOUCHERS = Keyset((Column("voucher_id", int, "v.voucher_id"),), descending=True)
+"""The latest first."""
+ENDING = Keyset(
+    (Column("ends_at", datetime, "v.ends_at"), Column("voucher_id", int, "v.voucher_id"))
+)
 
-    The latest come first; `after` is the last one of the page before. `business_id` leaves out what
-    cannot be used there.
+
+class VoucherPage(NamedTuple):
+    """Which of a member's vouchers are asked for, by `order`: those in `states` (none: in all).
+
+    `business_id` leaves out what cannot be used there, `campaign` all others' but its.
     """
 
-    limit: int
-    states: tuple[VoucherState, ...] = ()
-    after: int | None = None
+    stretch: Stretch
+    states: tuple[str, ...] = ()
     business_id: int | None = None
+    campaign: str | None = None
+    order: Keyset = VOUCHERS
 
 
 async def member_vouchers(
@@ -129,22 +137,24 @@ async def member_vouchers(
 ) -> dict[int, list[Voucher]]:
     """Return a page of each member's vouchers, by member."""
     found: dict[int, list[Voucher]] = {member_id: [] for member_id in member_ids}
+    order, stretch = page.order, page.stretch
     rows = await db.execute(
         text(f"""
           SELECT p.* FROM unnest(CAST(:member_ids AS bigint[])) AS a (id)
-          CROSS JOIN LATERAL ({_VOUCHER} WHERE v.member_id = a.id AND v.voucher_id < :after
+          CROSS JOIN LATERAL ({_VOUCHER} WHERE v.member_id = a.id AND {order.between(stretch)}
             AND (:all OR {_STATE} = ANY (CAST(:states AS text[])))
             AND (CAST(:business_id AS smallint) IS NULL OR :business_id = ANY (t.businesses))
-            ORDER BY v.voucher_id DESC LIMIT :limit) p
-          ORDER BY p.member_id, p.voucher_id DESC"""),  # noqa: S608
+            AND (CAST(:campaign AS text) IS NULL OR c.code = :campaign)
+            ORDER BY {order.order(stretch)} LIMIT :limit) p"""),  # noqa: S608
         {
             "member_ids": list(member_ids),
-            "after": 2**63 - 1 if page.after is None else page.after,
             "all": not page.states,
             "states": list(page.states),
             "business_id": page.business_id,
             "now": now,
-            "limit": page.limit,
+            "campaign": page.campaign,
+            "limit": stretch.limit,
+            **order.facts(stretch),
         },
     )
     for row in rows:
@@ -152,17 +162,37 @@ async def member_vouchers(
     return found
 
 
-async def campaign_terms(
-    db: AsyncConnection, *, now: datetime, code: str | None = None
+_IN_FORCE = f"""
+SELECT DISTINCT ON (c.code) {TERMS_COLUMNS}
+FROM voucher_terms t JOIN voucher_campaign c USING (campaign_id)
+WHERE t.effective_from <= :now AND (CAST(:code AS text) IS NULL OR c.code = :code)
+ORDER BY c.code, t.effective_from DESC"""  # noqa: S608 - a constant of ours
+CAMPAIGNS = Keyset((Column("campaign_code", str),))
+"""By code."""
+
+
+async def campaign_terms(db: AsyncConnection, *, now: datetime, code: str) -> list[VoucherTerms]:
+    """Return the terms that new vouchers of a campaign are issued under now, if there is one."""
+    return [terms_of(row) for row in await db.execute(text(_IN_FORCE), {"now": now, "code": code})]
+
+
+async def campaign_page(
+    db: AsyncConnection, *, now: datetime, business_id: int | None, stretch: Stretch
 ) -> list[VoucherTerms]:
-    """Return the terms that new vouchers are issued under now, by campaign; of `code` alone."""
+    """Return the terms of campaigns, by CAMPAIGNS; those that a business takes or pays for."""
     rows = await db.execute(
         text(f"""
-          SELECT DISTINCT ON (c.code) {TERMS_COLUMNS}
-          FROM voucher_terms t JOIN voucher_campaign c USING (campaign_id)
-          WHERE t.effective_from <= :now AND (CAST(:code AS text) IS NULL OR c.code = :code)
-          ORDER BY c.code, t.effective_from DESC"""),  # noqa: S608 - a constant of ours
-        {"now": now, "code": code},
+          SELECT * FROM ({_IN_FORCE}) t WHERE {CAMPAIGNS.between(stretch)}
+            AND (CAST(:business_id AS smallint) IS NULL
+              OR :business_id = ANY (businesses) OR :business_id = funder_id)
+          ORDER BY {CAMPAIGNS.order(stretch)} LIMIT :limit"""),  # noqa: S608 - constants of ours
+        {
+            "now": now,
+            "code": None,
+            "business_id": business_id,
+            "limit": stretch.limit,
+            **CAMPAIGNS.facts(stretch),
+        },
     )
     return [terms_of(row) for row in rows]
 

@@ -16,7 +16,15 @@ from hub.entrypoints.commands.errors_file import write_sheet
 from hub.programme.queries import business_by_code, businesses
 from hub.reconciliation.adjust_break import adjust_break
 from hub.reconciliation.both_sides import SideRow, rows_of_breaks, rows_of_matches
-from hub.reconciliation.breaks import KINDS, STATES, UNRESOLVED, Break, break_by_id, break_events
+from hub.reconciliation.breaks import (
+    BREAKS,
+    KINDS,
+    STATES,
+    UNRESOLVED,
+    Break,
+    break_by_id,
+    break_events,
+)
 from hub.reconciliation.breaks import breaks as known_breaks
 from hub.reconciliation.codes import Rule
 from hub.reconciliation.confirm_match import confirm_match
@@ -69,7 +77,7 @@ def breaks(
                 states=states,
                 kinds=kind or KINDS,
                 first=min(PAGE, most - len(found)),
-                after=found[-1].break_id if found else 0,
+                after=BREAKS.place(found[-1]) if found else None,
             )
             found += page
             if not page:

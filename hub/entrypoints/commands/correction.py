@@ -10,6 +10,7 @@ from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import now
+from hub.db.keyset import Stretch
 from hub.entrypoints.commands.edge import committed, only_read
 from hub.errors import Malformed
 from hub.programme.queries import business_by_code, businesses
@@ -31,7 +32,7 @@ def list_(
 
     async def work(db: AsyncConnection) -> tuple[list[Correction], dict[int, str]]:
         states = ("proposed", "approved", "rejected") if all_ else ("proposed",)
-        found = await corrections(db, states=states, first=MOST)
+        found = await corrections(db, states=states, stretch=Stretch(MOST))
         return found, {b.business_id: b.code for b in await businesses(db)}
 
     found, codes = only_read(work)

@@ -1,0 +1,108 @@
+"""What lists share that are filtered and ordered: `filter: {…}`, `orderBy: {field, direction}`."""
+
+import base64
+from collections.abc import Collection, Mapping
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
+from hashlib import blake2b
+from typing import Any, Protocol
+
+import orjson
+import strawberry
+
+from hub.db.keyset import Keyset, Stretch
+from hub.errors import Malformed
+
+_MARK_BYTES = 6
+
+
+@strawberry.enum(description="Which way a list runs.")
+class Direction(Enum):
+    """The ways to run."""
+
+    ASC = strawberry.enum_value("asc", description="The least, or the oldest, first.")
+    DESC = strawberry.enum_value("desc", description="The greatest, or the newest, first.")
+
+
+DIRECTION = "Which way the list runs."
+
+
+class Ordered(Protocol):
+    """What an `orderBy` says."""
+
+    @property
+    def field(self) -> Enum:
+        """By what."""
+
+    @property
+    def direction(self) -> Direction:
+        """Which way."""
+
+
+def order_of(asked: Ordered | None, orders: Mapping[str, Keyset], unsaid: Keyset) -> Keyset:
+    """Return the order that is asked for, one of `orders` by the name of its field."""
+    if asked is None:
+        return unsaid
+    return _run(orders[asked.field.name], descending=asked.direction is Direction.DESC)
+
+
+def order_given(given: Collection[str], orders: Mapping[str, Keyset], unsaid: Keyset) -> Keyset:
+    """Return the same for a plan, by what is given of the arguments (plan.arguments)."""
+    for name, keyset in orders.items():
+        if f"orderBy.field={name}" in given:
+            return _run(keyset, descending=f"orderBy.direction={Direction.DESC.name}" in given)
+    return unsaid
+
+
+def stretch_given(given: Collection[str]) -> Stretch:
+    """Return the stretch that is read for a plan, whose places are parameters."""
+    after, before = (() if name in given else None for name in ("after", "before"))
+    return Stretch(0, "last" in given, after, before)
+
+
+def _run(keyset: Keyset, *, descending: bool) -> Keyset:
+    return replace(keyset, descending=descending)
+
+
+def once(name: str, argument: object, filtered: object) -> None:
+    """Raise Malformed where an argument and the filter that replaces it are both given."""
+    if argument is not None and filtered is not None:
+        raise Malformed(f"say it in `filter` alone, without `{name}`", field=name)
+
+
+def nameable(field: str, name: str | None) -> None:
+    """Raise Malformed for what can be no name, such as NUL, which PostgreSQL would not take."""
+    if name is not None and not name.isprintable():
+        raise Malformed(f"`filter.{field}` is no name", field=f"filter.{field}")
+
+
+def mark(filter_: object, order_by: object) -> str:
+    """Return what cursors of a list begin with, that they may tell it from any other.
+
+    Of the whole list in its own order they begin with nothing.
+    """
+    said = {
+        name: plain
+        for name, asked in (("filter", filter_), ("orderBy", order_by))
+        if (plain := _plain(asked))
+    }
+    if not said:
+        return ""
+    digest = blake2b(orjson.dumps(said, option=orjson.OPT_SORT_KEYS), digest_size=_MARK_BYTES)
+    return base64.urlsafe_b64encode(digest.digest()).decode()
+
+
+def _plain(asked: Any) -> Any:
+    """Return what an input says, without what it leaves unsaid."""
+    if isinstance(asked, Enum):
+        return asked.name
+    if isinstance(asked, list):
+        return [_plain(one) for one in asked]
+    if not is_dataclass(asked):
+        return asked
+    values = {each.name: getattr(asked, each.name) for each in fields(asked)}
+    return {
+        name: _plain(value)
+        for name, value in values.items()
+        if value is not None and value is not strawberry.UNSET
+    }

@@ -1,0 +1,130 @@
+"""Many rows in every list, written straight into the tables: for how lists are read."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+# Member 1 has `:n` of everything; of the others, each has an account, points, a tier and a voucher.
+# Businesses 1 to 3 and the tiers are there already.
+_PEOPLE = (
+    """INSERT INTO member (member_id, created_at)
+       SELECT i, timestamptz '2024-01-01T00:00Z' + i * interval '1 hour'
+       FROM generate_series(1, :n) i""",
+    """INSERT INTO account (account_id, business_id, external_id, created_at)
+       SELECT i, 1 + i % 3, 'e-' || i, now() FROM generate_series(1, :n) i""",
+    """INSERT INTO account_link (account_id, member_id, method, valid)
+       SELECT i, i, 'birth', '[2020-01-01,)' FROM generate_series(1, :n) i""",
+    # A step a day; the last one stands.
+    """INSERT INTO member_tier (member_id, step, tier_id, ladder_id, since, until, qualifying,
+         reason)
+       SELECT 1, i, t.tier_id, t.ladder_id, timestamptz '2020-01-01T00:00Z' + i * interval '1 day',
+         CASE WHEN i < :n THEN timestamptz '2020-01-02T00:00Z' + i * interval '1 day' END, 0,
+         'reached'
+       FROM generate_series(1, :n) i JOIN (SELECT *, row_number() OVER (ORDER BY rank) AS nth,
+         count(*) OVER () AS tiers FROM tier) t ON t.nth = 1 + i % t.tiers""",
+    """INSERT INTO member_tier (member_id, step, tier_id, ladder_id, since, qualifying, reason)
+       SELECT i, 1, t.tier_id, t.ladder_id, timestamptz '2024-01-01T00:00Z', 0, 'reached'
+       FROM generate_series(2, :n) i JOIN (SELECT *, row_number() OVER (ORDER BY rank) AS nth,
+         count(*) OVER () AS tiers FROM tier) t ON t.nth = 1 + i % t.tiers""",
+    """INSERT INTO balance (member_id, unit, posted, last_active_on)
+       SELECT i, 1, 0, CASE WHEN i % 7 > 0 THEN date '2024-01-01' + (i % 400)::integer END
+       FROM generate_series(1, :n) i""",
+    """INSERT INTO entry (member_id, tx_id, seq, lot_id, account_id, points, occurred_at,
+         business_date, debit, credit, issuer_id, business_id, unit, cost_rate, posted_at)
+       SELECT 1, ledger_tx_at(now()) + i / 2, 1 + i % 2, i, 1, 1, now(),
+         date '2024-01-01' + (i % 700)::integer, CASE WHEN i % 3 = 0 THEN 1 ELSE 10 END,
+         CASE WHEN i % 3 = 0 THEN 20 ELSE 1 END, 1, 1 + i % 3, 1, 0.01,
+         now() - (i / 5) * interval '1 second'
+       FROM generate_series(1, :n) i""",
+)  # fmt: skip
+_REST = (
+    """INSERT INTO referral_terms (effective_from, min_spend_minor, join_within_days,
+         buy_within_days, is_open, period)
+       VALUES ('2020-01-01', 0, 30, 30, true, 'year')""",
+    """INSERT INTO referral (referrer_account_id, referred_account_id, said_at, ends_at, terms_from,
+         source)
+       SELECT 1, i, now(), now(), '2020-01-01', 'member' FROM generate_series(2, :n) i""",
+    """INSERT INTO review_item (account_id, opened_at, reason, candidates)
+       SELECT i, now(), CASE WHEN i % 2 = 0 THEN 'batch_match' ELSE 'second_account' END, ARRAY[1]
+       FROM generate_series(1, :n) i""",
+    """INSERT INTO adjustment (member_id, account_id, points, proposed_at, business_id, unit,
+         cost_rate, maker, reason, idempotency_key)
+       SELECT i, i, 1, now(), 1 + i % 3, 1, 0.01, 'ann', 'r', i
+       FROM generate_series(1, :n) i""",
+    """INSERT INTO settlement_period (starts_on, ends_on, opened_at, code)
+       SELECT date '2001-01-01' + i::integer, date '2001-01-01' + i::integer, now(),
+         (date '2001-01-01' + i::integer)::text FROM generate_series(1, least(:n, 500)) i""",
+    "UPDATE settlement_period SET state = 'closing' WHERE code = '2001-01-02'",
+    """INSERT INTO obligation (member_id, tx_id, account_id, points, occurred_at, posted_at,
+         business_date, period_id, seq, issuer_id, acceptor_id, late, currency, rate, amount,
+         debtor_id, creditor_id, source, kind)
+       SELECT 1, i / 2, 1, 10, now(), now(), date '2001-01-02' + (i / 3)::integer, p.period_id,
+         1 + i % 2, 1 + i % 3, 1 + (i + 1) % 3, false, 'CNY', 0.01, 0.1, 1 + i % 3,
+         1 + (i + 1) % 3, 1, 1
+       FROM generate_series(1, :n) i, settlement_period p WHERE p.state = 'closing'""",
+    """INSERT INTO dispute (opened_at, period_id, business_id, debtor_id, creditor_id, currency,
+         reason, opened_by, idempotency_key)
+       SELECT now(), p.period_id, 1 + i % 3, 1 + i % 3, 1 + (i + 1) % 3, 'CNY', 'r', 'ann', i
+       FROM generate_series(1, :n) i, settlement_period p WHERE p.state = 'closing'""",
+    """INSERT INTO correction (proposed_at, debtor_id, creditor_id, currency, amount, reason, maker,
+         idempotency_key)
+       SELECT now(), 1 + i % 3, 1 + (i + 1) % 3, 'CNY', 1, 'r', 'ann', i
+       FROM generate_series(1, :n) i""",
+    """INSERT INTO denial (minute, times, role, subject, operation, path, reason, asked)
+       SELECT timestamptz '2026-01-01T00:00Z' + i * interval '1 minute', 1, 'business',
+         'business:' || i % 50, 'other', 'member', 'hidden', '' FROM generate_series(1, :n) i""",
+    """INSERT INTO voucher_campaign (code, kind)
+       SELECT 'c-' || i, 'cash' FROM generate_series(1, least(:n, 500)) i""",
+    """INSERT INTO voucher_terms (campaign_id, effective_from, valid_from, valid_until, granted,
+         amount_minor, minimum_minor, grace_days, funder_id, currency, by_value, repeats,
+         transferable, alone, on_refund, name, name_zh, businesses, outlets, categories, times)
+       SELECT campaign_id, '2020-01-01', '2020-01-01', '2099-01-01', 1, 100, 0, 0, 1, 'CNY', false,
+         false, false, false, 'whole', code, code, '{1,2,3}', '{}', '{}', '[]'
+       FROM voucher_campaign""",
+    """INSERT INTO voucher (voucher_id, member_id, birth_id, granted, ends_at, assigned_at,
+         terms_id, digest, used)
+       SELECT i, CASE WHEN i <= :n THEN 1 ELSE i - :n END,
+         CASE WHEN i <= :n THEN 1 ELSE i - :n END, 1,
+         timestamptz '2026-01-01T00:00Z' + i * interval '1 hour', now(),
+         (SELECT min(terms_id) FROM voucher_terms) + i % 3, decode(md5(i::text), 'hex'),
+         CASE WHEN i % 5 = 0 THEN 1 ELSE 0 END
+       FROM generate_series(1, 2 * :n) i""",
+    """INSERT INTO reward (business_id, code)
+       SELECT 1 + i % 3, 'r-' || i FROM generate_series(1, least(:n, 500)) i""",
+    """INSERT INTO reward_terms (reward_id, effective_from, points, price_minor,
+         pay_within_seconds, currency, limit_period, category, counted, texts, pictures)
+       SELECT reward_id, '2020-01-01', 100 + reward_id % 5, 0, 900, 'CNY', 'lifetime', 'goods',
+         false, '[{"language": "en", "title": "Gift", "description": ""}]', '[]' FROM reward""",
+    "INSERT INTO reward_stock (reward_id) SELECT reward_id FROM reward",
+    """INSERT INTO reward_order (member_id, account_id, points, price_minor, ordered_at, reward_id,
+         business_id, currency, outcome, state, idempotency_key)
+       SELECT 1, 1, 100, 0, now(), r.reward_id, r.business_id, 'CNY', 'ordered', 'confirmed',
+         'k' || i
+       FROM generate_series(1, :n) i JOIN reward r ON r.code = 'r-' || 1 + i % 5""",
+    """INSERT INTO reconciliation_book (business_id, role)
+       SELECT i, 'creditor' FROM generate_series(1, 3) i""",
+    """INSERT INTO reconciliation_run (asked_at, from_date, to_date, amount_tolerance_minor,
+         points_tolerance, window_days, book_id, day_totals, asked_by)
+       SELECT now(), '2001-01-01', '2001-01-01', 0, 0, 0, 1 + i % 3, false, 'ann'
+       FROM generate_series(1, :n) i""",
+    """INSERT INTO reconciliation_partner_row (row_id, points, digest, file_id, number, copy, day,
+         book_id, leg, reference)
+       SELECT i, 5, md5(i::text)::uuid, 1, i, 0, '2001-01-01', 1 + i % 3, 1, 'x' || i
+       FROM generate_series(1, :n) i""",
+    """INSERT INTO reconciliation_match (match_id, leg, rule, state, made_at)
+       SELECT i, 1, 1, 'suggested', now() FROM generate_series(1, :n) i""",
+    """INSERT INTO reconciliation_match_row (match_id, row_id, leg, live)
+       SELECT i, i, 1, false FROM generate_series(1, :n) i""",
+    """INSERT INTO reconciliation_break (anchor_row_id, opened_at, day, book_id, leg, kind,
+         points)
+       SELECT i, now(), '2001-01-01', 1 + i % 3, 1, 'missing_at_hub', 5
+       FROM generate_series(1, :n) i""",
+)  # fmt: skip
+
+
+async def fill(db: AsyncConnection, n: int, *, people: bool = False) -> None:
+    """Put so many rows into every list, most of them of member 1 and of the one closing period.
+
+    `people`: only into those that are about whom there is.
+    """
+    for statement in _PEOPLE if people else (*_PEOPLE, *_REST):
+        await db.execute(text(statement.replace(":n", str(n))))
