@@ -35,8 +35,8 @@ class Referral:
 
 # A member's referrals are those of its accounts.
 _REFERRALS = """
-SELECT of.id AS of_member, r.referral_id, r.said_at, r.ends_at, r.counted_on, g.points, g.voucher_id,
-  g.given_at, (SELECT b.code FROM entitlement e JOIN benefit b USING (benefit_id)
+SELECT of.id AS of_member, r.referral_id, r.said_at, r.ends_at, r.counted_on, g.points,
+  g.voucher_id, g.given_at, (SELECT b.code FROM entitlement e JOIN benefit b USING (benefit_id)
     WHERE e.entitlement_id = g.entitlement_id) AS benefit,
   CASE WHEN r.outcome <> 'waiting' THEN r.outcome WHEN r.turns > 0 THEN 'taken_back'
     WHEN r.ends_at <= :now THEN 'lapsed' ELSE 'waiting' END AS state
