@@ -38,8 +38,8 @@ _PEOPLE = (
 )  # fmt: skip
 _REST = (
     """INSERT INTO referral_terms (effective_from, min_spend_minor, join_within_days,
-         buy_within_days, is_open, period)
-       VALUES ('2020-01-01', 0, 30, 30, true, 'year')""",
+         buy_within_days, give_after_days, gifts, is_open, period)
+       VALUES ('2020-01-01', 0, 30, 30, 0, '[]', true, 'year')""",
     """INSERT INTO referral (referrer_account_id, referred_account_id, said_at, ends_at, terms_from,
          source)
        SELECT 1, i, now(), now(), '2020-01-01', 'member' FROM generate_series(2, :n) i""",
