@@ -60,6 +60,17 @@ class RedeemInput(TypedDict):
     category: NotRequired[str | None]
 
 
+EntryFilter = TypedDict(
+    "EntryFilter",
+    {
+        "business": NotRequired[str | None],
+        "kinds": NotRequired[list[EntryKind] | None],
+        "from": NotRequired[str | None],
+        "until": NotRequired[str | None],
+    },
+)
+
+
 class EntriesMemberEntriesNodesBusiness(TypedDict):
     code: str
 
@@ -90,7 +101,7 @@ class EntriesMember(TypedDict):
 
 class EntriesVariables(TypedDict):
     member: str
-    kind: NotRequired[EntryKind | None]
+    filter: NotRequired[EntryFilter | None]
     first: int
     after: NotRequired[str | None]
 
@@ -102,10 +113,10 @@ class EntriesResult(TypedDict):
 ENTRIES: Operation[EntriesVariables, EntriesResult] = Operation(
     "Entries",
     """
-query Entries($member: ID!, $kind: EntryKind, $first: Int!, $after: String) {
+query Entries($member: ID!, $filter: EntryFilter, $first: Int!, $after: String) {
   member(id: $member) {
     id
-    entries(kind: $kind, first: $first, after: $after) {
+    entries(filter: $filter, first: $first, after: $after) {
       nodes {
         id
         kind

@@ -19,6 +19,13 @@ export interface RedeemInput {
   category?: string | null;
 }
 
+export interface EntryFilter {
+  business?: string | null;
+  kinds?: ReadonlyArray<EntryKind> | null;
+  from?: string | null;
+  until?: string | null;
+}
+
 export interface EntriesMemberEntriesNodesBusiness {
   code: string;
 }
@@ -49,7 +56,7 @@ export interface EntriesMember {
 
 export interface EntriesVariables {
   member: string;
-  kind?: EntryKind | null;
+  filter?: EntryFilter | null;
   first: number;
   after?: string | null;
 }
@@ -61,10 +68,10 @@ export interface EntriesResult {
 export const Entries: Operation<EntriesVariables, EntriesResult> = {
   name: "Entries",
   document: `
-query Entries($member: ID!, $kind: EntryKind, $first: Int!, $after: String) {
+query Entries($member: ID!, $filter: EntryFilter, $first: Int!, $after: String) {
   member(id: $member) {
     id
-    entries(kind: $kind, first: $first, after: $after) {
+    entries(filter: $filter, first: $first, after: $after) {
       nodes {
         id
         kind
