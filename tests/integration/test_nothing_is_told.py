@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from hub.audit.denials import denials
 from hub.clock import now
 from hub.crypto import tokens
+from hub.db.keyset import Stretch
 from hub.egress.note import note
 from hub.errors import Malformed, plainly
 from tests.integration.api_kit import ADMIN, FINANCE, HOTEL, SHOP, STAFF, Api, Person, running_api
@@ -120,7 +121,7 @@ async def test_no_log_and_no_record_names_anybody(
     assert told(heard) == []
     async with loud.engine.connect() as db:
         for subject in (STAFF, FINANCE, SHOP, HOTEL):
-            found = await denials(db, subject=subject.subject, limit=50, before=None)
+            found = await denials(db, subject=subject.subject, stretch=Stretch(50))
             assert told(found) == []
         tables = await db.scalars(
             text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")

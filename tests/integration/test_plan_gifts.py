@@ -20,6 +20,7 @@ from hub.benefits.memberships.note_refunded import note_refunded
 from hub.benefits.memberships.plans import PlanConfig, configure_plans
 from hub.benefits.merging import merge_benefits, split_benefits
 from hub.benefits.vouchers.queries import VoucherPage, VoucherState, member_vouchers
+from hub.db.keyset import Stretch
 from hub.errors import NotFound
 from hub.ledger.verify import verify
 from hub.points.redeem import redeem
@@ -90,7 +91,7 @@ async def has(db: AsyncConnection, at: date, member_id: int = 1) -> tuple[int, i
         ),
         {"m": member_id},
     )
-    page = VoucherPage(limit=99, states=(VoucherState.ASSIGNED,))
+    page = VoucherPage(Stretch(99), states=(VoucherState.ASSIGNED,))
     vouchers = await member_vouchers(db, member_ids=[member_id], page=page, now=noon(at))
     return points, len(vouchers[member_id])
 
@@ -140,7 +141,7 @@ async def test_what_was_spent_stays_spent_and_what_was_used_is_deducted(
         source_id="p1", paid_at=noon(FIRST), day=FIRST, now=noon(FIRST),
     )  # fmt: skip
     await give(db, FIRST)
-    page = VoucherPage(limit=9)
+    page = VoucherPage(Stretch(9))
     mine = (await member_vouchers(db, member_ids=[1], page=page, now=noon(FIRST)))[1]
     await redeemed(db, shops["dining"], [mine[0]], at=noon(FIRST))
     await redeem(

@@ -21,6 +21,7 @@ from hub.benefits.use import use
 from hub.benefits.vouchers.configure import configure_campaigns
 from hub.benefits.vouchers.queries import VoucherPage, member_vouchers
 from hub.benefits.vouchers.transfer import transfer_voucher
+from hub.db.keyset import Stretch
 from hub.errors import NotFound, Rejected
 from hub.programme.queries import business_by_code
 from tests.support.benefits import late_checkout, make_ladder
@@ -70,7 +71,9 @@ async def sound(db: AsyncConnection) -> None:
 
 async def mine(db: AsyncConnection) -> tuple[list[str], list[tuple[int, date]]]:
     """The member's vouchers by state, and what of the benefit is left, until when."""
-    vouchers = (await member_vouchers(db, member_ids=[1], page=VoucherPage(limit=9), now=NOON))[1]
+    vouchers = (await member_vouchers(db, member_ids=[1], page=VoucherPage(Stretch(9)), now=NOON))[
+        1
+    ]
     granted = (await grants(db, member_ids=[1], now=NOON))[1]
     return [one.state.value for one in vouchers], [(one.remaining, one.ends_on) for one in granted]
 
@@ -98,7 +101,7 @@ async def test_what_is_ordered_is_had_at_once_and_given_back_unused(db: AsyncCon
 async def test_what_was_used_or_given_away_stays(db: AsyncConnection) -> None:
     ids = await catalogue(db)
     dining = await business_by_code(db, "dining")
-    page = VoucherPage(limit=9)
+    page = VoucherPage(Stretch(9))
     meal, gone = await want(db, ids, "meal", "a"), await want(db, ids, "meal", "b")
     given, taken = (await member_vouchers(db, member_ids=[1], page=page, now=NOON))[1]
     await redeemed(db, dining, [taken])
