@@ -108,7 +108,7 @@ async def rows(db: AsyncConnection) -> dict[str, str]:
     )
     each = "SELECT '{0}', md5(string_agg(t::text, '' ORDER BY t::text)) FROM {0} t"
     found = await db.execute(text(" UNION ALL ".join(map(each.format, tables))))
-    return dict(found.tuples().all())
+    return {row[0]: row[1] for row in found}
 
 
 def table() -> list[Any]:
