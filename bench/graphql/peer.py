@@ -42,7 +42,7 @@ from hub.clock import now
 from hub.crypto import tokens
 from hub.crypto.keyring import Keyring, save
 from hub.crypto.tokens import Principal, Role
-from hub.db.engine import RESERVE, make_engine
+from hub.db.engine import make_engine
 from hub.entrypoints.embedded import valkey
 from tests.support.processes import eventually
 
@@ -187,7 +187,8 @@ def world(bench: Bench, members: int, processes: int) -> Iterator[World]:
                 "PEER_DATABASE": f"postgresql://peer_login:peer@{address}",
                 "PEER_PORT": str(port),
                 "PEER_SECRET": base64.b64encode(keyring.token_key()).decode(),
-                "PEER_POOL": str(pool + RESERVE),
+                # As few as the hub's plans use: with more, each side has colder caches.
+                "PEER_POOL": str(max(pool // 2, 1)),
                 "NODE_ENV": "production",
             }
             peer.append(running.enter_context(_process([str(NODE), "server.mjs"], facts, port)))
