@@ -3,21 +3,16 @@
 A thing is deprecated with the day, and with what to ask for instead.
 """
 
-from functools import lru_cache
-
 from graphql import (
     ArgumentNode,
+    DocumentNode,
     FieldNode,
-    GraphQLError,
     GraphQLSchema,
     TypeInfo,
     TypeInfoVisitor,
     Visitor,
-    parse,
     visit,
 )
-
-MOST_DOCUMENTS = 512
 
 
 def replaced(*, since: str, by: str) -> str:
@@ -25,16 +20,8 @@ def replaced(*, since: str, by: str) -> str:
     return f"Since {since}: ask for {by}."
 
 
-@lru_cache(maxsize=MOST_DOCUMENTS)
-def deprecated_in(schema: GraphQLSchema, query: str) -> tuple[str, ...]:
-    """Return what of a document is deprecated: `Type.field` or `Type.field(argument:)`, each once.
-
-    Of what is no document: nothing.
-    """
-    try:
-        document = parse(query)
-    except GraphQLError:
-        return ()
+def deprecated_in(schema: GraphQLSchema, document: DocumentNode) -> tuple[str, ...]:
+    """Return what of a document is deprecated, each once: `Type.field`, `Type.field(argument:)`."""
     types = TypeInfo(schema)
     found = _Deprecated(types)
     visit(document, TypeInfoVisitor(types, found))

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 
 from graphql import (
     ASTValidationRule,
@@ -18,6 +19,7 @@ from graphql import (
 from graphql.language.visitor import EnterLeaveVisitor
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 
+from graphql_schema.deprecated import deprecated_in
 from graphql_schema.limits import too_large
 
 MOST_TOKENS = 2000
@@ -28,10 +30,11 @@ LONGEST_DOCUMENT = 20_000
 _NEITHER = EnterLeaveVisitor(None, None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Document:
     """A document that parses, and what is wrong with it."""
 
+    schema: GraphQLSchema
     node: DocumentNode
     wrong: tuple[GraphQLError, ...]
 
@@ -52,6 +55,11 @@ class Document:
             for one in self.node.definitions
             if isinstance(one, FragmentDefinitionNode)
         }
+
+    @cached_property
+    def deprecated(self) -> tuple[str, ...]:
+        """What of it is to go."""
+        return deprecated_in(self.schema, self.node)
 
 
 class Documents:
@@ -81,12 +89,19 @@ class Documents:
         wrong = too_large(node) or validate(
             self._schema, node, self._rules, hide_suggestions=self._hide
         )
-        document = Document(node, tuple(wrong))
+        document = Document(self._schema, node, tuple(wrong))
         if len(query) <= LONGEST_DOCUMENT:
             self._kept[query] = document
             if len(self._kept) > MOST_DOCUMENTS:
                 self._kept.popitem(last=False)
         return document
+
+    def deprecated_in(self, query: str) -> tuple[str, ...]:
+        """Return what of a text is deprecated; of what is no document: nothing."""
+        try:
+            return self.read(query).deprecated
+        except GraphQLError:
+            return ()
 
 
 def _quick(rule: type[ASTValidationRule]) -> type[ASTValidationRule]:

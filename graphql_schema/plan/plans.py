@@ -27,6 +27,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 from graphql_schema.access import sight
 from graphql_schema.context import Context
 from graphql_schema.cost import cost, refuse_dear
+from graphql_schema.documents import LONGEST_DOCUMENT, MOST_DOCUMENTS
 from graphql_schema.plan.arguments import told
 from graphql_schema.plan.compiler import Compiler, Plan
 from graphql_schema.plan.declared import Unplanned
@@ -36,9 +37,6 @@ from hub.errors import HubError
 
 log = structlog.get_logger(__name__)
 
-MOST_DOCUMENTS = 512
-LONGEST_DOCUMENT = 20_000
-"""In characters: what is longer is not kept."""
 MOST_SHAPES = 128
 """Of one document: by role, scopes, what variables give, filters and orders among them, and those
 that include or skip."""

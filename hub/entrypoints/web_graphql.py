@@ -19,7 +19,6 @@ from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from graphql_schema.context import Context
-from graphql_schema.deprecated import deprecated_in
 from graphql_schema.errors import too_slow
 from graphql_schema.rejections import DENIED
 from hub.clock import now
@@ -134,7 +133,7 @@ async def _answer(request: Request, asked: Asked) -> Response:
     )
     OPERATIONS.labels(name, "failed" if result.errors else "answered").inc()
     if result.data is not None:
-        for old in deprecated_in(state.schema._schema, asked.query):
+        for old in state.schema.documents.deprecated_in(asked.query):
             DEPRECATED.labels(old, name, _kind_of(principal)).inc()
     SECONDS.labels(name).observe(seconds)
     if seconds * 1000 >= state.settings.slow_milliseconds:

@@ -38,7 +38,7 @@ class OpeningRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadRow:
-    """A row that was not posted, and why."""
+    """A row that was not used, and why."""
 
     number: int
     field: str

@@ -162,7 +162,9 @@ async def test_after_its_months_a_denial_is_forgotten_and_the_seals_still_prove_
     await deny(db, "business:b1", START + timedelta(days=300))
     await sealed(db, 24 * 301)
     assert await forget_denials(db) == 0
-    assert (await sealed(db, 24 * 400)).forgotten_until == START + timedelta(hours=1)  # type: ignore[union-attr]
+    last = await sealed(db, 24 * 400)
+    assert last is not None
+    assert last.forgotten_until == START + timedelta(hours=1)
     assert await verify_denials(db, keyring=KEYRING) == Verified(ROWS)
     assert [await forget_denials(db, chunk=1) for _ in range(3)] == [1, 1, 0]
     assert await verify_denials(db, keyring=KEYRING) == Verified(ROWS)

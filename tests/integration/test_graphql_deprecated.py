@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType
 
-from graphql_schema.deprecated import deprecated_in
+from graphql_schema.documents import Documents
 from graphql_schema.schema import build_schema
 from tests.integration.api_kit import SHOP, STAFF, Api
 from tests.integration.test_graphql_card import gid
@@ -35,9 +35,10 @@ def test_a_deprecation_says_since_when_and_what_instead() -> None:
 
 
 def test_what_a_document_asks_of_it_is_found_through_fragments() -> None:
-    assert deprecated_in(SCHEMA, OLD) == ASKED
+    documents = Documents(SCHEMA, (), hide_suggestions=True)
+    assert documents.deprecated_in(OLD) == ASKED
     new = "{ me { entries(filter: { kinds: [EARN] }) { nodes { id } } } }"
-    assert deprecated_in(SCHEMA, new) == deprecated_in(SCHEMA, "{") == ()
+    assert documents.deprecated_in(new) == documents.deprecated_in("{") == ()
 
 
 async def test_who_still_asks_is_counted_whichever_way_it_is_answered(api: Api) -> None:

@@ -59,7 +59,8 @@ async def has(db: AsyncConnection, account_id: int) -> tuple[int, int]:
             WHERE v.member_id = account_holder(:a) AND state = 0)::int"""),
         {"a": account_id},
     )
-    return tuple(row.one())  # type: ignore[return-value]
+    points, vouchers = row.one()
+    return points, vouchers
 
 
 async def sound(db: AsyncConnection) -> None:

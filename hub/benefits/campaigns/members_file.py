@@ -2,27 +2,18 @@
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TextIO
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Malformed
+from hub.points.opening_file import BadRow
 
 IGNORED = ("error_row", "error_field", "error")
 """Columns of a file of errors: once it is corrected, it can be used as it is."""
 _COLUMNS = ("member", "business", "external_id")
 _DIGITS = 18
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bad:
-    """A row that leads to no member, and why."""
-
-    number: int
-    field: str
-    reason: str
 
 
 def records(file: TextIO) -> Iterator[dict[str, str]]:
@@ -49,28 +40,28 @@ def records(file: TextIO) -> Iterator[dict[str, str]]:
 
 async def members_of(
     db: AsyncConnection, rows: Mapping[int, Mapping[str, str]]
-) -> tuple[list[int], list[Bad]]:
+) -> tuple[list[int], list[BadRow]]:
     """Return the members that rows lead to, as they are numbered now, and the rows that lead
     nowhere."""
     found: list[int] = []
-    bad: list[Bad] = []
+    bad: list[BadRow] = []
     asked: dict[int, tuple[str, str]] = {}
     for number, cells in rows.items():
         said = cells.get("member", "")
         if said.isascii() and said.isdigit() and len(said) <= _DIGITS:
             found.append(int(said))
         elif said:
-            bad.append(Bad(number=number, field="member", reason="this is no number of ours"))
+            bad.append(BadRow(number=number, field="member", reason="this is no number of ours"))
         elif cells.get("business") and cells.get("external_id"):
             asked[number] = (cells["business"], cells["external_id"])
         else:
-            bad.append(Bad(number=number, field="member", reason="the row names nobody"))
+            bad.append(BadRow(number=number, field="member", reason="the row names nobody"))
     holders = await _holders(db, list(asked.values()))
     for number, account in asked.items():
         holder = holders.get(account)
         if holder is None:
             bad.append(
-                Bad(
+                BadRow(
                     number=number,
                     field="external_id",
                     reason=f"{account[0]} has no such customer, or the hub does not know whose",
@@ -82,7 +73,7 @@ async def members_of(
     for number, cells in rows.items():
         said = cells.get("member", "")
         if said.isascii() and said.isdigit() and len(said) <= _DIGITS and int(said) not in known:
-            bad.append(Bad(number=number, field="member", reason="there is no such member"))
+            bad.append(BadRow(number=number, field="member", reason="there is no such member"))
     return [one for one in found if one in known], sorted(bad, key=lambda one: one.number)
 
 

@@ -4,8 +4,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.settlement.codes import LineKind, Source
-from hub.settlement.lines.terms import TERMS, Slice
-from hub.units import exponent
+from hub.settlement.lines.terms import TERMS, Slice, minor_units
 
 # The price of a use is fixed when it is used: an agreement between its funder and who served it
 # says only how it is taxed, and there need be none. What is cancelled is the same line the other
@@ -60,8 +59,7 @@ async def place_benefits(db: AsyncConnection, asked: Slice) -> int:
         **asked.facts,
         "kind": LineKind.BENEFIT,
         "source": Source.USE,
-        "currencies": currencies,
-        "exponents": [exponent(currency) for currency in currencies],
+        **minor_units(currencies),
     }
     placed: int = await db.scalar(text(_BENEFITS.format(visible=asked.days)), facts) or 0
     return placed

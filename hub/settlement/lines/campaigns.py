@@ -4,8 +4,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.settlement.codes import LineKind, Source
-from hub.settlement.lines.terms import TERMS, Slice
-from hub.units import exponent
+from hub.settlement.lines.terms import TERMS, Slice, minor_units
 
 # Whoever served a use is owed by the benefit's funder, whatever granted it (lines.benefits). What
 # of it was granted by a campaign that another business pays for, that one owes the funder: by entry
@@ -69,8 +68,7 @@ async def place_campaigns(db: AsyncConnection, asked: Slice) -> int:
         **asked.facts,
         "kind": LineKind.BENEFIT,
         "source": Source.GRANT,
-        "currencies": currencies,
-        "exponents": [exponent(currency) for currency in currencies],
+        **minor_units(currencies),
     }
     placed: int = await db.scalar(text(_GRANTED.format(visible=asked.days)), facts) or 0
     return placed

@@ -4,8 +4,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.settlement.codes import LineKind, Source
-from hub.settlement.lines.terms import Slice
-from hub.units import exponent
+from hub.settlement.lines.terms import Slice, minor_units
 
 # A decision is of its day in the group's zone, and of nobody's account. What is carried was stated
 # and booked with its tax before: it is the whole minor units that were held back, and bears none.
@@ -66,8 +65,7 @@ async def place_disputes(db: AsyncConnection, asked: Slice) -> int:
         "carried": LineKind.CARRIED,
         "correction": LineKind.CORRECTION,
         "source": Source.DISPUTE,
-        "currencies": currencies,
-        "exponents": [exponent(currency) for currency in currencies],
+        **minor_units(currencies),
     }
     placed: int = await db.scalar(text(_DISPUTES.format(visible=asked.days)), facts) or 0
     return placed

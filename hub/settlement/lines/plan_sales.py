@@ -4,8 +4,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.settlement.codes import LineKind, Source
-from hub.settlement.lines.terms import TERMS, Slice
-from hub.units import exponent
+from hub.settlement.lines.terms import TERMS, Slice, minor_units
 
 # Who took a payment owes it to who sells the plan, and is owed the commission of its terms. What is
 # given back is the same the other way round, by whoever gave it back: of all refunds of a payment,
@@ -83,8 +82,7 @@ async def place_plan_sales(db: AsyncConnection, asked: Slice) -> int:
     facts = {
         **asked.facts,
         "source": Source.PLAN,
-        "currencies": currencies,
-        "exponents": [exponent(currency) for currency in currencies],
+        **minor_units(currencies),
     }
     placed = 0
     for kind in (LineKind.PLAN, LineKind.COMMISSION):

@@ -1,9 +1,11 @@
 """What every kind of line asks: the agreement's terms, and what a close sees."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hub.settlement.queries import Period
+from hub.units import exponent
 
 VERSIONS = """
 versions AS (
@@ -57,3 +59,11 @@ class Slice:
     facts: dict[str, Any]
     buyers: list[int]
     ruled: bool
+
+
+def minor_units(currencies: Sequence[str]) -> dict[str, Any]:
+    """Return the facts that tell lines minor units: currencies, and how many digits each has."""
+    return {
+        "currencies": currencies,
+        "exponents": [exponent(currency) for currency in currencies],
+    }

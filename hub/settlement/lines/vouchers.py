@@ -4,8 +4,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.settlement.codes import LineKind, Source
-from hub.settlement.lines.terms import TERMS, Slice
-from hub.units import exponent
+from hub.settlement.lines.terms import TERMS, Slice, minor_units
 
 # The price is fixed when a voucher is redeemed: an agreement says only how it is taxed, and there
 # need be none. A cancellation is taxed as what it undoes was, as its line says, once there is one.
@@ -52,8 +51,7 @@ async def place_vouchers(db: AsyncConnection, asked: Slice) -> int:
         **asked.facts,
         "kind": LineKind.VOUCHER,
         "source": Source.VOUCHER,
-        "currencies": currencies,
-        "exponents": [exponent(currency) for currency in currencies],
+        **minor_units(currencies),
     }
     placed: int = await db.scalar(text(_VOUCHERS.format(visible=asked.days)), facts) or 0
     return placed
