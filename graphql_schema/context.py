@@ -70,7 +70,7 @@ class Context:
         self._charge, self._paid = charge, False
         self._noted = noted
         self._mention = mention
-        self._turns = turns or Turns(readers, most=1, keeps=0)
+        self._plans = turns or Turns(readers, most=1, keeps=0)
         self._changed: set[str] = set()
         self.keyring = keyring
         self.principal = principal
@@ -143,7 +143,7 @@ class Context:
         """
         began = time.perf_counter()
         try:
-            return await self._turns.fetchrow(self.reader.role, statement, values)
+            return await self._plans.fetchrow(self.reader.role, statement, values)
         finally:
             if self._noted is not None:
                 self._noted(statement, time.perf_counter() - began)

@@ -112,9 +112,7 @@ async def fill(engine: AsyncEngine, keyring: Keyring, members: int) -> list[int]
                 )
             await promote(db, member_ids=ids, now=at, time_zone=zone)
             for campaign in campaigns:
-                await grant_to_many(
-                    db, campaign=campaign, member_ids=ids, actor="bench", now=at
-                )
+                await grant_to_many(db, campaign=campaign, member_ids=ids, actor="bench", now=at)
         found += ids
     return found
 
