@@ -22,6 +22,7 @@ from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
 from hub.db.caller import Caller, reading_as, take_role
 from hub.errors import NotFound
+from hub.programme.acting import met
 from hub.programme.queries import Business
 
 Mention = Callable[[Collection[str]], Awaitable[None]]
@@ -70,6 +71,8 @@ class Context:
         self._charge, self._paid = charge, False
         self._noted = noted
         self._mention = mention
+        self.met = met(engine)
+        """The businesses that acted through these connections."""
         self._plans = plans or asyncio.Semaphore()
         self._changed: set[str] = set()
         self.keyring = keyring
@@ -142,15 +145,33 @@ class Context:
         are `$1`, `$2` …. What is wrong with the connection ends it, and is raised as it comes.
         """
         async with self._plans:
-            return await self._fetch(statement, values)
+            row: Sequence[Any] = await self._ask(
+                self._readers, statement, values, role=self.reader.role
+            )
+        return row
 
-    async def _fetch(self, statement: str, values: Sequence[Any]) -> Sequence[Any]:
-        connection = await self._readers.raw_connection()
+    async def post(self, statement: str, values: Sequence[Any]) -> Sequence[Any] | None:
+        """Return the one row of a statement that is a transaction by itself, as the owner's.
+
+        It goes to the driver as in `fetch`, and raises so. What is read afterwards is what then
+        stands.
+        """
+        async with self._turn:
+            await self._close_reader()
+            row: Sequence[Any] | None = await self._ask(self._engine, statement, values)
+            self._load = None
+        return row
+
+    async def _ask(
+        self, engine: AsyncEngine, statement: str, values: Sequence[Any], *, role: str | None = None
+    ) -> Any:
+        connection = await engine.raw_connection()
         driver: Any = connection.driver_connection
         began = time.perf_counter()
         try:
-            await take_role(driver, connection.info, self.reader.role)
-            row: Sequence[Any] = await driver.fetchrow(statement, *values)
+            if role is not None:
+                await take_role(driver, connection.info, role)
+            row = await driver.fetchrow(statement, *values)
         except BaseException as failure:
             # Only after an error that the server told is the connection sure to be whole.
             if not isinstance(failure, PostgresError) or driver.is_closed():
