@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any, TypeAlias
 
 import strawberry
+from asyncpg import PostgresError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from graphql_schema import access
@@ -22,6 +23,7 @@ from hub.crypto.tokens import Principal
 from hub.db.caller import Caller, reading_as
 from hub.db.turns import Turns
 from hub.errors import NotFound
+from hub.programme.acting import met
 from hub.programme.queries import Business
 
 Mention = Callable[[Collection[str]], Awaitable[None]]
@@ -70,6 +72,8 @@ class Context:
         self._charge, self._paid = charge, False
         self._noted = noted
         self._mention = mention
+        self.met = met(engine)
+        """The businesses that acted through these connections."""
         self._plans = turns or Turns(readers, most=1, keeps=0)
         self._changed: set[str] = set()
         self.keyring = keyring
@@ -145,6 +149,34 @@ class Context:
         try:
             return await self._plans.fetchrow(self.reader.role, statement, values)
         finally:
+            if self._noted is not None:
+                self._noted(statement, time.perf_counter() - began)
+
+    async def post(self, statement: str, values: Sequence[Any]) -> Sequence[Any] | None:
+        """Return the one row of a statement that is a transaction by itself, as the owner's.
+
+        It goes to the driver without what SQLAlchemy does, and raises what comes. What is read
+        afterwards is what then stands.
+        """
+        async with self._turn:
+            await self._close_reader()
+            row: Sequence[Any] | None = await self._posted(statement, values)
+            self._load = None
+        return row
+
+    async def _posted(self, statement: str, values: Sequence[Any]) -> Any:
+        connection = await self._engine.raw_connection()
+        driver: Any = connection.driver_connection
+        began = time.perf_counter()
+        try:
+            return await driver.fetchrow(statement, *values)
+        except BaseException as failure:
+            # Only after an error that the server told is the connection sure to be whole.
+            if not isinstance(failure, PostgresError) or driver.is_closed():
+                connection.invalidate()
+            raise
+        finally:
+            connection.close()
             if self._noted is not None:
                 self._noted(statement, time.perf_counter() - began)
 
