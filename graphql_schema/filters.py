@@ -3,17 +3,22 @@
 import base64
 from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass, replace
+from datetime import datetime
 from enum import Enum
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 import strawberry
+from strawberry.utils.str_converters import to_camel_case
 
+from graphql_schema.pages import Window, window
 from hub.db.keyset import Keyset, Stretch
 from hub.errors import Malformed
 
 _MARK_BYTES = 6
+
+T = TypeVar("T")
 
 
 @strawberry.enum(description="Which way a list runs.")
@@ -46,6 +51,18 @@ def order_of(asked: Ordered | None, orders: Mapping[str, Keyset], unsaid: Keyset
     return _run(orders[asked.field.name], descending=asked.direction is Direction.DESC)
 
 
+def ordered_page(
+    filter_: object,
+    order_by: Ordered | None,
+    orders: Mapping[str, Keyset],
+    unsaid: Keyset,
+    **page: Any,
+) -> tuple[Window, Keyset]:
+    """Return which page of a list is asked for, and in which order."""
+    order = order_of(order_by, orders, unsaid)
+    return window(**page, shape=order.shape, mark=mark(filter_, order_by)), order
+
+
 def order_given(given: Collection[str], orders: Mapping[str, Keyset], unsaid: Keyset) -> Keyset:
     """Return the same for a plan, by what is given of the arguments (plan.arguments)."""
     for name, keyset in orders.items():
@@ -68,6 +85,29 @@ def once(name: str, argument: object, filtered: object) -> None:
     """Raise Malformed where an argument and the filter that replaces it are both given."""
     if argument is not None and filtered is not None:
         raise Malformed(f"say it in `filter` alone, without `{name}`", field=name)
+
+
+def either(name: str, argument: T | None, filtered: T | None) -> T | None:
+    """Return what an argument or the filter that replaces it says; raises Malformed for both."""
+    once(name, argument, filtered)
+    return filtered if argument is None else argument
+
+
+def said(filter_: object) -> dict[str, Any]:
+    """Return what of a filter is said, by name.
+
+    Raises Malformed for moments without an offset, and for what can be no name.
+    """
+    if filter_ is None:
+        return {}
+    told = {name: value for name, value in vars(filter_).items() if value is not None}
+    for name, value in told.items():
+        field = to_camel_case(name)
+        if isinstance(value, datetime) and value.utcoffset() is None:
+            raise Malformed(f"`filter.{field}` needs an offset from UTC", field=f"filter.{field}")
+        if isinstance(value, str):
+            nameable(field, value)
+    return told
 
 
 def nameable(field: str, name: str | None) -> None:

@@ -179,6 +179,10 @@ def _part(said: Any, of: type) -> Any:
         if type(said) is not int or abs(said) >= 2**63:
             raise ValueError
         return said
+    if of is float:
+        if type(said) is not float:
+            raise ValueError
+        return said
     if not isinstance(said, str) or not said.isprintable():
         raise ValueError
     if of is date:

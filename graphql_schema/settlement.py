@@ -18,7 +18,7 @@ from graphql_schema.context import Info
 from graphql_schema.deprecated import replaced
 from graphql_schema.disputes import Dispute, SettlementDue, disputes_of
 from graphql_schema.fields import resolved
-from graphql_schema.filters import mark, once, order_of
+from graphql_schema.filters import once, ordered_page
 from graphql_schema.life import CloseStep, PeriodCheck, PeriodEvent, PrefundBalance
 from graphql_schema.money import Money
 from graphql_schema.obligations import (
@@ -244,15 +244,8 @@ class SettlementPeriod(relay.Node):
         """Return a page of lines."""
         only = filter or ObligationFilter()
         once("business", business, only.business)
-        order = order_of(order_by, ORDERS, queries.LINES)
-        asked = window(
-            first=first,
-            after=after,
-            last=last,
-            before=before,
-            shape=order.shape,
-            mark=mark(only, order_by),
-        )
+        paging = {"first": first, "after": after, "last": last, "before": before}
+        asked, order = ordered_page(only, order_by, ORDERS, queries.LINES, **paging)
         if business is not None:
             only = replace(only, business=business)
         return await obligation_page(

@@ -1,0 +1,164 @@
+"""Lists of whoever runs the hub: filters hold, and no list reads or sorts a whole table."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from graphql import GraphQLObjectType, get_named_type
+from sqlalchemy import event, text
+
+from graphql_schema.schema import build_schema
+from hub.crypto.tokens import Principal
+from tests.integration.api_kit import FINANCE, SHOP, Api
+from tests.integration.test_graphql_connections import NEEDED
+from tests.integration.test_graphql_filters import Plans, complaints
+from tests.support.many import fill
+
+Holds = Callable[[dict[str, Any]], bool]
+MANY = 60
+
+
+class Listed:
+    """A list, as who reads it, with what is selected of it and filters that hold as they say."""
+
+    def __init__(self, field: str, who: Principal, shown: str, *filters: tuple[str, Holds]) -> None:
+        self.field, self.who, self.shown, self.filters = field, who, shown, filters
+
+    def query(self, arguments: str = "", first: int = 100) -> str:
+        """Return the query for a page."""
+        return f"{{ {self.field}({arguments} first: {first}) {{ nodes {{ {self.shown} }} }} }}"
+
+    async def ask(self, api: Api, arguments: str = "") -> list[Any]:
+        """Return the items of a page."""
+        found: Any = (await api.data(self.query(arguments), self.who))[self.field]
+        nodes: list[Any] = found["nodes"]
+        return nodes
+
+
+def at(moment: str) -> datetime:
+    return datetime.fromisoformat(moment)
+
+
+def since(field: str, name: str) -> tuple[tuple[str, Holds], tuple[str, Holds]]:
+    """Return filters by a moment, of which rows have one each hour from 2026 on."""
+    middle = "2026-01-02T06:00:00Z"
+    return (
+        (f'{name}From: "{middle}"', lambda row: at(row[field]) >= at(middle)),
+        (f'{name}Before: "{middle}"', lambda row: at(row[field]) < at(middle)),
+    )
+
+
+def coded(row: dict[str, Any], field: str, code: str) -> bool:
+    return row[field] is not None and bool(row[field]["code"] == code)
+
+
+LISTS = [
+    Listed(
+        "reconciliationRuns",
+        FINANCE,
+        "number business { code } role finishedAt from to askedAt",
+        ('business: "shop"', lambda row: coded(row, "business", "shop")),
+        ("finished: false", lambda row: row["finishedAt"] is None),
+        ("finished: true", lambda row: row["finishedAt"] is not None),
+        ('from: "2001-01-20"', lambda row: row["to"] >= "2001-01-20"),
+        ('until: "2001-01-12"', lambda row: row["from"] <= "2001-01-12"),
+        *since("askedAt", "asked"),
+    ),
+    Listed(
+        "reconciliationSuggestions",
+        FINANCE,
+        "number business { code } rule madeAt",
+        ('business: "shop"', lambda row: coded(row, "business", "shop")),
+        ('rules: ["twins"]', lambda row: row["rule"] == "twins"),
+        *since("madeAt", "made"),
+    ),
+    Listed(
+        "reconciliationBreaks",
+        FINANCE,
+        "number business { code } counterparty { code } kind state owner day openedAt "
+        "amount { amountMinor currency }",
+        ('business: "shop"', lambda row: coded(row, "business", "shop")),
+        ('counterparty: "hotel"', lambda row: coded(row, "counterparty", "hotel")),
+        ('kinds: ["amount"]', lambda row: row["kind"] == "amount"),
+        ('states: ["investigating"]', lambda row: row["state"] == "investigating"),
+        ('owner: "ann"', lambda row: row["owner"] == "ann"),
+        ('currency: "CNY"', lambda row: row["amount"] is not None),
+        (
+            'currency: "CNY", leastAmountMinor: 1500',
+            lambda row: row["amount"] is not None and abs(row["amount"]["amountMinor"]) >= 1500,
+        ),
+        ('from: "2001-01-12"', lambda row: row["day"] >= "2001-01-12"),
+        ('until: "2001-01-12"', lambda row: row["day"] <= "2001-01-12"),
+        *since("openedAt", "opened"),
+    ),
+]
+BY_FIELD = {one.field: one for one in LISTS}
+
+
+async def test_filters_hold(api: Api) -> None:
+    async with api.engine.begin() as db:
+        await fill(db, MANY)
+    for one in LISTS:
+        whole = await one.ask(api)
+        for said, holds in one.filters:
+            found = await one.ask(api, f"filter: {{ {said} }},")
+            assert found == [row for row in whole if holds(row)], (one.field, said)
+            assert 0 < len(found) < len(whole), (one.field, said)
+    every = await BY_FIELD["reconciliationBreaks"].ask(
+        api, 'filter: { states: ["open", "investigating", "reopened", "resolved"] },'
+    )
+    assert len(every) == MANY
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ("reconciliationBreaks(filter: { leastAmountMinor: 5 })", "malformed"),
+        ("reconciliationBreaks(orderBy: { field: AMOUNT, direction: ASC })", "malformed"),
+        ('reconciliationBreaks(states: ["open"], filter: { states: ["open"] })', "malformed"),
+        ('reconciliationBreaks(filter: { kinds: ["theft"] })', "malformed"),
+        ('reconciliationBreaks(filter: { counterparty: "nobody" })', "not_found"),
+        ('reconciliationBreaks(filter: { openedFrom: "2026-01-01T00:00:00" })', "malformed"),
+        ('reconciliationBreaks(filter: { business: "hotel" })', "forbidden"),
+        ('reconciliationRuns(filter: { role: "judge" })', "malformed"),
+        ('reconciliationSuggestions(filter: { rules: ["reference"] })', "malformed"),
+    ],
+)
+async def test_what_cannot_be_is_refused(api: Api, asked: str, code: str) -> None:
+    assert await api.code(f"{{ {asked} {{ nodes {{ __typename }} }} }}", SHOP) == code
+
+
+BIG = 20_000
+
+
+def orders(field: str) -> Iterator[str]:
+    """Return the orders of a list, as arguments, and none."""
+    schema = build_schema()._schema
+    assert isinstance(schema.query_type, GraphQLObjectType)
+    by: Any = get_named_type(schema.query_type.fields[field].args["orderBy"].type)
+    fields: Any = get_named_type(by.fields["field"].type)
+    yield ""
+    for name in fields.values:
+        for way in ("ASC", "DESC"):
+            needed = NEEDED.get(f"{fields.name}.{name}", "")
+            yield f"{needed} orderBy: {{ field: {name}, direction: {way} }},"
+
+
+async def test_no_list_reads_or_sorts_a_whole_table(api: Api) -> None:
+    async with api.engine.begin() as db:
+        await fill(db, BIG, of="work")
+    async with api.engine.connect() as db:
+        await db.execution_options(isolation_level="AUTOCOMMIT")
+        await db.execute(text("ANALYZE"))
+    plans = Plans(api)
+    event.listen(api.readers.sync_engine, "before_cursor_execute", plans.note)
+    wrong = {}
+    for one in LISTS:
+        every = list(orders(one.field))
+        asked = [*every, *(f"filter: {{ {said} }}," for said, _ in one.filters)]
+        for arguments in asked:
+            read = await plans.of(one.query(arguments, first=20), one.who)
+            if told := [each for plan in read for each in complaints(plan)]:
+                wrong[f"{one.field} {arguments}"] = told
+    assert wrong == {}
