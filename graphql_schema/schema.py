@@ -49,8 +49,8 @@ from graphql_schema.reconciling import ReconcilingMutation
 from graphql_schema.reconciling_reads import ReconciliationQuery
 from graphql_schema.referring import ReferringMutation
 from graphql_schema.restoring import RestoringMutation
+from graphql_schema.review_queue import ReviewQuery
 from graphql_schema.reviewing import ReviewingMutation
-from graphql_schema.reviews import ReviewQuery
 from graphql_schema.rewards import RewardOrder, RewardQuery
 from graphql_schema.rules import ProgrammeQuery
 from graphql_schema.scalars import SCALARS

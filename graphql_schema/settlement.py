@@ -8,6 +8,7 @@ from typing import Annotated
 import strawberry
 from strawberry import relay
 
+from graphql_schema import disputes
 from graphql_schema.access import (
     CLOSE_READERS,
     SETTLEMENT_READERS,
@@ -16,7 +17,7 @@ from graphql_schema.access import (
 )
 from graphql_schema.context import Info
 from graphql_schema.deprecated import replaced
-from graphql_schema.disputes import Dispute, SettlementDue, disputes_of
+from graphql_schema.disputes import Dispute, DisputeFilter, DisputeOrder, SettlementDue
 from graphql_schema.fields import resolved
 from graphql_schema.filters import once, ordered_page
 from graphql_schema.life import CloseStep, PeriodCheck, PeriodEvent, PrefundBalance
@@ -208,14 +209,24 @@ class SettlementPeriod(relay.Node):
         self,
         info: Info,
         *,
+        filter: Annotated[  # noqa: A002
+            DisputeFilter | None, strawberry.argument(description="Only these disputes.")
+        ] = None,
+        order_by: Annotated[
+            DisputeOrder | None,
+            strawberry.argument(description="How they are ordered; unsaid: the oldest first."),
+        ] = None,
         first: First = None,
         after: After = None,
         last: Last = None,
         before: Before = None,
     ) -> Connection[Dispute]:
         """Return a page of disputes."""
-        asked = window(first=first, after=after, last=last, before=before, shape=DISPUTES.shape)
-        return await disputes_of(info.context, self.row.period_id, asked)
+        page = {"first": first, "after": after, "last": last, "before": before}
+        asked, order = ordered_page(filter, order_by, disputes.ORDERS, DISPUTES, **page)
+        return await disputes.disputes_of(
+            info.context, self.row.period_id, asked, only=filter, order=order
+        )
 
     @resolved("The period's lines, by business date.")
     async def obligations(

@@ -22,3 +22,24 @@ CREATE INDEX reconciliation_match_made ON reconciliation_match (made_at, match_i
 CREATE INDEX reconciliation_run_book ON reconciliation_run (book_id, run_id);
 CREATE INDEX reconciliation_run_asked ON reconciliation_run (asked_at, run_id);
 CREATE INDEX reconciliation_run_days ON reconciliation_run (from_date, run_id);
+
+-- Disputes: by either side of them, what became of them, and when.
+DROP INDEX dispute_by_period;
+CREATE INDEX dispute_by_period ON dispute (period_id, dispute_id);
+CREATE INDEX dispute_by_state ON dispute (state, dispute_id);
+CREATE INDEX dispute_by_debtor ON dispute (debtor_id, dispute_id);
+CREATE INDEX dispute_by_creditor ON dispute (creditor_id, dispute_id);
+CREATE INDEX dispute_opened ON dispute (opened_at, dispute_id);
+CREATE INDEX dispute_ended ON dispute (resolved_at, dispute_id) WHERE resolved_at IS NOT NULL;
+
+-- Denials: by reason. Of a caller there is an index already, and the key begins with the minute: few
+-- are alike in it, and are sorted as they are read.
+CREATE INDEX denial_by_reason ON denial (reason, denial_id);
+
+-- Reviews: the queue by score and age, as it is worked off, and all of them.
+CREATE INDEX review_item_opened ON review_item (opened_at, review_id);
+CREATE INDEX review_item_likely ON review_item (score, review_id)
+  WHERE state = 'open' AND score IS NOT NULL;
+CREATE INDEX review_item_score ON review_item (score, review_id) WHERE score IS NOT NULL;
+CREATE INDEX review_item_assigned ON review_item (assigned_to, review_id)
+  WHERE assigned_to IS NOT NULL;

@@ -23,7 +23,7 @@ from tests.integration.test_graphql_card import gid
 from tests.support.many import fill
 
 SCHEMA = build_schema()._schema
-MANY = 10
+MANY = 12
 PAGED = {"first", "after", "last", "before"}
 # What fields on the way to a connection are asked with.
 GIVEN = {
@@ -43,6 +43,10 @@ FILTERED = {
     "Query.reconciliationRuns": 'role: "creditor"',
     "Query.reconciliationSuggestions": 'rules: ["twins", "near"]',
     "Query.reconciliationBreaks": 'until: "2100-01-01"',
+    "Query.disputes": 'currency: "CNY"',
+    "SettlementPeriod.disputes": 'currency: "CNY"',
+    "Query.denials": 'reason: "hidden"',
+    "Query.reviewItems": "reasons: [BATCH_MATCH]",
 }
 # What an order is refused without.
 NEEDED = {"ReconciliationBreakOrderField.AMOUNT": 'filter: { currency: "CNY" }'}
@@ -158,7 +162,7 @@ class Walker:
 
 @pytest.fixture
 async def filled(api: Api) -> Api:
-    """Ten or more of everything."""
+    """A dozen or more of everything."""
     async with api.engine.begin() as db:
         await fill(db, MANY)
     return api

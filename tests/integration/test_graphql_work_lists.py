@@ -10,7 +10,7 @@ from sqlalchemy import event, text
 
 from graphql_schema.schema import build_schema
 from hub.crypto.tokens import Principal
-from tests.integration.api_kit import FINANCE, SHOP, Api
+from tests.integration.api_kit import FINANCE, SHOP, STAFF, Api
 from tests.integration.test_graphql_connections import NEEDED
 from tests.integration.test_graphql_filters import Plans, complaints
 from tests.support.many import fill
@@ -53,6 +53,10 @@ def coded(row: dict[str, Any], field: str, code: str) -> bool:
     return row[field] is not None and bool(row[field]["code"] == code)
 
 
+def sided(row: dict[str, Any], code: str) -> bool:
+    return coded(row, "debtor", code) or coded(row, "creditor", code)
+
+
 LISTS = [
     Listed(
         "reconciliationRuns",
@@ -90,6 +94,45 @@ LISTS = [
         ),
         ('from: "2001-01-12"', lambda row: row["day"] >= "2001-01-12"),
         ('until: "2001-01-12"', lambda row: row["day"] <= "2001-01-12"),
+        *since("openedAt", "opened"),
+    ),
+    Listed(
+        "disputes",
+        FINANCE,
+        "number period business { code } debtor { code } creditor { code } state openedAt "
+        "resolvedAt",
+        ('business: "shop"', lambda row: sided(row, "shop")),
+        ('debtor: "shop"', lambda row: coded(row, "debtor", "shop")),
+        ('creditor: "shop"', lambda row: coded(row, "creditor", "shop")),
+        (
+            'debtor: "shop", states: [OPEN]',
+            lambda row: coded(row, "debtor", "shop") and row["state"] == "OPEN",
+        ),
+        ("states: [REJECTED, UPHELD]", lambda row: row["state"] == "REJECTED"),
+        ('currency: "USD"', lambda row: int(row["number"]) % 7 == 0),
+        *since("openedAt", "opened"),
+    ),
+    Listed(
+        "denials",
+        STAFF,
+        "minute subject operation path reason",
+        ('subject: "business:7"', lambda row: row["subject"] == "business:7"),
+        ('reason: "forbidden"', lambda row: row["reason"] == "forbidden"),
+        ('operation: "Card"', lambda row: row["operation"] == "Card"),
+        ('path: "denials"', lambda row: row["path"] == "denials"),
+        (
+            'minuteFrom: "2026-01-01T00:05:00Z", minuteBefore: "2026-01-01T08:15:00+08:00"',
+            lambda row: "2026-01-01T00:05" <= row["minute"] < "2026-01-01T00:15",
+        ),
+    ),
+    Listed(
+        "reviewItems",
+        STAFF,
+        "id state reason score assignedTo openedAt",
+        ("reasons: [BATCH_MATCH]", lambda row: row["reason"] == "BATCH_MATCH"),
+        ('assignedTo: "ann"', lambda row: row["assignedTo"] == "ann"),
+        ("assigned: false", lambda row: row["assignedTo"] is None),
+        ("leastScore: 20", lambda row: row["score"] is not None and row["score"] >= 20),
         *since("openedAt", "opened"),
     ),
 ]

@@ -64,16 +64,23 @@ _WORK = (
          (date '2001-01-01' + i::integer)::text FROM generate_series(1, least(:n, 500)) i""",
     "UPDATE settlement_period SET state = 'closing' WHERE code = '2001-01-02'",
     """INSERT INTO dispute (opened_at, period_id, business_id, debtor_id, creditor_id, currency,
-         reason, opened_by, idempotency_key)
-       SELECT now(), p.period_id, 1 + i % 3, 1 + i % 3, 1 + (i + 1) % 3, 'CNY', 'r', 'ann', i
+         reason, opened_by, idempotency_key, state, resolved_at, resolved_by, resolution)
+       SELECT timestamptz '2026-01-01T00:00Z' + i * interval '1 hour', p.period_id, 1 + i % 3,
+         1 + i % 3, 1 + (i + 1) % 3, CASE WHEN i % 7 = 0 THEN 'USD' ELSE 'CNY' END, 'r', 'ann', i,
+         CASE WHEN i % 2 = 0 THEN 'rejected' ELSE 'open' END, CASE WHEN i % 2 = 0 THEN now() END,
+         CASE WHEN i % 2 = 0 THEN 'bob' END, CASE WHEN i % 2 = 0 THEN 'r' END
        FROM generate_series(1, :n) i, settlement_period p WHERE p.state = 'closing'""",
     """INSERT INTO correction (proposed_at, debtor_id, creditor_id, currency, amount, reason, maker,
          idempotency_key)
        SELECT now(), 1 + i % 3, 1 + (i + 1) % 3, 'CNY', 1, 'r', 'ann', i
        FROM generate_series(1, :n) i""",
+    # Two to a minute.
     """INSERT INTO denial (minute, times, role, subject, operation, path, reason, asked)
-       SELECT timestamptz '2026-01-01T00:00Z' + i * interval '1 minute', 1, 'business',
-         'business:' || i % 50, 'other', 'member', 'hidden', '' FROM generate_series(1, :n) i""",
+       SELECT timestamptz '2026-01-01T00:00Z' + i / 2 * interval '1 minute', 1, 'business',
+         'business:' || i % 50, CASE WHEN i % 4 = 0 THEN 'Card' ELSE 'other' END,
+         CASE WHEN i % 3 = 0 THEN 'denials' ELSE 'member' END,
+         CASE WHEN i % 10 = 9 THEN 'forbidden' ELSE 'hidden' END, ''
+       FROM generate_series(1, :n) i""",
     """INSERT INTO reconciliation_book (business_id, role)
        SELECT i, 'creditor' FROM generate_series(1, 3) i""",
     """INSERT INTO reconciliation_run (asked_at, finished_at, from_date, to_date,
