@@ -8,7 +8,7 @@ import strawberry
 from graphql_schema.access import SETTLEMENT_READERS, require, visible_business
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import count, resolved
-from graphql_schema.filters import DIRECTION, Direction, either, said
+from graphql_schema.filters import DIRECTION, Direction, by_businesses, either, said
 from graphql_schema.money import Money
 from graphql_schema.pages import Connection, Window, connection
 from graphql_schema.programme import Business
@@ -230,12 +230,8 @@ async def _held(
             require(context.principal, *SETTLEMENT_READERS), asked=told.pop("business")
         )
         own = (await context.business_by_code(code)).business_id
-    for side in ("debtor", "creditor"):
-        if side in told:
-            named = await context.business_by_code(told.pop(side))
-            told[f"{side}_id"] = named.business_id
     return disputes.DisputeFilter(
         states=None if states is None else tuple(sorted(one.name.lower() for one in states)),
         business_id=own,
-        **told,
+        **await by_businesses(context, told, "debtor", "creditor"),
     )

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from enum import Enum
 from hashlib import blake2b
 from typing import Any, Protocol, TypeVar
@@ -12,7 +13,8 @@ import orjson
 import strawberry
 from strawberry.utils.str_converters import to_camel_case
 
-from graphql_schema.pages import Window, window
+from graphql_schema.context import Context
+from graphql_schema.pages import Window, is_amount, window
 from hub.db.keyset import Keyset, Stretch
 from hub.errors import Malformed
 
@@ -96,7 +98,7 @@ def either(name: str, argument: T | None, filtered: T | None) -> T | None:
 def said(filter_: object) -> dict[str, Any]:
     """Return what of a filter is said, by name.
 
-    Raises Malformed for moments without an offset, and for what can be no name.
+    Raises Malformed for moments without an offset, and for what can be no name or amount.
     """
     if filter_ is None:
         return {}
@@ -105,9 +107,32 @@ def said(filter_: object) -> dict[str, Any]:
         field = to_camel_case(name)
         if isinstance(value, datetime) and value.utcoffset() is None:
             raise Malformed(f"`filter.{field}` needs an offset from UTC", field=f"filter.{field}")
+        if isinstance(value, Decimal) and not is_amount(value):
+            raise Malformed(f"`filter.{field}` is no amount", field=f"filter.{field}")
         if isinstance(value, str):
             nameable(field, value)
     return told
+
+
+def comparable(currency: str | None, amounts: object) -> None:
+    """Raise Malformed where amounts are compared without the one currency in which they compare."""
+    if amounts and currency is None:
+        raise Malformed(
+            "amounts compare in one currency: say `filter.currency`", field="filter.currency"
+        )
+
+
+async def by_businesses(context: Context, told: dict[str, Any], *sides: str) -> dict[str, Any]:
+    """Return what a filter says with the numbers of businesses for their codes.
+
+    Raises NotFound for an unknown one.
+    """
+    numbered = {
+        f"{side}_id": (await context.business_by_code(told[side])).business_id
+        for side in sides
+        if side in told
+    }
+    return {name: value for name, value in told.items() if name not in sides} | numbered
 
 
 def nameable(field: str, name: str | None) -> None:
@@ -128,7 +153,9 @@ def mark(filter_: object, order_by: object) -> str:
     }
     if not said:
         return ""
-    digest = blake2b(orjson.dumps(said, option=orjson.OPT_SORT_KEYS), digest_size=_MARK_BYTES)
+    digest = blake2b(
+        orjson.dumps(said, default=str, option=orjson.OPT_SORT_KEYS), digest_size=_MARK_BYTES
+    )
     return base64.urlsafe_b64encode(digest.digest()).decode()
 
 

@@ -7,7 +7,6 @@ import strawberry
 
 from graphql_schema.filters import DIRECTION, Direction
 from graphql_schema.scalars import Long
-from hub.errors import Malformed
 from hub.reconciliation import breaks, matches, runs
 from hub.reconciliation.breaks import KINDS, STATES
 from hub.reconciliation.codes import SUGGESTS, Role, Rule
@@ -157,14 +156,3 @@ class ReconciliationBreakOrder:
 
 
 BREAK_ORDERS = {"OPENED": breaks.BY_OPENING, "DAY": breaks.BY_DAY, "AMOUNT": breaks.BY_SIZE}
-
-
-def comparable(only: ReconciliationBreakFilter, order_by: ReconciliationBreakOrder | None) -> None:
-    """Raise Malformed where amounts are compared without their currency."""
-    if only.currency is not None:
-        return
-    field = order_by and order_by.field
-    if only.least_amount_minor is not None or field is ReconciliationBreakOrderField.AMOUNT:
-        raise Malformed(
-            "amounts compare in one currency: say `filter.currency`", field="filter.currency"
-        )

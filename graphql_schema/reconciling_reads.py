@@ -1,7 +1,7 @@
 """Reads of reconciliation: a business sees its own books, finance and staff all."""
 
 from collections.abc import Collection
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
@@ -9,7 +9,7 @@ from graphql_schema.access import SETTLEMENT_READERS, only_business, require, vi
 from graphql_schema.context import Context, Info
 from graphql_schema.deprecated import replaced
 from graphql_schema.fields import resolved
-from graphql_schema.filters import either, ordered_page, said
+from graphql_schema.filters import by_businesses, comparable, either, ordered_page, said
 from graphql_schema.pages import After, Before, Connection, First, Last, connection
 from graphql_schema.reconciliation import (
     ReconciliationAge,
@@ -26,11 +26,11 @@ from graphql_schema.reconciling_filters import (
     SUGGESTION_ORDERS,
     ReconciliationBreakFilter,
     ReconciliationBreakOrder,
+    ReconciliationBreakOrderField,
     ReconciliationRunFilter,
     ReconciliationRunOrder,
     ReconciliationSuggestionFilter,
     ReconciliationSuggestionOrder,
-    comparable,
 )
 from hub.errors import Malformed
 from hub.reconciliation.ageing import ageing
@@ -176,10 +176,14 @@ class ReconciliationQuery:
         states = either("states", states, only.pop("states", None))
         kinds = either("kinds", kinds, only.pop("kinds", None))
         ids = await _visible(info.context, code)
-        comparable(filter or ReconciliationBreakFilter(), order_by)
+        by_amount = order_by and order_by.field is ReconciliationBreakOrderField.AMOUNT
+        comparable(only.get("currency"), by_amount or "least_amount_minor" in only)
         page = {"first": first, "after": after, "last": last, "before": before}
         asked, order = ordered_page(filter, order_by, BREAK_ORDERS, BREAKS, **page)
-        held = await _held(info.context, only)
+        held = BreakFilter(
+            least_minor=only.pop("least_amount_minor", None),
+            **await by_businesses(info.context, only, "counterparty"),
+        )
         async with info.context.reading() as db:
             rows = await breaks(
                 db,
@@ -215,13 +219,3 @@ async def _visible(context: Context, business: str | None) -> list[int]:
 def _known(field: str, said: str | Collection[str] | None, known: Collection[str]) -> None:
     if not {*([said] if isinstance(said, str) else said or ())} <= {*known}:
         raise Malformed(f"{field} is of: {', '.join(known)}", field=field)
-
-
-async def _held(context: Context, only: dict[str, Any]) -> BreakFilter:
-    """Return the rest of a filter of breaks; raises NotFound for a business."""
-    if "counterparty" in only:
-        named = await context.business_by_code(only.pop("counterparty"))
-        only["counterparty_id"] = named.business_id
-    if "least_amount_minor" in only:
-        only["least_minor"] = only.pop("least_amount_minor")
-    return BreakFilter(**only)

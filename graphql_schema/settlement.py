@@ -29,7 +29,7 @@ from graphql_schema.obligations import (
     ObligationOrder,
     obligation_page,
 )
-from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
+from graphql_schema.pages import After, Before, Connection, First, Last
 from graphql_schema.payments import Payment
 from graphql_schema.programme import Business
 from graphql_schema.recognition import (
@@ -330,35 +330,3 @@ async def period_node(info: Info, code: str) -> SettlementPeriod | None:
             return SettlementPeriod.of(await queries.period_by_code(db, code))
     except NotFound:
         return None
-
-
-@strawberry.type
-class SettlementQuery:
-    """Reads of settlement."""
-
-    @resolved("Settlement periods, newest first. For finance, staff and businesses.")
-    async def settlement_periods(
-        self,
-        info: Info,
-        *,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[SettlementPeriod]:
-        """Return a page of periods."""
-        require(info.context.principal, *SETTLEMENT_READERS)
-        order = queries.PERIODS
-        asked = window(first=first, after=after, last=last, before=before, shape=order.shape)
-        async with info.context.reading() as db:
-            rows = await queries.periods(db, stretch=asked.stretch)
-        return connection(rows, asked, node=SettlementPeriod.of, place=order.place)
-
-    @resolved("A settlement period by its code; null when there is none.")
-    async def settlement_period(
-        self,
-        info: Info,
-        code: Annotated[str, strawberry.argument(description="2026-11 or 2026-11-03.")],
-    ) -> SettlementPeriod | None:
-        """Return a period."""
-        return await period_node(info, code)

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 _SQL_TYPES: Mapping[type, str] = {
     int: "bigint",
     float: "double precision",
     str: "text",
+    Decimal: "numeric",
     date: "date",
     datetime: "timestamptz",
 }

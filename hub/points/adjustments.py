@@ -38,6 +38,11 @@ class Adjustment:
     tx_id: int | None
     available: int | None
 
+    @property
+    def size(self) -> int:
+        """By how many points, more or fewer."""
+        return abs(self.points)
+
 
 COLUMNS = """member_id, adjustment_id, business_id, account_id, points, unit, cost_rate, expires_on,
   idle_months, reason, state, maker, checker, verdict, tx_id, available"""

@@ -43,3 +43,19 @@ CREATE INDEX review_item_likely ON review_item (score, review_id)
 CREATE INDEX review_item_score ON review_item (score, review_id) WHERE score IS NOT NULL;
 CREATE INDEX review_item_assigned ON review_item (assigned_to, review_id)
   WHERE assigned_to IS NOT NULL;
+
+-- Corrections of what was settled: those that wait, and by either side, age and size.
+CREATE INDEX correction_waiting ON correction (correction_id) WHERE state = 'proposed';
+CREATE INDEX correction_by_debtor ON correction (debtor_id, correction_id);
+CREATE INDEX correction_by_creditor ON correction (creditor_id, correction_id);
+CREATE INDEX correction_by_maker ON correction (maker, correction_id);
+CREATE INDEX correction_proposed ON correction (proposed_at, correction_id);
+CREATE INDEX correction_size ON correction (currency, abs(amount), correction_id);
+
+-- Adjustments that wait for a second person, of all businesses: by number, which follows time, and
+-- by size.
+CREATE INDEX adjustment_waiting ON adjustment (adjustment_id) WHERE state = 'proposed';
+CREATE INDEX adjustment_size ON adjustment (abs(points), adjustment_id) WHERE state = 'proposed';
+
+-- Settlement periods by their first day, as they have always been shown.
+CREATE INDEX settlement_period_starts ON settlement_period (starts_on);

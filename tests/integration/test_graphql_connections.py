@@ -46,10 +46,16 @@ FILTERED = {
     "Query.disputes": 'currency: "CNY"',
     "SettlementPeriod.disputes": 'currency: "CNY"',
     "Query.denials": 'reason: "hidden"',
+    "Query.settlementCorrections": 'currency: "CNY"',
+    "Query.settlementPeriods": 'until: "2100-01-01"',
+    "Query.proposedAdjustments": 'maker: "ann"',
     "Query.reviewItems": "reasons: [BATCH_MATCH]",
 }
 # What an order is refused without.
-NEEDED = {"ReconciliationBreakOrderField.AMOUNT": 'filter: { currency: "CNY" }'}
+NEEDED = {
+    f"{list_}OrderField.AMOUNT": 'filter: { currency: "CNY" }'
+    for list_ in ("ReconciliationBreak", "SettlementCorrection")
+}
 
 
 def is_connection(field: GraphQLField) -> bool:

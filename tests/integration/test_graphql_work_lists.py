@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -135,6 +136,40 @@ LISTS = [
         ("leastScore: 20", lambda row: row["score"] is not None and row["score"] >= 20),
         *since("openedAt", "opened"),
     ),
+    Listed(
+        "settlementCorrections",
+        FINANCE,
+        "number debtor { code } creditor { code } amount currency maker proposedAt",
+        ('business: "shop"', lambda row: sided(row, "shop")),
+        ('debtor: "shop"', lambda row: coded(row, "debtor", "shop")),
+        ('creditor: "shop"', lambda row: coded(row, "creditor", "shop")),
+        ('currency: "USD"', lambda row: row["currency"] == "USD"),
+        (
+            'currency: "CNY", leastAmount: "9.5"',
+            lambda row: row["currency"] == "CNY" and abs(Decimal(row["amount"])) >= Decimal("9.5"),
+        ),
+        ('maker: "bob"', lambda row: row["maker"] == "bob"),
+        *since("proposedAt", "proposed"),
+    ),
+    Listed(
+        "proposedAdjustments",
+        STAFF,
+        "memberNumber business { code } points maker",
+        ('business: "shop"', lambda row: coded(row, "business", "shop")),
+        ('maker: "bob"', lambda row: row["maker"] == "bob"),
+        ("leastPoints: 15", lambda row: abs(row["points"]) >= 15),
+        # The member's number is that of the hour.
+        ('proposedFrom: "2026-01-02T06:00:00Z"', lambda row: int(row["memberNumber"]) >= 30),
+        ('proposedBefore: "2026-01-02T06:00:00Z"', lambda row: int(row["memberNumber"]) < 30),
+    ),
+    Listed(
+        "settlementPeriods",
+        FINANCE,
+        "code state startsOn endsOn",
+        ('states: ["closing"]', lambda row: row["state"] == "closing"),
+        ('from: "2001-01-20"', lambda row: row["endsOn"] >= "2001-01-20"),
+        ('until: "2001-01-20"', lambda row: row["startsOn"] <= "2001-01-20"),
+    ),
 ]
 BY_FIELD = {one.field: one for one in LISTS}
 
@@ -154,6 +189,9 @@ async def test_filters_hold(api: Api) -> None:
     assert len(every) == MANY
 
 
+OWN = ("reconciliation", "disputes")
+
+
 @pytest.mark.parametrize(
     ("asked", "code"),
     [
@@ -165,11 +203,18 @@ async def test_filters_hold(api: Api) -> None:
         ('reconciliationBreaks(filter: { openedFrom: "2026-01-01T00:00:00" })', "malformed"),
         ('reconciliationBreaks(filter: { business: "hotel" })', "forbidden"),
         ('reconciliationRuns(filter: { role: "judge" })', "malformed"),
+        ('disputes(filter: { business: "hotel" })', "forbidden"),
+        ("disputes(states: [OPEN], filter: { states: [OPEN] })", "malformed"),
+        ('settlementCorrections(filter: { leastAmount: "5" })', "malformed"),
+        ('settlementCorrections(filter: {currency: "CNY", leastAmount: "1e9999"})', "malformed"),
+        ('settlementCorrections(filter: {currency: "CNY", leastAmount: "NaN"})', "malformed"),
+        ('settlementPeriods(filter: { states: ["lost"] })', "malformed"),
         ('reconciliationSuggestions(filter: { rules: ["reference"] })', "malformed"),
     ],
 )
 async def test_what_cannot_be_is_refused(api: Api, asked: str, code: str) -> None:
-    assert await api.code(f"{{ {asked} {{ nodes {{ __typename }} }} }}", SHOP) == code
+    who = SHOP if asked.startswith(OWN) else FINANCE
+    assert await api.code(f"{{ {asked} {{ nodes {{ __typename }} }} }}", who) == code
 
 
 BIG = 20_000

@@ -57,7 +57,9 @@ _WORK = (
     "ALTER TABLE review_item ENABLE TRIGGER review_item_opening",
     """INSERT INTO adjustment (member_id, account_id, points, proposed_at, business_id, unit,
          cost_rate, maker, reason, idempotency_key)
-       SELECT i, i, 1, now(), 1 + i % 3, 1, 0.01, 'ann', 'r', i
+       SELECT i, i, CASE WHEN i % 40 = 20 THEN 1 ELSE i % 40 - 20 END,
+         timestamptz '2026-01-01T00:00Z' + i * interval '1 hour', 1 + i % 3, 1, 0.01,
+         CASE WHEN i % 4 = 0 THEN 'bob' ELSE 'ann' END, 'r', i
        FROM generate_series(1, :n) i""",
     """INSERT INTO settlement_period (starts_on, ends_on, opened_at, code)
        SELECT date '2001-01-01' + i::integer, date '2001-01-01' + i::integer, now(),
@@ -72,7 +74,9 @@ _WORK = (
        FROM generate_series(1, :n) i, settlement_period p WHERE p.state = 'closing'""",
     """INSERT INTO correction (proposed_at, debtor_id, creditor_id, currency, amount, reason, maker,
          idempotency_key)
-       SELECT now(), 1 + i % 3, 1 + (i + 1) % 3, 'CNY', 1, 'r', 'ann', i
+       SELECT timestamptz '2026-01-01T00:00Z' + i * interval '1 hour', 1 + i % 3,
+         1 + (i + 1) % 3, CASE WHEN i % 7 = 0 THEN 'USD' ELSE 'CNY' END, i % 40 - 20.5, 'r',
+         CASE WHEN i % 4 = 0 THEN 'bob' ELSE 'ann' END, i
        FROM generate_series(1, :n) i""",
     # Two to a minute.
     """INSERT INTO denial (minute, times, role, subject, operation, path, reason, asked)
