@@ -17,6 +17,7 @@ from graphql_schema.pages import After, Before, Connection, First, Last, connect
 from graphql_schema.scalars import Long
 from hub.points.mending_queries import (
     ADJUSTMENTS,
+    BY_PROPOSING,
     BY_SIZE,
     ProposalFilter,
     proposed_adjustments,
@@ -60,7 +61,7 @@ class AdjustmentOrder:
     direction: Direction = strawberry.field(description=DIRECTION)
 
 
-_ORDERS = {"PROPOSED": ADJUSTMENTS, "POINTS": BY_SIZE}
+_ORDERS = {"PROPOSED": BY_PROPOSING, "POINTS": BY_SIZE}
 
 
 @strawberry.type

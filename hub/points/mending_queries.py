@@ -74,7 +74,10 @@ async def adjustments_by_key(
 
 
 ADJUSTMENTS = Keyset((Column("adjustment_id", int),), where="state = 'proposed'")
-"""The oldest first: numbers follow time."""
+"""The oldest first."""
+BY_PROPOSING = Keyset(
+    (Column("proposed_at", datetime), *ADJUSTMENTS.columns), where=ADJUSTMENTS.where
+)
 BY_SIZE = Keyset(
     (Column("size", int, "abs(points)"), *ADJUSTMENTS.columns), where=ADJUSTMENTS.where
 )

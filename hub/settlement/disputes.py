@@ -17,7 +17,6 @@ from hub.settlement.life import lock_period
 
 LONGEST_MESSAGE = 2000
 LONGEST_KEY = 200
-STATES = ("open", "upheld", "rejected", "withdrawn")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,6 @@ CREATE INDEX reconciliation_match_waiting ON reconciliation_match (match_id)
 CREATE INDEX reconciliation_match_made ON reconciliation_match (made_at, match_id)
   WHERE state = 'suggested';
 
-CREATE INDEX reconciliation_run_book ON reconciliation_run (book_id, run_id);
 CREATE INDEX reconciliation_run_asked ON reconciliation_run (asked_at, run_id);
 CREATE INDEX reconciliation_run_days ON reconciliation_run (from_date, run_id);
 
@@ -52,9 +51,10 @@ CREATE INDEX correction_by_maker ON correction (maker, correction_id);
 CREATE INDEX correction_proposed ON correction (proposed_at, correction_id);
 CREATE INDEX correction_size ON correction (currency, abs(amount), correction_id);
 
--- Adjustments that wait for a second person, of all businesses: by number, which follows time, and
--- by size.
+-- Adjustments that wait for a second person, of all businesses: by number, age and size.
 CREATE INDEX adjustment_waiting ON adjustment (adjustment_id) WHERE state = 'proposed';
+CREATE INDEX adjustment_proposed ON adjustment (proposed_at, adjustment_id)
+  WHERE state = 'proposed';
 CREATE INDEX adjustment_size ON adjustment (abs(points), adjustment_id) WHERE state = 'proposed';
 
 -- Settlement periods by their first day, as they have always been shown.

@@ -63,20 +63,27 @@ _WORK = (
        FROM generate_series(1, :n) i""",
     """INSERT INTO settlement_period (starts_on, ends_on, opened_at, code)
        SELECT date '2001-01-01' + i::integer, date '2001-01-01' + i::integer, now(),
-         (date '2001-01-01' + i::integer)::text FROM generate_series(1, least(:n, 500)) i""",
+         (date '2001-01-01' + i::integer)::text FROM generate_series(1, least(:n, 3000)) i""",
     "UPDATE settlement_period SET state = 'closing' WHERE code = '2001-01-02'",
+    # Of seven, one is of another period; of sixty, one is what the third business owes, or is owed.
     """INSERT INTO dispute (opened_at, period_id, business_id, debtor_id, creditor_id, currency,
          reason, opened_by, idempotency_key, state, resolved_at, resolved_by, resolution)
-       SELECT timestamptz '2026-01-01T00:00Z' + i * interval '1 hour', p.period_id, 1 + i % 3,
-         1 + i % 3, 1 + (i + 1) % 3, CASE WHEN i % 7 = 0 THEN 'USD' ELSE 'CNY' END, 'r', 'ann', i,
+       SELECT timestamptz '2026-01-01T00:00Z' + i * interval '1 hour', p.period_id, debtor_id,
+         debtor_id, creditor_id, CASE WHEN i % 7 = 0 THEN 'USD' ELSE 'CNY' END, 'r', 'ann', i,
          CASE WHEN i % 2 = 0 THEN 'rejected' ELSE 'open' END, CASE WHEN i % 2 = 0 THEN now() END,
          CASE WHEN i % 2 = 0 THEN 'bob' END, CASE WHEN i % 2 = 0 THEN 'r' END
-       FROM generate_series(1, :n) i, settlement_period p WHERE p.state = 'closing'""",
+       FROM generate_series(1, :n) i CROSS JOIN LATERAL (
+         SELECT CASE WHEN i % 60 = 20 THEN 3 ELSE 1 + i % 2 END AS debtor_id,
+           CASE WHEN i % 60 = 40 THEN 3 ELSE 2 - i % 2 END AS creditor_id) x
+       JOIN settlement_period p ON p.code = (date '2001-01-02'
+         + CASE WHEN i % 7 = 0 THEN i / 7 % 100 ELSE 0 END::integer)::text""",
     """INSERT INTO correction (proposed_at, debtor_id, creditor_id, currency, amount, reason, maker,
          idempotency_key)
-       SELECT timestamptz '2026-01-01T00:00Z' + i * interval '1 hour', 1 + i % 3,
-         1 + (i + 1) % 3, CASE WHEN i % 7 = 0 THEN 'USD' ELSE 'CNY' END, i % 40 - 20.5, 'r',
-         CASE WHEN i % 4 = 0 THEN 'bob' ELSE 'ann' END, i
+       SELECT timestamptz '2026-01-01T00:00Z' + i * interval '1 hour',
+         CASE WHEN i % 60 = 20 THEN 3 ELSE 1 + i % 2 END,
+         CASE WHEN i % 60 = 40 THEN 3 ELSE 2 - i % 2 END,
+         CASE WHEN i % 7 = 0 THEN 'USD' ELSE 'CNY' END, i % 40 - 20.5, 'r',
+         CASE WHEN i % 60 = 1 THEN 'bob' ELSE 'ann' END, i
        FROM generate_series(1, :n) i""",
     # Two to a minute.
     """INSERT INTO denial (minute, times, role, subject, operation, path, reason, asked)
