@@ -278,8 +278,8 @@ class _Compiler(Compiler):
         served = self._statement.table(_SERVED, {"member_ids": ids})
         served.pick("member_id")
         build = self._sub(type_, details, served)
-        root = parts.root_part(self._statement.column(served), build, many=False)
-        return Plan(tuple(self._asks), self._statement.sql, self._statement.values, root)
+        column = self._statement.column(served)
+        return self._made_of(parts.root_part(self._source, column, build, many=False))
 
 
 def _there(write: Value) -> Value:
