@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0060_redeem"
-down_revision = "0057_act_as"
+down_revision = "0058_filters"
 
 
 def upgrade() -> None:
