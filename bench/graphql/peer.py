@@ -28,9 +28,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import asyncpg
 import orjson
 from joserfc import jwt
 from joserfc.jwk import OctKey
+from strawberry.relay.utils import to_base64
 
 from bench.common import Bench, bench_server, report, with_database
 from bench.graphql.load import CONNECTIONS, ask, request, window
@@ -327,9 +329,10 @@ async def _redeem(
 ) -> list[tuple[str, str]]:
     """Redeem a point each by the API, by the peer's, and by the bare call, in turn.
 
-    The hub finds the member by a phone number and looks up how the business takes points; the peer
-    is told the member, and says what is left from within its one function.
+    Both are told a member, who has an account at the business. The hub asks the business's rules
+    besides; the peer says what is left from within its one function.
     """
+    sample = await _known_at(world, "jade-kitchen", sample)
     hub, peer, bare = _hub(), Side("peer"), []
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         script.write(BARE.format(members=len(world.members)))
@@ -354,13 +357,27 @@ async def _redeem(
     ]  # fmt: skip
 
 
+async def _known_at(world: World, business: str, members: Sequence[int]) -> list[int]:
+    """Return those of the members who have an account at a business."""
+    database = await asyncpg.connect(world.bench.url)
+    rows = await database.fetch(
+        """SELECT DISTINCT l.member_id FROM account_link l JOIN account a USING (account_id)
+           JOIN business b USING (business_id)
+           WHERE upper_inf(l.valid) AND b.code = $1 AND l.member_id = ANY ($2)""",
+        business,
+        list(members),
+    )
+    await database.close()
+    return [row["member_id"] for row in rows]
+
+
 def _redemptions(world: World, sample: Sequence[int], turn: int) -> tuple[list[bytes], list[bytes]]:
     """Return redemptions of a point each, written for both sides, with keys of their own."""
     till, peer_till = world.token(TILL), world.peer_token("peer_till")
     ours, theirs = [], []
-    for n, one in enumerate(sample * 50):
+    for n, one in enumerate(sample * 150):
         asked = {
-            "member": {"phone": f"+86139{one - 1:08}"},
+            "member": {"id": to_base64("Member", one)},
             "points": 1,
             "idempotencyKey": f"{turn}-{n}",
         }

@@ -83,18 +83,25 @@ CREATE FUNCTION peer.me() RETURNS peer.member LANGUAGE sql STABLE AS $$
   WHERE id = (SELECT nullif(current_setting('jwt.claims.member', true), '')::bigint) $$;
 
 -- A till's redemption as a function is exposed: the hub's own, by member and for one business, with what
--- is left then in the same call. It looks up no identifier, and no rule of the business.
+-- is left then in the same call. Like the hub it names the member's account there, and refuses who has
+-- none; unlike it, it does not ask the business's rules.
 CREATE TYPE peer.redeemed AS (transaction text, points bigint, available bigint);
 CREATE FUNCTION peer.redeem(member bigint, points bigint, key text) RETURNS peer.redeemed
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$
 DECLARE
   v_done peer.redeemed;
+  v_account bigint;
 BEGIN
   IF current_setting('jwt.claims.role', true) IS DISTINCT FROM 'peer_till' THEN
     RAISE EXCEPTION 'this is for tills';
   END IF;
+  SELECT min(a.account_id) INTO v_account FROM account_link l JOIN account a USING (account_id)
+    WHERE l.member_id = member AND upper_inf(l.valid) AND a.business_id = 3;
+  IF v_account IS NULL THEN
+    RAISE EXCEPTION 'there is no such member';
+  END IF;
   SELECT d.tx_id::text, d.points, NULL INTO v_done
-    FROM ledger_redeem(3::smallint, key, member, NULL, 1::smallint, redeem.points, now(),
+    FROM ledger_redeem(3::smallint, key, member, v_account, 1::smallint, redeem.points, now(),
       current_date, current_date, now()) d;
   v_done.available := ledger_available(member, 1::smallint, current_date, now());
   RETURN v_done;

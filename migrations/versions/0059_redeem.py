@@ -6,7 +6,7 @@ from alembic import op
 
 from hub.db.migrate import execute_script
 
-revision = "0060_redeem"
+revision = "0059_redeem"
 down_revision = "0058_filters"
 
 
