@@ -25,6 +25,7 @@ from tests.integration.api_kit import Api
 from tests.support.access_asking import SCHEMA, asked, made_up
 from tests.support.access_seen import CALLERS, CODES
 from tests.support.access_story import tell
+from tests.support.access_strangers import alike, tried
 from tests.support.access_world import World
 
 # Of the stranger: who it is; and what it has, which nobody needs to be told but those concerned.
@@ -36,9 +37,12 @@ HEAD = f"""\
 # First what is asked for and what comes of it: S shown, 0 null, H hidden with what it is of; or the
 # error: {", ".join(f"{short} {code}" for code, short in CODES.items())}.
 # A mutation that asks for nothing there is: + let in, or the error.
+# "tried" is what others and the hotel were let do, done by TRYING to what is theirs: F not for its
+# role, - not to be done to others' things, N answered as if it were not there, + done, to its own.
 # Then every type's fields as they are met in all these answers, and in those of mutations to who
 # may do them: S shown once, 0 nothing there, an error; - of that type nothing was shown.
 """
+TRYING = ("other member", "other business")
 STRANGERS = ("other member", "other business", "finance", "admin")
 
 
@@ -148,10 +152,29 @@ async def test_every_root_type_and_field_by_every_caller(api: Api, world: World)
     for principal in who.values():
         for name, said in (await let_in(api, principal)).items():
             found["mutation"][name] = found["mutation"].get(name, "") + said
+    found["tried"] = await strangers_try(world, found["mutation"])
     lines = [HEAD, *_asked(found), *seen.lines()]
     if os.environ.get("HUB_WRITE_ACCESS"):
         DECLARED.write_text("\n".join(lines) + "\n")
     assert "\n".join(lines) + "\n" == DECLARED.read_text()
+
+
+async def strangers_try(world: World, let_in: dict[str, str]) -> dict[str, str]:
+    """Return what becomes of mutations of what is others', which must not tell that it is there."""
+    found: dict[str, str] = dict.fromkeys(let_in, "")
+    for caller in TRYING:
+        of = CALLERS.index(caller)
+        its = {verb: said[of] for verb, said in let_in.items()}
+        answers = [answer async for answer in tried(world, caller, its)]
+        for verb, theirs, nothing in answers:
+            done = "message" not in theirs
+            assert done or alike(theirs) == alike(nothing), (verb, caller, theirs, nothing)
+            # Whom it was shown a code by, it serves.
+            assert verb == "join" or not leaked(str(theirs), kept_from(caller, world)), theirs
+            its[verb] = "+" if done else "N"
+        for verb, said in its.items():
+            found[verb] += "-" if said in "UMRA" else said
+    return found
 
 
 def _asked(found: dict[str, dict[str, str]]) -> Iterator[str]:
