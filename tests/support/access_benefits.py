@@ -36,6 +36,11 @@ async def configure_benefits(world: World) -> None:
             campaign("tenth", kind="percentage", percent="10", cap_minor=5000,
                      valid_days=30, per_member=3, outlets=["lobby"], categories=["spa"],
                      stacking_group="spa", **facts),
+            campaign("over", kind="threshold", threshold_minor=10_000, amount_minor=100,
+                     **facts),
+            campaign("cake", kind="gift", item="cake", price_minor=100, **facts),
+            campaign("extra", kind="points", points=9, price_minor=100, **facts),
+            campaign("night", kind="benefit", benefit="room-upgrade", benefit_uses=1, **facts),
         ])  # fmt: skip
         await configure_rewards(db, rewards=[
             reward("towel", "hotel", 10, pictures=pictures),
@@ -64,9 +69,11 @@ async def use_benefits(world: World) -> None:
     given = await act("grantEntitlement", STAFF, **PHONE, **granted)
     await act("grantEntitlement", STAFF, **PHONE, **granted)
     await act("revokeEntitlement", STAFF, grant=given["grant"]["number"], reason="canary not his")
-    many = {**granted, "campaign": "spring", "members": [f"{world.han.member_id}"]}
+    soon = {**granted, "endsOn": world.in_days(1)}
+    many = {**soon, "campaign": "spring", "members": [f"{world.han.member_id}"]}
     await act("previewGrant", STAFF, **many)
     await act("grantToMany", STAFF, **many)
+    await act("useEntitlement", HOTEL, **upgrade)
     await _be_in_plans(world)
 
 
@@ -75,8 +82,8 @@ async def _be_in_plans(world: World) -> None:
     await act("startTrial", HOTEL, **PHONE, plan="club")
     paid = {"amountMinor": 9900, "currency": "CNY"}
     await act("noteMembershipPayment", HOTEL, **PHONE, plan="gold-club", **paid)
-    await world.ask("noteMembershipPayment", HOTEL, **PHONE, plan="gold-club", amountMinor=1,
-                    currency="CNY")  # fmt: skip
+    await world.ask("startTrial", HOTEL, **PHONE, plan="club")
+    await act("noteMembershipPayment", HOTEL, **PHONE, plan="gold-club", **paid)
 
 
 async def order_rewards(world: World) -> None:

@@ -25,6 +25,9 @@ _ROWS = (
          added_at, used_at)
        SELECT decode(one, 'hex'), sha256('h'), :member, 'k', 1, 'canary key', now(), now()
        FROM unnest(ARRAY['c0', 'c1']) one""",
+    """INSERT INTO tier_notice (member_id, step, kind, days_ahead, state, given_at, valid_until)
+       SELECT :member, min(step), 'upgraded', 0, 'given', now(), '2099-12-31'
+       FROM member_tier WHERE member_id = :member""",
     """INSERT INTO member_session (member_id, begun_at, used_at, expires_at, began_by)
        SELECT :member, now(), now(), now() + interval '1 day', 'code' FROM generate_series(1, 2)""",
 )
@@ -70,15 +73,15 @@ async def be_doubted(world: World) -> None:
               reason="canary two")  # fmt: skip
     await world.ask("splitMembers", STAFF, member=world.ids["han"], accounts=[account],
                     reason="canary two")  # fmt: skip
-    phone = PHONE["member"]["phone"]
-    seen = [await world.see("diner", f"d-canary-{n}", name="Canaryhan", phone=phone)
-            for n in range(5)]  # fmt: skip
     evidence = {"weights": [{"field": "name", "level": "equal", "weight": 7.5}],
                 "vetoes": ["birthday"]}  # fmt: skip
     proposal = Proposal(account_id=other.account_id, candidate_id=world.han.member_id, score=7.5,
                         evidence=evidence)  # fmt: skip
     async with world.api.engine.begin() as db:
         await propose(db, proposals=[proposal], now=now())
+    phone = PHONE["member"]["phone"]
+    seen = [await world.see("diner", f"d-canary-{n}", name="Canaryhan", phone=phone)
+            for n in range(5)]  # fmt: skip
     nodes = (await world.api.data(REVIEWS, STAFF))["reviewItems"]["nodes"]
     of = {one["seen"]["account"]["id"]: one["id"] for one in nodes}
     reviews = [of[gid("Account", one.member_id, one.account_id)] for one in seen]
@@ -157,4 +160,5 @@ async def sign_in(world: World) -> None:
     await act("rotateClientSecret", ADMIN, clientId="tills", keepDays=3)
     await act("disableClient", ADMIN, clientId="old")
     await world.ask("disableClient", ADMIN, clientId="nobody")
+    await world.rows("UPDATE api_client_secret SET last_used_at = now()")
     await world.ask("disableClient", FINANCE, clientId="desk")

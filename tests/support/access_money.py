@@ -45,12 +45,14 @@ async def configure_money(world: World) -> None:
             )  # fmt: skip
             await open_account(db, config=config, keyring=world.api.keyring)
         await give_charts(db, *(f"{business}-ltd" for business in KINDS))
+    await world.act("stateOpeningLiability", FINANCE, business="diner", amount="10",
+                    reason="brought along")  # fmt: skip
     month = f"{world.today.replace(day=1)}"
     for business in KINDS:
         policy = {"business": business, "effectiveFrom": month, "pointValue": "0.01"}
         await world.act("setAccountingPolicy", FINANCE, **policy)
         said = {"business": business, "effectiveFrom": world.period, "rate": "0.8",
-                "reason": "as ever"}  # fmt: skip
+                "reason": "as ever", "cohort": month if business == "diner" else None}  # fmt: skip
         for verb in ("approveEstimate", "rejectEstimate"):
             [made] = (await world.act("proposeEstimate", FINANCE, **said))["estimates"]
             reason = {} if verb == "approveEstimate" else {"reason": "too high"}
@@ -61,7 +63,7 @@ async def configure_money(world: World) -> None:
 
 async def spend_at_the_diner(world: World) -> None:
     """Have lines of what the hotel owes the diner."""
-    for n, points in enumerate((11, 12, 13, 13)):
+    for n, points in enumerate((11, 12, 13, 13, 14, 14)):
         await world.act("redeem", DINER, **PHONE, points=points, award="brunch",
                         idempotencyKey=f"brunch-{n}")  # fmt: skip
     await world.act("stateOccupancy", HOTEL, business="hotel", day=world.in_days(-1), percent="83")
@@ -129,7 +131,7 @@ async def reconcile(world: World) -> None:
         ):  # fmt: skip
             said = {"code": f"{business}-book", "business": business, "role": role}
             saved = await save_mapping(db, config=read_mapping(said), actor="ann", now=now())
-            rows = ("canary-1,{},7,{}", "canary-2,{},8,{}", ",{},13,{}")
+            rows = ("canary-1,{},7,{}", "canary-2,{},8,{}", ",{},13,{}", ",{},14,{}")
             body = "\n".join(("receipt,day,points,counterparty", *rows)).replace("{},", f"{day},")
             facts = {"name": "canary.csv", "actor": "ann", "now": now()}
             taken = await take_file(
@@ -149,7 +151,8 @@ async def reconcile(world: World) -> None:
         step = {"break": number, "reason": "canary never was"}
         await act("adjustBreak", HOTEL, **step)
         await act("resolveBreak", FINANCE, resolution="reversed", **step)
-    right, wrong = (await world.api.data(SUGGESTED, HOTEL))["reconciliationSuggestions"]["nodes"]
+    offered = (await world.api.data(SUGGESTED, HOTEL))["reconciliationSuggestions"]["nodes"]
+    right, wrong = offered[:2]
     await act("rejectMatch", HOTEL, match=wrong["number"], reason="canary other")
     await act("confirmMatch", HOTEL, match=right["number"])
     world.found["break"], world.found["match"] = second, right["number"]

@@ -67,12 +67,13 @@ class Seen:
                 yield f"{type_.name} {verdict} {' '.join(of)}"
 
     def unshown(self) -> set[str]:
-        """Return the fields that nobody was shown anything of."""
+        """Return the fields that nobody was shown anything of, but for the words of refusals."""
         return {
             f"{type_.name}.{field}"
             for type_ in answered_types()
             for field in type_.fields
-            if not any("S" in of for of in self._shown.get((type_.name, field), {}).values())
+            if field != "message"
+            and not any("S" in of for of in self._shown.get((type_.name, field), {}).values())
         }
 
 

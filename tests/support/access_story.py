@@ -5,13 +5,15 @@ from tests.support import access_benefits as benefits
 from tests.support import access_members as members
 from tests.support import access_money as money
 from tests.support import access_points as points
+from tests.support import access_programme as programme
 from tests.support.access_world import World, open_world
 
 STORY = (
-    benefits.configure_benefits, money.configure_money, members.be_somebody, members.be_doubted,
-    members.bring_friends, members.be_matched, members.be_forgotten, points.move_points,
-    benefits.use_benefits, benefits.order_rewards, benefits.use_vouchers, benefits.be_of_tiers,
-    points.be_told, members.sign_in, points.correct_points, money.spend_at_the_diner,
+    benefits.configure_benefits, money.configure_money, money.spend_at_the_diner,
+    programme.configure_programme, programme.buy_and_return, members.be_somebody,
+    members.be_doubted, members.bring_friends, members.be_matched, members.be_forgotten,
+    points.move_points, benefits.use_benefits, benefits.order_rewards, benefits.use_vouchers,
+    benefits.be_of_tiers, points.be_told, members.sign_in, points.correct_points,
     money.close_the_day, money.reconcile,
 )  # fmt: skip
 

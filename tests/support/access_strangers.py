@@ -69,19 +69,17 @@ def _of_nobody(type_: GraphQLInputObjectType, facts: dict[str, Any]) -> dict[str
 
 def _nothing(type_: Any, key: str, value: Any) -> Any:
     type_ = get_nullable_type(type_)
+    if key in _SAME or value is None:
+        return value
     if is_list_type(type_):
         return [_nothing(type_.of_type, key, one) for one in value]
-    if isinstance(type_, GraphQLInputObjectType) and value is not None:
-        if key in _SAME:
-            return value
-        if key == "member":
-            return {"id": gid("Member", NOWHERE)}
+    if key == "member":
+        return {"id": gid("Member", NOWHERE)}
+    if isinstance(type_, GraphQLInputObjectType):
         return _of_nobody(type_, value)
-    if type_.name == "ID" and key not in _SAME:
+    if type_.name == "ID":
         return _no_id(str(value))
-    if key in _NUMBERS:
-        return NOWHERE
-    return _WORDS.get(key, value)
+    return NOWHERE if key in _NUMBERS else _WORDS.get(key, value)
 
 
 def alike(answer: dict[str, Any]) -> dict[str, Any]:

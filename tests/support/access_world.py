@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from hub.benefits.tiers.promote import promote
 from hub.clock import business_date, now
 from hub.connector import Hint, HintType
 from hub.crypto import tokens
@@ -123,6 +124,8 @@ async def open_world(api: Api) -> World:
     li = await api.join("shop", "c-1", **LI_FACTS)
     han = await api.join("hotel", "g-canary", **HAN_FACTS)
     guest = await api.join("hotel", "g-2", phone="+8613955556666", name="Mei")
+    async with api.engine.begin() as db:
+        await promote(db, member_ids=[han.member_id], now=now(), time_zone=ZONE)
     await api.buy(li, "shop", 1000)
     await api.buy(han, "hotel", 7331)
     world = World(api, li, han, guest)
