@@ -9,11 +9,10 @@ from strawberry import relay
 from graphql_schema.access import CORRECTORS, require
 from graphql_schema.context import Info
 from graphql_schema.corrections import Adjustment
-from graphql_schema.desk import KEY, business_named, open_books
+from graphql_schema.desk import KEY, open_books
 from graphql_schema.fields import Given, count, resolved
 from graphql_schema.finding import MemberKey, node_key
 from graphql_schema.member import Member
-from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
 from graphql_schema.rejections import (
     REFUSALS,
     InsufficientPoints,
@@ -26,7 +25,6 @@ from graphql_schema.rejections import (
 from hub import errors
 from hub.points import adjustments
 from hub.points.approve_adjustment import approve_adjustment
-from hub.points.mending_queries import ADJUSTMENTS, proposed_adjustments
 from hub.points.propose_adjustment import propose_adjustment
 from hub.points.reject_adjustment import reject_adjustment
 
@@ -87,35 +85,6 @@ DecideAdjustmentResult = Annotated[
     Adjusted | InsufficientPoints | AdjustmentUnknown | AdjustmentDecided | Refused,
     strawberry.union("DecideAdjustmentResult", description="What came of a decision."),
 ]
-
-
-@strawberry.type
-class AdjustmentQuery:
-    """What waits for a second person."""
-
-    @resolved("Adjustments that wait for a second person, oldest first. For staff.")
-    async def proposed_adjustments(
-        self,
-        info: Info,
-        *,
-        business: Annotated[
-            str | None, strawberry.argument(description="Only those that this business bears.")
-        ] = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Adjustment]:
-        """Return a page of proposals."""
-        context = info.context
-        require(context.principal, *CORRECTORS)
-        asked = window(first=first, after=after, last=last, before=before, shape=ADJUSTMENTS.shape)
-        ids = list(await context.load.businesses())
-        if business is not None:
-            ids = [(await business_named(context, business)).business_id]
-        async with context.reading() as db:
-            rows = await proposed_adjustments(db, business_ids=ids, stretch=asked.stretch)
-        return connection(rows, asked, node=Adjustment.of, place=ADJUSTMENTS.place)
 
 
 @strawberry.type

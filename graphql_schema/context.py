@@ -20,8 +20,10 @@ from hub.audit.chain import Read
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
-from hub.db.caller import Caller, reading_as, take_role
+from hub.db.caller import Caller, reading_as
+from hub.db.turns import Turns
 from hub.errors import NotFound
+from hub.programme.acting import met
 from hub.programme.queries import Business
 
 Mention = Callable[[Collection[str]], Awaitable[None]]
@@ -63,14 +65,16 @@ class Context:
         charge: Charge | None = None,
         noted: Callable[[str, float], None] | None = None,
         mention: Mention | None = None,
-        plans: asyncio.Semaphore | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self.cost = 0
         """What the operation costs, once that is known."""
         self._charge, self._paid = charge, False
         self._noted = noted
         self._mention = mention
-        self._plans = plans or asyncio.Semaphore()
+        self.met = met(engine)
+        """The businesses that acted through these connections."""
+        self._plans = turns or Turns(readers, most=1, keeps=0)
         self._changed: set[str] = set()
         self.keyring = keyring
         self.principal = principal
@@ -138,19 +142,34 @@ class Context:
     async def fetch(self, statement: str, values: Sequence[Any]) -> Sequence[Any]:
         """Return the one row of a SELECT, which says itself who reads and sees one snapshot.
 
-        It goes to the driver without what SQLAlchemy does for the resolvers' statements; parameters
-        are `$1`, `$2` …. What is wrong with the connection ends it, and is raised as it comes.
+        It goes to the driver without what SQLAlchemy does for the resolvers' statements. Raises
+        what `Turns.fetchrow` does.
         """
-        async with self._plans:
-            return await self._fetch(statement, values)
+        began = time.perf_counter()
+        try:
+            return await self._plans.fetchrow(self.reader.role, statement, values)
+        finally:
+            if self._noted is not None:
+                self._noted(statement, time.perf_counter() - began)
 
-    async def _fetch(self, statement: str, values: Sequence[Any]) -> Sequence[Any]:
-        connection = await self._readers.raw_connection()
+    async def post(self, statement: str, values: Sequence[Any]) -> Sequence[Any] | None:
+        """Return the one row of a statement that is a transaction by itself, as the owner's.
+
+        It goes to the driver without what SQLAlchemy does, and raises what comes. What is read
+        afterwards is what then stands.
+        """
+        async with self._turn:
+            await self._close_reader()
+            row: Sequence[Any] | None = await self._posted(statement, values)
+            self._load = None
+        return row
+
+    async def _posted(self, statement: str, values: Sequence[Any]) -> Any:
+        connection = await self._engine.raw_connection()
         driver: Any = connection.driver_connection
         began = time.perf_counter()
         try:
-            await take_role(driver, connection.info, self.reader.role)
-            row: Sequence[Any] = await driver.fetchrow(statement, *values)
+            return await driver.fetchrow(statement, *values)
         except BaseException as failure:
             # Only after an error that the server told is the connection sure to be whole.
             if not isinstance(failure, PostgresError) or driver.is_closed():
@@ -160,7 +179,6 @@ class Context:
             connection.close()
             if self._noted is not None:
                 self._noted(statement, time.perf_counter() - began)
-        return row
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:

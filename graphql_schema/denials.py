@@ -1,14 +1,17 @@
 """What callers were denied, for staff."""
 
 from datetime import datetime
+from enum import Enum
 from typing import Annotated
 
 import strawberry
 
 from graphql_schema.access import require
 from graphql_schema.context import Info
+from graphql_schema.deprecated import replaced
 from graphql_schema.fields import resolved
-from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
+from graphql_schema.filters import DIRECTION, Direction, either, nameable, ordered_page, said
+from graphql_schema.pages import After, Before, Connection, First, Last, connection
 from hub.audit import denials
 from hub.crypto.tokens import Role
 
@@ -53,8 +56,55 @@ class Denial:
         )
 
 
+@strawberry.input(description="Which denials; all that is said holds.")
+class DenialFilter:
+    """By whom, why, of what and when."""
+
+    subject: str | None = strawberry.field(
+        default=None, description="Of this caller, such as `business:shop` or a client."
+    )
+    role: str | None = strawberry.field(
+        default=None, description="Of callers who had signed in as this."
+    )
+    reason: str | None = strawberry.field(
+        default=None, description="For this reason: a refusal's code, or `hidden`."
+    )
+    operation: str | None = strawberry.field(
+        default=None, description="Of this known document, by its name; `other`: of none."
+    )
+    path: str | None = strawberry.field(
+        default=None, description="Of this field, by the fields down to it."
+    )
+    minute_from: datetime | None = strawberry.field(
+        default=None, description="In that minute or later, with an offset from UTC."
+    )
+    minute_before: datetime | None = strawberry.field(
+        default=None, description="Before that minute, with an offset from UTC."
+    )
+
+
+@strawberry.enum(description="By what denials are ordered.")
+class DenialOrderField(Enum):
+    """The orders of hub.audit.denials."""
+
+    MINUTE = strawberry.enum_value("minute", description="The minute in which it was denied.")
+
+
+@strawberry.input(description="How denials are ordered.")
+class DenialOrder:
+    """By what, and which way."""
+
+    field: DenialOrderField = strawberry.field(description="By what.")
+    direction: Direction = strawberry.field(description=DIRECTION)
+
+
+_ORDERS = {"MINUTE": denials.BY_MINUTE}
 _SUBJECT = Annotated[
-    str | None, strawberry.argument(description="Only of this caller, such as `business:shop`.")
+    str | None,
+    strawberry.argument(
+        description="Only of this caller, such as `business:shop`.",
+        deprecation_reason=replaced(since="2026-11-28", by="`filter.subject`"),
+    ),
 ]
 
 
@@ -67,6 +117,13 @@ class DenialQuery:
         self,
         info: Info,
         *,
+        filter: Annotated[  # noqa: A002
+            DenialFilter | None, strawberry.argument(description="Only these denials.")
+        ] = None,
+        order_by: Annotated[
+            DenialOrder | None,
+            strawberry.argument(description="How they are ordered; unsaid: the latest first."),
+        ] = None,
         subject: _SUBJECT = None,
         first: First = None,
         after: After = None,
@@ -75,8 +132,13 @@ class DenialQuery:
     ) -> Connection[Denial]:
         """Return a page of denials."""
         require(info.context.principal, Role.STAFF)
-        order = denials.DENIALS
-        asked = window(first=first, after=after, last=last, before=before, shape=order.shape)
+        only = said(filter)
+        nameable("subject", subject)
+        only["subject"] = either("subject", subject, only.get("subject"))
+        page = {"first": first, "after": after, "last": last, "before": before}
+        asked, order = ordered_page(filter, order_by, _ORDERS, denials.DENIALS, **page)
         async with info.context.reading() as db:
-            rows = await denials.denials(db, subject=subject, stretch=asked.stretch)
+            rows = await denials.denials(
+                db, only=denials.DenialFilter(**only), order=order, stretch=asked.stretch
+            )
         return connection(rows, asked, node=Denial.of, place=order.place)

@@ -5,12 +5,15 @@ from enum import Enum
 
 import strawberry
 
+from graphql_schema.access import SETTLEMENT_READERS, require, visible_business
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import count, resolved
+from graphql_schema.filters import DIRECTION, Direction, by_businesses, either, said
 from graphql_schema.money import Money
 from graphql_schema.pages import Connection, Window, connection
 from graphql_schema.programme import Business
 from graphql_schema.recognition import own_id
+from hub.db.keyset import Keyset
 from hub.settlement import disputes
 from hub.settlement.dues import Due
 
@@ -140,22 +143,95 @@ class SettlementDue:
         return cls(row=row, gross=gross, disputed=disputed, carried_in=carried_in, due=due)
 
 
+@strawberry.input(description="Which disputes; all that is said holds.")
+class DisputeFilter:
+    """By what became of them, whose, of what and when."""
+
+    states: list[DisputeState] | None = strawberry.field(
+        default=None, description="In these states; unsaid: all."
+    )
+    business: str | None = strawberry.field(
+        default=None, description="That it is a side of: a business's code; a business: its own."
+    )
+    debtor: str | None = strawberry.field(
+        default=None, description="Of lines that it owes: a business's code."
+    )
+    creditor: str | None = strawberry.field(
+        default=None, description="Of lines that it is owed: a business's code."
+    )
+    period: str | None = strawberry.field(
+        default=None, description="Of this period: a month as 2026-11 or a day as 2026-11-03."
+    )
+    currency: str | None = strawberry.field(
+        default=None, description="Of lines in this currency, by ISO 4217."
+    )
+    opened_from: datetime | None = strawberry.field(
+        default=None, description="Opened then or later, with an offset from UTC."
+    )
+    opened_before: datetime | None = strawberry.field(
+        default=None, description="Opened before then, with an offset from UTC."
+    )
+
+
+@strawberry.enum(description="By what disputes are ordered.")
+class DisputeOrderField(Enum):
+    """The orders of hub.settlement.disputes."""
+
+    OPENED = strawberry.enum_value("opened", description="When they were opened.")
+    ENDED = strawberry.enum_value("ended", description="When they ended: those alone that did.")
+
+
+@strawberry.input(description="How disputes are ordered.")
+class DisputeOrder:
+    """By what, and which way."""
+
+    field: DisputeOrderField = strawberry.field(description="By what.")
+    direction: Direction = strawberry.field(description=DIRECTION)
+
+
+ORDERS = {"OPENED": disputes.BY_OPENING, "ENDED": disputes.BY_ENDING}
+
+
 async def dispute_page(
-    context: Context, asked: Window, *, states: list[DisputeState] | None
+    context: Context,
+    asked: Window,
+    *,
+    only: DisputeFilter | None,
+    order: Keyset,
+    states: list[DisputeState] | None,
 ) -> Connection[Dispute]:
-    """Return a page of disputes; a business gets those that it is a side of."""
-    own = await own_id(context)
+    """Return a page of disputes; a business gets those that it is a side of.
+
+    Raises Forbidden when a business asks for another's, NotFound for an unknown business.
+    """
+    held = await _held(context, only, states)
     async with context.reading() as db:
-        rows = await disputes.disputes(db, states=_states(states), business_id=own, **asked.reads)
-    return connection(rows, asked, node=Dispute.of, place=disputes.DISPUTES.place)
+        rows = await disputes.disputes(db, only=held, order=order, **asked.reads)
+    return connection(rows, asked, node=Dispute.of, place=order.place)
 
 
-async def disputes_of(context: Context, period_id: int, asked: Window) -> Connection[Dispute]:
+async def disputes_of(
+    context: Context, period_id: int, asked: Window, *, only: DisputeFilter | None, order: Keyset
+) -> Connection[Dispute]:
     """Return a page of what was disputed of a period, as above."""
-    only = disputes.DisputeFilter(business_id=await own_id(context))
-    rows = await context.load.pages.disputes.load((only, asked.stretch, period_id))
-    return connection(rows, asked, node=Dispute.of, place=disputes.DISPUTES.place)
+    key = ((await _held(context, only), order), asked.stretch, period_id)
+    rows = await context.load.pages.disputes.load(key)
+    return connection(rows, asked, node=Dispute.of, place=order.place)
 
 
-def _states(asked: list[DisputeState] | None) -> tuple[str, ...]:
-    return disputes.STATES if asked is None else tuple(one.name.lower() for one in asked)
+async def _held(
+    context: Context, only: DisputeFilter | None, states: list[DisputeState] | None = None
+) -> disputes.DisputeFilter:
+    own = await own_id(context)
+    told = said(only)
+    states = either("states", states, told.pop("states", None))
+    if "business" in told:
+        code = visible_business(
+            require(context.principal, *SETTLEMENT_READERS), asked=told.pop("business")
+        )
+        own = (await context.business_by_code(code)).business_id
+    return disputes.DisputeFilter(
+        states=None if states is None else tuple(sorted(one.name.lower() for one in states)),
+        business_id=own,
+        **await by_businesses(context, told, "debtor", "creditor"),
+    )

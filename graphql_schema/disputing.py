@@ -9,10 +9,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from graphql_schema.access import CLOSERS, DISPUTERS, require
 from graphql_schema.closing import PERIOD
 from graphql_schema.context import Context, Info
+from graphql_schema.deprecated import replaced
 from graphql_schema.desk import business_named
-from graphql_schema.disputes import Dispute, DisputeState, dispute_page
+from graphql_schema.disputes import (
+    ORDERS,
+    Dispute,
+    DisputeFilter,
+    DisputeOrder,
+    DisputeState,
+    dispute_page,
+)
 from graphql_schema.fields import Given, count, resolved
-from graphql_schema.pages import After, Before, Connection, First, Last, window
+from graphql_schema.filters import ordered_page
+from graphql_schema.pages import After, Before, Connection, First, Last
 from graphql_schema.rejections import REFUSALS, Refused, Rejection, refused
 from graphql_schema.scalars import Long
 from hub import errors
@@ -108,9 +117,19 @@ class DisputeQuery:
         self,
         info: Info,
         *,
+        filter: Annotated[  # noqa: A002
+            DisputeFilter | None, strawberry.argument(description="Only these disputes.")
+        ] = None,
+        order_by: Annotated[
+            DisputeOrder | None,
+            strawberry.argument(description="How they are ordered; unsaid: the oldest first."),
+        ] = None,
         states: Annotated[
             list[DisputeState] | None,
-            strawberry.argument(description="Only in these; unsaid: all."),
+            strawberry.argument(
+                description="Only in these; unsaid: all.",
+                deprecation_reason=replaced(since="2026-11-28", by="`filter.states`"),
+            ),
         ] = None,
         first: First = None,
         after: After = None,
@@ -118,8 +137,9 @@ class DisputeQuery:
         before: Before = None,
     ) -> Connection[Dispute]:
         """Return a page of disputes."""
-        asked = window(first=first, after=after, last=last, before=before, shape=DISPUTES.shape)
-        return await dispute_page(info.context, asked, states=states)
+        page = {"first": first, "after": after, "last": last, "before": before}
+        asked, order = ordered_page(filter, order_by, ORDERS, DISPUTES, **page)
+        return await dispute_page(info.context, asked, only=filter, order=order, states=states)
 
 
 @strawberry.type

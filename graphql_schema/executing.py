@@ -28,7 +28,7 @@ from graphql_schema.cost import cost, refuse_dear
 from graphql_schema.documents import Document, Documents
 from graphql_schema.errors import told, too_slow
 from graphql_schema.plan.plans import Plans
-from graphql_schema.plan.writes import Writes
+from graphql_schema.plan.writes import Kept, Writes
 from graphql_schema.watching import Watching, watched
 
 
@@ -96,14 +96,13 @@ class HubSchema(strawberry.Schema):
         if document.wrong:
             return PreExecutionError(data=None, errors=list(document.wrong))
         context, data = asked.context_value, None
-        await self.charge(document, operation, asked.variable_values, context)
+        kept = self.writes.kept(asked.query, document, operation)
+        await self.charge(document, operation, asked.variable_values, context, kept)
         new = self.plans.learn(asked.query, asked.operation_name, document.node)
         if may_plan and new:
             data = await self._planned(asked)
-        if may_plan and isinstance(context, Context) and data is None:
-            data = await self.writes.answer(
-                asked.query, document, operation, asked.variable_values, context
-            )
+        if may_plan and isinstance(context, Context) and data is None and kept is not None:
+            data = await self.writes.answer(kept, asked.variable_values, context)
         return await self._executed(asked, document, operation) if data is None else _answer(data)
 
     async def _executed(
@@ -132,9 +131,13 @@ class HubSchema(strawberry.Schema):
         operation: OperationDefinitionNode,
         variables: dict[str, Any] | None,
         context: object,
+        kept: Kept | None = None,
     ) -> None:
         """Refuse an operation that costs too much, and charge the caller for any other."""
-        price = cost(self._schema, operation, document.fragments, variables)
+        if kept is not None:
+            price = kept.known.price(self._schema, variables or {})
+        else:
+            price = cost(self._schema, operation, document.fragments, variables)
         refuse_dear(price)
         if isinstance(context, Context):
             await context.charge(price)

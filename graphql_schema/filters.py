@@ -3,17 +3,24 @@
 import base64
 from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass, replace
+from datetime import datetime
+from decimal import Decimal
 from enum import Enum
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 import strawberry
+from strawberry.utils.str_converters import to_camel_case
 
+from graphql_schema.context import Context
+from graphql_schema.pages import Window, is_amount, window
 from hub.db.keyset import Keyset, Stretch
 from hub.errors import Malformed
 
 _MARK_BYTES = 6
+
+T = TypeVar("T")
 
 
 @strawberry.enum(description="Which way a list runs.")
@@ -46,6 +53,18 @@ def order_of(asked: Ordered | None, orders: Mapping[str, Keyset], unsaid: Keyset
     return _run(orders[asked.field.name], descending=asked.direction is Direction.DESC)
 
 
+def ordered_page(
+    filter_: object,
+    order_by: Ordered | None,
+    orders: Mapping[str, Keyset],
+    unsaid: Keyset,
+    **page: Any,
+) -> tuple[Window, Keyset]:
+    """Return which page of a list is asked for, and in which order."""
+    order = order_of(order_by, orders, unsaid)
+    return window(**page, shape=order.shape, mark=mark(filter_, order_by)), order
+
+
 def order_given(given: Collection[str], orders: Mapping[str, Keyset], unsaid: Keyset) -> Keyset:
     """Return the same for a plan, by what is given of the arguments (plan.arguments)."""
     for name, keyset in orders.items():
@@ -70,6 +89,52 @@ def once(name: str, argument: object, filtered: object) -> None:
         raise Malformed(f"say it in `filter` alone, without `{name}`", field=name)
 
 
+def either(name: str, argument: T | None, filtered: T | None) -> T | None:
+    """Return what an argument or the filter that replaces it says; raises Malformed for both."""
+    once(name, argument, filtered)
+    return filtered if argument is None else argument
+
+
+def said(filter_: object) -> dict[str, Any]:
+    """Return what of a filter is said, by name.
+
+    Raises Malformed for moments without an offset, and for what can be no name or amount.
+    """
+    if filter_ is None:
+        return {}
+    told = {name: value for name, value in vars(filter_).items() if value is not None}
+    for name, value in told.items():
+        field = to_camel_case(name)
+        if isinstance(value, datetime) and value.utcoffset() is None:
+            raise Malformed(f"`filter.{field}` needs an offset from UTC", field=f"filter.{field}")
+        if isinstance(value, Decimal) and not is_amount(value):
+            raise Malformed(f"`filter.{field}` is no amount", field=f"filter.{field}")
+        if isinstance(value, str):
+            nameable(field, value)
+    return told
+
+
+def comparable(currency: str | None, amounts: object) -> None:
+    """Raise Malformed where amounts are compared without the one currency in which they compare."""
+    if amounts and currency is None:
+        raise Malformed(
+            "amounts compare in one currency: say `filter.currency`", field="filter.currency"
+        )
+
+
+async def by_businesses(context: Context, told: dict[str, Any], *sides: str) -> dict[str, Any]:
+    """Return what a filter says with the numbers of businesses for their codes.
+
+    Raises NotFound for an unknown one.
+    """
+    numbered = {
+        f"{side}_id": (await context.business_by_code(told[side])).business_id
+        for side in sides
+        if side in told
+    }
+    return {name: value for name, value in told.items() if name not in sides} | numbered
+
+
 def nameable(field: str, name: str | None) -> None:
     """Raise Malformed for what can be no name, such as NUL, which PostgreSQL would not take."""
     if name is not None and not name.isprintable():
@@ -88,7 +153,9 @@ def mark(filter_: object, order_by: object) -> str:
     }
     if not said:
         return ""
-    digest = blake2b(orjson.dumps(said, option=orjson.OPT_SORT_KEYS), digest_size=_MARK_BYTES)
+    digest = blake2b(
+        orjson.dumps(said, default=str, option=orjson.OPT_SORT_KEYS), digest_size=_MARK_BYTES
+    )
     return base64.urlsafe_b64encode(digest.digest()).decode()
 
 

@@ -12,17 +12,15 @@ from graphql_schema.fields import resolved
 from graphql_schema.filters import (
     DIRECTION,
     Direction,
-    mark,
-    nameable,
     order_given,
-    order_of,
+    ordered_page,
+    said,
     stretch_given,
 )
 from graphql_schema.member import Member
-from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
+from graphql_schema.pages import After, Before, Connection, First, Last, connection
 from graphql_schema.plan.declared import Paged, PageRead
 from hub.crypto.tokens import Principal, Role
-from hub.errors import Malformed
 from hub.members.queries import (
     BY_ACTIVITY,
     BY_JOINING,
@@ -102,27 +100,11 @@ def _page(given: frozenset[str], caller: Principal) -> PageRead:
 
 def _asked_page(_context: Context, **asked: Any) -> dict[str, Any]:
     filter_, order_by = asked.pop("filter", None), asked.pop("order_by", None)
-    order = order_of(order_by, _ORDERS, BY_NUMBER)
-    marked = mark(filter_, order_by)
-    page = window(**{**_WHOLE_PAGE, **asked}, shape=order.shape, mark=marked)
-    only = _said(filter_)
+    page, order = ordered_page(filter_, order_by, _ORDERS, BY_NUMBER, **{**_WHOLE_PAGE, **asked})
+    only = said(filter_)
     facts = dict.fromkeys((*MEMBER_FILTERS, *order.parameters)) | only
     facts |= order.facts(page.stretch)
     return {"window": page, "limit": page.limit, "code": only.get("business"), **facts}
-
-
-def _said(filter_: MemberFilter | None) -> dict[str, Any]:
-    """Return what of a filter is said; raises Malformed for moments without an offset."""
-    if filter_ is None:
-        return {}
-    said = {name: value for name, value in vars(filter_).items() if value is not None}
-    for name, value in said.items():
-        if isinstance(value, datetime) and value.utcoffset() is None:
-            shown = "joinedFrom" if name == "joined_from" else "joinedBefore"
-            raise Malformed(f"`filter.{shown}` needs an offset from UTC", field=f"filter.{shown}")
-        if isinstance(value, str):
-            nameable(name, value)
-    return said
 
 
 def _shown(row: Any) -> Member:
@@ -170,16 +152,9 @@ class MemberListQuery:
         """Return a page of members; raises NotFound for an unknown business."""
         context = info.context
         require(context.principal, Role.STAFF)
-        order = order_of(order_by, _ORDERS, BY_NUMBER)
-        asked = window(
-            first=first,
-            after=after,
-            last=last,
-            before=before,
-            shape=order.shape,
-            mark=mark(filter, order_by),
-        )
-        only = _said(filter)
+        page = {"first": first, "after": after, "last": last, "before": before}
+        asked, order = ordered_page(filter, order_by, _ORDERS, BY_NUMBER, **page)
+        only = said(filter)
         if "business" in only:
             named = await context.business_by_code(only.pop("business"))
             only["business_id"] = named.business_id

@@ -81,10 +81,10 @@ class PageLoaders:
         self.rewards: Loader[str, rewards.Reward | None] = of(
             lambda db, codes: rewards.rewards_named(db, codes=codes, now=now)
         )
-        self.disputes: Loader[_Key[DisputeFilter], list[Dispute]] = of(
+        self.disputes: Loader[_Key[tuple[DisputeFilter, Keyset]], list[Dispute]] = of(
             by_shape(
                 lambda db, ids, only, stretch: disputes_of_periods(
-                    db, period_ids=ids, only=only, stretch=stretch
+                    db, period_ids=ids, only=only[0], order=only[1], stretch=stretch
                 )
             )
         )

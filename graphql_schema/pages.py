@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Generic, TypeVar
 
 import orjson
@@ -17,6 +18,7 @@ from hub.errors import Malformed
 
 LARGEST_PAGE = 100
 DEFAULT_PAGE = 20
+_MOST_DIGITS = 100
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -153,7 +155,12 @@ def page_of(rows: Sequence[Row], window: Window) -> Page[Row]:
 def cursor(place: tuple[Any, ...], mark: str = "") -> str:
     """Return the cursor of a place in the order of a list that is known by `mark`."""
     said = (mark, *place) if mark else place
-    return base64.urlsafe_b64encode(orjson.dumps(said)).decode().rstrip("=")
+    return base64.urlsafe_b64encode(orjson.dumps(said, default=str)).decode().rstrip("=")
+
+
+def is_amount(number: Decimal) -> bool:
+    """Return whether it is a number that an amount may have; PostgreSQL does not take them all."""
+    return number.is_finite() and abs(number.adjusted()) <= _MOST_DIGITS
 
 
 def _place(cursor: str, shape: Shape, field: str, mark: str) -> tuple[Any, ...]:
@@ -179,10 +186,16 @@ def _part(said: Any, of: type) -> Any:
         if type(said) is not int or abs(said) >= 2**63:
             raise ValueError
         return said
+    if of is float:
+        if type(said) is not float:
+            raise ValueError
+        return said
     if not isinstance(said, str) or not said.isprintable():
         raise ValueError
     if of is date:
         return date.fromisoformat(said)
+    if of is Decimal:
+        return _number(said)
     if of is datetime:
         at = datetime.fromisoformat(said)
         # By its offset, what lies at either end of the calendar may be no moment.
@@ -190,3 +203,13 @@ def _part(said: Any, of: type) -> Any:
             raise ValueError
         return at
     return said
+
+
+def _number(said: str) -> Decimal:
+    try:
+        number = Decimal(said)
+    except InvalidOperation as no:
+        raise ValueError from no
+    if not is_amount(number):
+        raise ValueError
+    return number

@@ -1,9 +1,9 @@
-"""Reviews: doubts about who somebody is, side by side, and the queue of them. For staff."""
+"""Reviews: doubts about who somebody is, side by side, For staff."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any
+from typing import Any
 
 import strawberry
 from strawberry import relay
@@ -14,13 +14,11 @@ from graphql_schema.audit import read_in_full
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import resolved
 from graphql_schema.member import Masked, Member
-from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
 from hub.crypto.tokens import Scope
 from hub.members.review.agreement import Agreement
 from hub.members.review.comparison import Candidate, Comparison, Side
 from hub.members.review.items import ReviewItem as Item
 from hub.members.review.queries import ReviewStep as Step
-from hub.members.review.queries import review_items
 
 
 @strawberry.enum(description="Where a review stands.")
@@ -323,45 +321,3 @@ async def review_node(context: Context, review_id: int) -> ReviewItem | None:
     require(context.principal, *CORRECTORS, scope=Scope.MEMBERS_READ)
     row = await context.load.reviews.load(review_id)
     return None if row is None else ReviewItem.of(row)
-
-
-@strawberry.type
-class ReviewQuery:
-    """The queue."""
-
-    @resolved("Doubts about who somebody is, oldest first; open ones unless asked otherwise. For "
-              "staff.")  # fmt: skip
-    async def review_items(
-        self,
-        info: Info,
-        *,
-        state: Annotated[
-            ReviewState | None, strawberry.argument(description="Only these; null: all.")
-        ] = ReviewState.OPEN,
-        reason: Annotated[
-            ReviewReason | None, strawberry.argument(description="Only those with this reason.")
-        ] = None,
-        assigned_to: Annotated[
-            str | None, strawberry.argument(description="Only those that this person looks at.")
-        ] = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[ReviewItem]:
-        """Return a page of reviews."""
-        context = info.context
-        require(context.principal, *CORRECTORS)
-        asked = window(first=first, after=after, last=last, before=before, shape=(int,))
-        async with context.reading() as db:
-            rows = await review_items(
-                db,
-                state=None if state is None else state.name.lower(),
-                reason=None if reason is None else reason.name.lower(),
-                assigned_to=assigned_to,
-                limit=asked.limit,
-                after=None if asked.after is None else asked.after[0],
-                before=None if asked.before is None else asked.before[0],
-                backward=asked.backward,
-            )
-        return connection(rows, asked, node=ReviewItem.of, place=lambda row: (row.review_id,))

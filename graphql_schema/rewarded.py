@@ -9,7 +9,7 @@ from graphql_schema import access
 from graphql_schema.context import Info
 from graphql_schema.deprecated import replaced
 from graphql_schema.fields import resolved
-from graphql_schema.filters import DIRECTION, Direction, mark, nameable, once, order_of
+from graphql_schema.filters import DIRECTION, Direction, nameable, once, ordered_page
 from graphql_schema.occasions import OccasionGift, visible_occasions
 from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
 from graphql_schema.rewards import RewardOrder, order_page
@@ -95,24 +95,17 @@ class RewardHolder:
         before: Before = None,
     ) -> Connection[Voucher]:
         """Return a page of vouchers."""
-        context, said = info.context, filter or VoucherFilter()
+        context, only = info.context, filter or VoucherFilter()
         access.require(context.principal, *access.MEMBER_READERS)
-        once("states", states, said.states)
-        nameable("campaign", said.campaign)
-        order = order_of(order_by, _ORDERS, queries.VOUCHERS)
-        asked = window(
-            first=first,
-            after=after,
-            last=last,
-            before=before,
-            shape=order.shape,
-            mark=mark(said, order_by),
-        )
+        once("states", states, only.states)
+        nameable("campaign", only.campaign)
+        paging = {"first": first, "after": after, "last": last, "before": before}
+        asked, order = ordered_page(only, order_by, _ORDERS, queries.VOUCHERS, **paging)
         page = queries.VoucherPage(
             stretch=asked.stretch,
-            states=tuple(dict.fromkeys(states or said.states or ())),
+            states=tuple(dict.fromkeys(states or only.states or ())),
             business_id=await context.own_business_id(),
-            campaign=said.campaign,
+            campaign=only.campaign,
             order=order,
         )
         rows = await context.load.vouchers.pages.load((page, self.member_id))

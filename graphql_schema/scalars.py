@@ -6,13 +6,14 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
 
-_LARGEST = 2**53 - 1
+LARGEST = 2**53 - 1
 
 Long = NewType("Long", int)
 
 
-def _exact(value: Any) -> int:
-    if type(value) is not int or abs(value) > _LARGEST:
+def exact(value: Any) -> int:
+    """Return a Long as it is; raises GraphQLError for what is none."""
+    if type(value) is not int or abs(value) > LARGEST:
         raise GraphQLError("a Long is a whole number up to 2^53 - 1 either side of zero")
     return value
 
@@ -24,7 +25,7 @@ SCALARS: dict[object, ScalarDefinition] = {
             "A whole number up to 2^53 - 1 either side of zero: exact in every JSON reader. "
             "Counts points, uses of a benefit, or a currency's minor units."
         ),
-        serialize=_exact,
-        parse_value=_exact,
+        serialize=exact,
+        parse_value=exact,
     )
 }

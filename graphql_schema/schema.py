@@ -13,7 +13,7 @@ from graphql_schema.accounting_policies import (
     AccountingPolicyQuery,
 )
 from graphql_schema.accounts import Account
-from graphql_schema.adjusting import AdjustingMutation, AdjustmentQuery
+from graphql_schema.adjusting import AdjustingMutation
 from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.awarding import AwardingMutation
 from graphql_schema.campaigning import CampaigningMutation, CampaigningQuery
@@ -40,24 +40,25 @@ from graphql_schema.merging import MergingMutation
 from graphql_schema.nodes import NodeQuery
 from graphql_schema.ordering import OrderingMutation
 from graphql_schema.paying import PayingMutation
+from graphql_schema.periods import SettlementQuery
 from graphql_schema.pinning import PinningMutation
 from graphql_schema.points import Hold, Lot
 from graphql_schema.pooling import PoolingMutation
 from graphql_schema.privacy import PrivacyMutation
 from graphql_schema.programme import BusinessQuery
+from graphql_schema.proposals import AdjustmentQuery
 from graphql_schema.reconciling import ReconcilingMutation
 from graphql_schema.reconciling_reads import ReconciliationQuery
 from graphql_schema.referring import ReferringMutation
 from graphql_schema.restoring import RestoringMutation
+from graphql_schema.review_queue import ReviewQuery
 from graphql_schema.reviewing import ReviewingMutation
-from graphql_schema.reviews import ReviewQuery
 from graphql_schema.rewards import RewardOrder, RewardQuery
 from graphql_schema.rules import ProgrammeQuery
 from graphql_schema.scalars import SCALARS
 from graphql_schema.scoped import guard
 from graphql_schema.selling import SellingMutation
 from graphql_schema.sessions import SessionMutation, SessionQuery
-from graphql_schema.settlement import SettlementQuery
 from graphql_schema.settlement_corrections import (
     SettlementCorrectionMutation,
     SettlementCorrectionQuery,

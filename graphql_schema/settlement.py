@@ -8,6 +8,7 @@ from typing import Annotated
 import strawberry
 from strawberry import relay
 
+from graphql_schema import disputes
 from graphql_schema.access import (
     CLOSE_READERS,
     SETTLEMENT_READERS,
@@ -16,9 +17,9 @@ from graphql_schema.access import (
 )
 from graphql_schema.context import Info
 from graphql_schema.deprecated import replaced
-from graphql_schema.disputes import Dispute, SettlementDue, disputes_of
+from graphql_schema.disputes import Dispute, DisputeFilter, DisputeOrder, SettlementDue
 from graphql_schema.fields import resolved
-from graphql_schema.filters import mark, once, order_of
+from graphql_schema.filters import once, ordered_page
 from graphql_schema.life import CloseStep, PeriodCheck, PeriodEvent, PrefundBalance
 from graphql_schema.money import Money
 from graphql_schema.obligations import (
@@ -28,7 +29,7 @@ from graphql_schema.obligations import (
     ObligationOrder,
     obligation_page,
 )
-from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
+from graphql_schema.pages import After, Before, Connection, First, Last
 from graphql_schema.payments import Payment
 from graphql_schema.programme import Business
 from graphql_schema.recognition import (
@@ -208,14 +209,24 @@ class SettlementPeriod(relay.Node):
         self,
         info: Info,
         *,
+        filter: Annotated[  # noqa: A002
+            DisputeFilter | None, strawberry.argument(description="Only these disputes.")
+        ] = None,
+        order_by: Annotated[
+            DisputeOrder | None,
+            strawberry.argument(description="How they are ordered; unsaid: the oldest first."),
+        ] = None,
         first: First = None,
         after: After = None,
         last: Last = None,
         before: Before = None,
     ) -> Connection[Dispute]:
         """Return a page of disputes."""
-        asked = window(first=first, after=after, last=last, before=before, shape=DISPUTES.shape)
-        return await disputes_of(info.context, self.row.period_id, asked)
+        page = {"first": first, "after": after, "last": last, "before": before}
+        asked, order = ordered_page(filter, order_by, disputes.ORDERS, DISPUTES, **page)
+        return await disputes.disputes_of(
+            info.context, self.row.period_id, asked, only=filter, order=order
+        )
 
     @resolved("The period's lines, by business date.")
     async def obligations(
@@ -244,15 +255,8 @@ class SettlementPeriod(relay.Node):
         """Return a page of lines."""
         only = filter or ObligationFilter()
         once("business", business, only.business)
-        order = order_of(order_by, ORDERS, queries.LINES)
-        asked = window(
-            first=first,
-            after=after,
-            last=last,
-            before=before,
-            shape=order.shape,
-            mark=mark(only, order_by),
-        )
+        paging = {"first": first, "after": after, "last": last, "before": before}
+        asked, order = ordered_page(only, order_by, ORDERS, queries.LINES, **paging)
         if business is not None:
             only = replace(only, business=business)
         return await obligation_page(
@@ -326,35 +330,3 @@ async def period_node(info: Info, code: str) -> SettlementPeriod | None:
             return SettlementPeriod.of(await queries.period_by_code(db, code))
     except NotFound:
         return None
-
-
-@strawberry.type
-class SettlementQuery:
-    """Reads of settlement."""
-
-    @resolved("Settlement periods, newest first. For finance, staff and businesses.")
-    async def settlement_periods(
-        self,
-        info: Info,
-        *,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[SettlementPeriod]:
-        """Return a page of periods."""
-        require(info.context.principal, *SETTLEMENT_READERS)
-        order = queries.PERIODS
-        asked = window(first=first, after=after, last=last, before=before, shape=order.shape)
-        async with info.context.reading() as db:
-            rows = await queries.periods(db, stretch=asked.stretch)
-        return connection(rows, asked, node=SettlementPeriod.of, place=order.place)
-
-    @resolved("A settlement period by its code; null when there is none.")
-    async def settlement_period(
-        self,
-        info: Info,
-        code: Annotated[str, strawberry.argument(description="2026-11 or 2026-11-03.")],
-    ) -> SettlementPeriod | None:
-        """Return a period."""
-        return await period_node(info, code)

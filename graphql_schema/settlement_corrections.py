@@ -11,9 +11,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_schema.access import CLOSE_READERS, CLOSERS, require
 from graphql_schema.context import Context, Info
+from graphql_schema.deprecated import replaced
 from graphql_schema.desk import business_named
 from graphql_schema.fields import Given, count, resolved
-from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
+from graphql_schema.filters import (
+    DIRECTION,
+    Direction,
+    by_businesses,
+    comparable,
+    either,
+    ordered_page,
+    said,
+)
+from graphql_schema.pages import After, Before, Connection, First, Last, connection
 from graphql_schema.programme import Business
 from graphql_schema.rejections import REFUSALS, Refused, Rejection, refused
 from graphql_schema.scalars import Long
@@ -147,6 +157,59 @@ CorrectionResult = Annotated[
 ]
 
 
+@strawberry.input(description="Which corrections; all that is said holds.")
+class SettlementCorrectionFilter:
+    """By what became of them, of which lines, by whom and when."""
+
+    states: list[CorrectionState] | None = strawberry.field(
+        default=None, description="In these states; unsaid: those that wait."
+    )
+    business: str | None = strawberry.field(
+        default=None, description="Of what it owes or is owed: a business's code."
+    )
+    debtor: str | None = strawberry.field(
+        default=None, description="Of what it owes: a business's code."
+    )
+    creditor: str | None = strawberry.field(
+        default=None, description="Of what it is owed: a business's code."
+    )
+    currency: str | None = strawberry.field(default=None, description="In this currency, ISO 4217.")
+    least_amount: Decimal | None = strawberry.field(
+        default=None,
+        description="Of that amount or more, up or down, in major units of `currency`, which is "
+        "to be said too.",
+    )
+    maker: str | None = strawberry.field(default=None, description="That this person proposed.")
+    proposed_from: datetime | None = strawberry.field(
+        default=None, description="Proposed then or later, with an offset from UTC."
+    )
+    proposed_before: datetime | None = strawberry.field(
+        default=None, description="Proposed before then, with an offset from UTC."
+    )
+
+
+@strawberry.enum(description="By what corrections are ordered.")
+class SettlementCorrectionOrderField(Enum):
+    """The orders of hub.settlement.corrections."""
+
+    PROPOSED = strawberry.enum_value("proposed", description="When they were proposed.")
+    AMOUNT = strawberry.enum_value(
+        "amount",
+        description="How much, up or down, of one currency: say which by `filter.currency`.",
+    )
+
+
+@strawberry.input(description="How corrections are ordered.")
+class SettlementCorrectionOrder:
+    """By what, and which way."""
+
+    field: SettlementCorrectionOrderField = strawberry.field(description="By what.")
+    direction: Direction = strawberry.field(description=DIRECTION)
+
+
+_ORDERS = {"PROPOSED": corrections.BY_PROPOSING, "AMOUNT": corrections.BY_SIZE}
+
+
 @strawberry.type
 class SettlementCorrectionQuery:
     """Reads of corrections."""
@@ -156,9 +219,20 @@ class SettlementCorrectionQuery:
         self,
         info: Info,
         *,
+        filter: Annotated[  # noqa: A002
+            SettlementCorrectionFilter | None,
+            strawberry.argument(description="Only these corrections."),
+        ] = None,
+        order_by: Annotated[
+            SettlementCorrectionOrder | None,
+            strawberry.argument(description="How they are ordered; unsaid: the oldest first."),
+        ] = None,
         states: Annotated[
             list[CorrectionState] | None,
-            strawberry.argument(description="Only in these; unsaid: those that wait."),
+            strawberry.argument(
+                description="Only in these; unsaid: those that wait.",
+                deprecation_reason=replaced(since="2026-11-28", by="`filter.states`"),
+            ),
         ] = None,
         first: First = None,
         after: After = None,
@@ -167,12 +241,22 @@ class SettlementCorrectionQuery:
     ) -> Connection[SettlementCorrection]:
         """Return a page of corrections."""
         require(info.context.principal, *CLOSE_READERS)
-        order = corrections.CORRECTIONS
-        asked = window(first=first, after=after, last=last, before=before, shape=order.shape)
+        only = said(filter)
+        states = either("states", states, only.pop("states", None))
+        by_amount = order_by and order_by.field is SettlementCorrectionOrderField.AMOUNT
+        comparable(only.get("currency"), by_amount or "least_amount" in only)
+        page = {"first": first, "after": after, "last": last, "before": before}
+        asked, order = ordered_page(filter, order_by, _ORDERS, corrections.CORRECTIONS, **page)
+        held = corrections.CorrectionFilter(
+            least=only.pop("least_amount", None),
+            **await by_businesses(info.context, only, "business", "debtor", "creditor"),
+        )
         async with info.context.reading() as db:
             rows = await corrections.corrections(
                 db,
                 states=["proposed"] if states is None else [str(one.value) for one in states],
+                only=held,
+                order=order,
                 stretch=asked.stretch,
             )
         return connection(rows, asked, node=SettlementCorrection.of, place=order.place)

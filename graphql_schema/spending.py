@@ -6,7 +6,7 @@ import strawberry
 from strawberry import relay
 
 from graphql_schema.context import Context, Info
-from graphql_schema.counter import open_counter
+from graphql_schema.counter import Sought, open_counter, redeemed_at_once, seek
 from graphql_schema.fields import Given, count, resolved
 from graphql_schema.finding import MemberKey, node_key
 from graphql_schema.member import Member
@@ -31,6 +31,7 @@ from graphql_schema.till import open_till, receipt
 from hub import errors
 from hub.jobs.changes import member_key
 from hub.ledger.codes import Outcome
+from hub.ledger.post import Answer
 from hub.points.capture import capture
 from hub.points.hold import hold
 from hub.points.purpose import Purpose
@@ -159,31 +160,16 @@ class SpendingMutation:
         """Redeem and commit, or answer why not."""
         context = info.context
         try:
-            counter = await open_counter(context, input)
-            if counter is None:
-                return member_unknown()
-            till, member = counter.till, counter.member
-            async with context.writing() as db:
-                answer = await redeem(
-                    db,
-                    business_id=till.business.business_id,
-                    member_id=member.member_id,
-                    account_id=counter.account_id,
-                    points=input.points,
-                    idempotency_key=till.idempotency_key,
-                    occurred_at=context.now,
-                    business_date=context.trading_day(till.business),
-                    today=till.today,
-                    now=context.now,
-                    acceptance=counter.acceptance,
-                    bill_minor=input.bill_minor,
-                    purpose=Purpose(award=input.award, category=input.category),
-                    stopped_issuers=till.business.stopped_issuers,
-                )
+            sought = await seek(context, input)
+            done = await redeemed_at_once(context, input, sought)
+            done = done or await _redeemed(context, input, sought)
         except errors.Rejected as no:
             return not_accepted(no)
         except REFUSALS as no:
             return refused(no)
+        if done is None:
+            return member_unknown()
+        answer, member = done
         if answer.outcome is not Outcome.POSTED:
             return too_few(answer)
         return Redeemed(transaction=receipt(answer), points=answer.points, member=member)
@@ -293,6 +279,34 @@ class SpendingMutation:
             hold=held,
             member=Member(member_id=held.member_id),
         )
+
+
+async def _redeemed(
+    context: Context, asked: RedeemInput, sought: Sought
+) -> tuple[Answer, Member] | None:
+    """Redeem whatever may be redeemed; None for a member who may not be known there."""
+    counter = await open_counter(context, asked, sought)
+    if counter is None:
+        return None
+    till, member = counter.till, counter.member
+    async with context.writing() as db:
+        answer = await redeem(
+            db,
+            business_id=till.business.business_id,
+            member_id=member.member_id,
+            account_id=counter.account_id,
+            points=asked.points,
+            idempotency_key=till.idempotency_key,
+            occurred_at=context.now,
+            business_date=context.trading_day(till.business),
+            today=till.today,
+            now=context.now,
+            acceptance=counter.acceptance,
+            bill_minor=asked.bill_minor,
+            purpose=Purpose(award=asked.award, category=asked.category),
+            stopped_issuers=till.business.stopped_issuers,
+        )
+    return answer, member
 
 
 async def _hold(context: Context, member_id: int, hold_id: int) -> Hold:

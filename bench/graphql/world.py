@@ -1,12 +1,16 @@
-"""A group with members who bought, for the GraphQL benchmarks."""
+"""A group with members who bought and were granted benefits, for the GraphQL benchmarks."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 
 from rich.progress import track
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hub.benefits.campaigns.grant_to_many import grant_to_many
+from hub.benefits.campaigns.open_campaign import Campaign, open_campaign
+from hub.benefits.definitions import BenefitConfig
 from hub.benefits.tiers.promote import promote
+from hub.benefits.year import year_of
 from hub.clock import business_date, now
 from hub.connector import Hint, HintType
 from hub.crypto.keyring import Keyring
@@ -20,14 +24,31 @@ from hub.programme.queries import businesses, programme
 
 BATCH = 500
 SALES = 6
+BENEFITS = tuple(f"benefit-{n}" for n in range(10))
+"""A member's card shows ten."""
 
 
 def group() -> GroupFile:
-    """The sample group, without what speaks to others."""
+    """The sample group, with ten benefits more, without what speaks to others."""
     stripped = dict.fromkeys(
         ("connections", "subscriptions", "payment_accounts", "clearing_accounts"), ()
     )
-    return read_group(GROUP_FILE).model_copy(update=stripped)
+    sample = read_group(GROUP_FILE)
+    benefits = [
+        BenefitConfig(
+            code=code,
+            effective_from=sample.benefits[0].effective_from,
+            name=code.capitalize(),
+            name_zh="礼遇",
+            kind="priority_service",
+            funder="lakeside-hotel",
+            price_minor=1000,
+            currency="CNY",
+            offered_at=["lakeside-hotel"],
+        )
+        for code in BENEFITS
+    ]
+    return sample.model_copy(update={**stripped, "benefits": (*sample.benefits, *benefits)})
 
 
 async def open_group(url: str, keyring: Keyring) -> None:
@@ -41,6 +62,8 @@ async def fill(engine: AsyncEngine, keyring: Keyring, members: int) -> list[int]
     async with engine.connect() as db:
         shops = [one for one in await businesses(db) if one.kind in ("retail", "hotel", "dining")]
         zone = (await programme(db)).time_zone
+    async with engine.begin() as db:
+        campaigns = [await _campaign(db, code, at=at, zone=zone) for code in BENEFITS]
     for first in track(range(0, members, BATCH), description="members"):
         people = [
             Sighting(
@@ -88,5 +111,22 @@ async def fill(engine: AsyncEngine, keyring: Keyring, members: int) -> list[int]
                     now=at,
                 )
             await promote(db, member_ids=ids, now=at, time_zone=zone)
+            for campaign in campaigns:
+                await grant_to_many(db, campaign=campaign, member_ids=ids, actor="bench", now=at)
         found += ids
     return found
+
+
+async def _campaign(db: AsyncConnection, benefit: str, *, at: datetime, zone: str) -> Campaign:
+    year = year_of(at, zone)
+    return await open_campaign(
+        db,
+        code=benefit,
+        benefit_code=benefit,
+        quantity=4,
+        starts_on=year.starts_on,
+        ends_on=year.ends_on,
+        reason="for the benchmark",
+        actor="bench",
+        now=at,
+    )

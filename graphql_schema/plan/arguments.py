@@ -15,10 +15,10 @@ from graphql import (
     visit,
 )
 from graphql.execution.values import VariableValues, get_argument_values
-from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
 from graphql_schema.plan.declared import Unplanned
+from graphql_schema.plan.inputs import Inputs
 from graphql_schema.plan.run import Run
 
 
@@ -41,8 +41,9 @@ class Arguments:
         variables: VariableValues,
         schema: Any,
     ) -> None:
-        self._declared, self._node, self._schema = declared, node, schema
-        self._field: StrawberryField = declared.extensions["strawberry-definition"]
+        self._declared, self._node = declared, node
+        field: StrawberryField = declared.extensions["strawberry-definition"]
+        self._inputs = Inputs(field.arguments, schema)
         said = node.arguments or ()
         self.given = frozenset(
             told for one in said for told in _given(one.name.value, one.value, variables)
@@ -63,12 +64,7 @@ class Arguments:
 
     def _values(self, variables: VariableValues) -> dict[str, Any]:
         try:
-            return convert_arguments(
-                get_argument_values(self._declared, self._node, variables),
-                self._field.arguments,
-                scalar_registry=self._schema.schema_converter.scalar_registry,
-                config=self._schema.config,
-            )
+            return self._inputs.made(get_argument_values(self._declared, self._node, variables))
         except Exception as wrong:
             # Whatever it is, the resolvers meet it too and word it as they do.
             raise Unplanned("arguments that no resolver takes") from wrong

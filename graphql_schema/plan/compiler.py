@@ -1,4 +1,4 @@
-"""From an operation to its plan: one statement, and one function per object and field."""
+"""From an operation to its plan: one statement, and one function that builds the answer."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,6 @@ from graphql.execution.collect_fields import (
     collect_subfields,
 )
 from graphql.execution.values import VariableValues
-from strawberry.relay.utils import to_base64
 from strawberry.types.field import StrawberryField
 
 from graphql_schema import access
@@ -40,7 +39,8 @@ from graphql_schema.plan.declared import (
     Viewed,
     Within,
 )
-from graphql_schema.plan.run import Build, Row, Run
+from graphql_schema.plan.run import Run
+from graphql_schema.plan.source import Built, Part, Source
 from graphql_schema.plan.statement import Level, Statement, Value
 from graphql_schema.scoped import is_open
 from hub.crypto.tokens import Principal, Role
@@ -60,7 +60,7 @@ class Plan:
     asks: tuple[Ask, ...]
     sql: str
     values: tuple[Value, ...]
-    build: Build
+    build: Built
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,7 @@ class Compiler:
         self._fragments = {name: FragmentDetails(one) for name, one in fragments.items()}
         self._operation, self._variables, self._principal = operation, variables, principal
         self._statement = Statement(access.reader(principal))
+        self._source = Source()
         self._asks: list[Ask] = []
 
     def plan(self) -> Plan:
@@ -124,14 +125,18 @@ class Compiler:
         for details in collected.grouped_field_set.values():
             if not is_open(details[0].node.name.value, self._principal):
                 raise Unplanned("the caller is refused")
-        build = self._object(query, list(collected.grouped_field_set.items()), Level(""))
+        part = self._object(query, list(collected.grouped_field_set.items()), Level(""))
+        return self._made_of(part)
+
+    def _made_of(self, part: Part) -> Plan:
+        build = self._source.function(part("()"))
         return Plan(tuple(self._asks), self._statement.sql, self._statement.values, build)
 
-    def _object(self, type_: GraphQLObjectType, selected: Selected, level: Level) -> Build:
+    def _object(self, type_: GraphQLObjectType, selected: Selected, level: Level) -> Part:
         fields = [(key, self._field(type_, details, level)) for key, details in selected]
         return parts.object_part(fields)
 
-    def _sub(self, type_: Any, details: list[FieldDetails], level: Level) -> Build:
+    def _sub(self, type_: Any, details: list[FieldDetails], level: Level) -> Part:
         """Return what builds objects of a type from rows of `level`."""
         named = get_named_type(type_)
         return self._object(named, self._selected(named, details), level)
@@ -144,7 +149,7 @@ class Compiler:
         )
         return list(collected.grouped_field_set.items())
 
-    def _field(self, type_: GraphQLObjectType, details: list[FieldDetails], level: Level) -> Build:
+    def _field(self, type_: GraphQLObjectType, details: list[FieldDetails], level: Level) -> Part:
         name = details[0].node.name.value
         if name == "__typename":
             return parts.constant(type_.name)
@@ -154,7 +159,7 @@ class Compiler:
         origin = type_.extensions[_BACKREF].origin
         if name == "id" and hasattr(origin, "node_key"):
             places = [level.pick(column) for column in origin.node_key]
-            return parts.made_part(places, _node_id(type_.name), str, nullable=False)
+            return parts.node_id_part(self._source, places, type_.name)
         asked = Asked(
             name=name,
             details=details,
@@ -164,9 +169,9 @@ class Compiler:
         )
         return self._planned(asked, level)
 
-    def _planned(self, asked: Asked, level: Level) -> Build:
+    def _planned(self, asked: Asked, level: Level) -> Part:
         plan = asked.plan
-        makers: dict[type, Callable[[Asked, Any, Level], Build]] = {
+        makers: dict[type, Callable[[Asked, Any, Level], Part]] = {
             Column: self._column,
             Made: self._made,
             Looked: self._looked,
@@ -181,26 +186,26 @@ class Compiler:
             raise Unplanned(f"{asked.name} has a resolver and no plan")
         return makers[type(plan)](asked, plan, level)
 
-    def _made(self, asked: Asked, plan: Made, level: Level) -> Build:
+    def _made(self, asked: Asked, plan: Made, level: Level) -> Part:
         places = [level.pick(column) for column in plan.columns]
-        return parts.made_part(places, plan.make, asked.leaf, nullable=asked.nullable)
+        return parts.made_part(self._source, places, plan.make, asked.leaf, nullable=asked.nullable)
 
-    def _looked(self, asked: Asked, plan: Looked, level: Level) -> Build:
+    def _looked(self, asked: Asked, plan: Looked, level: Level) -> Part:
         place = level.pick_sql(f"({plan.query.format(f'{level.alias}.{plan.column}')})")
-        return parts.leaf_part(place, None, asked.leaf, nullable=asked.nullable)
+        return parts.leaf_part(self._source, place, None, asked.leaf, nullable=asked.nullable)
 
-    def _in_row(self, asked: Asked, plan: Within, level: Level) -> Build:
+    def _in_row(self, asked: Asked, plan: Within, level: Level) -> Part:
         build = self._sub(asked.type, asked.details, level)
         return parts.within_part(level.pick(plan.column), build)
 
-    def _column(self, asked: Asked, plan: Column, level: Level) -> Build:
+    def _column(self, asked: Asked, plan: Column, level: Level) -> Part:
         leaf = asked.leaf
         if plan.readers is not None and not plan.readers(self._caller()):
             return parts.constant(None)
         place = level.pick(plan.name or asked.field.python_name)
-        return parts.leaf_part(place, plan.show, leaf, nullable=asked.nullable)
+        return parts.leaf_part(self._source, place, plan.show, leaf, nullable=asked.nullable)
 
-    def _business(self, asked: Asked, plan: BusinessOf, level: Level) -> Build:
+    def _business(self, asked: Asked, plan: BusinessOf, level: Level) -> Part:
         business = Level("b")
         build = self._sub(asked.type, asked.details, business)
         number = f"{level.alias}.{plan.column}"
@@ -210,9 +215,9 @@ class Compiler:
               JOIN business b USING (business_id) ORDER BY o.n)"""  # noqa: S608 - names of ours
         else:
             rows = f"(SELECT {business.row} FROM business b WHERE b.business_id = {number})"  # noqa: S608
-        return parts.business_part(level.pick_sql(rows), build, many=plan.many)
+        return parts.business_part(self._source, level.pick_sql(rows), build, many=plan.many)
 
-    def _related(self, asked: Asked, plan: Related, level: Level) -> Build:
+    def _related(self, asked: Asked, plan: Related, level: Level) -> Part:
         caller = self._caller()
         if plan.readers is not None and not plan.readers(caller):
             return parts.constant([] if plan.many else None)
@@ -229,16 +234,16 @@ class Compiler:
         owner, column = level.pick(plan.key), self._statement.column(related)
         if plan.value is not None:
             place = related.pick(plan.value)
-            return parts.value_part(column, owner, place, asked.leaf)
+            return parts.value_part(self._source, column, owner, place, asked.leaf)
         build = self._sub(asked.type, asked.details, related)
         if plan.match is not None:
             places = level.pick(plan.match), related.pick(plan.match)
-            return parts.matching_part(column, owner, places, build)
+            return parts.matching_part(self._source, column, owner, places, build)
         if plan.many:
-            return parts.many_part(column, owner, build)
-        return parts.one_part(column, owner, build, nullable=asked.nullable)
+            return parts.many_part(self._source, column, owner, build)
+        return parts.one_part(self._source, column, owner, build, nullable=asked.nullable)
 
-    def _viewed(self, asked: Asked, plan: Viewed, level: Level) -> Build:
+    def _viewed(self, asked: Asked, plan: Viewed, level: Level) -> Part:
         relation = SHOWN if self._caller().role is Role.BUSINESS else EVERYTHING
         if level.views is None:
             # All personal fields of an object are made of the same rows.
@@ -248,9 +253,10 @@ class Compiler:
             level.views = self._statement.column(rows)
         owner, ask = level.pick("member_id"), self._ask(asked, plan.ask)
         level.attributes.add(plan.attribute)
-        return parts.viewed_part(level.views, owner, plan.attribute, level.attributes, ask)
+        views = level.views, owner
+        return parts.viewed_part(self._source, views, plan.attribute, level.attributes, ask)
 
-    def _paged(self, asked: Asked, plan: Paged, level: Level) -> Build:
+    def _paged(self, asked: Asked, plan: Paged, level: Level) -> Part:
         try:
             read = plan.read(asked.arguments.given, self._caller())
         except HubError as refused:
@@ -269,15 +275,15 @@ class Compiler:
         rows.pick(read.relation.columns[0])
         owner = None if plan.key is None else level.pick(plan.key)
         column = self._statement.column(rows)
-        at = parts.cursor_part([rows.pick(one.name) for one in read.order.columns], ask)
+        at = parts.cursor_part(
+            self._source, [rows.pick(one.name) for one in read.order.columns], ask
+        )
         page = get_named_type(asked.type)
         selected = self._selected(page, asked.details)
         fields = [(key, self._of_page(page, details, rows, at)) for key, details in selected]
-        return parts.page_part(column, owner, ask, fields)
+        return parts.page_part(self._source, column, owner, ask, fields)
 
-    def _of_page(
-        self, page: Any, details: list[FieldDetails], rows: Level, at: Build
-    ) -> parts.PageBuild:
+    def _of_page(self, page: Any, details: list[FieldDetails], rows: Level, at: Part) -> Part:
         name = details[0].node.name.value
         if name == "__typename":
             return parts.constant(page.name)
@@ -285,25 +291,24 @@ class Compiler:
         named = get_named_type(type_)
         match name:
             case "nodes":
-                return parts.nodes_part(self._sub(type_, details, rows))
+                return parts.nodes_part(self._source, self._sub(type_, details, rows))
             case "pageInfo":
                 selected = self._selected(named, details)
-                return parts.page_info_part(
+                return parts.object_part(
                     [
                         (key, parts.page_info(one[0].node.name.value, at, named.name))
                         for key, one in selected
                     ]
                 )
             case "edges":
-                return parts.edges_part(
-                    [
-                        (key, self._of_edge(named, one, rows, at))
-                        for key, one in self._selected(named, details)
-                    ]
-                )
+                edge = [
+                    (key, self._of_edge(named, one, rows, at))
+                    for key, one in self._selected(named, details)
+                ]
+                return parts.nodes_part(self._source, parts.object_part(edge))
         raise Unplanned(f"a page says no {name}")
 
-    def _of_edge(self, edge: Any, details: list[FieldDetails], rows: Level, at: Build) -> Build:
+    def _of_edge(self, edge: Any, details: list[FieldDetails], rows: Level, at: Part) -> Part:
         match details[0].node.name.value:
             case "__typename":
                 return parts.constant(edge.name)
@@ -313,7 +318,7 @@ class Compiler:
                 return self._sub(edge.fields["node"].type, details, rows)
         raise Unplanned("an edge says no such thing")
 
-    def _found(self, asked: Asked, plan: Found, _level: Level) -> Build:
+    def _found(self, asked: Asked, plan: Found, _level: Level) -> Part:
         try:
             relation: Relation | None = plan.relation(self._principal)
         except HubError as refused:
@@ -325,8 +330,8 @@ class Compiler:
         column = self._statement.column(found)
         found.pick(relation.columns[-1])
         build = self._sub(asked.type, asked.details, found)
-        root = parts.root_part(column, build, many=plan.many)
-        return _noted_if_hidden(root, ask, asked.name)
+        root = parts.root_part(self._source, column, build, many=plan.many)
+        return parts.noted_part(self._source, root, ask, asked.name)
 
     def _ask(self, asked: Asked, ask: Callable[..., Mapping[str, Any]]) -> int:
         """Have a field's arguments asked about at each run; returns the place of the answers."""
@@ -359,20 +364,3 @@ class Compiler:
 
 def _answer(place: int, name: str) -> Value:
     return lambda run: run.asked[place][name]
-
-
-def _noted_if_hidden(root: Build, ask: int, name: str) -> Build:
-    """Have it noted when a member whom the caller asked for by id is answered as not there."""
-
-    def build(row: Row, run: Run) -> Any:
-        found = root(row, run)
-        if found is None:
-            ids = run.asked[ask].get("member_ids") or ()
-            run.context.hidden.extend((name, f"Member:{id_}") for id_ in ids if id_ is not None)
-        return found
-
-    return build
-
-
-def _node_id(type_name: str) -> Callable[..., str]:
-    return lambda *key: to_base64(type_name, ".".join(map(str, key)))

@@ -1,170 +1,216 @@
 """What makes a field's answer of a row. A value that cannot be is left to the resolvers to word."""
 
+from binascii import b2a_base64
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from graphql_schema.pages import Page, cursor, page_of
+from graphql_schema.pages import cursor, page_of
 from graphql_schema.plan.declared import Unplanned
-from graphql_schema.plan.run import Build, Row, Run
+from graphql_schema.plan.run import Row, Run
+from graphql_schema.plan.source import Part, Source
 
 Leaf = Callable[[Any], Any]
-PageBuild = Callable[[Page[Row], Run], Any]
-"""What makes the answer's part of a page."""
+Fields = Sequence[tuple[str, Part]]
 
 
-def constant(value: Any) -> Callable[[Any, Run], Any]:
+def constant(value: str | list[Any] | None) -> Part:
     """The same for every row."""
-    return lambda _row, _run: value
+    return lambda _row: repr(value)
 
 
-def object_part(fields: Sequence[tuple[str, Build]]) -> Build:
+def object_part(fields: Fields) -> Part:
     """An object with these fields."""
-    return lambda row, run: {key: part(row, run) for key, part in fields}
+    return lambda row: f"{{{', '.join(f'{key!r}: {part(row)}' for key, part in fields)}}}"
 
 
-def leaf_part(place: int, show: Leaf | None, leaf: Leaf, *, nullable: bool) -> Build:
+def leaf_part(source: Source, place: int, show: Leaf | None, leaf: Leaf, *, nullable: bool) -> Part:
     """A column's value as the schema's type writes it."""
 
-    def plain(row: Row, _run: Run) -> Any:
-        value = row[place]
-        return leaf(value) if value is not None else _null(nullable)
+    def part(row: str) -> str:
+        value = f"{row}[{place}]"
+        if show is None:
+            written = source.leaf(leaf, value)
+        elif show is str and source.writes_texts(leaf):
+            written = f"str({value})"
+        else:
+            written = f"{source.name(leaf)}({source.name(show)}({value}))"
+        return f"({written} if {value} is not None else {source.absent(nullable=nullable)})"
 
-    def converted(row: Row, _run: Run) -> Any:
-        value = row[place]
-        return leaf(show(value)) if value is not None and show else _null(nullable)
-
-    return plain if show is None else converted
+    return part
 
 
 def made_part(
-    places: Sequence[int], make: Callable[..., Any], leaf: Leaf, *, nullable: bool
-) -> Build:
+    source: Source,
+    places: Sequence[int],
+    make: Callable[..., Any],
+    leaf: Leaf,
+    *,
+    nullable: bool,
+) -> Part:
     """A value made of several columns."""
     if len(places) == 1:
-        return leaf_part(places[0], make, leaf, nullable=nullable)
-    return lambda row, _run: leaf(make(*[row[place] for place in places]))
+        return leaf_part(source, places[0], make, leaf, nullable=nullable)
+    makes, writes = source.name(make), source.name(leaf)
+    return lambda row: f"{writes}({makes}({_columns(row, places)}))"
 
 
-def within_part(place: int, build: Build) -> Build:
+def node_id_part(source: Source, places: Sequence[int], type_name: str) -> Part:
+    """The id of an object, of the columns that are its key."""
+    node_id = source.name(_node_id(type_name))
+    return lambda row: f"{node_id}({_columns(row, places)})"
+
+
+def within_part(place: int, build: Part) -> Part:
     """An object made of the same row, where there is one."""
-    return lambda row, run: None if row[place] is None else build(row, run)
+    return lambda row: f"(None if {row}[{place}] is None else {build(row)})"
 
 
-def business_part(place: int, build: Build, *, many: bool) -> Build:
+def business_part(source: Source, place: int, build: Part, *, many: bool) -> Part:
     """A business, or several, from rows within the row."""
     if many:
-        return lambda row, run: [build(one, run) for one in row[place]]
-    return lambda row, run: build(row[place], run) if row[place] is not None else _null(False)
+        return lambda row: _each(source, f"{row}[{place}]", build)
+    return lambda row: _one(source, f"{row}[{place}]", build, nullable=False)
 
 
-def many_part(column: int, owner: int, build: Build) -> Build:
+def many_part(source: Source, column: int, owner: int, build: Part) -> Part:
     """The rows of a relation that belong to the object."""
-    return lambda row, run: [build(one, run) for one in run.of(column, row[owner])]
+    return lambda row: _each(source, f"of({column}, {row}[{owner}])", build)
 
 
-def one_part(column: int, owner: int, build: Build, *, nullable: bool) -> Build:
+def one_part(source: Source, column: int, owner: int, build: Part, *, nullable: bool) -> Part:
     """The one row of a relation that belongs to the object."""
-
-    def part(row: Row, run: Run) -> Any:
-        found = run.of(column, row[owner])
-        return build(found[0], run) if found else _null(nullable)
-
-    return part
+    return lambda row: _one(
+        source, source.first(column, f"{row}[{owner}]"), build, nullable=nullable
+    )
 
 
-def matching_part(column: int, owner: int, places: tuple[int, int], build: Build) -> Build:
+def matching_part(
+    source: Source, column: int, owner: int, places: tuple[int, int], build: Part
+) -> Part:
     """The row of a relation that belongs to the object and has its value, if there is one."""
     mine, its = places
-
-    def part(row: Row, run: Run) -> Any:
-        for one in run.of(column, row[owner]):
-            if one[its] == row[mine]:
-                return build(one, run)
-        return None
-
-    return part
+    matching = source.name(_matching)
+    return lambda row: _one(
+        source, f"{matching}(of({column}, {row}[{owner}]), {its}, {row}[{mine}])", build
+    )
 
 
-def value_part(column: int, owner: int, place: int, leaf: Leaf) -> Build:
+def value_part(source: Source, column: int, owner: int, place: int, leaf: Leaf) -> Part:
     """A count in the one row of a relation that belongs to the object; 0 where there is none."""
 
-    def part(row: Row, run: Run) -> Any:
-        found = run.of(column, row[owner])
-        return leaf(found[0][place] if found else 0)
+    def part(row: str) -> str:
+        one = source.row()
+        found = f"({one} := {source.first(column, f'{row}[{owner}]')})"
+        return f"{source.name(leaf)}({one}[{place}] if {found} is not None else 0)"
 
     return part
 
 
-def root_part(column: int, build: Build, *, many: bool) -> Build:
+def root_part(source: Source, column: int, build: Part, *, many: bool) -> Part:
     """What a root field found: one object or none, or all."""
     if many:
-        return lambda _row, run: [build(one, run) for one in run.rows[column]]
-    return lambda _row, run: build(rows[0], run) if (rows := run.rows[column]) else None
+        return lambda _row: _each(source, f"rows[{column}]", build)
+    return lambda _row: _one(source, f"{source.name(_head)}(rows[{column}])", build)
+
+
+def noted_part(source: Source, root: Part, ask: int, name: str) -> Part:
+    """A member who may be asked for by id: noted when the answer is that there is none."""
+    return lambda row: f"{source.name(_noted)}({root(row)}, run, {ask}, {name!r})"
 
 
 def viewed_part(
-    column: int, owner: int, attribute: str, attributes: Collection[str], ask: int
-) -> Build:
-    """A personal field, as far as the caller may see it; `attributes`: all that are asked for."""
+    source: Source, views: tuple[int, int], attribute: str, attributes: Collection[str], ask: int
+) -> Part:
+    """A personal field, as far as the caller may see it; `attributes`: all that are asked for.
 
-    def part(row: Row, run: Run) -> Any:
-        shown = getattr(run.view(column, row[owner], attributes), attribute, None)
+    `views`: the column of how members are shown, and the place of the member in the row.
+    """
+    column, owner = views
+
+    def view(member_id: Any, run: Run) -> Any:
+        shown = getattr(run.view(column, member_id, attributes), attribute, None)
         if shown is None:
             return None
         return shown.masked if run.asked[ask]["hidden"] else shown.value
 
-    return part
+    return lambda row: f"{source.name(view)}({row}[{owner}], run)"
 
 
-def page_part(
-    column: int, owner: int | None, ask: int, fields: Sequence[tuple[str, PageBuild]]
-) -> Build:
+def page_part(source: Source, column: int, owner: int | None, ask: int, fields: Fields) -> Part:
     """A page of the rows that belong to the object; without an owner, of all."""
 
-    def part(row: Row, run: Run) -> Any:
-        rows = run.rows[column] if owner is None else run.of(column, row[owner])
-        page = page_of(rows, run.asked[ask]["window"])
-        return {key: part(page, run) for key, part in fields}
+    def part(row: str) -> str:
+        rows = f"rows[{column}]" if owner is None else f"of({column}, {row}[{owner}])"
+        read = f"{source.name(page_of)}({rows}, asked[{ask}]['window'])"
+        return _one(source, read, object_part(fields))
 
     return part
 
 
-def edges_part(fields: Sequence[tuple[str, Build]]) -> PageBuild:
-    """The items of a page with their cursors."""
-    return nodes_part(object_part(fields))
-
-
-def nodes_part(build: Build) -> PageBuild:
+def nodes_part(source: Source, build: Part) -> Part:
     """The items of a page."""
-    return lambda page, run: [build(row, run) for row in page.rows]
+    return lambda page: _each(source, f"{page}.rows", build)
 
 
-def cursor_part(place: Sequence[int], ask: int) -> Build:
+def cursor_part(source: Source, place: Sequence[int], ask: int) -> Part:
     """An item's cursor, of the columns that are its place in the list that was asked for."""
-    return lambda row, run: cursor(tuple(row[i] for i in place), run.asked[ask]["window"].mark)
+
+    makes = source.name(cursor)
+    return lambda row: f"{makes}(({_columns(row, place)},), asked[{ask}]['window'].mark)"
 
 
-def page_info_part(fields: Sequence[tuple[str, PageBuild]]) -> PageBuild:
-    """What tells where a page lies."""
-    return lambda page, run: {key: part(page, run) for key, part in fields}
-
-
-def page_info(name: str, at: Build, type_name: str) -> PageBuild:
+def page_info(name: str, at: Part, type_name: str) -> Part:
     """One field of what tells where a page lies; `at` gives the cursor of a row."""
     match name:
         case "__typename":
             return constant(type_name)
         case "hasNextPage":
-            return lambda page, _run: page.more_after
+            return lambda page: f"{page}.more_after"
         case "hasPreviousPage":
-            return lambda page, _run: page.more_before
+            return lambda page: f"{page}.more_before"
         case "startCursor":
-            return lambda page, run: at(page.rows[0], run) if page.rows else None
+            return lambda page: f"({at(f'{page}.rows[0]')} if {page}.rows else None)"
         case "endCursor":
-            return lambda page, run: at(page.rows[-1], run) if page.rows else None
+            return lambda page: f"({at(f'{page}.rows[-1]')} if {page}.rows else None)"
     raise Unplanned(f"a page says no {name}")
 
 
-def _null(nullable: bool) -> None:
-    if not nullable:
-        raise Unplanned("null where none may be")
+def _each(source: Source, rows: str, build: Part) -> str:
+    one = source.row()
+    return f"[{build(one)} for {one} in {rows}]"
+
+
+def _one(source: Source, row: str, build: Part, *, nullable: bool = True) -> str:
+    one = source.row()
+    return f"({build(one)} if ({one} := {row}) is not None else {source.absent(nullable=nullable)})"
+
+
+def _columns(row: str, places: Sequence[int]) -> str:
+    return ", ".join(f"{row}[{place}]" for place in places)
+
+
+def _node_id(type_name: str) -> Callable[..., str]:
+    """Return what makes ids of a type as Strawberry does, without its checks of each."""
+
+    def node_id(*key: Any) -> str:
+        if None in key:
+            raise Unplanned("nothing has an id without its key")
+        said = f"{type_name}:{'.'.join(map(str, key))}"
+        return b2a_base64(said.encode(), newline=False).decode()
+
+    return node_id
+
+
+def _head(rows: Sequence[Row]) -> Row | None:
+    return rows[0] if rows else None
+
+
+def _matching(rows: Sequence[Row], place: int, value: Any) -> Row | None:
+    return next((row for row in rows if row[place] == value), None)
+
+
+def _noted(found: Any, run: Run, ask: int, name: str) -> Any:
+    if found is None:
+        ids = run.asked[ask].get("member_ids") or ()
+        run.context.hidden.extend((name, f"Member:{id_}") for id_ in ids if id_ is not None)
+    return found

@@ -151,7 +151,7 @@ async def run_plan(plan: Plan, run: Run) -> dict[str, Any]:
         raise Unplanned("the statement failed") from failure
     if run.rows[0] is not True:
         raise Unplanned("the group is not as the plan takes it to be")
-    data: dict[str, Any] = plan.build((), run)
+    data: dict[str, Any] = plan.build(run)
     return data
 
 

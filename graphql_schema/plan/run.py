@@ -1,6 +1,6 @@
 """One run of a plan: what it is given, and what the statement answered."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +11,6 @@ from hub.members.display import MemberView, view_of
 
 Row = Sequence[Any]
 NO_VARIABLES = VariableValues({}, {})
-Build = Callable[[Row, "Run"], Any]
-"""What makes the answer's part of a row."""
 
 
 @dataclass(slots=True)
@@ -30,7 +28,6 @@ class Run:
     rows: Row = ()
     """The statement's answer, column by column."""
     groups: dict[int, dict[Any, list[Row]]] = field(default_factory=dict)
-
     views: dict[tuple[int, Any], MemberView] = field(default_factory=dict)
 
     def view(self, column: int, member_id: Any, attributes: Collection[str]) -> MemberView | None:

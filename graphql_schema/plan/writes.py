@@ -74,7 +74,7 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class Kept:
     """A mutation that was sent, and how it is done, by the shape of its variables and callers."""
 
     known: Known
@@ -86,29 +86,23 @@ class Writes:
 
     def __init__(self, schema: Any) -> None:
         self._schema = schema
-        self._kept: OrderedDict[tuple[str, str | None], _Kept] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str | None], Kept] = OrderedDict()
         self.answered = 0
         """How many operations were answered here."""
 
     async def answer(
-        self,
-        query: str,
-        document: Document,
-        operation: OperationDefinitionNode,
-        variables: dict[str, Any] | None,
-        context: Context,
+        self, kept: Kept, variables: dict[str, Any] | None, context: Context
     ) -> dict[str, Any] | None:
         """Do what an operation asks, and return its data; None: ask the resolvers.
 
         What was done by then is in `context.done`.
         """
-        if operation.operation is not OperationType.MUTATION or len(query) > LONGEST_DOCUMENT:
-            return None
         schema: GraphQLSchema = self._schema._schema
-        given = get_variable_values(schema, operation.variable_definitions or (), variables or {})
+        defined = kept.known.operation.variable_definitions or ()
+        given = get_variable_values(schema, defined, variables or {})
         if isinstance(given, list):
             return None
-        write = self._write(self._of(query, document, operation), given, context)
+        write = self._write(kept, given, context)
         if write is None or not is_open(write.name, context.principal):
             return None
         try:
@@ -118,17 +112,22 @@ class Writes:
         self.answered += 1
         return {write.key: data}
 
-    def _of(self, query: str, document: Document, operation: OperationDefinitionNode) -> _Kept:
+    def kept(
+        self, query: str, document: Document, operation: OperationDefinitionNode
+    ) -> Kept | None:
+        """Return what is kept of a mutation that is fit to be done; None of what is none."""
+        if operation.operation is not OperationType.MUTATION or len(query) > LONGEST_DOCUMENT:
+            return None
         key = query, operation.name.value if operation.name else None
         kept = self._kept.get(key)
         if kept is None:
-            kept = self._kept[key] = _Kept(Known(document.node, operation))
+            kept = self._kept[key] = Kept(Known(document.node, operation))
             if len(self._kept) > MOST_DOCUMENTS:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return kept
 
-    def _write(self, kept: _Kept, given: VariableValues, context: Context) -> Write | None:
+    def _write(self, kept: Kept, given: VariableValues, context: Context) -> Write | None:
         known, writes = kept.known, kept.writes
         shape = shape_of(known, given, context)
         if shape in writes:
@@ -278,8 +277,8 @@ class _Compiler(Compiler):
         served = self._statement.table(_SERVED, {"member_ids": ids})
         served.pick("member_id")
         build = self._sub(type_, details, served)
-        root = parts.root_part(self._statement.column(served), build, many=False)
-        return Plan(tuple(self._asks), self._statement.sql, self._statement.values, root)
+        column = self._statement.column(served)
+        return self._made_of(parts.root_part(self._source, column, build, many=False))
 
 
 def _there(write: Value) -> Value:

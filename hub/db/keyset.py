@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 _SQL_TYPES: Mapping[type, str] = {
     int: "bigint",
+    float: "double precision",
     str: "text",
+    Decimal: "numeric",
     date: "date",
     datetime: "timestamptz",
 }
@@ -39,10 +42,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Keyset:
-    """The order of a list: by columns that together tell each row from all others."""
+    """The order of a list: by columns that together tell each row from all others.
+
+    `where` is said, in SQL, of the rows that have a place in it at all.
+    """
 
     columns: tuple[Column, ...]
     descending: bool = False
+    where: str = ""
 
     @property
     def shape(self) -> tuple[type, ...]:
@@ -93,3 +100,19 @@ class Keyset:
     @property
     def _expressions(self) -> Sequence[str]:
         return [column.sql or column.name for column in self.columns]
+
+
+def page_of(
+    order: Keyset, stretch: Stretch, *, only: Mapping[str, Any], filters: Mapping[str, str]
+) -> tuple[str, dict[str, Any]]:
+    """Return how a statement ends that reads a stretch of a list, and its parameters.
+
+    What `only` says (not None) holds of the rows: by the condition of its name in `filters`, which
+    has it as the parameter of that name.
+    """
+    facts = {name: value for name, value in only.items() if value is not None}
+    held = [filters[name] for name in facts] + [order.where, order.between(stretch)]
+    return (
+        f"WHERE {' AND '.join(filter(None, held))} ORDER BY {order.order(stretch)} LIMIT :limit",
+        facts | {"limit": stretch.limit} | order.facts(stretch),
+    )

@@ -104,7 +104,7 @@ async def _answer(request: Request, asked: Asked) -> Response:
         charge=partial(state.allowance.spend, caller),
         mention=partial(mention, state.redis),
         noted=note,
-        plans=state.plans,
+        turns=state.turns,
     )
     began = time.perf_counter()
     DENIED.set(answered := list[str]())

@@ -15,6 +15,7 @@ from hub.callers.issuers import read_issuers
 from hub.config import Settings
 from hub.crypto.keyring import Keyring, load
 from hub.db.engine import make_engine, make_readers
+from hub.db.turns import Turns
 from hub.entrypoints.calls import Desk
 from hub.entrypoints.hooks import Door
 from hub.entrypoints.web_allowance import Allowance
@@ -48,9 +49,8 @@ class State:
     callers: Callers
     sockets: Sockets
     traces: Traces
-    plans: asyncio.Semaphore
-    """Turns of plans at the database: the same few connections, whose caches are warm, answer all
-    of them sooner than many do."""
+    turns: Turns
+    """At the database, for plans."""
 
 
 @asynccontextmanager
@@ -66,6 +66,8 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
     documents = read_documents(settings.documents, schema, only=settings.only_documents)
     engine = make_engine(settings.require_database_url(), pool_size=settings.pool_size)
     readers = make_readers(settings.require_database_url(), pool_size=settings.pool_size)
+    few = max(settings.pool_size // 2, 1)
+    turns = Turns(readers, most=few, keeps=few)
     listen(engine)
     listen(readers)
     redis = Redis.from_url(settings.require_redis_url(), socket_connect_timeout=2, socket_timeout=2)
@@ -104,11 +106,12 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
             callers=callers,
             sockets=Sockets(settings, callers, streams),
             traces=traces,
-            plans=asyncio.Semaphore(max(settings.pool_size // 2, 1)),
+            turns=turns,
         )
     finally:
         await changes.aclose()
         await redis.aclose()
+        turns.close()
         await readers.dispose()
         await engine.dispose()
         await asyncio.to_thread(traces.close)

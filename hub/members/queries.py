@@ -173,12 +173,15 @@ def known(condition: str) -> Relation:
 
     `condition` is SQL on `m`, the member as it is now. Unknown ids and erased members are left out.
     """
+    # CASE, not coalesce(): behind a policy what might leak looks up no index, and coalesce() counts
+    # as such: every member would be read to find one.
     return Relation(
         f"""
 SELECT w.wanted, m.member_id
 FROM unnest(CAST(:member_ids AS bigint[])) AS w (wanted)
 JOIN member asked ON asked.member_id = w.wanted AND asked.erased_at IS NULL
-JOIN member m ON m.member_id = coalesce(asked.merged_into, asked.member_id)
+JOIN member m ON m.member_id =
+  CASE WHEN asked.merged_into IS NULL THEN asked.member_id ELSE asked.merged_into END
 WHERE {condition}
 """,  # noqa: S608 - constants of ours
         ("wanted", "member_id"),

@@ -37,10 +37,16 @@ class Adjustment:
     verdict: str | None
     tx_id: int | None
     available: int | None
+    proposed_at: datetime
+
+    @property
+    def size(self) -> int:
+        """By how many points, more or fewer."""
+        return abs(self.points)
 
 
 COLUMNS = """member_id, adjustment_id, business_id, account_id, points, unit, cost_rate, expires_on,
-  idle_months, reason, state, maker, checker, verdict, tx_id, available"""
+  idle_months, reason, state, maker, checker, verdict, tx_id, available, proposed_at"""
 
 
 def adjustment_of(row: Row[Any]) -> Adjustment:

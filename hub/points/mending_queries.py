@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.db.keyset import Column, Keyset, Stretch
+from hub.db.keyset import Column, Keyset, Stretch, page_of
 from hub.points.adjustments import COLUMNS, Adjustment, adjustment_of
 
 
@@ -71,24 +73,45 @@ async def adjustments_by_key(
     return {(row.member_id, row.adjustment_id): adjustment_of(row) for row in rows}
 
 
-ADJUSTMENTS = Keyset((Column("adjustment_id", int),))
+ADJUSTMENTS = Keyset((Column("adjustment_id", int),), where="state = 'proposed'")
 """The oldest first."""
+BY_PROPOSING = Keyset(
+    (Column("proposed_at", datetime), *ADJUSTMENTS.columns), where=ADJUSTMENTS.where
+)
+BY_SIZE = Keyset(
+    (Column("size", int, "abs(points)"), *ADJUSTMENTS.columns), where=ADJUSTMENTS.where
+)
+"""By how many points, more or fewer."""
+
+
+class ProposalFilter(NamedTuple):
+    """Which proposals: at which business, by whom, when; `least_points`: so many or more."""
+
+    business_id: int | None = None
+    maker: str | None = None
+    least_points: int | None = None
+    proposed_from: datetime | None = None
+    proposed_before: datetime | None = None
+
+
+_FILTERS = {
+    "business_id": "business_id = :business_id",
+    "maker": "maker = :maker",
+    "least_points": "abs(points) >= :least_points",
+    "proposed_from": "proposed_at >= :proposed_from",
+    "proposed_before": "proposed_at < :proposed_before",
+}
 
 
 async def proposed_adjustments(
-    db: AsyncConnection, *, business_ids: Sequence[int], stretch: Stretch
+    db: AsyncConnection,
+    *,
+    only: ProposalFilter | None = None,
+    order: Keyset = ADJUSTMENTS,
+    stretch: Stretch,
 ) -> list[Adjustment]:
-    """Return adjustments at these businesses that wait for somebody, by ADJUSTMENTS."""
-    rows = await db.execute(
-        text(f"""
-          SELECT {COLUMNS} FROM adjustment
-          WHERE state = 'proposed' AND business_id = ANY(CAST(:business_ids AS smallint[]))
-            AND {ADJUSTMENTS.between(stretch)}
-          ORDER BY {ADJUSTMENTS.order(stretch)} LIMIT :limit"""),  # noqa: S608 - constants of ours
-        {
-            "business_ids": list(business_ids),
-            "limit": stretch.limit,
-            **ADJUSTMENTS.facts(stretch),
-        },
-    )
+    """Return adjustments that wait for somebody, by ADJUSTMENTS unless asked otherwise."""
+    said = (only or ProposalFilter())._asdict()
+    ending, facts = page_of(order, stretch, only=said, filters=_FILTERS)
+    rows = await db.execute(text(f"SELECT {COLUMNS} FROM adjustment {ending}"), facts)  # noqa: S608
     return [adjustment_of(row) for row in rows]

@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import Pool
 
 from hub.db.relation import Relation
 from hub.programme.acceptance import AcceptanceRule
@@ -16,6 +20,7 @@ _RULE = tuple(one.name for one in fields(AcceptanceRule))
 ACTING = Relation(
     f"""
 SELECT s.business_id, (SELECT time_zone FROM programme) AS group_zone, a.business_id AS ruled,
+  acting_edition(s.business_id, :now) AS edition,
   {", ".join(f"s.{name}" for name in _PLAIN)},
   CAST(s.stopped_issuers AS text[]) AS stopped_issuers,
   {", ".join(f"{'s' if name == 'currency' else 'a'}.{name} AS rule_{name}" for name in _RULE)}
@@ -30,6 +35,7 @@ LEFT JOIN LATERAL (
         "business_id",
         "group_zone",
         "ruled",
+        "edition",
         *_PLAIN,
         "stopped_issuers",
         *(f"rule_{name}" for name in _RULE),
@@ -45,6 +51,8 @@ class Acting:
     business: Business
     group_zone: str | None
     acceptance: AcceptanceRule | None
+    edition: str | None
+    """What the database calls all this; None where it has to be looked up each time."""
 
 
 def acting_of(row: Sequence[Any]) -> Acting:
@@ -56,4 +64,16 @@ def acting_of(row: Sequence[Any]) -> Acting:
         business=Business(**{**own, "stopped_issuers": tuple(map(int, own["stopped_issuers"]))}),
         group_zone=facts["group_zone"],
         acceptance=None if facts["ruled"] is None else AcceptanceRule(**rule),
+        edition=facts["edition"],
     )
+
+
+_MET: WeakKeyDictionary[Pool, dict[str, Acting]] = WeakKeyDictionary()
+
+
+def met(engine: AsyncEngine) -> dict[str, Acting]:
+    """Return the businesses that were met through an engine, by code, to be written to.
+
+    Nothing is taken on trust: what is done by one names its edition, which the database compares.
+    """
+    return _MET.setdefault(engine.sync_engine.pool, {})

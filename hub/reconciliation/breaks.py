@@ -1,14 +1,14 @@
 """Breaks: what stands open between a book and the hub, since when, with whom."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.db.keyset import Column, Keyset, Place, Stretch
+from hub.db.keyset import Column, Keyset, Place, Stretch, page_of
 from hub.errors import Malformed, NotFound
 from hub.points.checks import named
 from hub.reconciliation.books import lock_book
@@ -52,6 +52,11 @@ class Break:
     opened_at: datetime
     closed_at: datetime | None
 
+    @property
+    def size_minor(self) -> int | None:
+        """How large the difference is, up or down, in minor units."""
+        return None if self.amount_minor is None else abs(self.amount_minor)
+
     def age_days(self, now: datetime) -> int:
         """Return for how many whole days it has been, or was, open."""
         return ((self.closed_at or now) - self.opened_at).days
@@ -84,6 +89,48 @@ async def lock_break(db: AsyncConnection, break_id: int) -> Break:
 
 BREAKS = Keyset((Column("break_id", int),))
 """The oldest first."""
+BY_OPENING = Keyset((Column("opened_at", datetime), Column("break_id", int)))
+BY_DAY = Keyset((Column("day", date), Column("break_id", int)))
+BY_SIZE = Keyset(
+    (Column("size_minor", int, "abs(amount_minor)"), Column("break_id", int)),
+    where="amount_minor IS NOT NULL",
+)
+"""By how large the difference is, up or down: those alone that have an amount. Meant for one
+currency, as amounts of several do not compare."""
+
+
+class BreakFilter(NamedTuple):
+    """Which breaks. `day` is that of the book, from `from_day` until `until_day`, both inclusive.
+
+    `least_minor`: whose difference is that or more, up or down.
+    """
+
+    role: str | None = None
+    counterparty_id: int | None = None
+    currency: str | None = None
+    owner: str | None = None
+    least_minor: int | None = None
+    from_day: date | None = None
+    until_day: date | None = None
+    opened_from: datetime | None = None
+    opened_before: datetime | None = None
+
+
+_FILTERS = {
+    "business_ids": "business_id = ANY (CAST(:business_ids AS smallint[]))",
+    "states": "state = ANY (CAST(:states AS text[]))",
+    "kinds": "kind = ANY (CAST(:kinds AS text[]))",
+    "role": "role = :role",
+    "counterparty_id": "counterparty_id = :counterparty_id",
+    "currency": "currency = :currency",
+    "owner": "owner = :owner",
+    "least_minor": "abs(amount_minor) >= :least_minor",
+    "from_day": "day >= :from_day",
+    "until_day": "day <= :until_day",
+    "opened_from": "opened_at >= :opened_from",
+    "opened_before": "opened_at < :opened_before",
+}
+_IS_OPEN = "closed_at IS NULL"
 
 
 async def breaks(
@@ -91,26 +138,28 @@ async def breaks(
     *,
     business_ids: Sequence[int],
     states: Sequence[str] = UNRESOLVED,
-    kinds: Sequence[str] = KINDS,
+    kinds: Sequence[str] | None = None,
+    only: BreakFilter | None = None,
+    order: Keyset = BREAKS,
     first: int,
     after: Place | None = None,
     before: Place | None = None,
     backward: bool = False,
 ) -> list[Break]:
-    """Return up to `first` breaks of these businesses' books, by BREAKS."""
-    stretch = Stretch(first, backward, after, before)
-    rows = await db.execute(
-        text(f"""{_BREAK} WHERE business_id = ANY (CAST(:ids AS smallint[]))
-          AND state = ANY (CAST(:states AS text[])) AND kind = ANY (CAST(:kinds AS text[]))
-          AND {BREAKS.between(stretch)} ORDER BY {BREAKS.order(stretch)} LIMIT :first"""),
-        {
-            "ids": list(business_ids),
-            "states": list(states),
-            "kinds": list(kinds),
-            "first": first,
-            **BREAKS.facts(stretch),
-        },
+    """Return up to `first` breaks of these businesses' books, by BREAKS unless asked otherwise."""
+    if {*states} <= {*UNRESOLVED}:
+        # The same of all that are found, and how the indexes on what is open know it.
+        order = replace(order, where=" AND ".join(filter(None, (order.where, _IS_OPEN))))
+    said = {
+        "business_ids": list(business_ids),
+        "states": list(states),
+        "kinds": None if kinds is None else list(kinds),
+        **(only or BreakFilter())._asdict(),
+    }
+    ending, facts = page_of(
+        order, Stretch(first, backward, after, before), only=said, filters=_FILTERS
     )
+    rows = await db.execute(text(f"{_BREAK} {ending}"), facts)
     return [break_of(row) for row in rows]
 
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.db.keyset import Column, Keyset, Place, Stretch
+from hub.db.keyset import Column, Keyset, Stretch, page_of
 from hub.errors import NotFound
 from hub.reconciliation.books import lock_book
 
@@ -54,34 +55,41 @@ async def match_by_id(db: AsyncConnection, match_id: int) -> Match:
     return Match(**row._asdict())
 
 
-MATCHES = Keyset((Column("match_id", int, "m.match_id"),))
+SUGGESTIONS = Keyset((Column("match_id", int, "m.match_id"),), where="m.state = 'suggested'")
 """The oldest first."""
+BY_MAKING = Keyset(
+    (Column("made_at", datetime, "m.made_at"), *SUGGESTIONS.columns), where=SUGGESTIONS.where
+)
 
 
-async def matches(
+class SuggestionFilter(NamedTuple):
+    """Which suggestions: of which rules (their numbers), made when."""
+
+    rules: Sequence[int] | None = None
+    made_from: datetime | None = None
+    made_before: datetime | None = None
+
+
+_FILTERS = {
+    "business_ids": "business_id = ANY (CAST(:business_ids AS smallint[]))",
+    "rules": "m.rule = ANY (CAST(:rules AS smallint[]))",
+    "made_from": "m.made_at >= :made_from",
+    "made_before": "m.made_at < :made_before",
+}
+
+
+async def suggestions(
     db: AsyncConnection,
     *,
     business_ids: Sequence[int],
-    states: Sequence[str] = ("suggested",),
-    first: int,
-    after: Place | None = None,
-    before: Place | None = None,
-    backward: bool = False,
+    only: SuggestionFilter | None = None,
+    order: Keyset = SUGGESTIONS,
+    stretch: Stretch,
 ) -> list[Match]:
-    """Return up to `first` matches of these businesses' books, by MATCHES."""
-    stretch = Stretch(first, backward, after, before)
-    rows = await db.execute(
-        text(f"""{_MATCH} WHERE {MATCHES.between(stretch)}
-          AND m.state = ANY (CAST(:states AS text[]))
-          AND business_id = ANY (CAST(:ids AS smallint[]))
-          ORDER BY {MATCHES.order(stretch)} LIMIT :first"""),
-        {
-            "ids": list(business_ids),
-            "states": list(states),
-            "first": first,
-            **MATCHES.facts(stretch),
-        },
-    )
+    """Return what is suggested of these businesses' books and waits for a person."""
+    said = {"business_ids": list(business_ids), **(only or SuggestionFilter())._asdict()}
+    ending, facts = page_of(order, stretch, only=said, filters=_FILTERS)
+    rows = await db.execute(text(f"{_MATCH} {ending}"), facts)
     return [Match(**row._asdict()) for row in rows]
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.db.keyset import Column, Keyset, Stretch
+from hub.db.keyset import Column, Keyset, Stretch, page_of
 from hub.errors import NotFound
 from hub.reconciliation.codes import LEGS, Leg, Role
 
@@ -57,13 +58,42 @@ async def run_by_id(db: AsyncConnection, run_id: int) -> Run:
 
 RUNS = Keyset((Column("run_id", int),), descending=True)
 """The newest first."""
+BY_ASKING = Keyset((Column("asked_at", datetime), Column("run_id", int)))
+BY_DAYS = Keyset((Column("from_date", date), Column("run_id", int)))
 
 
-async def runs(db: AsyncConnection, *, business_ids: Sequence[int], stretch: Stretch) -> list[Run]:
-    """Return runs over these businesses' books, by RUNS."""
-    rows = await db.execute(
-        text(f"""{_RUN} WHERE business_id = ANY (CAST(:ids AS smallint[]))
-          AND {RUNS.between(stretch)} ORDER BY {RUNS.order(stretch)} LIMIT :limit"""),
-        {"ids": list(business_ids), "limit": stretch.limit, **RUNS.facts(stretch)},
-    )
+class RunFilter(NamedTuple):
+    """Which runs: over any day from `from_day` until `until_day`, finished or not, asked when."""
+
+    role: str | None = None
+    finished: bool | None = None
+    from_day: date | None = None
+    until_day: date | None = None
+    asked_from: datetime | None = None
+    asked_before: datetime | None = None
+
+
+_FILTERS = {
+    "business_ids": "business_id = ANY (CAST(:business_ids AS smallint[]))",
+    "role": "role = :role",
+    "finished": "(finished_at IS NOT NULL) = :finished",
+    "from_day": "to_date >= :from_day",
+    "until_day": "from_date <= :until_day",
+    "asked_from": "asked_at >= :asked_from",
+    "asked_before": "asked_at < :asked_before",
+}
+
+
+async def runs(
+    db: AsyncConnection,
+    *,
+    business_ids: Sequence[int],
+    only: RunFilter | None = None,
+    order: Keyset = RUNS,
+    stretch: Stretch,
+) -> list[Run]:
+    """Return runs over these businesses' books, by RUNS unless asked otherwise."""
+    said = {"business_ids": list(business_ids), **(only or RunFilter())._asdict()}
+    ending, facts = page_of(order, stretch, only=said, filters=_FILTERS)
+    rows = await db.execute(text(f"{_RUN} {ending}"), facts)
     return [Run(**{**row._asdict(), "role": Role(row.role)}) for row in rows]

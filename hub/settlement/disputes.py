@@ -4,20 +4,19 @@ Amounts in `*_minor` are integer minor units: what the debtor owes the creditor.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.db.keyset import Column, Keyset, Place, Stretch
+from hub.db.keyset import Column, Keyset, Place, Stretch, page_of
 from hub.errors import Forbidden, Malformed, NotFound, Rejected
 from hub.settlement.life import lock_period
 
 LONGEST_MESSAGE = 2000
 LONGEST_KEY = 200
-STATES = ("open", "upheld", "rejected", "withdrawn")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,44 +77,74 @@ async def dispute(db: AsyncConnection, dispute_id: int) -> Dispute:
 
 DISPUTES = Keyset((Column("dispute_id", int),))
 """The oldest first."""
+BY_OPENING = Keyset((Column("opened_at", datetime, "d.opened_at"), Column("dispute_id", int)))
+BY_ENDING = Keyset(
+    (Column("resolved_at", datetime), Column("dispute_id", int)), where="resolved_at IS NOT NULL"
+)
+"""Those alone that ended."""
 
 
 class DisputeFilter(NamedTuple):
-    """Which disputes: in these states; with a `business_id`, those that it is a side of."""
+    """Which disputes: in these states; that `business_id` is a side of; by who owes whom, of a
+    period (its code), opened when.
+    """
 
-    states: tuple[str, ...] = STATES
+    states: tuple[str, ...] | None = None
     business_id: int | None = None
+    debtor_id: int | None = None
+    creditor_id: int | None = None
+    period: str | None = None
+    currency: str | None = None
+    opened_from: datetime | None = None
+    opened_before: datetime | None = None
+
+
+_FILTERS = {
+    "states": "d.state = ANY (CAST(:states AS text[]))",
+    "business_id": ":business_id IN (debtor_id, creditor_id)",
+    "debtor_id": "debtor_id = :debtor_id",
+    "creditor_id": "creditor_id = :creditor_id",
+    "period": "d.period_id = (SELECT s.period_id FROM settlement_period s WHERE s.code = :period)",
+    "currency": "currency = :currency",
+    "opened_from": "d.opened_at >= :opened_from",
+    "opened_before": "d.opened_at < :opened_before",
+}
 
 
 async def disputes(
     db: AsyncConnection,
     *,
-    states: Sequence[str] = STATES,
-    business_id: int | None = None,
+    only: DisputeFilter | None = None,
+    order: Keyset = DISPUTES,
     first: int,
     after: Place | None = None,
     before: Place | None = None,
     backward: bool = False,
 ) -> list[Dispute]:
-    """Return up to `first` disputes of all periods, by DISPUTES.
-
-    With a `business_id`, only those that it opened or is the other side of.
-    """
-    only = DisputeFilter(tuple(states), business_id)
-    stretch = Stretch(first, backward, after, before)
-    rows = await db.execute(text(_page(stretch)), _facts(only, stretch))
+    """Return up to `first` disputes of all periods, by DISPUTES unless asked otherwise."""
+    ending, facts = page_of(
+        order, Stretch(first, backward, after, before), only=_said(only), filters=_FILTERS
+    )
+    rows = await db.execute(text(f"{_DISPUTE} {ending}"), facts)
     return [Dispute(**row._asdict()) for row in rows]
 
 
 async def disputes_of_periods(
-    db: AsyncConnection, *, period_ids: Sequence[int], only: DisputeFilter, stretch: Stretch
+    db: AsyncConnection,
+    *,
+    period_ids: Sequence[int],
+    only: DisputeFilter,
+    stretch: Stretch,
+    order: Keyset = DISPUTES,
 ) -> dict[int, list[Dispute]]:
-    """Return what was disputed of each period, by DISPUTES."""
+    """Return what was disputed of each period, by DISPUTES unless asked otherwise."""
+    of = " AND ".join(filter(None, (order.where, "d.period_id = of.id")))
+    ending, facts = page_of(replace(order, where=of), stretch, only=_said(only), filters=_FILTERS)
     rows = await db.execute(
         text(f"""
           SELECT x.* FROM unnest(CAST(:ids AS integer[])) AS of (id)
-          CROSS JOIN LATERAL ({_page(stretch, "d.period_id = of.id")}) x"""),  # noqa: S608
-        {"ids": list(period_ids), **_facts(only, stretch)},
+          CROSS JOIN LATERAL ({_DISPUTE} {ending}) x"""),  # noqa: S608 - no input in it
+        {"ids": list(period_ids), **facts},
     )
     found: dict[int, list[Dispute]] = {period_id: [] for period_id in period_ids}
     for row in rows:
@@ -123,19 +152,9 @@ async def disputes_of_periods(
     return found
 
 
-def _page(stretch: Stretch, of: str = "true") -> str:
-    return f"""{_DISPUTE} WHERE d.state = ANY (CAST(:states AS text[])) AND {of}
-      AND (CAST(:business_id AS smallint) IS NULL OR :business_id IN (debtor_id, creditor_id))
-      AND {DISPUTES.between(stretch)} ORDER BY {DISPUTES.order(stretch)} LIMIT :limit"""
-
-
-def _facts(only: DisputeFilter, stretch: Stretch) -> dict[str, Any]:
-    return {
-        "states": list(only.states),
-        "business_id": only.business_id,
-        "limit": stretch.limit,
-        **DISPUTES.facts(stretch),
-    }
+def _said(only: DisputeFilter | None) -> dict[str, Any]:
+    said = (only or DisputeFilter())._asdict()
+    return said | {"states": None if said["states"] is None else list(said["states"])}
 
 
 async def disputes_of_lines(db: AsyncConnection, *, line_ids: Sequence[int]) -> dict[int, Dispute]:

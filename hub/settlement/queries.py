@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.crypto.signing import Signature
-from hub.db.keyset import Column, Keyset, Stretch
+from hub.db.keyset import Column, Keyset, Stretch, page_of
 from hub.errors import NotFound
 from hub.settlement.netting import Bilateral, Net
 
@@ -122,13 +122,32 @@ PERIODS = Keyset((Column("starts_on", date),), descending=True)
 """The newest first."""
 
 
-async def periods(db: AsyncConnection, *, stretch: Stretch) -> list[Period]:
-    """Return periods, by PERIODS."""
-    rows = await db.execute(
-        text(f"""{_PERIOD} WHERE {PERIODS.between(stretch)}
-          ORDER BY {PERIODS.order(stretch)} LIMIT :limit"""),
-        {"limit": stretch.limit, **PERIODS.facts(stretch)},
-    )
+class PeriodFilter(NamedTuple):
+    """Which periods: in these states; with any day from `from_day` until `until_day`."""
+
+    states: Sequence[str] | None = None
+    from_day: date | None = None
+    until_day: date | None = None
+
+
+_PERIOD_FILTERS = {
+    "states": "state = ANY (CAST(:states AS text[]))",
+    "from_day": "ends_on >= :from_day",
+    "until_day": "starts_on <= :until_day",
+}
+
+
+async def periods(
+    db: AsyncConnection,
+    *,
+    only: PeriodFilter | None = None,
+    order: Keyset = PERIODS,
+    stretch: Stretch,
+) -> list[Period]:
+    """Return periods, by PERIODS unless they are to run backwards."""
+    said = (only or PeriodFilter())._asdict()
+    ending, facts = page_of(order, stretch, only=said, filters=_PERIOD_FILTERS)
+    rows = await db.execute(text(f"{_PERIOD} {ending}"), facts)
     return [Period(**row._asdict()) for row in rows]
 
 

@@ -145,7 +145,7 @@ class Api:
         self.engine, self.readers = engine, readers
         self.ids = ids
         self.served: list[str] = []
-        """The SQL statements that the application has executed."""
+        """The SQL statements that the application has executed, but for those of plans."""
         self._keys = 0
 
     def context(self, who: Principal | None, *, at: datetime) -> Context:
@@ -256,6 +256,7 @@ async def running_api(
             api = Api(app, client, engine, keyring, ids, readers=readers)
             for served in _engines_of(app):
                 event.listen(served, "before_cursor_execute", partial(_note, api.served))
+                event.listen(served, "connect", partial(_note_posts, api.served))
             yield api
         finally:
             await readers.dispose()
@@ -270,6 +271,16 @@ def _engines_of(app: Observed) -> list[Engine]:
 
 def _note(served: list[str], *facts: Any) -> None:
     served.append(facts[2])
+
+
+def _note_posts(served: list[str], connection: Any, *_: Any) -> None:
+    """Note what goes to the driver without SQLAlchemy: a plan's read, or a write by itself."""
+
+    def note(record: Any) -> None:
+        if "FROM redeem_at_till(" in record.query:
+            served.append(record.query)
+
+    connection.driver_connection.add_query_logger(note)
 
 
 def _client(app: ASGIApp) -> httpx2.AsyncClient:

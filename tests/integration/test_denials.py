@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.audit.denials import denials
+from hub.audit.denials import DenialFilter, denials
 from hub.audit.record_denials import BEYOND, MOST_KINDS
 from hub.clock import now
 from hub.crypto import tokens
@@ -119,7 +119,7 @@ async def test_what_is_refused_for_its_text_is_on_record(
         refused = await api.client.post("/graphql", json=sent, headers=api.token(SHOP))
         assert refused.status_code == 403
         async with api.engine.connect() as db:
-            [one] = await denials(db, subject=SHOP.subject, stretch=Stretch(9))
+            [one] = await denials(db, only=DenialFilter(SHOP.subject), stretch=Stretch(9))
         assert (one.operation, one.path, one.asked) == ("http", "/graphql", "query")
 
 

@@ -18,6 +18,7 @@ from hub.clock import now
 from hub.connector import Hint, HintType
 from hub.crypto.delivery import open_sealed
 from hub.crypto.keyring import ensure, save
+from hub.db.keyset import Stretch
 from hub.errors import Malformed, NotFound
 from hub.intake.merge_members import merge_members
 from hub.intake.reject_review import reject_review
@@ -386,7 +387,7 @@ async def test_doubts_are_exported_and_name_an_erased_member_no_more(hub: Hub) -
             account_id=account_id, candidate_id=li, score=5.0, evidence={"vetoes": ["name"]}
         )
         await propose(db, proposals=[proposal], now=NOON)
-        [item] = await review_items(db, limit=9)
+        [item] = await review_items(db, stretch=Stretch(9))
         facts = {"review_id": item.review_id, "actor": "ann", "now": NOON}
         await reject_review(db, note="not her voice", **facts)
         own = await export(db, member_id=han, now=NOON, keyring=hub.keyring)

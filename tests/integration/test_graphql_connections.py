@@ -23,7 +23,7 @@ from tests.integration.test_graphql_card import gid
 from tests.support.many import fill
 
 SCHEMA = build_schema()._schema
-MANY = 7
+MANY = 12
 PAGED = {"first", "after", "last", "before"}
 # What fields on the way to a connection are asked with.
 GIVEN = {
@@ -40,6 +40,21 @@ FILTERED = {
     "Member.entries": 'from: "2020-01-01"',
     "Member.vouchers": 'campaign: "c-1"',
     "SettlementPeriod.obligations": 'kinds: ["redemption"]',
+    "Query.reconciliationRuns": 'role: "creditor"',
+    "Query.reconciliationSuggestions": 'rules: ["twins", "near"]',
+    "Query.reconciliationBreaks": 'until: "2100-01-01"',
+    "Query.disputes": 'currency: "CNY"',
+    "SettlementPeriod.disputes": 'currency: "CNY"',
+    "Query.denials": 'reason: "hidden"',
+    "Query.settlementCorrections": 'currency: "CNY"',
+    "Query.settlementPeriods": 'until: "2100-01-01"',
+    "Query.proposedAdjustments": 'maker: "ann"',
+    "Query.reviewItems": "reasons: [BATCH_MATCH]",
+}
+# What an order is refused without.
+NEEDED = {
+    f"{list_}OrderField.AMOUNT": 'filter: { currency: "CNY" }'
+    for list_ in ("ReconciliationBreak", "SettlementCorrection")
 }
 
 
@@ -153,7 +168,7 @@ class Walker:
 
 @pytest.fixture
 async def filled(api: Api) -> Api:
-    """Seven or more of everything."""
+    """A dozen or more of everything."""
     async with api.engine.begin() as db:
         await fill(db, MANY)
     return api
@@ -165,8 +180,9 @@ def orders(way: tuple[str, ...]) -> Iterator[str]:
         if name == "orderBy":
             by: Any = get_named_type(argument.type)
             for field in get_named_type(by.fields["field"].type).values:
+                of = NEEDED.get(f"{get_named_type(by.fields['field'].type).name}.{field}", "")
                 for direction in ("ASC", "DESC"):
-                    yield f"orderBy: {{ field: {field}, direction: {direction} }}"
+                    yield f"{of} orderBy: {{ field: {field}, direction: {direction} }}"
 
 
 async def test_pages_from_either_end_are_the_list(filled: Api) -> None:

@@ -203,7 +203,7 @@ def complaints(plan: dict[str, Any]) -> list[str]:
 
 async def test_no_order_or_filter_reads_or_sorts_a_whole_table(api: Api) -> None:
     async with api.engine.begin() as db:
-        await fill(db, BIG, people=True)
+        await fill(db, BIG, of="people")
     async with api.engine.connect() as db:
         await db.execution_options(isolation_level="AUTOCOMMIT")
         await db.execute(text("ANALYZE"))

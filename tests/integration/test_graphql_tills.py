@@ -50,7 +50,15 @@ async def li(api: Api) -> Person:
     """A person known at the shop with 1,000 points."""
     li = await api.join("shop", "c-1", phone="+8613910203040", name="李雷")
     await api.buy(li, "shop", 1000)
+    await meet(api, SHOP)
     return li
+
+
+async def meet(api: Api, till: Principal) -> None:
+    """Have the application know how a till takes points, so that it redeems there at once."""
+    stranger = {"email": "nobody@example.com"}
+    asked = await act(api, "redeem", till, member=stranger, points=1, idempotencyKey="meet")
+    assert asked["__typename"] == "MemberUnknown"
 
 
 async def act(api: Api, verb: str, who: Principal, **given: Any) -> dict[str, Any]:

@@ -8,12 +8,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.crypto.keyring import Keyring
+from hub.db.keyset import Stretch
 from hub.errors import Rejected
 from hub.reconciliation.breaks import breaks
 from hub.reconciliation.codes import Role
 from hub.reconciliation.confirm_match import confirm_match
 from hub.reconciliation.match_break import match_break
-from hub.reconciliation.matches import matches
+from hub.reconciliation.matches import suggestions
 from hub.reconciliation.reject_match import reject_match
 from hub.reconciliation.runs import Run
 from hub.reconciliation.save_mapping import SavedMapping
@@ -187,7 +188,7 @@ async def test_a_name_that_is_cut_short_is_suggested_and_a_person_says_it_is_pai
     run = await bank.says("dining", (first.amount_minor, short), (777, "rent"))
     assert (run.found["paid"], run.found["cut_short"]) == (0, 1)
     assert await bank.state(first) == "released"
-    (offered,) = await matches(bank.db, business_ids=[bank.ids["dining"]], first=9)
+    (offered,) = await suggestions(bank.db, business_ids=[bank.ids["dining"]], stretch=Stretch(9))
     assert await bank.kinds("dining") == ["ambiguous", "missing_at_partner"]
     made = await confirm_match(bank.db, match_id=offered.match_id, actor="bo", now=LATER)
     assert made.state == "confirmed"
@@ -229,7 +230,7 @@ async def test_two_payments_in_one_sum_are_suggested(bank: Bank) -> None:
     both = bank.to("dining")
     run = await bank.says("dining", (sum(one.amount_minor for one in both), "NOTPROVIDED"))
     assert (run.found["parts"], run.found["paid"]) == (1, 0)
-    (offered,) = await matches(bank.db, business_ids=[bank.ids["dining"]], first=9)
+    (offered,) = await suggestions(bank.db, business_ids=[bank.ids["dining"]], stretch=Stretch(9))
     await confirm_match(bank.db, match_id=offered.match_id, actor="bo", now=LATER)
     assert {await bank.state(one) for one in both} == {"paid"}
 
@@ -238,7 +239,7 @@ async def test_money_of_the_same_amount_is_only_suggested(bank: Bank) -> None:
     (only,) = bank.to("hotel")
     run = await bank.says("hotel", (only.amount_minor, "NOTPROVIDED"))
     assert (run.found["twins"], run.found["paid"]) == (1, 0)
-    (offered,) = await matches(bank.db, business_ids=[bank.ids["hotel"]], first=9)
+    (offered,) = await suggestions(bank.db, business_ids=[bank.ids["hotel"]], stretch=Stretch(9))
     await reject_match(bank.db, match_id=offered.match_id, reason="rent", actor="bo", now=LATER)
     run = await bank.run("hotel")
     assert run.found["twins"] == 0

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.db.keyset import Stretch
 from hub.errors import Rejected
 from hub.intake.accept_review import accept_review
 from hub.intake.mark_not_the_same import mark_not_the_same
@@ -52,11 +53,11 @@ async def _reviews(db: AsyncConnection, random: Random) -> tuple[list[int], list
                 },
             )
     people = [one.member_id for one in seen if one.member_id is not None]
-    return people, await review_items(db, limit=100)
+    return people, await review_items(db, stretch=Stretch(100))
 
 
 async def _check(db: AsyncConnection, people: list[int], born: dict[int, int]) -> None:
-    items = await review_items(db, limit=100)
+    items = await review_items(db, stretch=Stretch(100))
     accepted = [(born[i.account_id], i.candidates[0]) for i in items if i.state == "accepted"]
     apart = {
         tuple(sorted((born[i.account_id], i.candidates[0]))) for i in items if i.state == "not_same"
@@ -97,7 +98,7 @@ async def test_what_stands_is_what_was_decided_and_not_undone(
         except Rejected:
             continue
     await _check(db, people, born)
-    left = await review_items(db, limit=100)
+    left = await review_items(db, stretch=Stretch(100))
     assert {i.state for i in left} <= {"open", "dismissed"}
     edges = await db.scalar(text("SELECT count(*) FROM member_edge WHERE revoked_at IS NULL"))
     assert edges == 0

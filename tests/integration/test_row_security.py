@@ -12,6 +12,7 @@ from graphql_schema import access
 from hub.crypto.tokens import Principal
 from hub.db.bound import RowsUnprotected, refuse_bypass
 from hub.db.caller import Caller, reading_as
+from hub.members.queries import known
 from tests.integration.api_kit import FINANCE, HOTEL, SHOP, STAFF, Api, Person
 from tests.integration.test_graphql_card import gid
 from tests.support import stack
@@ -126,6 +127,17 @@ async def test_every_table_is_shown_to_whom_it_is_meant_for(db: AsyncConnection)
         else:
             closed.add(table)
     assert (found, opened, closed) == (SORTED, OPEN, CLOSED)
+
+
+async def test_a_member_is_found_by_number_without_reading_the_others(db: AsyncConnection) -> None:
+    sought = known(access.sees_member(SHOP)).statement
+    facts = {"member_ids": [1], "business": "shop"}
+    await db.execute(text("SET LOCAL enable_seqscan = off"))
+    await db.execute(text("SET LOCAL ROLE hub_business"))
+    plan = await db.scalars(text(f"EXPLAIN {sought.text}"), facts)
+    looked_up = [line for line in plan if "Index Cond: (member_id = CASE" in line]
+    await db.execute(text("RESET ROLE"))
+    assert looked_up
 
 
 async def test_a_view_shows_no_more_than_its_tables(db: AsyncConnection) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.accounting.journals.eliminate import eliminate
 from hub.accounting.recognise import recognise
 from hub.programme.chart import Purpose
-from hub.settlement.disputes import disputes
+from hub.settlement.disputes import DisputeFilter, disputes
 from hub.settlement.dues import dues
 from hub.settlement.open_dispute import open_dispute
 from hub.settlement.queries import obligations
@@ -68,7 +68,7 @@ async def test_what_is_payable_is_paid_or_held_back(db: AsyncConnection, seed: i
             due.due_minor
             for due in (await dues(db, period_ids=[period.period_id]))[period.period_id]
         )
-        held = await disputes(db, states=["open"], first=1000)
+        held = await disputes(db, only=DisputeFilter(states=("open",)), first=1000)
         assert payable - paid == sum(one.held_minor or 0 for one in held)
         for sheet in eliminate(list(journals.values())):
             assert sum(row.debit_minor - row.credit_minor for row in sheet.rows) == 0
@@ -82,4 +82,4 @@ async def test_what_is_payable_is_paid_or_held_back(db: AsyncConnection, seed: i
                 now=at,
             )
     assert payable == paid
-    assert await disputes(db, states=["upheld"], first=1)
+    assert await disputes(db, only=DisputeFilter(states=("upheld",)), first=1)

@@ -13,7 +13,7 @@ from hub.errors import Rejected
 from hub.settlement.approve_period import approve_period
 from hub.settlement.close_period import close
 from hub.settlement.codes import LineKind
-from hub.settlement.disputes import disputes
+from hub.settlement.disputes import DisputeFilter, disputes
 from hub.settlement.dues import dues
 from hub.settlement.open_dispute import open_dispute
 from hub.settlement.open_period import open_period
@@ -80,7 +80,7 @@ class Months:
             assert "disputed already" in no.message or "follows from dispute" in no.message  # noqa: PT017
 
     async def decide(self, *, all_of_them: bool = False) -> None:
-        for one in await disputes(self.db, states=["open"], first=1000):
+        for one in await disputes(self.db, only=DisputeFilter(states=("open",)), first=1000):
             if not all_of_them and self.dice.random() < 0.5:
                 continue
             facts = {"dispute_id": one.dispute_id, "reason": "seen", "now": noon(self.day)}

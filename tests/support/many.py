@@ -1,11 +1,13 @@
 """Many rows in every list, written straight into the tables: for how lists are read."""
 
+from typing import Literal
+
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 # Member 1 has `:n` of everything; of the others, each has an account, points, a tier and a voucher.
 # Businesses 1 to 3 and the tiers are there already.
-_PEOPLE = (
+_PERSONS = (
     """INSERT INTO member (member_id, created_at)
        SELECT i, timestamptz '2024-01-01T00:00Z' + i * interval '1 hour'
        FROM generate_series(1, :n) i""",
@@ -13,6 +15,9 @@ _PEOPLE = (
        SELECT i, 1 + i % 3, 'e-' || i, now() FROM generate_series(1, :n) i""",
     """INSERT INTO account_link (account_id, member_id, method, valid)
        SELECT i, i, 'birth', '[2020-01-01,)' FROM generate_series(1, :n) i""",
+)
+_PEOPLE = (
+    *_PERSONS,
     # A step a day; the last one stands.
     """INSERT INTO member_tier (member_id, step, tier_id, ladder_id, since, until, qualifying,
          reason)
@@ -36,6 +41,86 @@ _PEOPLE = (
          now() - (i / 5) * interval '1 second'
        FROM generate_series(1, :n) i""",
 )  # fmt: skip
+_WORK = (
+    # What tells doubts that are met twice takes half a millisecond a row.
+    "ALTER TABLE review_item DISABLE TRIGGER review_item_opening",
+    # Of five, two have no score, and one is dismissed; of ten, one is somebody's to look at.
+    """INSERT INTO review_item (account_id, opened_at, reason, candidates, score, assigned_to,
+         state, decided_at, decided_by, decision)
+       SELECT i, timestamptz '2026-01-01T00:00Z' + i * interval '1 hour',
+         CASE WHEN i % 2 = 0 THEN 'batch_match' ELSE 'second_account' END, ARRAY[1 + i % :n],
+         CASE WHEN i % 5 > 1 THEN i % 30 + 0.1 END, CASE WHEN i % 10 = 3 THEN 'ann' END,
+         CASE WHEN i % 5 = 4 THEN 'dismissed' ELSE 'open' END,
+         CASE WHEN i % 5 = 4 THEN now() END, CASE WHEN i % 5 = 4 THEN 'hub' END,
+         CASE WHEN i % 5 = 4 THEN 'settled' END
+       FROM generate_series(1, :n) i""",
+    "ALTER TABLE review_item ENABLE TRIGGER review_item_opening",
+    """INSERT INTO adjustment (member_id, account_id, points, proposed_at, business_id, unit,
+         cost_rate, maker, reason, idempotency_key)
+       SELECT i, i, CASE WHEN i % 40 = 20 THEN 1 ELSE i % 40 - 20 END,
+         timestamptz '2026-01-01T00:00Z' + i * interval '1 hour', 1 + i % 3, 1, 0.01,
+         CASE WHEN i % 4 = 0 THEN 'bob' ELSE 'ann' END, 'r', i
+       FROM generate_series(1, :n) i""",
+    """INSERT INTO settlement_period (starts_on, ends_on, opened_at, code)
+       SELECT date '2001-01-01' + i::integer, date '2001-01-01' + i::integer, now(),
+         (date '2001-01-01' + i::integer)::text FROM generate_series(1, least(:n, 3000)) i""",
+    "UPDATE settlement_period SET state = 'closing' WHERE code = '2001-01-02'",
+    # Of seven, one is of another period; of sixty, one is what the third business owes, or is owed.
+    """INSERT INTO dispute (opened_at, period_id, business_id, debtor_id, creditor_id, currency,
+         reason, opened_by, idempotency_key, state, resolved_at, resolved_by, resolution)
+       SELECT timestamptz '2026-01-01T00:00Z' + i * interval '1 hour', p.period_id, debtor_id,
+         debtor_id, creditor_id, CASE WHEN i % 7 = 0 THEN 'USD' ELSE 'CNY' END, 'r', 'ann', i,
+         CASE WHEN i % 2 = 0 THEN 'rejected' ELSE 'open' END, CASE WHEN i % 2 = 0 THEN now() END,
+         CASE WHEN i % 2 = 0 THEN 'bob' END, CASE WHEN i % 2 = 0 THEN 'r' END
+       FROM generate_series(1, :n) i CROSS JOIN LATERAL (
+         SELECT CASE WHEN i % 60 = 20 THEN 3 ELSE 1 + i % 2 END AS debtor_id,
+           CASE WHEN i % 60 = 40 THEN 3 ELSE 2 - i % 2 END AS creditor_id) x
+       JOIN settlement_period p ON p.code = (date '2001-01-02'
+         + CASE WHEN i % 7 = 0 THEN i / 7 % 100 ELSE 0 END::integer)::text""",
+    """INSERT INTO correction (proposed_at, debtor_id, creditor_id, currency, amount, reason, maker,
+         idempotency_key)
+       SELECT timestamptz '2026-01-01T00:00Z' + i * interval '1 hour',
+         CASE WHEN i % 60 = 20 THEN 3 ELSE 1 + i % 2 END,
+         CASE WHEN i % 60 = 40 THEN 3 ELSE 2 - i % 2 END,
+         CASE WHEN i % 7 = 0 THEN 'USD' ELSE 'CNY' END, i % 40 - 20.5, 'r',
+         CASE WHEN i % 60 = 1 THEN 'bob' ELSE 'ann' END, i
+       FROM generate_series(1, :n) i""",
+    # Two to a minute.
+    """INSERT INTO denial (minute, times, role, subject, operation, path, reason, asked)
+       SELECT timestamptz '2026-01-01T00:00Z' + i / 2 * interval '1 minute', 1, 'business',
+         'business:' || i % 50, CASE WHEN i % 4 = 0 THEN 'Card' ELSE 'other' END,
+         CASE WHEN i % 3 = 0 THEN 'denials' ELSE 'member' END,
+         CASE WHEN i % 10 = 9 THEN 'forbidden' ELSE 'hidden' END, ''
+       FROM generate_series(1, :n) i""",
+    """INSERT INTO reconciliation_book (business_id, role)
+       SELECT i, 'creditor' FROM generate_series(1, 3) i""",
+    """INSERT INTO reconciliation_run (asked_at, finished_at, from_date, to_date,
+         amount_tolerance_minor, points_tolerance, window_days, book_id, day_totals, asked_by)
+       SELECT timestamptz '2026-01-01T00:00Z' + i * interval '1 hour',
+         CASE WHEN i % 4 > 0 THEN now() END, date '2001-01-01' + (i / 2)::integer,
+         date '2001-01-02' + (i / 2)::integer, 0, 0, 0, 1 + i % 3, false, 'ann'
+       FROM generate_series(1, :n) i""",
+    """INSERT INTO reconciliation_partner_row (row_id, points, digest, file_id, number, copy, day,
+         book_id, leg, reference)
+       SELECT i, 5, md5(i::text)::uuid, 1, i, 0, '2001-01-01', 1 + i % 3, 1, 'x' || i
+       FROM generate_series(1, :n) i""",
+    """INSERT INTO reconciliation_match (match_id, leg, rule, state, made_at)
+       SELECT i, 1, CASE WHEN i % 2 = 0 THEN 7 ELSE 8 END, 'suggested',
+         timestamptz '2026-01-01T00:00Z' + i * interval '1 hour' FROM generate_series(1, :n) i""",
+    """INSERT INTO reconciliation_match_row (match_id, row_id, leg, live)
+       SELECT i, i, 1, false FROM generate_series(1, :n) i""",
+    # Of ten, nine are open still; the last is resolved. Of five, one has no amount.
+    """INSERT INTO reconciliation_break (anchor_row_id, opened_at, closed_at, day, book_id, leg,
+         kind, state, resolution, points, amount_minor, currency, counterparty_id, owner)
+       SELECT i, timestamptz '2026-01-01T00:00Z' + i * interval '1 hour',
+         CASE WHEN i % 10 = 9 THEN now() END, date '2001-01-01' + (i / 3)::integer, 1 + i % 3, 1,
+         CASE WHEN i % 2 = 0 THEN 'missing_at_hub' ELSE 'amount' END,
+         CASE i % 10 WHEN 9 THEN 'resolved' WHEN 5 THEN 'investigating' ELSE 'open' END,
+         CASE WHEN i % 10 = 9 THEN 'matched' END, 5,
+         CASE WHEN i % 5 > 0 THEN (i % 40 - 20) * 100 END, CASE WHEN i % 5 > 0 THEN 'CNY' END,
+         1 + (i + 1) % 3, CASE WHEN i % 10 = 5 THEN 'ann' END
+       FROM generate_series(1, :n) i""",
+)  # fmt: skip
 _REST = (
     """INSERT INTO referral_terms (effective_from, min_spend_minor, join_within_days,
          buy_within_days, give_after_days, gifts, is_open, period)
@@ -43,17 +128,6 @@ _REST = (
     """INSERT INTO referral (referrer_account_id, referred_account_id, said_at, ends_at, terms_from,
          source)
        SELECT 1, i, now(), now(), '2020-01-01', 'member' FROM generate_series(2, :n) i""",
-    """INSERT INTO review_item (account_id, opened_at, reason, candidates)
-       SELECT i, now(), CASE WHEN i % 2 = 0 THEN 'batch_match' ELSE 'second_account' END, ARRAY[1]
-       FROM generate_series(1, :n) i""",
-    """INSERT INTO adjustment (member_id, account_id, points, proposed_at, business_id, unit,
-         cost_rate, maker, reason, idempotency_key)
-       SELECT i, i, 1, now(), 1 + i % 3, 1, 0.01, 'ann', 'r', i
-       FROM generate_series(1, :n) i""",
-    """INSERT INTO settlement_period (starts_on, ends_on, opened_at, code)
-       SELECT date '2001-01-01' + i::integer, date '2001-01-01' + i::integer, now(),
-         (date '2001-01-01' + i::integer)::text FROM generate_series(1, least(:n, 500)) i""",
-    "UPDATE settlement_period SET state = 'closing' WHERE code = '2001-01-02'",
     """INSERT INTO obligation (member_id, tx_id, account_id, points, occurred_at, posted_at,
          business_date, period_id, seq, issuer_id, acceptor_id, late, currency, rate, amount,
          debtor_id, creditor_id, source, kind)
@@ -61,17 +135,6 @@ _REST = (
          1 + i % 2, 1 + i % 3, 1 + (i + 1) % 3, false, 'CNY', 0.01, 0.1, 1 + i % 3,
          1 + (i + 1) % 3, 1, 1
        FROM generate_series(1, :n) i, settlement_period p WHERE p.state = 'closing'""",
-    """INSERT INTO dispute (opened_at, period_id, business_id, debtor_id, creditor_id, currency,
-         reason, opened_by, idempotency_key)
-       SELECT now(), p.period_id, 1 + i % 3, 1 + i % 3, 1 + (i + 1) % 3, 'CNY', 'r', 'ann', i
-       FROM generate_series(1, :n) i, settlement_period p WHERE p.state = 'closing'""",
-    """INSERT INTO correction (proposed_at, debtor_id, creditor_id, currency, amount, reason, maker,
-         idempotency_key)
-       SELECT now(), 1 + i % 3, 1 + (i + 1) % 3, 'CNY', 1, 'r', 'ann', i
-       FROM generate_series(1, :n) i""",
-    """INSERT INTO denial (minute, times, role, subject, operation, path, reason, asked)
-       SELECT timestamptz '2026-01-01T00:00Z' + i * interval '1 minute', 1, 'business',
-         'business:' || i % 50, 'other', 'member', 'hidden', '' FROM generate_series(1, :n) i""",
     """INSERT INTO voucher_campaign (code, kind)
        SELECT 'c-' || i, 'cash' FROM generate_series(1, least(:n, 500)) i""",
     """INSERT INTO voucher_terms (campaign_id, effective_from, valid_from, valid_until, granted,
@@ -100,31 +163,17 @@ _REST = (
        SELECT 1, 1, 100, 0, now(), r.reward_id, r.business_id, 'CNY', 'ordered', 'confirmed',
          'k' || i
        FROM generate_series(1, :n) i JOIN reward r ON r.code = 'r-' || 1 + i % 5""",
-    """INSERT INTO reconciliation_book (business_id, role)
-       SELECT i, 'creditor' FROM generate_series(1, 3) i""",
-    """INSERT INTO reconciliation_run (asked_at, from_date, to_date, amount_tolerance_minor,
-         points_tolerance, window_days, book_id, day_totals, asked_by)
-       SELECT now(), '2001-01-01', '2001-01-01', 0, 0, 0, 1 + i % 3, false, 'ann'
-       FROM generate_series(1, :n) i""",
-    """INSERT INTO reconciliation_partner_row (row_id, points, digest, file_id, number, copy, day,
-         book_id, leg, reference)
-       SELECT i, 5, md5(i::text)::uuid, 1, i, 0, '2001-01-01', 1 + i % 3, 1, 'x' || i
-       FROM generate_series(1, :n) i""",
-    """INSERT INTO reconciliation_match (match_id, leg, rule, state, made_at)
-       SELECT i, 1, 1, 'suggested', now() FROM generate_series(1, :n) i""",
-    """INSERT INTO reconciliation_match_row (match_id, row_id, leg, live)
-       SELECT i, i, 1, false FROM generate_series(1, :n) i""",
-    """INSERT INTO reconciliation_break (anchor_row_id, opened_at, day, book_id, leg, kind,
-         points)
-       SELECT i, now(), '2001-01-01', 1 + i % 3, 1, 'missing_at_hub', 5
-       FROM generate_series(1, :n) i""",
 )  # fmt: skip
 
 
-async def fill(db: AsyncConnection, n: int, *, people: bool = False) -> None:
+async def fill(
+    db: AsyncConnection, n: int, *, of: Literal["all", "people", "work"] = "all"
+) -> None:
     """Put so many rows into every list, most of them of member 1 and of the one closing period.
 
-    `people`: only into those that are about whom there is.
+    `people`: only into those that are about whom there is; `work`: only into those of whoever runs
+    the hub.
     """
-    for statement in _PEOPLE if people else (*_PEOPLE, *_REST):
+    parts = {"all": (*_PEOPLE, *_WORK, *_REST), "people": _PEOPLE, "work": (*_PERSONS, *_WORK)}
+    for statement in parts[of]:
         await db.execute(text(statement.replace(":n", str(n))))

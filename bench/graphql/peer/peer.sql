@@ -43,14 +43,35 @@ CREATE VIEW peer.account AS
   WHERE peer_rules.sees(l.member_id);
 COMMENT ON VIEW peer.account IS E'@primaryKey id\n@foreignKey (member_id) references peer.member (id)|@foreignSimpleFieldName accounts\n@foreignKey (business_id) references peer.business (id)|@fieldName business\n@behavior +list +manyRelation:resource:list';
 
+-- Of what tiers give: what is not suspended, and what nobody has asked for in this period yet.
+CREATE FUNCTION peer_rules.tier_held(member_id bigint, tier_id smallint) RETURNS boolean LANGUAGE sql
+  STABLE SECURITY DEFINER AS $$ SELECT entitlement_tier_held(member_id, tier_id) $$;
+CREATE FUNCTION peer_rules.due(member_id bigint) RETURNS TABLE (benefit_id smallint, starts_on date,
+  ends_on date, missing integer) LANGUAGE sql STABLE ROWS 4 SECURITY DEFINER AS $$
+  SELECT d.benefit_id, d.starts_on, d.ends_on, d.missing
+  FROM entitlement_due(ARRAY[member_id], current_date, now()) d $$;
+
+-- Whatever gave it, a benefit is one for each period.
 CREATE VIEW peer.entitlement AS
-  SELECT e.member_id, e.benefit_id, b.code AS benefit, t.name, e.granted,
-    e.granted - e.held - e.used AS remaining, e.ends_on
-  FROM entitlement e JOIN benefit b USING (benefit_id) JOIN LATERAL (
-    SELECT name FROM benefit_terms v WHERE v.benefit_id = e.benefit_id AND v.effective_from <= now()
-    ORDER BY v.effective_from DESC LIMIT 1) t ON true
-  WHERE e.ends_on >= current_date AND e.starts_on <= current_date AND peer_rules.sees(e.member_id);
-COMMENT ON VIEW peer.entitlement IS E'@primaryKey member_id,benefit_id\n@foreignKey (member_id) references peer.member (id)|@foreignSimpleFieldName entitlements\n@behavior +list +manyRelation:resource:list';
+  WITH terms AS (
+    SELECT DISTINCT ON (benefit_id) benefit_id, name, tier_id, on_loss
+    FROM benefit_terms WHERE effective_from <= now() ORDER BY benefit_id, effective_from DESC
+  ), quota AS (
+    SELECT e.member_id, e.benefit_id, e.starts_on, e.ends_on, e.granted, e.free
+    FROM entitlement e JOIN terms USING (benefit_id)
+    WHERE current_date BETWEEN e.starts_on AND e.ends_on AND e.granted > 0
+      AND (e.source <> 'tier' OR on_loss = 'keep_period'
+        OR peer_rules.tier_held(e.member_id, terms.tier_id))
+    UNION ALL
+    SELECT m.member_id, d.benefit_id, d.starts_on, d.ends_on, d.missing, d.missing
+    FROM member m CROSS JOIN LATERAL peer_rules.due(m.member_id) d
+  )
+  SELECT q.member_id, q.benefit_id, q.starts_on, b.code AS benefit, terms.name,
+    sum(q.granted)::integer AS granted, sum(q.free)::integer AS remaining, q.ends_on
+  FROM quota q JOIN benefit b USING (benefit_id) JOIN terms USING (benefit_id)
+  WHERE peer_rules.sees(q.member_id)
+  GROUP BY q.member_id, q.benefit_id, b.code, terms.name, q.starts_on, q.ends_on;
+COMMENT ON VIEW peer.entitlement IS E'@primaryKey member_id,benefit_id,starts_on\n@foreignKey (member_id) references peer.member (id)|@foreignSimpleFieldName entitlements\n@behavior +list +manyRelation:resource:list';
 
 CREATE VIEW peer.entry AS
   SELECT member_id, tx_id, seq, points, business_date, business_id, debit, credit

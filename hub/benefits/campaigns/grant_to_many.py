@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.campaigns.open_campaign import Campaign
 
-# Whoever has it, or was merged with somebody who has, is not given it again.
+# Whoever has it, or was merged with somebody who has, is not given it again. LIMIT has each of
+# them looked up: a join would read all that was ever granted, for every member.
 WHOM = """
 asked AS MATERIALIZED (
   SELECT DISTINCT w.member_id FROM unnest(CAST(:ids AS bigint[])) AS u (id)
@@ -18,8 +19,8 @@ asked AS MATERIALIZED (
 ), due AS MATERIALIZED (
   SELECT member_id FROM asked a WHERE NOT EXISTS (
     SELECT 1 FROM unnest(ledger_kin(ARRAY[a.member_id])) AS k (id)
-    JOIN entitlement e ON e.source = 'campaign'
-      AND e.source_id = format('%s:%s', CAST(:code AS text), k.id))
+    CROSS JOIN LATERAL (SELECT 1 FROM entitlement e WHERE e.source = 'campaign'
+      AND e.source_id = format('%s:%s', CAST(:code AS text), k.id) LIMIT 1) had)
 )"""
 _LOCK = text("""
 SELECT 1 FROM member WHERE member_id = ANY (CAST(:ids AS bigint[])) ORDER BY member_id FOR SHARE

@@ -11,6 +11,7 @@ from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import now
+from hub.db.keyset import Stretch
 from hub.entrypoints.commands.edge import committed, only_read
 from hub.entrypoints.commands.errors_file import write_sheet
 from hub.programme.queries import business_by_code, businesses
@@ -31,7 +32,7 @@ from hub.reconciliation.confirm_match import confirm_match
 from hub.reconciliation.investigate_break import investigate_break
 from hub.reconciliation.match_break import match_break
 from hub.reconciliation.matches import Match, matches_of_breaks
-from hub.reconciliation.matches import matches as known_matches
+from hub.reconciliation.matches import suggestions as known_suggestions
 from hub.reconciliation.reject_match import reject_match
 from hub.reconciliation.reopen_break import reopen_break
 from hub.reconciliation.resolve_break import resolve_break
@@ -75,7 +76,7 @@ def breaks(
                 db,
                 business_ids=ids,
                 states=states,
-                kinds=kind or KINDS,
+                kinds=kind,
                 first=min(PAGE, most - len(found)),
                 after=BREAKS.place(found[-1]) if found else None,
             )
@@ -187,7 +188,7 @@ def matches(
         db: AsyncConnection,
     ) -> tuple[list[Match], dict[int, list[SideRow]], dict[int, str]]:
         ids = await _ids(db, business)
-        found = await known_matches(db, business_ids=ids, first=first)
+        found = await known_suggestions(db, business_ids=ids, stretch=Stretch(first))
         rows = await rows_of_matches(db, match_ids=[match.match_id for match in found])
         return found, rows, {b.business_id: b.code for b in await businesses(db)}
 

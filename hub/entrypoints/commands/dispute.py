@@ -13,7 +13,7 @@ from hub.clock import now
 from hub.entrypoints.commands.edge import committed, only_read
 from hub.programme.queries import business_by_code, businesses
 from hub.settlement.add_dispute_message import add_dispute_message
-from hub.settlement.disputes import Dispute, disputes, messages
+from hub.settlement.disputes import Dispute, DisputeFilter, disputes, messages
 from hub.settlement.open_dispute import open_dispute
 from hub.settlement.queries import period_by_code
 from hub.settlement.resolve_dispute import resolve_dispute
@@ -34,8 +34,8 @@ def list_(
     """Show open disputes, or all, with what was said last."""
 
     async def work(db: AsyncConnection) -> tuple[list[Dispute], dict[int, str], dict[int, str]]:
-        states = ("open", "upheld", "rejected", "withdrawn") if all_ else ("open",)
-        found = await disputes(db, states=states, first=MOST)
+        only = DisputeFilter(states=None if all_ else ("open",))
+        found = await disputes(db, only=only, first=MOST)
         said = await messages(db, dispute_ids=[one.dispute_id for one in found])
         return (
             found,

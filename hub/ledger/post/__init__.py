@@ -26,6 +26,7 @@ from hub.ledger.post.spend import (
     post_end_of_hold,
     post_hold,
     post_redeem,
+    post_redeem_at_till,
     post_redeems,
 )
 from hub.ledger.post.undo import post_clawback, post_restore
@@ -57,6 +58,7 @@ __all__ = [
     "post_part",
     "post_recovery",
     "post_redeem",
+    "post_redeem_at_till",
     "post_redeems",
     "post_reinstatement",
     "post_restore",

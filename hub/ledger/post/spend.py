@@ -1,13 +1,15 @@
 """Posting what a till asks: redeem, hold, and the end of a hold."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.ledger.codes import Kind, Unit
+from hub.db.caller import Presented
+from hub.ledger.codes import Kind, Outcome, Unit
 from hub.ledger.post.answer import OF_SPENDABLE, Answer, answer_of, ask, not_spendable
 
 _REDEEM = text(f"""
@@ -41,6 +43,50 @@ async def post_redeem(
 ) -> Answer:
     """Spend `points` from the lots active at `now` and valid on `today`, soonest expiry first."""
     return await ask(db, _REDEEM, locals())
+
+
+_REDEEM_AT_TILL = """
+SELECT tx_id, replayed, kind, outcome, member_id, unit, points, reference_tx, counterpart_id,
+  shortfall, available
+FROM redeem_at_till($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"""
+
+
+async def post_redeem_at_till(
+    fetch: Callable[[str, Sequence[Any]], Awaitable[Sequence[Any] | None]],
+    *,
+    business_id: int,
+    edition: str,
+    idempotency_key: str,
+    member: int | Presented,
+    points: int,
+    business_date: date,
+    today: date,
+    now: datetime,
+) -> Answer | None:
+    """Find a member at a business of which `edition` is known, and spend its points at `now`.
+
+    None: nothing was done. `fetch` runs a statement of the driver's by itself, and commits it.
+    """
+    who = (member, None, None) if isinstance(member, int) else (None, *member)
+    facts = (business_id, edition, idempotency_key, *who, points, business_date, today, now)
+    row = await fetch(_REDEEM_AT_TILL, facts)
+    if row is None or row[0] is None:
+        return None
+    tx_id, replayed, kind, outcome, member_id, unit, *amounts = row
+    spent, reference_tx, counterpart_id, shortfall, available = amounts
+    return Answer(
+        tx_id=tx_id,
+        replayed=replayed,
+        kind=Kind(kind),
+        outcome=Outcome(outcome),
+        member_id=member_id,
+        unit=unit,
+        points=spent,
+        reference_tx=reference_tx,
+        counterpart_id=counterpart_id,
+        shortfall=shortfall,
+        available=available,
+    )
 
 
 async def post_hold(

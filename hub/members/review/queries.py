@@ -1,26 +1,15 @@
 """Reads of the queue: reviews by state, reason and who looks at them, and what was done."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.db.keyset import Column, Keyset, Stretch, page_of
 from hub.members.review.items import COLUMNS, ReviewItem
-
-_PAGE = """
-SELECT {columns} FROM review_item
-WHERE (CAST(:state AS text) IS NULL OR state = :state)
-  AND (CAST(:reason AS text) IS NULL OR reason = :reason)
-  AND (CAST(:assigned_to AS text) IS NULL OR assigned_to = :assigned_to)
-  AND review_id > CAST(:after AS bigint) AND review_id < CAST(:before AS bigint)
-ORDER BY review_id {order} LIMIT CAST(:limit AS integer)
-"""
-_FORWARD, _BACKWARD = (
-    text(_PAGE.format(columns=COLUMNS, order=order)) for order in ("ASC", "DESC")
-)
-_LAST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,29 +23,51 @@ class ReviewStep:
     note: str | None
 
 
+REVIEWS = Keyset((Column("review_id", int),))
+"""The oldest first."""
+BY_OPENING = Keyset((Column("opened_at", datetime), Column("review_id", int)))
+BY_SCORE = Keyset((Column("score", float), Column("review_id", int)), where="score IS NOT NULL")
+"""Those alone that the batch matcher asks about, by the highest weight of a candidate, in bits."""
+
+
+class ReviewFilter(NamedTuple):
+    """Which reviews. `assigned`: that somebody looks at, or nobody; `least_score`, in bits."""
+
+    states: Sequence[str] | None = None
+    reasons: Sequence[str] | None = None
+    assigned_to: str | None = None
+    assigned: bool | None = None
+    least_score: float | None = None
+    opened_from: datetime | None = None
+    opened_before: datetime | None = None
+
+
+_FILTERS = {
+    "states": "state = ANY (CAST(:states AS text[]))",
+    "reasons": "reason = ANY (CAST(:reasons AS text[]))",
+    "assigned_to": "assigned_to = :assigned_to",
+    "assigned": "(assigned_to IS NOT NULL) = :assigned",
+    "least_score": "score >= :least_score",
+    "opened_from": "opened_at >= :opened_from",
+    "opened_before": "opened_at < :opened_before",
+}
+_QUEUE = "state = 'open'"
+
+
 async def review_items(
     db: AsyncConnection,
     *,
-    limit: int,
-    state: str | None = None,
-    reason: str | None = None,
-    assigned_to: str | None = None,
-    after: int | None = None,
-    before: int | None = None,
-    backward: bool = False,
+    only: ReviewFilter | None = None,
+    order: Keyset = REVIEWS,
+    stretch: Stretch,
 ) -> list[ReviewItem]:
-    """Return reviews, oldest first (`backward`: newest first), between two numbers."""
-    rows = await db.execute(
-        _BACKWARD if backward else _FORWARD,
-        {
-            "state": state,
-            "reason": reason,
-            "assigned_to": assigned_to,
-            "after": after or 0,
-            "before": before or _LAST,
-            "limit": limit,
-        },
-    )
+    """Return reviews, by REVIEWS unless asked otherwise."""
+    said = (only or ReviewFilter())._asdict()
+    if said["states"] == ["open"]:
+        # So that the indexes on what waits are known to hold all of it.
+        order = replace(order, where=" AND ".join(filter(None, (order.where, _QUEUE))))
+    ending, facts = page_of(order, stretch, only=said, filters=_FILTERS)
+    rows = await db.execute(text(f"SELECT {COLUMNS} FROM review_item {ending}"), facts)  # noqa: S608
     return [ReviewItem(**row._asdict()) for row in rows]
 
 

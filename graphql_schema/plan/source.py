@@ -1,0 +1,95 @@
+"""The source of a plan's builder, which is written as one Python expression.
+
+A function for each field and object would be called some hundred times for a page; the one
+expression does the same in a third of the time.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from types import CodeType
+from typing import Any
+
+from graphql import GraphQLID, GraphQLString
+
+from graphql_schema.plan.declared import Unplanned
+from graphql_schema.plan.run import Run
+from graphql_schema.scalars import LARGEST, exact
+
+Part = Callable[[str], str]
+"""Writes what makes a field's answer, given the expression of the row that it is made of."""
+Built = Callable[[Run], Any]
+
+_FUNCTION = """
+def build(run):
+    rows, asked, of = run.rows, run.asked, run.of
+    {}
+    return {}
+"""
+_TEXT = "{0}.__class__ is str"
+_AS_IT_IS: dict[Any, str] = {
+    GraphQLString.serialize: _TEXT,
+    GraphQLID.serialize: _TEXT,
+    exact: f"{{0}}.__class__ is int and -{LARGEST} <= {{0}} <= {LARGEST}",
+}
+"""What writes values, and of which it makes just what they are."""
+
+
+class Source:
+    """Names for what an expression needs: objects that are there already, and rows."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, Any] = {}
+        self._names: dict[int, str] = {}
+        self._rows = 0
+        self._first = dict[int, str]()
+
+    def name(self, known: Any) -> str:
+        """Return the name by which an expression calls an object."""
+        name = self._names.setdefault(id(known), f"c{len(self._names)}")
+        self._objects[name] = known
+        return name
+
+    def row(self) -> str:
+        """Return a new name for a row."""
+        self._rows += 1
+        return f"r{self._rows}"
+
+    def absent(self, *, nullable: bool) -> str:
+        """Return what stands where there is no value."""
+        return "None" if nullable else f"{self.name(_no_null)}()"
+
+    def first(self, column: int, owner: str) -> str:
+        """Return the first row, or None, of those in a column of the answer that belong to it."""
+        rows = self._first.setdefault(column, f"first{column}")
+        return f"{rows}.get({owner})"
+
+    def writes_texts(self, leaf: Callable[[Any], Any]) -> bool:
+        """Whether it makes of a text just that."""
+        return _AS_IT_IS.get(leaf) == _TEXT
+
+    def leaf(self, leaf: Callable[[Any], Any], value: str) -> str:
+        """Return what writes a value as the schema's type does; `value` is said several times."""
+        written = f"{self.name(leaf)}({value})"
+        plain = _AS_IT_IS.get(leaf)
+        return f"({value} if {plain.format(value)} else {written})" if plain else written
+
+    def function(self, expression: str) -> Built:
+        """Return what an expression gives for a run."""
+        scope = dict(self._objects)
+        first = "; ".join(
+            f"{name} = {{row[0]: row for row in reversed(rows[{column}])}}"
+            for column, name in self._first.items()
+        )
+        exec(_compiled(_FUNCTION.format(first, expression)), scope)  # noqa: S102 - the plan's own words
+        built: Built = scope["build"]
+        return built
+
+
+@lru_cache(512)
+def _compiled(source: str) -> CodeType:
+    return compile(source, "<plan>", "exec")
+
+
+def _no_null() -> None:
+    """Leave a null where none may be to the resolvers, which word it."""
+    raise Unplanned("null where none may be")
