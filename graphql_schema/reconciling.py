@@ -38,6 +38,7 @@ from hub.reconciliation.save_mapping import mapping
 from hub.reconciliation.write_off_break import write_off_break
 
 _REASON = "Why; it is kept."
+_UNKNOWN = "there is no such thing in the books of this business"
 
 
 @strawberry.input(description="A book to be laid beside the hub's lines of some days.")
@@ -167,7 +168,7 @@ class ReconcilingMutation:
                     now=context.now,
                 )
         except (errors.NotFound, errors.Malformed, errors.Forbidden) as no:
-            refusal = _refusal(no)
+            refusal = _refusal(context, no)
             if isinstance(refusal, ReconciliationNotReady):
                 raise
             return refusal
@@ -344,7 +345,7 @@ async def _decided(
             _refuse_others(own, before.business_id, bank=bank)
             match = await step(db, number, caller.subject)
     except REFUSALS as no:
-        return _refusal(no)
+        return _refusal(context, no)
     return MatchDecided(match=ReconciliationMatch.of(match))
 
 
@@ -364,14 +365,14 @@ async def _moved(
             await step(db, number, caller)
             moved: Break = await break_by_id(db, number)
     except REFUSALS as no:
-        return _refusal(no)
+        return _refusal(context, no)
     return BreakMoved(break_=ReconciliationBreak.of(moved))
 
 
 def _refuse_others(own: int | None, business_id: int, *, bank: bool) -> None:
     """Raise NotFound for another business's book, Forbidden for a bank's statement."""
     if own not in (None, business_id):
-        raise errors.NotFound("there is no such thing in the books of this business")
+        raise errors.NotFound(_UNKNOWN)
     if own is not None and bank:
         raise errors.Forbidden("bank statements are matched by finance")
 
@@ -382,9 +383,11 @@ def _number(said: strawberry.ID, field: str) -> int:
     return int(said)
 
 
-def _refusal(no: errors.HubError) -> Refusal:
+def _refusal(context: Context, no: errors.HubError) -> Refusal:
     if isinstance(no, errors.NotFound):
-        return ReconciliationUnknown(message=no.message)
+        # A business is not told whether another has what it asked for.
+        ours = context.principal is not None and context.principal.business is not None
+        return ReconciliationUnknown(message=_UNKNOWN if ours else no.message)
     if isinstance(no, errors.Rejected):
         return ReconciliationNotReady(message=no.message)
     if isinstance(no, errors.Malformed | errors.Forbidden):

@@ -197,8 +197,11 @@ class Api:
         assert found.account_id is not None
         return Person(member_id=found.member_id, account_id=found.account_id)
 
-    async def buy(self, person: Person, business: str, yuan: int, *, days_ago: int = 0) -> None:
-        """Sell for `yuan`, which earns as many points, and give the tier that is due."""
+    async def buy(self, person: Person, business: str, yuan: int, *, days_ago: int = 0) -> int:
+        """Sell for `yuan`, which earns as many points, and give the tier that is due.
+
+        Returns the posting.
+        """
         self._keys += 1
         at = now() - timedelta(days=days_ago)
         sale = Sale(
@@ -214,8 +217,9 @@ class Api:
             tenders=(),
         )
         async with self.engine.begin() as db:
-            await earn(db, sales=[sale], now=now())
+            [earned] = await earn(db, sales=[sale], now=now())
             await promote(db, member_ids=[person.member_id], now=now(), time_zone=ZONE)
+        return earned.tx_id or 0
 
 
 async def open_group(database_url: str) -> None:

@@ -5,117 +5,130 @@ from typing import Any
 
 from sqlalchemy import text
 
-from hub.benefits.memberships.plans import PlanConfig, configure_plans
-from hub.benefits.rewards.configure import configure_rewards
-from hub.benefits.vouchers.configure import configure_campaigns
-from hub.clock import now
+from hub.benefits.tiers.promote import promote
+from hub.clock import business_date, now
+from hub.connector import Hint, HintType
 from hub.crypto import tokens
-from hub.crypto.tokens import Principal
-from hub.settlement.accounts import PaymentAccountConfig
-from hub.settlement.open_account import open_account
-from tests.integration.api_kit import ADMIN, FINANCE, HOTEL, KINDS, STAFF, START, Api
-from tests.support.rewards import reward
-from tests.support.vouchers import campaign
+from hub.crypto.tokens import Principal, Role
+from hub.members.resolve import Sighting, resolve
+from tests.integration.api_kit import ADMIN, FINANCE, HOTEL, SHOP, STAFF, ZONE, Api, Person
+from tests.integration.test_graphql_card import gid
+from tests.support.access_asking import HAN, LI, SCHEMA, mutation
+from tests.support.access_seen import CALLERS, Seen
 
-PLAN = {
-    "code": "club", "effective_from": START, "name": "Club", "name_zh": "会员", "price_minor": 3100,
-    "currency": "CNY", "period": "month", "trial_days": 7, "grace_days": 5, "seller": "hotel",
-    "grants": [{"benefit": "room-upgrade", "quantity": 2}],
-}  # fmt: skip
-_ROWS = (
-    """INSERT INTO expiry_notice (member_id, unit, expires_on, days_ahead, points, state, given_at)
-       VALUES (:member, 1, '2099-12-31', 30, 7, 'given', now())""",
-    """INSERT INTO member_session (member_id, begun_at, used_at, expires_at, began_by)
-       VALUES (:member, now(), now(), now() + interval '1 day', 'code')""",
-    """INSERT INTO voucher_notice (voucher_id, member_id, given_at, ends_at, days_ahead)
-       SELECT voucher_id, member_id, now(), ends_at, 3 FROM voucher WHERE member_id = :member""",
-    """INSERT INTO shortfall (member_id, tx_id, earn_tx, points, account_id, issuer_id, unit, mode,
-         cost_rate)
-       SELECT t.member_id, t.tx_id, t.tx_id, 1, l.account_id, t.business_id, 1, 2, 0.01
-       FROM ledger_transaction t JOIN account_link l USING (member_id)
-       WHERE t.member_id = :member ORDER BY t.tx_id LIMIT 1""",
-)
+LI_FACTS = {"phone": LI, "name": "Li Lei"}
+HAN_FACTS = {"phone": HAN, "name": "Canaryhan"}
+PHONE = {"member": {"phone": HAN}}
+SECOND = Principal(role=Role.STAFF, subject="dee")
+OTHER_FINANCE = Principal(role=Role.FINANCE, subject="cleo")
 
 
-async def configure_everything(api: Api) -> None:
-    """Give the group a reward, a campaign and a plan of the hotel, and everybody an account."""
-    until = now() + timedelta(days=365)
-    facts = {"funder": "hotel", "businesses": ["hotel"], "valid_from": START, "valid_until": until}
+class World:
+    """Han of the hotel has one of everything that there is; Li of the shop is a stranger.
+
+    Everything is done as it would be, and all that is answered is noted.
+    """
+
+    def __init__(self, api: Api, li: Person, han: Person, guest: Person) -> None:
+        self.api, self.li, self.han, self.guest = api, li, han, guest
+        self.seen = Seen()
+        self.said: list[tuple[str, str, dict[str, Any], Any]] = []
+        """Who did what with which facts, and what was answered."""
+        self.today = business_date(now(), ZONE)
+        self.period = f"{self.today}"
+        self.found: dict[str, str] = {}
+        """What of it is asked for by name."""
+        self._keys = 0
+
+    @property
+    def ids(self) -> dict[str, str]:
+        return {
+            name: gid("Member", getattr(self, name).member_id) for name in ("li", "han", "guest")
+        }
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Return what questions name."""
+        return {
+            "$MEMBER": self.ids["han"],
+            "$PERIOD": self.period,
+            "$CODE": self.found["code"],
+            "$BIRTH": self.found["births"].split()[0],
+            "$OTHER_BIRTH": self.found["births"].split()[1],
+        }
+
+    @property
+    def callers(self) -> dict[str, Principal | None]:
+        """Return who asks, as the callers of `Seen`."""
+        known = (None, self.han.principal, self.li.principal, HOTEL, SHOP, STAFF, FINANCE, ADMIN)
+        return dict(zip(CALLERS, known, strict=True))
+
+    def caller(self, who: Principal) -> str:
+        """Return which caller somebody is: others of the group's people are as one of them."""
+        for name, known in self.callers.items():
+            if known == who:
+                return name
+        return who.role.value
+
+    async def act(self, verb: str, who: Principal, **facts: Any) -> Any:
+        """Do one mutation, which must not be refused; a key is given where one is taken."""
+        kind, answered = await self.ask(verb, who, **facts)
+        assert "message" not in answered, (verb, answered)
+        assert "message" not in SCHEMA.type_map[kind].fields, (verb, answered)
+        return answered
+
+    async def ask(self, verb: str, who: Principal, **facts: Any) -> tuple[str, Any]:
+        """Do one mutation; returns what kind of answer it has, and the answer."""
+        writes = SCHEMA.mutation_type
+        assert writes is not None
+        if "idempotencyKey" in writes.fields[verb].args["input"].type.of_type.fields:
+            self._keys += 1
+            facts = {"idempotencyKey": f"{verb}-{self._keys}", **facts}
+        answer = await self.api.ask(mutation(verb), who, input=facts)
+        assert "errors" not in answer, (verb, answer["errors"])
+        caller = self.caller(who)
+        self.seen.note(answer, caller, writes)
+        found = answer["data"][verb]
+        self.said.append((verb, caller, facts, found))
+        return found["__typename"], found
+
+    async def rows(self, *statements: str) -> None:
+        """Write what only time or another system would."""
+        async with self.api.engine.begin() as db:
+            for statement in statements:
+                await db.execute(text(statement), {"member": self.han.member_id})
+
+    async def see(
+        self, business: str, external_id: str, *, verified: bool = False, **said: str
+    ) -> Person:
+        """Have a business see somebody, whose details are not verified."""
+        hints = tuple(
+            Hint(type=HintType(kind), value=value, verified=verified)
+            for kind, value in said.items()
+        )
+        sighting = Sighting(
+            business_id=self.api.ids[business], external_id=external_id, hints=hints, seen_at=now()
+        )
+        async with self.api.engine.begin() as db:
+            [seen] = await resolve(db, people=[sighting], now=now(), keyring=self.api.keyring)
+        assert seen.member_id is not None
+        assert seen.account_id is not None
+        return Person(member_id=seen.member_id, account_id=seen.account_id)
+
+    def in_days(self, days: int) -> str:
+        return f"{self.today + timedelta(days=days)}"
+
+
+async def open_world(api: Api) -> World:
+    """Li of the shop spends at the hotel, Han of the hotel at the diner."""
+    li = await api.join("shop", "c-1", **LI_FACTS)
+    han = await api.join("hotel", "g-canary", **HAN_FACTS)
+    guest = await api.join("hotel", "g-2", phone="+8613955556666", name="Mei")
     async with api.engine.begin() as db:
-        pictures = [{"url": "https://example.com/towel.jpg", "alt": {"en": "A towel"}}]
-        await configure_rewards(db, rewards=[reward("towel", "hotel", 10, pictures=pictures)])
-        await configure_campaigns(db, campaigns=[campaign(effective_from=START, **facts)])
-        await configure_plans(db, plans=[PlanConfig.model_validate(PLAN)])
-        for n, business in enumerate(KINDS):
-            config = PaymentAccountConfig(
-                business=business,
-                effective_from=START.date(),
-                currency="CNY",
-                holder=business,
-                account_number=f"62220210011122233{n}",
-                clearing_member_id="102290000007",
-            )
-            await open_account(db, config=config, keyring=api.keyring)
-
-
-async def furnish(api: Api, *, phone: str, member_id: int) -> None:
-    """Let a member of the hotel have one of everything that a member may have."""
-    key, own = {"member": {"phone": phone}}, tokens.member(member_id)
-    until = f"{now().date() + timedelta(days=90)}"
-    acts: list[tuple[str, Principal, dict[str, Any]]] = [
-        ("recordConsent", HOTEL, {**key, "business": "hotel", "purpose": "MARKETING",
-                                  "given": True, "textVersion": "1", "source": "desk"}),
-        ("hold", HOTEL, {**key, "points": 10}),
-        ("holdBenefit", HOTEL, {**key, "benefit": "room-upgrade"}),
-        ("openPool", own, {}),
-        ("stockReward", HOTEL, {"reward": "towel", "quantity": 9}),
-        ("orderReward", own, {"reward": "towel"}),
-        ("proposeAdjustment", STAFF, {**key, "business": "hotel", "points": 5, "reason": "sorry"}),
-        ("grantTier", STAFF, {**key, "tier": "gold", "validUntil": until, "reason": "guest"}),
-        ("assignVoucher", STAFF, {**key, "campaign": "ten-off", "reason": "sorry"}),
-        ("startTrial", HOTEL, {**key, "plan": "club"}),
-        ("pinAttribute", STAFF, {**key, "attribute": "NAME", "reason": "seen",
-                                 "value": "Canaryhan"}),
-        ("proposeEstimate", FINANCE, {"business": "hotel", "rate": "0.9",
-                                      "effectiveFrom": f"{now().date()}"}),
-        ("createClient", ADMIN, {"clientId": "desk", "name": "Desk", "role": "STAFF"}),
-    ]  # fmt: skip
-    for verb, who, facts in acts:
-        await act(api, verb, who, **facts)
-    async with api.engine.begin() as db:
-        for statement in _ROWS:
-            await db.execute(text(statement), {"member": member_id})
-
-
-async def settle(api: Api, *, period: str) -> None:
-    """Let a closed period be disputed, approved, issued and made ready to pay."""
-    asked = """query ($p: String!) { settlementPeriod(code: $p) { obligations(first: 9) {
-      nodes { number creditor { code } } } } }"""
-    found = (await api.data(asked, FINANCE, p=period))["settlementPeriod"]["obligations"]["nodes"]
-    [line] = [one["number"] for one in found if one["creditor"]["code"] == "diner"]
-    facts = {"period": period, "lines": [line], "reason": "not ours"}
-    made = await act(api, "openDispute", HOTEL, **facts)
-    await act(api, "addDisputeMessage", HOTEL, dispute=made["dispute"]["number"], body="look")
-    for step in ("approvePeriod", "issuePeriod", "preparePayments"):
-        await act(api, step, FINANCE, period=period)
-    await act(api, "proposeCorrection", FINANCE, debtor="hotel", creditor="diner", amount="1.00",
-              currency="CNY", reason="late")  # fmt: skip
-
-
-async def act(api: Api, verb: str, who: Principal, **facts: Any) -> Any:
-    """Do one mutation, which must not be refused; a key is given where one is taken."""
-    kind = INPUTS.get(verb, verb[0].upper() + verb[1:] + "Input")
-    if verb not in KEYLESS:
-        facts["idempotencyKey"] = f"{verb}-1"
-    seen = "... on Disputed { dispute { number } }" if verb == "openDispute" else ""
-    query = f"""mutation ($input: {kind}!) {{ {verb}(input: $input) {{ __typename {seen}
-      ... on Rejection {{ message }} }} }}"""
-    done = (await api.data(query, who, input=facts))[verb]
-    assert "message" not in done, (verb, done)
-    return done
-
-
-INPUTS = {"openPool": "PoolInput", "approvePeriod": "MovePeriodInput",
-          "issuePeriod": "MovePeriodInput", "preparePayments": "PayPeriodInput"}  # fmt: skip
-KEYLESS = {"recordConsent", "createClient", "pinAttribute", "proposeEstimate", "approvePeriod",
-           "issuePeriod", "preparePayments"}  # fmt: skip
+        await promote(db, member_ids=[han.member_id], now=now(), time_zone=ZONE)
+    await api.buy(li, "shop", 1000)
+    await api.buy(han, "hotel", 7331)
+    world = World(api, li, han, guest)
+    for phone, points, at in ((LI, 500, "hotel"), (HAN, 777, "diner")):
+        await world.act("redeem", tokens.business(at), member={"phone": phone}, points=points)
+    return world

@@ -1,0 +1,68 @@
+"""How the group's programme is set up: of every rule there is one."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from hub.benefits.configure import configure
+from hub.benefits.tiers.configure import LadderConfig, TierConfig
+from hub.clock import now
+from hub.points.clawback import clawback
+from hub.points.undo import Refunded
+from hub.programme.apply import EarningRuleConfig, apply
+from hub.programme.policy_config import ExpiryPolicyConfig
+from tests.integration.api_kit import PROGRAMME, START
+from tests.support.access_world import World
+
+LATER = datetime(2021, 1, 1, tzinfo=UTC)
+
+
+async def configure_programme(world: World) -> None:
+    """Have rates, multipliers and caps, ways to expire, and a ladder of the hotel's own."""
+    rules = [
+        EarningRuleConfig.model_validate({
+            "business": business, "effective_from": LATER, "points_per_unit": Decimal(1),
+            "qualifying_per_unit": Decimal(1), "cost_per_point": Decimal("0.01"),
+            "cap_per_event": 9000, "cap_per_day": 90000,
+            "rates": [{"line_kinds": ["package"], "points_per_unit": Decimal(2),
+                       "qualifying_per_unit": Decimal(1)}],
+            "multipliers": [{"factor": Decimal(3), "reason": "a good year"}],
+        })
+        for business in ("hotel", "shop")
+    ]  # fmt: skip
+    ways = [
+        {"mode": "clear_out", "clear_month": 3, "clear_day": 31, "years_after": 1,
+         "effective_from": datetime(2031, 1, 1, tzinfo=UTC)},
+        {"mode": "inactivity", "idle_months": 18, "exempt_tiers": ["gold"], "unit": "points",
+         "effective_from": datetime(2032, 1, 1, tzinfo=UTC)},
+    ]  # fmt: skip
+    expiry = [*PROGRAMME.expiry_policies, *map(ExpiryPolicyConfig.model_validate, ways)]
+    config = PROGRAMME.model_copy(
+        update={"earning_rules": [*PROGRAMME.earning_rules, *rules], "expiry_policies": expiry}
+    )
+    facts: dict[str, Any] = {"effective_from": START, "name": "n", "name_zh": "n"}
+    ladder = {"code": "stay", "business": "hotel", "currency": "CNY", **facts}
+    tiers = [
+        {"code": "platinum", "rank": 9, "threshold": 50_000},
+        {"code": "guest", "ladder": "stay", "rank": 0},
+        {"code": "regular", "ladder": "stay", "rank": 1, "reach": {"visits": 30},
+         "life": {"spend_minor": 10**9}},
+    ]  # fmt: skip
+    async with world.api.engine.begin() as db:
+        await apply(db, config=config)
+        await configure(
+            db, ladders=[LadderConfig.model_validate(ladder)], benefits=[],
+            tiers=[TierConfig.model_validate({**facts, **tier}) for tier in tiers],
+        )  # fmt: skip
+
+
+async def buy_and_return(world: World) -> None:
+    """Buy by the new rule, and give a part back."""
+    earned = await world.api.buy(world.han, "hotel", 20)
+    async with world.api.engine.begin() as db:
+        await clawback(
+            db, business_id=world.api.ids["hotel"], member_id=world.han.member_id,
+            account_id=world.han.account_id, earn_tx=earned, currency="CNY",
+            refund=Refunded(nets={}, unallocated_minor=500, amount_minor=500),
+            idempotency_key="back", occurred_at=now(), business_date=world.today, now=now(),
+        )  # fmt: skip

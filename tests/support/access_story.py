@@ -1,0 +1,26 @@
+"""All that happens in the world of `World`, in its order."""
+
+from tests.integration.api_kit import Api
+from tests.support import access_benefits as benefits
+from tests.support import access_members as members
+from tests.support import access_money as money
+from tests.support import access_points as points
+from tests.support import access_programme as programme
+from tests.support.access_world import World, open_world
+
+STORY = (
+    benefits.configure_benefits, money.configure_money, money.spend_at_the_diner,
+    programme.configure_programme, programme.buy_and_return, members.be_somebody,
+    members.be_doubted, members.bring_friends, members.be_matched, members.be_forgotten,
+    points.move_points, benefits.use_benefits, benefits.order_rewards, benefits.use_vouchers,
+    benefits.be_of_tiers, points.be_told, members.sign_in, points.correct_points,
+    money.close_the_day, money.reconcile,
+)  # fmt: skip
+
+
+async def tell(api: Api) -> World:
+    """Return the world in which all of it has happened."""
+    world = await open_world(api)
+    for step in STORY:
+        await step(world)
+    return world
