@@ -44,25 +44,31 @@ async def _account(info: Info, id_: relay.GlobalID) -> relay.Node | None:
 
 async def _entry(info: Info, id_: relay.GlobalID) -> relay.Node | None:
     member_id, tx_id, seq = node_key(id_, "Entry", parts=3, field="id")
+    if not await _reaches(info.context, member_id):
+        return None
     row = await info.context.load.entries.load((member_id, tx_id, min(seq, 2**15 - 1)))
-    if row is None or not await _sees(info.context, member_id, row.business_id):
+    if row is None or not await _sees(info.context, row.business_id):
         return None
     return Entry.of(row)
 
 
 async def _lot(info: Info, id_: relay.GlobalID) -> relay.Node | None:
     member_id, lot_id = node_key(id_, "Lot", parts=2, field="id")
+    if not await _reaches(info.context, member_id):
+        return None
     rows = await info.context.load.lots.load(member_id)
     row = next((row for row in rows if row.lot_id == lot_id), None)
-    if row is None or not await _sees(info.context, member_id, row.issuer_id):
+    if row is None or not await _sees(info.context, row.issuer_id):
         return None
     return Lot.of(row)
 
 
 async def _hold(info: Info, id_: relay.GlobalID) -> relay.Node | None:
     member_id, hold_id = node_key(id_, "Hold", parts=2, field="id")
+    if not await _reaches(info.context, member_id):
+        return None
     row = await info.context.load.holds.load((member_id, hold_id))
-    if row is None or not await _sees(info.context, member_id, row.business_id):
+    if row is None or not await _sees(info.context, row.business_id):
         return None
     return Hold.of(row)
 
@@ -93,15 +99,19 @@ async def _period(info: Info, id_: relay.GlobalID) -> relay.Node | None:
     return await period_node(info, id_.node_id)
 
 
-async def _sees(context: Context, member_id: int, business_id: int) -> bool:
-    """Return whether the caller may see a row of the member at a business.
+async def _reaches(context: Context, member_id: int) -> bool:
+    """Return whether the caller may ask for rows of the member, before it is known which there are.
 
     A business sees its own rows of anybody; everybody else sees all rows of whom they may see.
     """
     own = only_business(require(context.principal, *EVERYBODY, scope=Scope.MEMBERS_READ))
-    if own is not None:
-        return (await context.business(business_id)).code == own
-    return await visible_member(context, member_id) is not None
+    return own is not None or await visible_member(context, member_id) is not None
+
+
+async def _sees(context: Context, business_id: int) -> bool:
+    """Return whether the caller may see rows of a business."""
+    own = only_business(context.caller)
+    return own is None or (await context.business(business_id)).code == own
 
 
 _FINDERS: dict[str, Callable[[Info, relay.GlobalID], Awaitable[relay.Node | None]]] = {

@@ -211,3 +211,18 @@ async def test_nodes_come_in_order_with_null_for_what_may_not_be_seen(api: Api, 
     for wrong in ("nonsense", gid("Nothing", 1), gid("Member", "x"), gid("Member", 2**70)):
         assert await api.code(query, STAFF, ids=[wrong]) in ("malformed", "bad_request")
     assert await api.code(query, STAFF, ids=[ids[0]] * 101) == "malformed"
+
+
+async def test_who_may_not_read_a_members_rows_is_not_told_which_there_are(
+    api: Api, li: Person
+) -> None:
+    card = (await api.data(CARD, STAFF, id=gid("Member", li.member_id)))["member"]
+    entries = await api.data(
+        "query ($id: ID!) { member(id: $id) { entries { nodes { id } } } }", STAFF, id=card["id"]
+    )
+    there = [card["lots"][0]["id"], entries["member"]["entries"]["nodes"][0]["id"]]
+    away = [gid("Lot", li.member_id, 999), gid("Entry", li.member_id, 999, 1)]
+    query = "query ($id: ID!) { node(id: $id) { id } }"
+    for one, other in zip(there, away, strict=True):
+        answers = [await api.code(query, FINANCE, id=id_) for id_ in (one, other)]
+        assert answers == ["forbidden", "forbidden"]
