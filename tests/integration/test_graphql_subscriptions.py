@@ -280,7 +280,7 @@ async def test_nothing_is_held_between_two_states(live: Live, li: Person) -> Non
 
 
 async def test_a_token_that_ends_closes_the_socket(live: Live, li: Person) -> None:
-    async with subscriber(live.url, live.token(li.principal, seconds=2)) as told:
+    async with subscriber(live.url, live.token(li.principal, seconds=4)) as told:
         await told.subscribe("1", BALANCE)
         await told.data()
         began = now()
