@@ -9,7 +9,6 @@ from datetime import date, datetime
 from typing import Any, TypeAlias
 
 import strawberry
-from asyncpg import PostgresError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from graphql_schema import access
@@ -21,7 +20,7 @@ from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
 from hub.db.caller import Caller, reading_as
-from hub.db.turns import Turns
+from hub.db.turns import Turns, end_unless_whole
 from hub.errors import NotFound
 from hub.programme.acting import met
 from hub.programme.queries import Business
@@ -171,9 +170,7 @@ class Context:
         try:
             return await driver.fetchrow(statement, *values)
         except BaseException as failure:
-            # Only after an error that the server told is the connection sure to be whole.
-            if not isinstance(failure, PostgresError) or driver.is_closed():
-                connection.invalidate()
+            end_unless_whole(connection, failure)
             raise
         finally:
             connection.close()

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import Enum
+from typing import Annotated
 
 import strawberry
 
@@ -187,6 +188,15 @@ class DisputeOrder:
 
     field: DisputeOrderField = strawberry.field(description="By what.")
     direction: Direction = strawberry.field(description=DIRECTION)
+
+
+OnlyDisputes = Annotated[
+    DisputeFilter | None, strawberry.argument(description="Only these disputes.")
+]
+DisputesBy = Annotated[
+    DisputeOrder | None,
+    strawberry.argument(description="How they are ordered; unsaid: the oldest first."),
+]
 
 
 ORDERS = {"OPENED": disputes.BY_OPENING, "ENDED": disputes.BY_ENDING}

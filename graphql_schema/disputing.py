@@ -14,9 +14,9 @@ from graphql_schema.desk import business_named
 from graphql_schema.disputes import (
     ORDERS,
     Dispute,
-    DisputeFilter,
-    DisputeOrder,
+    DisputesBy,
     DisputeState,
+    OnlyDisputes,
     dispute_page,
 )
 from graphql_schema.fields import Given, count, resolved
@@ -117,13 +117,8 @@ class DisputeQuery:
         self,
         info: Info,
         *,
-        filter: Annotated[  # noqa: A002
-            DisputeFilter | None, strawberry.argument(description="Only these disputes.")
-        ] = None,
-        order_by: Annotated[
-            DisputeOrder | None,
-            strawberry.argument(description="How they are ordered; unsaid: the oldest first."),
-        ] = None,
+        filter: OnlyDisputes = None,  # noqa: A002
+        order_by: DisputesBy = None,
         states: Annotated[
             list[DisputeState] | None,
             strawberry.argument(

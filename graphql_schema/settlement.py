@@ -17,7 +17,7 @@ from graphql_schema.access import (
 )
 from graphql_schema.context import Info
 from graphql_schema.deprecated import replaced
-from graphql_schema.disputes import Dispute, DisputeFilter, DisputeOrder, SettlementDue
+from graphql_schema.disputes import Dispute, DisputesBy, OnlyDisputes, SettlementDue
 from graphql_schema.fields import resolved
 from graphql_schema.filters import once, ordered_page
 from graphql_schema.life import CloseStep, PeriodCheck, PeriodEvent, PrefundBalance
@@ -209,13 +209,8 @@ class SettlementPeriod(relay.Node):
         self,
         info: Info,
         *,
-        filter: Annotated[  # noqa: A002
-            DisputeFilter | None, strawberry.argument(description="Only these disputes.")
-        ] = None,
-        order_by: Annotated[
-            DisputeOrder | None,
-            strawberry.argument(description="How they are ordered; unsaid: the oldest first."),
-        ] = None,
+        filter: OnlyDisputes = None,  # noqa: A002
+        order_by: DisputesBy = None,
         first: First = None,
         after: After = None,
         last: Last = None,

@@ -35,9 +35,7 @@ class Turns:
                 await take_role(driver, lent.info, role)
                 row: Sequence[Any] = await driver.fetchrow(statement, *values)
             except BaseException as failure:
-                # Only after an error that the server told is the connection sure to be whole.
-                if not isinstance(failure, PostgresError) or driver.is_closed():
-                    lent.invalidate()
+                end_unless_whole(lent, failure)
                 lent.close()
                 raise
             if len(self._kept) < self._keeps:
@@ -50,3 +48,12 @@ class Turns:
         """Give back what was kept."""
         while self._kept:
             self._kept.pop().close()
+
+
+def end_unless_whole(lent: Any, failure: BaseException) -> None:
+    """End a connection from an engine's pool that failed, unless nothing is wrong with it itself.
+
+    Only after an error that the server told is it sure to be whole.
+    """
+    if not isinstance(failure, PostgresError) or lent.driver_connection.is_closed():
+        lent.invalidate()
