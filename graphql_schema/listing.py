@@ -12,6 +12,7 @@ from graphql_schema.fields import resolved
 from graphql_schema.filters import (
     DIRECTION,
     Direction,
+    by_businesses,
     order_given,
     ordered_page,
     said,
@@ -154,10 +155,7 @@ class MemberListQuery:
         require(context.principal, Role.STAFF)
         page = {"first": first, "after": after, "last": last, "before": before}
         asked, order = ordered_page(filter, order_by, _ORDERS, BY_NUMBER, **page)
-        only = said(filter)
-        if "business" in only:
-            named = await context.business_by_code(only.pop("business"))
-            only["business_id"] = named.business_id
+        only = await by_businesses(context, said(filter), "business")
         async with context.reading() as db:
             rows = await members_in_order(db, order=order, stretch=asked.stretch, only=only)
         return connection(rows, asked, node=_shown, place=order.place)
