@@ -18,6 +18,7 @@ from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.awarding import AwardingMutation
 from graphql_schema.campaigning import CampaigningMutation, CampaigningQuery
 from graphql_schema.carting import CartMutation, CartQuery
+from graphql_schema.catalogue import RewardQuery
 from graphql_schema.clients import ClientMutation, ClientQuery
 from graphql_schema.closing import ClosingMutation
 from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
@@ -53,7 +54,7 @@ from graphql_schema.referring import ReferringMutation
 from graphql_schema.restoring import RestoringMutation
 from graphql_schema.review_queue import ReviewQuery
 from graphql_schema.reviewing import ReviewingMutation
-from graphql_schema.rewards import RewardOrder, RewardQuery
+from graphql_schema.rewards import RewardOrder
 from graphql_schema.rules import ProgrammeQuery
 from graphql_schema.scalars import SCALARS
 from graphql_schema.scoped import guard

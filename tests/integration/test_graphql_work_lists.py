@@ -25,16 +25,26 @@ MANY = 60
 class Listed:
     """A list, as who reads it, with what is selected of it and filters that hold as they say."""
 
-    def __init__(self, field: str, who: Principal, shown: str, *filters: tuple[str, Holds]) -> None:
+    def __init__(
+        self,
+        field: str,
+        who: Principal,
+        shown: str,
+        *filters: tuple[str, Holds],
+        within: str | None = None,
+    ) -> None:
         self.field, self.who, self.shown, self.filters = field, who, shown, filters
+        self.within = within
 
     def query(self, arguments: str = "", first: int = 100) -> str:
         """Return the query for a page."""
-        return f"{{ {self.field}({arguments} first: {first}) {{ nodes {{ {self.shown} }} }} }}"
+        asked = f"{{ {self.field}({arguments} first: {first}) {{ nodes {{ {self.shown} }} }} }}"
+        return asked if self.within is None else f"{{ within: {self.within} {asked} }}"
 
     async def ask(self, api: Api, arguments: str = "") -> list[Any]:
         """Return the items of a page."""
-        found: Any = (await api.data(self.query(arguments), self.who))[self.field]
+        data = await api.data(self.query(arguments), self.who)
+        found: Any = data.get("within", data)[self.field]
         nodes: list[Any] = found["nodes"]
         return nodes
 

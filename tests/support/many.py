@@ -127,7 +127,10 @@ _REST = (
        VALUES ('2020-01-01', 0, 30, 30, 0, '[]', true, 'year')""",
     """INSERT INTO referral (referrer_account_id, referred_account_id, said_at, ends_at, terms_from,
          source)
-       SELECT 1, i, now(), now(), '2020-01-01', 'member' FROM generate_series(2, :n) i""",
+       SELECT 1, i, timestamptz '2026-01-01T00:00Z' + i * interval '1 hour',
+         CASE WHEN i % 2 = 0 THEN timestamptz '2099-01-01T00:00Z' ELSE now() END, '2020-01-01',
+         'member'
+       FROM generate_series(2, :n) i""",
     """INSERT INTO obligation (member_id, tx_id, account_id, points, occurred_at, posted_at,
          business_date, period_id, seq, issuer_id, acceptor_id, late, currency, rate, amount,
          debtor_id, creditor_id, source, kind)
@@ -140,8 +143,13 @@ _REST = (
     """INSERT INTO voucher_terms (campaign_id, effective_from, valid_from, valid_until, granted,
          amount_minor, minimum_minor, grace_days, funder_id, currency, by_value, repeats,
          transferable, alone, on_refund, name, name_zh, businesses, outlets, categories, times)
-       SELECT campaign_id, '2020-01-01', '2020-01-01', '2099-01-01', 1, 100, 0, 0, 1, 'CNY', false,
-         false, false, false, 'whole', code, code, '{1,2,3}', '{}', '{}', '[]'
+       SELECT campaign_id, '2020-01-01',
+         timestamptz '2026-01-01T00:00Z' + (campaign_id % 100) * interval '1 hour',
+         timestamptz '2098-01-01T00:00Z' - (campaign_id % 100) * interval '1 hour', 1, 100, 0, 0,
+         1 + campaign_id % 3, CASE WHEN campaign_id % 7 = 0 THEN 'USD' ELSE 'CNY' END, false,
+         false, false, false, 'whole', code, code,
+         CASE WHEN campaign_id % 2 = 0 THEN CAST('{1,2,3}' AS smallint[]) ELSE '{1,2}' END, '{}',
+         '{}', '[]'
        FROM voucher_campaign""",
     """INSERT INTO voucher (voucher_id, member_id, birth_id, granted, ends_at, assigned_at,
          terms_id, digest, used)
@@ -154,13 +162,17 @@ _REST = (
     """INSERT INTO reward (business_id, code)
        SELECT 1 + i % 3, 'r-' || i FROM generate_series(1, least(:n, 500)) i""",
     """INSERT INTO reward_terms (reward_id, effective_from, points, price_minor,
-         pay_within_seconds, currency, limit_period, category, counted, texts, pictures)
-       SELECT reward_id, '2020-01-01', 100 + reward_id % 5, 0, 900, 'CNY', 'lifetime', 'goods',
+         pay_within_seconds, currency, limit_period, category, tier_id, counted, texts, pictures)
+       SELECT reward_id, timestamptz '2020-01-01T00:00Z' + reward_id * interval '1 hour',
+         100 + reward_id % 5, CASE WHEN reward_id % 4 = 0 THEN 500 ELSE 0 END, 900, 'CNY',
+         'lifetime', CASE WHEN reward_id % 3 = 0 THEN 'stay' ELSE 'goods' END,
+         CASE WHEN reward_id % 5 = 0 THEN (SELECT tier_id FROM tier WHERE code = 'gold') END,
          false, '[{"language": "en", "title": "Gift", "description": ""}]', '[]' FROM reward""",
     "INSERT INTO reward_stock (reward_id) SELECT reward_id FROM reward",
     """INSERT INTO reward_order (member_id, account_id, points, price_minor, ordered_at, reward_id,
          business_id, currency, outcome, state, idempotency_key)
-       SELECT 1, 1, 100, 0, now(), r.reward_id, r.business_id, 'CNY', 'ordered', 'confirmed',
+       SELECT 1, 1, 100, 0, timestamptz '2026-01-01T00:00Z' + i * interval '1 hour', r.reward_id,
+         r.business_id, 'CNY', 'ordered', CASE WHEN i % 4 = 0 THEN 'fulfilled' ELSE 'confirmed' END,
          'k' || i
        FROM generate_series(1, :n) i JOIN reward r ON r.code = 'r-' || 1 + i % 5""",
 )  # fmt: skip
