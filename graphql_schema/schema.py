@@ -50,6 +50,7 @@ from graphql_schema.programme import BusinessQuery
 from graphql_schema.proposals import AdjustmentQuery
 from graphql_schema.reconciling import ReconcilingMutation
 from graphql_schema.reconciling_reads import ReconciliationQuery
+from graphql_schema.redelivering import WebhookMutation
 from graphql_schema.referring import ReferringMutation
 from graphql_schema.restoring import RestoringMutation
 from graphql_schema.review_queue import ReviewQuery
@@ -72,6 +73,7 @@ from graphql_schema.verifying import VerifyingMutation
 from graphql_schema.voucher_keeping import VoucherKeepingMutation
 from graphql_schema.vouchering import VoucheringMutation
 from graphql_schema.vouchers import VoucherQuery
+from graphql_schema.webhooks import WebhookQuery
 
 
 @strawberry.type(description="Everything that can be read.")
@@ -102,6 +104,7 @@ class Query(
     VoucherQuery,
     CampaigningQuery,
     CartQuery,
+    WebhookQuery,
 ):
     """All reads."""
 
@@ -147,6 +150,7 @@ class Mutation(
     VoucheringMutation,
     VoucherKeepingMutation,
     CartMutation,
+    WebhookMutation,
 ):
     """All writes."""
 

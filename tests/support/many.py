@@ -92,6 +92,20 @@ _WORK = (
          CASE WHEN i % 3 = 0 THEN 'denials' ELSE 'member' END,
          CASE WHEN i % 10 = 9 THEN 'forbidden' ELSE 'hidden' END, ''
        FROM generate_series(1, :n) i""",
+    """INSERT INTO subscription (business_id, code, url, types, secrets)
+       SELECT i, 'events-' || i, 'https://hub-' || i || '.example/', '{points.posted}', 'x'
+       FROM generate_series(1, 3) i""",
+    # Of sixty, one is given up and one waits; of three, one is of a tier; an hour apart.
+    """INSERT INTO hub_event (event_id, member_id, account_id, business_id, occurred_at, noted_at,
+         type, tier_id) OVERRIDING SYSTEM VALUE
+       SELECT i, i, i, 1 + i % 3, now(), now(), CASE WHEN i % 3 = 0 THEN 'tier.changed'
+         ELSE 'points.posted' END, 1 FROM generate_series(1, :n) i""",
+    """INSERT INTO event_delivery (event_id, subscription_id, attempts, status, asked_at, state,
+         ended_at)
+       SELECT i, s.subscription_id, 1, 200, timestamptz '2026-01-01T00:00Z' + i * interval '1 hour',
+         CASE i % 60 WHEN 7 THEN 'dead' WHEN 8 THEN 'pending' ELSE 'delivered' END,
+         CASE WHEN i % 60 <> 8 THEN now() END
+       FROM generate_series(1, :n) i JOIN subscription s ON s.business_id = 1 + i % 3""",
     """INSERT INTO reconciliation_book (business_id, role)
        SELECT i, 'creditor' FROM generate_series(1, 3) i""",
     """INSERT INTO reconciliation_run (asked_at, finished_at, from_date, to_date,
