@@ -1,4 +1,4 @@
-"""What was told to subsidiaries is shown to them."""
+"""What was told to subsidiaries is shown to them, and suggestions say whose they are."""
 
 from pathlib import Path
 
@@ -11,5 +11,7 @@ down_revision = "0059_redeem"
 
 
 def upgrade() -> None:
-    """Let readers see subscriptions and what came of each call, and index the log."""
-    execute_script(op.get_bind(), Path(__file__).with_suffix(".sql").read_text())
+    """Let readers see what came of each call; index the log, and suggestions by book."""
+    here = Path(__file__)
+    for script in (here.with_suffix(".sql"), here.with_name("0062_suggestions.sql")):
+        execute_script(op.get_bind(), script.read_text())

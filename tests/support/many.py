@@ -114,13 +114,18 @@ _WORK = (
          CASE WHEN i % 4 > 0 THEN now() END, date '2001-01-01' + (i / 2)::integer,
          date '2001-01-02' + (i / 2)::integer, 0, 0, 0, 1 + i % 3, false, 'ann'
        FROM generate_series(1, :n) i""",
+    # Of six hundred, one is of the third book.
     """INSERT INTO reconciliation_partner_row (row_id, points, digest, file_id, number, copy, day,
          book_id, leg, reference)
-       SELECT i, 5, md5(i::text)::uuid, 1, i, 0, '2001-01-01', 1 + i % 3, 1, 'x' || i
+       SELECT i, 5, md5(i::text)::uuid, 1, i, 0, '2001-01-01',
+         CASE WHEN i % 600 = 20 THEN 3 ELSE 1 + i % 2 END, 1, 'x' || i
        FROM generate_series(1, :n) i""",
-    """INSERT INTO reconciliation_match (match_id, leg, rule, state, made_at)
-       SELECT i, 1, CASE WHEN i % 2 = 0 THEN 7 ELSE 8 END, 'suggested',
-         timestamptz '2026-01-01T00:00Z' + i * interval '1 hour' FROM generate_series(1, :n) i""",
+    # Few are but suggested.
+    """INSERT INTO reconciliation_match (match_id, leg, rule, state, made_at, book_id)
+       SELECT i, 1, CASE WHEN i % 2 = 0 THEN 7 ELSE 8 END,
+         CASE WHEN i <= 400 THEN 'suggested' ELSE 'confirmed' END,
+         timestamptz '2026-01-01T00:00Z' + i * interval '1 hour', p.book_id
+       FROM generate_series(1, :n) i JOIN reconciliation_partner_row p ON p.row_id = i""",
     """INSERT INTO reconciliation_match_row (match_id, row_id, leg, live)
        SELECT i, i, 1, false FROM generate_series(1, :n) i""",
     # Of ten, nine are open still; the last is resolved. Of five, one has no amount.
