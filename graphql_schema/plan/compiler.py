@@ -10,9 +10,6 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
     get_named_type,
-    get_nullable_type,
-    is_leaf_type,
-    is_non_null_type,
     is_object_type,
 )
 from graphql.execution.collect_fields import (
@@ -22,11 +19,11 @@ from graphql.execution.collect_fields import (
     collect_subfields,
 )
 from graphql.execution.values import VariableValues
-from strawberry.types.field import StrawberryField
 
 from graphql_schema import access
 from graphql_schema.plan import parts
 from graphql_schema.plan.arguments import Arguments
+from graphql_schema.plan.asked import Asked
 from graphql_schema.plan.declared import (
     BusinessOf,
     Column,
@@ -67,37 +64,6 @@ class Plan:
     makes: tuple[Make, ...]
     """What is made of the statement's answer, before the builder: `Run.rows` ends with it."""
     build: Built
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A field as it is selected somewhere: its declaration and all its nodes."""
-
-    name: str
-    details: list[FieldDetails]
-    field: StrawberryField
-    type: Any
-    arguments: Arguments
-
-    @property
-    def nullable(self) -> bool:
-        """Whether the field may be null."""
-        return not is_non_null_type(self.type)
-
-    @property
-    def plan(self) -> Any:
-        """What the field says of where its answer is from."""
-        said = self.field.metadata.get("plan")
-        return Column() if said is None and self.field.base_resolver is None else said
-
-    @property
-    def leaf(self) -> Callable[[Any], Any]:
-        """What writes the field's one value as the schema's type does."""
-        type_ = get_nullable_type(self.type)
-        if not is_leaf_type(type_):
-            raise Unplanned(f"{self.name} is not one value")
-        serialize: Callable[[Any], Any] = type_.serialize
-        return serialize
 
 
 class Compiler:
