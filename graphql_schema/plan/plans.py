@@ -152,7 +152,8 @@ async def run_plan(plan: Plan, run: Run) -> dict[str, Any]:
         log.warning("plan_failed", error=type(failure).__name__)
         raise Unplanned("the statement failed") from failure
     if run.rows[0] is not True:
-        run.context.forget_setup()
+        if plan.knows:
+            run.context.forget_setup()
         raise Unplanned("the group is not as the plan takes it to be")
     if plan.makes:
         run.rows = [*run.rows, *(make(run) for make in plan.makes)]
