@@ -233,7 +233,9 @@ class Compiler:
         owner, column = level.pick(plan.key), -len(self._makes)
         if plan.many:
             return parts.many_part(self._source, column, owner, build)
-        return parts.one_part(self._source, column, owner, build, nullable=asked.nullable)
+        return parts.one_part(
+            self._source, column, owner, build, nullable=asked.nullable, nobody=made.nobody
+        )
 
     def _whole(self, relation: Relation, members: str) -> int:
         """Return the answer's column with all of a relation's; what is made of it shares that."""

@@ -78,10 +78,18 @@ def many_part(source: Source, column: int, owner: int, build: Part) -> Part:
     return lambda row: _each(source, f"of({column}, {row}[{owner}])", build)
 
 
-def one_part(source: Source, column: int, owner: int, build: Part, *, nullable: bool) -> Part:
-    """The one row of a relation that belongs to the object."""
+def one_part(
+    source: Source,
+    column: int,
+    owner: int,
+    build: Part,
+    *,
+    nullable: bool,
+    nobody: Row | None = None,
+) -> Part:
+    """The one row of a relation that belongs to the object; `nobody` stands for none."""
     return lambda row: _one(
-        source, source.first(column, f"{row}[{owner}]"), build, nullable=nullable
+        source, source.first(column, f"{row}[{owner}]", nobody), build, nullable=nullable
     )
 
 

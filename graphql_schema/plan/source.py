@@ -58,10 +58,10 @@ class Source:
         """Return what stands where there is no value."""
         return "None" if nullable else f"{self.name(_no_null)}()"
 
-    def first(self, column: int, owner: str) -> str:
-        """Return the first row, or None, of those in a column of the answer that belong to it."""
+    def first(self, column: int, owner: str, nobody: Any = None) -> str:
+        """Return the first row in a column of the answer that belongs to it, or `nobody`."""
         rows = self._first.setdefault(column, f"first{len(self._first)}")
-        return f"{rows}.get({owner})"
+        return f"{rows}.get({owner}{'' if nobody is None else f', {self.name(nobody)}'})"
 
     def writes_texts(self, leaf: Callable[[Any], Any]) -> bool:
         """Whether it makes of a text just that."""

@@ -108,6 +108,8 @@ class Reckoned:
     of: tuple[Relation, ...]
     columns: tuple[str, ...]
     reckon: Callable[..., Sequence[Sequence[Any]]]
+    nobody: Sequence[Any] | None = None
+    """What stands for the one row of whom none is made."""
 
 
 # Of arrays within rows the driver reads those of text alone.

@@ -25,6 +25,10 @@ WHERE e.member_id = ANY(CAST(:member_ids AS bigint[]))
 """,
     ("member_id", "benefit_id", "starts_on", "ends_on", "source", *_COUNTS, "free"),
 )
+_JOINED = Relation(
+    "SELECT member_id, created_at FROM member WHERE member_id = ANY(CAST(:member_ids AS bigint[]))",
+    ("member_id", "created_at"),
+)
 _Key = tuple[int, int, date, date]
 """A member, a benefit, and the first and the last day of a period."""
 _Row = Sequence[Any]
@@ -46,15 +50,19 @@ class _Quota:
 
 
 def _reckon(
-    known: InForce, now: datetime, quotas: Sequence[_Row], places: Sequence[_Row]
+    known: InForce,
+    now: datetime,
+    quotas: Sequence[_Row],
+    places: Sequence[_Row],
+    joined: Sequence[tuple[int, datetime]],
 ) -> list[tuple[Any, ...]]:
     tiers = [
-        (member_id, known.tiers[tier_id], joined)
-        for member_id, joined, tier_id, _ in places
+        (member_id, known.tiers[tier_id])
+        for member_id, tier_id, _ in places
         if tier_id in known.tiers
     ]
     ranks: dict[tuple[int, int | None], int] = {
-        (member_id, tier.ladder_id): tier.rank for member_id, tier, _ in tiers
+        (member_id, tier.ladder_id): tier.rank for member_id, tier in tiers
     }
     found: dict[_Key, _Quota] = {}
     given: dict[_Key, int] = {}
@@ -71,7 +79,7 @@ def _reckon(
             ):
                 continue
         found.setdefault(key, _Quota()).add(source, counts)
-    for key, quota in _owed(known, now, tiers):
+    for key, quota in _owed(known, now, tiers, dict(joined)):
         missing = quota - given.get(key, 0)
         if missing > 0:
             found.setdefault(key, _Quota()).add("tier", (missing, 0, 0, 0, missing))
@@ -79,15 +87,18 @@ def _reckon(
 
 
 def _owed(
-    known: InForce, now: datetime, tiers: Sequence[tuple[int, Tier, datetime]]
+    known: InForce,
+    now: datetime,
+    tiers: Sequence[tuple[int, Tier]],
+    joined: Mapping[int, datetime],
 ) -> Iterator[tuple[_Key, int]]:
     """Tell what tiers give in the periods of today."""
     today = known.today(now)
-    for member_id, tier, joined_at in tiers:
-        joined = known.today(joined_at)
+    for member_id, tier in tiers:
+        joined_on = known.today(joined[member_id])
         for terms in known.given_on.get(tier.ladder_id, ()):
             if terms.given_at(tier.rank):
-                days = period_of(terms.period, today, joined=joined)
+                days = period_of(terms.period, today, joined=joined_on)
                 yield (member_id, terms.benefit_id, *days), terms.quota
 
 
@@ -104,7 +115,7 @@ def _rows(known: InForce, found: Mapping[_Key, _Quota]) -> list[tuple[Any, ...]]
 
 
 ENTITLEMENTS: Final = Reckoned(
-    of=(QUOTAS, PLACES),
+    of=(QUOTAS, PLACES, _JOINED),
     columns=("member_id", "benefit_code", "kind", "name", "name_zh", "starts_on", "ends_on",
              *_COUNTS, "remaining", "sources", "offered_at"),
     reckon=_reckon,

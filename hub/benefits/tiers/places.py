@@ -6,10 +6,8 @@ from hub.db.relation import Relation
 
 PLACES: Final = Relation(
     """
-SELECT m.member_id, m.created_at, h.tier_id, h.since
-FROM member m LEFT JOIN member_tier h ON h.member_id = m.member_id AND h.until IS NULL
-WHERE m.member_id = ANY(CAST(:member_ids AS bigint[]))
+SELECT h.member_id, h.tier_id, h.since FROM member_tier h
+WHERE h.member_id = ANY(CAST(:member_ids AS bigint[])) AND h.until IS NULL
 """,
-    ("member_id", "created_at", "tier_id", "since"),
+    ("member_id", "tier_id", "since"),
 )
-"""One row for each place of a member; with nulls for who has none."""

@@ -64,19 +64,19 @@ LEFT JOIN LATERAL (
 
 
 def _held(known: InForce, _now: datetime, places: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
-    held: dict[int, tuple[Any, ...]] = {}
-    for member_id, _, tier_id, since in places:
-        tier = known.tiers.get(tier_id)
-        if tier is not None and tier.ladder_id == 0:
-            held[member_id] = member_id, tier.code, tier.name, tier.name_zh, since
-        else:
-            held.setdefault(member_id, (member_id, None, None, None, None))
-    return list(held.values())
+    return [
+        (member_id, tier.code, tier.name, tier.name_zh, since)
+        for member_id, tier_id, since in places
+        if (tier := known.tiers.get(tier_id)) is not None and tier.ladder_id == 0
+    ]
 
 
 # What is asked for most, without the way to the next tier.
 HELD = Reckoned(
-    of=(PLACES,), columns=("member_id", "code", "name", "name_zh", "since"), reckon=_held
+    of=(PLACES,),
+    columns=("member_id", "code", "name", "name_zh", "since"),
+    reckon=_held,
+    nobody=(None, None, None, None, None),
 )
 
 
