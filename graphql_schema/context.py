@@ -88,6 +88,7 @@ class Context:
         self._reader: AsyncConnection | None = None
         self._over = False
         self._presented: tuple[int, ...] = ()
+        self._reads_as: Caller | None = None
         # A connection does one thing at a time; sibling fields are resolved concurrently.
         self._turn = asyncio.Lock()
         self._load: Loaders | None = None
@@ -129,14 +130,16 @@ class Context:
 
     async def present(self, member_id: int) -> None:
         """Let the caller, a business, read of a member whose identifier it was shown."""
-        self._presented = (*self._presented, member_id)
+        self._presented, self._reads_as = (*self._presented, member_id), None
         async with self._turn:
             await self._close_reader()
 
     @property
     def reader(self) -> Caller:
         """Return as whom the database reads."""
-        return access.reader(self.principal, presented=self._presented)
+        if self._reads_as is None:
+            self._reads_as = access.reader(self.principal, presented=self._presented)
+        return self._reads_as
 
     async def fetch(self, statement: str, values: Sequence[Any]) -> Sequence[Any]:
         """Return the one row of a SELECT, which says itself who reads and sees one snapshot.
