@@ -22,7 +22,7 @@ from hub.crypto.tokens import Principal
 from hub.db.caller import Caller, reading_as
 from hub.db.turns import Turns, end_unless_whole
 from hub.errors import NotFound
-from hub.programme.acting import met
+from hub.programme.acting import Acting, met
 from hub.programme.queries import Business
 
 Mention = Callable[[Collection[str]], Awaitable[None]]
@@ -71,8 +71,6 @@ class Context:
         self._charge, self._paid = charge, False
         self._noted = noted
         self._mention = mention
-        self.met = met(engine)
-        """The businesses that acted through these connections."""
         self._plans = turns or Turns(readers, most=1, keeps=0)
         self._changed: set[str] = set()
         self.keyring = keyring
@@ -133,6 +131,11 @@ class Context:
         self._presented, self._reads_as = (*self._presented, member_id), None
         async with self._turn:
             await self._close_reader()
+
+    @property
+    def met(self) -> dict[str, Acting]:
+        """Return the businesses that acted through these connections, to be written to."""
+        return met(self._engine)
 
     @property
     def reader(self) -> Caller:

@@ -27,14 +27,13 @@ def leaf_part(source: Source, place: int, show: Leaf | None, leaf: Leaf, *, null
     """A column's value as the schema's type writes it."""
 
     def part(row: str) -> str:
-        value = f"{row}[{place}]"
+        value, absent = f"{row}[{place}]", source.absent(nullable=nullable)
         if show is None:
-            written = source.leaf(leaf, value)
-        elif show is str and source.writes_texts(leaf):
-            written = f"str({value})"
-        else:
-            written = f"{source.name(leaf)}({source.name(show)}({value}))"
-        return f"({written} if {value} is not None else {source.absent(nullable=nullable)})"
+            return source.leaf(leaf, value, absent)
+        if show is str and source.writes_texts(leaf):
+            return source.leaf(str, value, absent)
+        written = f"{source.name(leaf)}({source.name(show)}({value}))"
+        return f"({written} if {value} is not None else {absent})"
 
     return part
 

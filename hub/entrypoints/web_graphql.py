@@ -4,15 +4,13 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import structlog
 from prometheus_client import Counter, Histogram
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -29,7 +27,7 @@ from hub.crypto.tokens import Principal
 from hub.entrypoints.web_denials import keep_denials
 from hub.entrypoints.web_errors import answer_to
 from hub.entrypoints.web_headers import header
-from hub.entrypoints.web_slow import note, watched
+from hub.entrypoints.web_slow import Statements, note
 from hub.entrypoints.web_state import State, state_of
 from hub.entrypoints.web_straight import read_whole, send_json
 from hub.errors import Malformed, RateLimited
@@ -55,8 +53,7 @@ _PAGE_MAY = (
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A GraphQL request."""
 
     query: str
@@ -126,7 +123,7 @@ async def _answer(state: State, scope: Scope, asked: Asked) -> ExecutionResult:
     began, name = time.perf_counter(), state.documents.name(asked.query)
     answered: list[str] = []
     DENIED.set(answered)
-    with watched() as statements, state.traces.operation(Headers(scope=scope)) as span:
+    with Statements() as statements, state.traces.operation(scope) as span:
         result = await _execute(state, asked, context)
         if span is not None:
             state.traces.tell(

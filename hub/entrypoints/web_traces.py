@@ -20,9 +20,11 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
+from starlette.datastructures import Headers
+from starlette.types import Scope
 
 from hub.clock import now
-from hub.entrypoints.web_slow import Asked
+from hub.entrypoints.web_slow import Statements
 
 SERVICE = "hub-api"
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -45,9 +47,9 @@ class Traces:
             self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
             self._tracer = self._provider.get_tracer("hub")
 
-    def operation(self, headers: Mapping[str, str]) -> AbstractContextManager[Span | None]:
+    def operation(self, scope: Scope) -> AbstractContextManager[Span | None]:
         """Yield the span of an operation, within its caller's trace; None where nobody collects."""
-        return _UNTOLD if self._provider is None else self._span(headers)
+        return _UNTOLD if self._provider is None else self._span(Headers(scope=scope))
 
     @contextmanager
     def _span(self, headers: Mapping[str, str]) -> Iterator[Span]:
@@ -72,7 +74,7 @@ class Traces:
         role: str,
         cost: int,
         failed: bool,
-        asked: Asked,
+        asked: Statements,
     ) -> None:
         """Say what an operation was, and what it asked of the database."""
         kind, name = _operation(query, operation_name)
