@@ -16,10 +16,11 @@ from graphql_schema.access import EVERYBODY, only_business, require
 from graphql_schema.cost import Charge
 from graphql_schema.loaders import Loaders
 from hub.audit.chain import Read
+from hub.benefits.in_force import InForce, forget, in_force, remembered
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
-from hub.db.caller import Caller, reading_as
+from hub.db.caller import Caller, reading, reading_as
 from hub.db.turns import Turns, end_unless_whole
 from hub.errors import NotFound
 from hub.programme.acting import Acting, met
@@ -143,6 +144,22 @@ class Context:
         if self._reads_as is None:
             self._reads_as = access.reader(self.principal, presented=self._presented)
         return self._reads_as
+
+    async def in_force(self) -> InForce:
+        """Return how the programme was set up when that was last looked at.
+
+        Whoever builds on it compares its edition with that of what it reads, and says by
+        `forget_setup` that it has changed.
+        """
+        known = remembered(self._readers, self.now)
+        if known is None:
+            async with reading(self._readers, Caller()) as db:
+                known = await in_force(db, now=self.now)
+        return known
+
+    def forget_setup(self) -> None:
+        """Have the set-up be looked at anew."""
+        forget(self._readers)
 
     async def fetch(self, statement: str, values: Sequence[Any]) -> Sequence[Any]:
         """Return the one row of a SELECT, which says itself who reads and sees one snapshot.

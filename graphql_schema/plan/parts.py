@@ -65,10 +65,11 @@ def within_part(place: int, build: Part) -> Part:
 
 
 def business_part(source: Source, place: int, build: Part, *, many: bool) -> Part:
-    """A business, or several, from rows within the row."""
+    """The business whose number is in a column, or those whose numbers are, in their order."""
+    known = "run.known.businesses"
     if many:
-        return lambda row: _each(source, f"{row}[{place}]", build)
-    return lambda row: _one(source, f"{row}[{place}]", build, nullable=False)
+        return lambda row: _each(source, f"map({known}.get, {row}[{place}])", build)
+    return lambda row: _one(source, f"{known}.get({row}[{place}])", build, nullable=False)
 
 
 def many_part(source: Source, column: int, owner: int, build: Part) -> Part:

@@ -60,7 +60,7 @@ class Source:
 
     def first(self, column: int, owner: str) -> str:
         """Return the first row, or None, of those in a column of the answer that belong to it."""
-        rows = self._first.setdefault(column, f"first{column}")
+        rows = self._first.setdefault(column, f"first{len(self._first)}")
         return f"{rows}.get({owner})"
 
     def writes_texts(self, leaf: Callable[[Any], Any]) -> bool:
