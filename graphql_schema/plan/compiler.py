@@ -261,7 +261,7 @@ class Compiler:
             read = plan.read(asked.arguments.given, self._caller())
         except HubError as refused:
             raise Unplanned("the caller is refused") from refused
-        ask = self._ask(asked, plan.ask)
+        ask = self._asking(asked.arguments.asked(plan.ask))
         live = {**plan.live, **read.order.parameters}
         facts = {
             **read.facts,
@@ -337,7 +337,10 @@ class Compiler:
     def _ask(self, asked: Asked, ask: Callable[..., Mapping[str, Any]]) -> int:
         """Have a field's arguments asked about at each run; returns the place of the answers."""
         arguments = asked.arguments
-        self._asks.append(lambda run: ask(run.context, **arguments.values(run)))
+        return self._asking(lambda run: ask(run.context, **arguments.values(run)))
+
+    def _asking(self, ask: Ask) -> int:
+        self._asks.append(ask)
         return len(self._asks) - 1
 
     def _live(

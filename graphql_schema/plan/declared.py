@@ -114,7 +114,7 @@ class Paged:
     """A page of what belongs to the object, by keyset.
 
     `read` says of the arguments that are given, and of who asks, what is read. `ask` gives of their
-    values the `window`, and what `live` says of SQL types.
+    values, and of nothing else, the `window`, and what `live` says of SQL types.
     """
 
     read: Callable[[frozenset[str], Principal], "PageRead"]

@@ -27,14 +27,13 @@ def leaf_part(source: Source, place: int, show: Leaf | None, leaf: Leaf, *, null
     """A column's value as the schema's type writes it."""
 
     def part(row: str) -> str:
-        value = f"{row}[{place}]"
+        value, absent = f"{row}[{place}]", source.absent(nullable=nullable)
         if show is None:
-            written = source.leaf(leaf, value)
-        elif show is str and source.writes_texts(leaf):
-            written = f"str({value})"
-        else:
-            written = f"{source.name(leaf)}({source.name(show)}({value}))"
-        return f"({written} if {value} is not None else {source.absent(nullable=nullable)})"
+            return source.leaf(leaf, value, absent)
+        if show is str and source.writes_texts(leaf):
+            return source.leaf(str, value, absent)
+        written = f"{source.name(leaf)}({source.name(show)}({value}))"
+        return f"({written} if {value} is not None else {absent})"
 
     return part
 
@@ -56,7 +55,7 @@ def made_part(
 
 def node_id_part(source: Source, places: Sequence[int], type_name: str) -> Part:
     """The id of an object, of the columns that are its key."""
-    node_id = source.name(_node_id(type_name))
+    node_id = source.name(_node_id(type_name, len(places)))
     return lambda row: f"{node_id}({_columns(row, places)})"
 
 
@@ -198,14 +197,14 @@ def _columns(row: str, places: Sequence[int]) -> str:
     return ", ".join(f"{row}[{place}]" for place in places)
 
 
-def _node_id(type_name: str) -> Callable[..., str]:
+def _node_id(type_name: str, parts: int) -> Callable[..., str]:
     """Return what makes ids of a type as Strawberry does, without its checks of each."""
+    form = f"{type_name}:{'.'.join(['%s'] * parts)}"
 
     def node_id(*key: Any) -> str:
         if None in key:
             raise Unplanned("nothing has an id without its key")
-        said = f"{type_name}:{'.'.join(map(str, key))}"
-        return b2a_base64(said.encode(), newline=False).decode()
+        return b2a_base64((form % key).encode(), newline=False).decode()
 
     return node_id
 

@@ -67,11 +67,11 @@ class Source:
         """Whether it makes of a text just that."""
         return _AS_IT_IS.get(leaf) == _TEXT
 
-    def leaf(self, leaf: Callable[[Any], Any], value: str) -> str:
+    def leaf(self, leaf: Callable[[Any], Any], value: str, absent: str) -> str:
         """Return what writes a value as the schema's type does; `value` is said several times."""
-        written = f"{self.name(leaf)}({value})"
+        written = f"{self.name(leaf)}({value}) if {value} is not None else {absent}"
         plain = _AS_IT_IS.get(leaf)
-        return f"({value} if {plain.format(value)} else {written})" if plain else written
+        return f"({value} if {plain.format(value)} else {written})" if plain else f"({written})"
 
     def function(self, expression: str) -> Built:
         """Return what an expression gives for a run."""
