@@ -38,7 +38,7 @@ from graphql_schema.referrals import Referrer
 from graphql_schema.rewarded import RewardHolder
 from graphql_schema.tier_history import TierHolder
 from graphql_schema.tiers import LadderPlace
-from hub.benefits.entitlements.queries import ENTITLEMENTS
+from hub.benefits.entitlements.reckon import ENTITLEMENTS
 from hub.benefits.tiers.standings import HELD, STANDINGS
 from hub.crypto.tokens import Role
 from hub.errors import Malformed, NotFound
@@ -329,7 +329,7 @@ class Member(Referrer, TierHolder, BenefitHolder, RewardHolder, relay.Node):
 
     @resolved("What the member may use this year; a business sees what it offers.",
               plan=Related(relation=ENTITLEMENTS, many=True,
-                           seen=":own_business_id = ANY (r.offered_at)"))  # fmt: skip
+                           sees=lambda row, own: own in row[-1]))  # fmt: skip
     async def entitlements(self, info: Info) -> list[Entitlement]:
         """Return the quotas that the caller may see."""
         own = await own_business_id(info.context)

@@ -104,14 +104,13 @@ class Hold:
 # What an entry is to its member: credits of side 1 add to a balance, debits of it take away.
 SIGNED_POINTS = "CASE WHEN credit = 1 THEN points WHEN debit = 1 THEN -points ELSE 0 END"
 
-# What is available is told as ledger_available() tells it, without a call for each member.
+# What is available is told as ledger_available() tells it, without a call for each member: what has
+# ended and is still to be taken away is looked for in one pass of an index.
 BALANCES = Relation(
     """
 SELECT m.member_id, coalesce(s.posted, 0) AS posted, coalesce(s.held, 0) AS held,
   coalesce(s.pending, 0) AS pending, coalesce(s.owed, 0) AS owed,
-  greatest(0, s.posted - s.held
-    - coalesce((SELECT sum(l.remaining) FROM lot l WHERE l.member_id = m.member_id AND l.open
-        AND l.unit = CAST(:unit AS smallint) AND l.expires_on < :today), 0)
+  greatest(0, s.posted - s.held - coalesce(ended.points, 0)
     - CASE WHEN s.pending <> 0 THEN coalesce((
         SELECT sum(l.remaining) FROM lot l WHERE l.member_id = m.member_id AND l.open
           AND l.unit = CAST(:unit AS smallint) AND l.expires_on >= :today
@@ -119,7 +118,14 @@ SELECT m.member_id, coalesce(s.posted, 0) AS posted, coalesce(s.held, 0) AS held
   coalesce(q.posted, 0) AS qualifying
 FROM unnest(CAST(:member_ids AS bigint[])) AS m (member_id)
 LEFT JOIN balance s ON s.member_id = m.member_id AND s.unit = CAST(:unit AS smallint)
+  AND s.member_id = ANY(CAST(:member_ids AS bigint[]))
 LEFT JOIN balance q ON q.member_id = m.member_id AND q.unit = 2
+LEFT JOIN (
+  SELECT l.member_id, sum(l.remaining) AS points FROM lot l
+  WHERE l.member_id = ANY(CAST(:member_ids AS bigint[])) AND l.open
+    AND l.unit = CAST(:unit AS smallint) AND l.expires_on < :today
+  GROUP BY l.member_id
+) ended ON ended.member_id = m.member_id
 """,
     ("member_id", "posted", "held", "pending", "owed", "available", "qualifying"),
 )

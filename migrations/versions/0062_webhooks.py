@@ -7,7 +7,7 @@ from alembic import op
 from hub.db.migrate import execute_script
 
 revision = "0062_webhooks"
-down_revision = "0059_redeem"
+down_revision = "0060_in_force"
 
 
 def upgrade() -> None:

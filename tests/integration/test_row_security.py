@@ -74,7 +74,7 @@ OPEN = {
     "membership_plan_terms", "occasion", "occasion_terms", "point_unit",
     "referral_terms",
     "points_policy", "programme", "reward",
-    "reward_stock", "reward_terms", "settlement_calendar",
+    "reward_stock", "reward_terms", "settlement_calendar", "setup_edition",
     "source_rank", "tier", "tier_terms", "till_policy", "voucher_campaign", "voucher_terms",
 }  # fmt: skip
 # No reader is granted these, so that no policy is needed: deliveries and what is done with them,
