@@ -374,7 +374,7 @@ def _making(
     made: Reckoned, columns: Sequence[int], sees: Callable[[Row, int | None], bool] | None
 ) -> Make:
     def make(run: Run) -> Sequence[Row]:
-        rows = made.reckon(run.in_force, run.context.now, *(run.rows[one] for one in columns))
+        rows = made.reckon(run.in_force, run.today, *(run.rows[one] for one in columns))
         if sees is None:
             return rows
         own = run.in_force.number(run.context.caller.business)

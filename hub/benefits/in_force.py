@@ -101,8 +101,8 @@ class InForce:
 class Reckoned:
     """Rows that are made in this process: of relations, and of what is in force.
 
-    `reckon(in_force, now, *rows)` makes them, in order, with `columns`, whose first says whose they
-    are. All relations take the same parameters.
+    `reckon(in_force, today, *rows)` makes them, in order, with `columns`, whose first says whose
+    they are. All relations take the same parameters.
     """
 
     of: tuple[Relation, ...]
@@ -191,4 +191,4 @@ async def reckoned(
         (await db.execute(one.statement, {name: facts[name] for name in parameters(one.sql)})).all()
         for one in what.of
     ]
-    return what.reckon(known, now, *rows)
+    return what.reckon(known, facts["today"], *rows)

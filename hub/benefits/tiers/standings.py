@@ -63,7 +63,7 @@ LEFT JOIN LATERAL (
 )
 
 
-def _held(known: InForce, _now: datetime, places: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+def _held(known: InForce, _today: date, places: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
     return [
         (member_id, tier.code, tier.name, tier.name_zh, since)
         for member_id, tier_id, since in places
