@@ -9,8 +9,9 @@ from datetime import date, datetime
 from operator import itemgetter
 from typing import Any, Final
 
-from hub.benefits.in_force import InForce, Reckoned, Tier
+from hub.benefits.in_force import InForce, Tier
 from hub.benefits.period import SINCE_JOINED, period_of
+from hub.benefits.reckoned import Reckoned
 from hub.benefits.tiers.places import PLACES
 from hub.db.relation import Relation
 

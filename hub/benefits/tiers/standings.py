@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.in_force import InForce, Reckoned
+from hub.benefits.in_force import InForce
+from hub.benefits.reckoned import Reckoned
 from hub.benefits.tiers.ladder import RUNGS, points
 from hub.benefits.tiers.places import PLACES
 from hub.benefits.year import year_of
