@@ -18,6 +18,7 @@ from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.awarding import AwardingMutation
 from graphql_schema.campaigning import CampaigningMutation, CampaigningQuery
 from graphql_schema.carting import CartMutation, CartQuery
+from graphql_schema.catalogue import RewardQuery
 from graphql_schema.clients import ClientMutation, ClientQuery
 from graphql_schema.closing import ClosingMutation
 from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
@@ -49,11 +50,12 @@ from graphql_schema.programme import BusinessQuery
 from graphql_schema.proposals import AdjustmentQuery
 from graphql_schema.reconciling import ReconcilingMutation
 from graphql_schema.reconciling_reads import ReconciliationQuery
+from graphql_schema.redelivering import WebhookMutation
 from graphql_schema.referring import ReferringMutation
 from graphql_schema.restoring import RestoringMutation
 from graphql_schema.review_queue import ReviewQuery
 from graphql_schema.reviewing import ReviewingMutation
-from graphql_schema.rewards import RewardOrder, RewardQuery
+from graphql_schema.rewards import RewardOrder
 from graphql_schema.rules import ProgrammeQuery
 from graphql_schema.scalars import SCALARS
 from graphql_schema.scoped import guard
@@ -71,6 +73,7 @@ from graphql_schema.verifying import VerifyingMutation
 from graphql_schema.voucher_keeping import VoucherKeepingMutation
 from graphql_schema.vouchering import VoucheringMutation
 from graphql_schema.vouchers import VoucherQuery
+from graphql_schema.webhooks import WebhookQuery
 
 
 @strawberry.type(description="Everything that can be read.")
@@ -101,6 +104,7 @@ class Query(
     VoucherQuery,
     CampaigningQuery,
     CartQuery,
+    WebhookQuery,
 ):
     """All reads."""
 
@@ -146,6 +150,7 @@ class Mutation(
     VoucheringMutation,
     VoucherKeepingMutation,
     CartMutation,
+    WebhookMutation,
 ):
     """All writes."""
 

@@ -72,6 +72,7 @@ SCOPES: dict[Scope, tuple[str, ...]] = {
         "reconcile", "confirmMatch", "rejectMatch", "investigateBreak", "matchBreak",
         "adjustBreak", "writeOffBreak", "resolveBreak", "reopenBreak", "stateOccupancy",
     ),
+    Scope.EVENTS: ("webhookSubscriptions", "webhookDeliveries", "redeliverWebhooks"),
     Scope.ADMIN: (
         "rankSources", "clients", "createClient", "rotateClientSecret", "disableClient",
     ),

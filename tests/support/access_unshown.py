@@ -30,7 +30,6 @@ UNSHOWN = {
     "of what came by a connection": ("Posting.document", "Posting.connection", "Posting.delivery"),
     "of years of history": ("RedemptionEstimate.low", "RedemptionEstimate.high"),
     "of statements that a command signs": ("Statement.signature", "Statement.publicKey"),
-    "of upgrades that were not paid in full": ("MembershipRefused.dueMinor",),
     "of refusals beside their words, which no row is needed for": (
         "ErasureRefused.reason", "FewerLeft.remaining", "IdempotencyConflict.field",
         "LimitReached.available", "PointsNotAccepted.nearestPoints", "ReferralRefused.reason",
