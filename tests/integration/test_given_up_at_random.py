@@ -67,11 +67,12 @@ async def _whole(engine: AsyncEngine) -> int:
         for _ in range(most):
             taken.append(await engine.raw_connection())
         for one in taken:
-            role, *left = await one.driver_connection.fetchrow(LEFT.text)
+            driver: Any = one.driver_connection
+            role, *left = await driver.fetchrow(LEFT.text)
             assert one.info.get("role", role) == role
             assert not any(left[:3])
             assert left[3] == "read committed"
-            assert not one.driver_connection.is_in_transaction()
+            assert not driver.is_in_transaction()
             one.close()
     return len(taken)
 
