@@ -29,10 +29,11 @@ class Reckoned:
     """Reads the edition, and all that is reckoned with."""
 
     def __post_init__(self) -> None:
-        rows = [
-            f"ARRAY(SELECT ROW({', '.join(one.columns)}) FROM ({one.sql}) r)" for one in self.of
-        ]
-        whole = f"SELECT edition, {', '.join(rows)} FROM setup_edition"  # noqa: S608
+        rows = ", ".join(
+            f"ARRAY(SELECT ROW({', '.join(one.columns)}) FROM ({one.sql}) r)"  # noqa: S608
+            for one in self.of
+        )
+        whole = f"SELECT edition, {rows} FROM setup_edition"  # noqa: S608 - constants of ours
         object.__setattr__(self, "statement", text(whole))
 
 
