@@ -1,9 +1,8 @@
 """What every resolver of one request shares."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeAlias
@@ -20,8 +19,9 @@ from hub.benefits.in_force import InForce, forget, in_force, remembered
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
-from hub.db.caller import Caller, reading, reading_as
-from hub.db.turns import Turns, end_unless_whole
+from hub.db.caller import Caller, reading
+from hub.db.shared import Shared, go_on
+from hub.db.turns import Turns, give_back_failed
 from hub.errors import NotFound
 from hub.programme.acting import Acting, met
 from hub.programme.queries import Business
@@ -51,7 +51,8 @@ class Context:
     What is written is written by the owner, through `engine`.
 
     All reads of an operation see one snapshot of the database, so that a balance and the entries
-    beside it agree. Use as `async with`, so that its connection goes back.
+    beside it agree; those after one that failed see another. Use as `async with`, so that its
+    connection goes back.
     """
 
     def __init__(
@@ -83,22 +84,18 @@ class Context:
         """Where what was asked for is answered as not there, and what that was."""
         self.done: Done | None = None
         """What came of the operation's one write, when that is done already."""
-        self._engine, self._readers = engine, readers
-        self._reader: AsyncConnection | None = None
-        self._over = False
+        self._engine = engine
+        self._readers = readers
+        self._shared = self._share()
         self._presented: tuple[int, ...] = ()
         self._reads_as: Caller | None = None
-        # A connection does one thing at a time; sibling fields are resolved concurrently.
-        self._turn = asyncio.Lock()
         self._load: Loaders | None = None
 
     async def __aenter__(self) -> "Context":
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._over = True
-        async with self._turn:
-            await self._close_reader()
+        await self._shared.close()
 
     async def charge(self, cost: int) -> None:
         """Take what the operation costs off what the caller may spend; raises RateLimited.
@@ -108,20 +105,15 @@ class Context:
         if self._charge is not None and not self._paid:
             self.cost = cost
             await self._charge(cost)
+            go_on()
         self.cost, self._paid = cost, True
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
+    def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Take a turn on the request's read-only connection."""
-        async with self._turn:
-            if self._reader is None:
-                self._reader = await reading_as(self._readers, self.reader)
-            try:
-                yield self._reader
-            finally:
-                # A branch whose sibling failed goes on when the answer has left already.
-                if self._over:
-                    await self._close_reader()
+        return self._shared.reading()
+
+    def _share(self) -> Shared:
+        return Shared(self._readers, lambda: self.reader)
 
     def hide_member(self, member_id: int) -> None:
         """Note that a member who was asked for by id is answered as not there."""
@@ -130,8 +122,7 @@ class Context:
     async def present(self, member_id: int) -> None:
         """Let the caller, a business, read of a member whose identifier it was shown."""
         self._presented, self._reads_as = (*self._presented, member_id), None
-        async with self._turn:
-            await self._close_reader()
+        await self._shared.rest()
 
     @property
     def met(self) -> dict[str, Acting]:
@@ -180,8 +171,7 @@ class Context:
         It goes to the driver without what SQLAlchemy does, and raises what comes. What is read
         afterwards is what then stands.
         """
-        async with self._turn:
-            await self._close_reader()
+        async with self._shared.apart():
             row: Sequence[Any] | None = await self._posted(statement, values)
             self._load = None
         return row
@@ -191,12 +181,14 @@ class Context:
         driver: Any = connection.driver_connection
         began = time.perf_counter()
         try:
-            return await driver.fetchrow(statement, *values)
+            row = await driver.fetchrow(statement, *values)
         except BaseException as failure:
-            end_unless_whole(connection, failure)
+            await give_back_failed(connection, failure)
             raise
-        finally:
+        else:
             connection.close()
+            return row
+        finally:
             if self._noted is not None:
                 self._noted(statement, time.perf_counter() - began)
 
@@ -206,8 +198,7 @@ class Context:
 
         What is read afterwards is what then stands.
         """
-        async with self._turn:
-            await self._close_reader()
+        async with self._shared.apart():
             self._changed.clear()
             async with self._engine.begin() as db:
                 yield db
@@ -224,7 +215,7 @@ class Context:
         """Return what resolvers read through; new ones after a mutation."""
         if self._load is None:
             self._load = Loaders(
-                self.reading, now=self.now, keyring=self.keyring, principal=self.principal
+                self._shared.reading, now=self.now, keyring=self.keyring, principal=self.principal
             )
         return self._load
 
@@ -232,11 +223,6 @@ class Context:
     def caller(self) -> Principal:
         """Return who asks; raises Unauthenticated where nobody is signed in."""
         return require(self.principal, *EVERYBODY)
-
-    async def _close_reader(self) -> None:
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            await reader.close()
 
     async def business(self, business_id: int) -> Business:
         """Return a business by id."""

@@ -1,10 +1,10 @@
 """Relay's `node` and `nodes`: anything with an id, if the caller may see it."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import strawberry
+from graphql.pyutils import gather_with_cancel
 from strawberry import relay
 
 from graphql_schema.access import CORRECTORS, EVERYBODY, only_business, require
@@ -157,4 +157,4 @@ class NodeQuery:
         """Return nodes; raises Malformed for too many."""
         if len(ids) > MOST_NODES:
             raise Malformed(f"ask for up to {MOST_NODES} nodes at once", field="ids")
-        return list(await asyncio.gather(*(_find(info, id_) for id_ in ids)))
+        return await gather_with_cancel(*(_find(info, id_) for id_ in ids))

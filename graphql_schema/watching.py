@@ -83,6 +83,8 @@ class Watching(Context):
         self._looks = True
         self.now = self._clock()
         self._load = None
+        await self._shared.close()
+        self._shared = self._share()
         self.limit.reschedule(asyncio.get_running_loop().time() + self.look_seconds)
 
     async def charge_again(self) -> None:
@@ -95,8 +97,7 @@ class Watching(Context):
         if self._looks:
             self._looks = False
             self._turns.release()
-            async with self._turn:
-                await self._close_reader()
+            await self._shared.close()
 
 
 async def states(context: Context, look: Callable[[], Awaitable[Look[S]]]) -> AsyncGenerator[S]:

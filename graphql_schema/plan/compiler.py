@@ -40,7 +40,8 @@ from graphql_schema.plan.run import Row, Run
 from graphql_schema.plan.source import Built, Part, Source
 from graphql_schema.plan.statement import Fixed, Level, Statement, Value
 from graphql_schema.scoped import is_open
-from hub.benefits.in_force import BUSINESS_COLUMNS, Reckoned
+from hub.benefits.in_force import BUSINESS_COLUMNS
+from hub.benefits.reckoned import Reckoned
 from hub.crypto.tokens import Principal, Role
 from hub.db.relation import Relation, parameters
 from hub.errors import HubError
@@ -374,7 +375,7 @@ def _making(
     made: Reckoned, columns: Sequence[int], sees: Callable[[Row, int | None], bool] | None
 ) -> Make:
     def make(run: Run) -> Sequence[Row]:
-        rows = made.reckon(run.in_force, run.context.now, *(run.rows[one] for one in columns))
+        rows = made.reckon(run.in_force, run.today, *(run.rows[one] for one in columns))
         if sees is None:
             return rows
         own = run.in_force.number(run.context.caller.business)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hub.benefits.in_force import Reckoned
+from hub.benefits.reckoned import Reckoned
 from hub.crypto.tokens import Principal
 from hub.db.keyset import Keyset
 from hub.db.relation import Relation

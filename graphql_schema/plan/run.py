@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from graphql.execution.values import VariableValues
@@ -32,6 +33,14 @@ class Run:
     """The statement's answer, column by column; at its end, the last first, what was made of it."""
     groups: dict[int, dict[Any, list[Row]]] = field(default_factory=dict)
     views: dict[tuple[int, Any], MemberView] = field(default_factory=dict)
+    _today: date | None = None
+
+    @property
+    def today(self) -> date:
+        """The group's day at the request's instant, as the process knows the group."""
+        if self._today is None:
+            self._today = self.in_force.today(self.context.now)
+        return self._today
 
     @property
     def in_force(self) -> InForce:

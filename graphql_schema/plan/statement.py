@@ -18,7 +18,7 @@ _FACTS: dict[str, tuple[str, Value]] = {
 }
 # The group's day and year at the request's instant, as hub.clock and hub.benefits.year tell them.
 _KNOWN: dict[str, tuple[str, Value]] = {
-    "today": ("date", lambda run: run.in_force.today(run.context.now)),
+    "today": ("date", lambda run: run.today),
     "starts_on": ("date", lambda run: run.in_force.year(run.context.now).starts_on),
     "ends_on": ("date", lambda run: run.in_force.year(run.context.now).ends_on),
 }

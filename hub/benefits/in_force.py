@@ -4,7 +4,7 @@ Nothing is taken on trust: the database knows the set-up by an edition, which ch
 is remembered under an edition holds for whoever sees that edition, and for no one else.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -17,7 +17,6 @@ from sqlalchemy.pool import Pool
 
 from hub.benefits.year import Year, year_of
 from hub.clock import business_date
-from hub.db.relation import Relation, parameters
 from hub.programme.queries import no_group
 
 BUSINESS_COLUMNS = ("business_id", "code", "name", "kind", "currency", "country", "time_zone")
@@ -97,21 +96,6 @@ class InForce:
         return year_of(now, self.time_zone)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reckoned:
-    """Rows that are made in this process: of relations, and of what is in force.
-
-    `reckon(in_force, now, *rows)` makes them, in order, with `columns`, whose first says whose they
-    are. All relations take the same parameters.
-    """
-
-    of: tuple[Relation, ...]
-    columns: tuple[str, ...]
-    reckon: Callable[..., Sequence[Sequence[Any]]]
-    nobody: Sequence[Any] | None = None
-    """What stands for the one row of whom none is made."""
-
-
 # Of arrays within rows the driver reads those of text alone.
 _READ = text(f"""
 SELECT edition, (SELECT time_zone FROM programme) AS time_zone,
@@ -154,14 +138,14 @@ def forget(engine: AsyncEngine) -> None:
 
 async def in_force(db: AsyncConnection, *, now: datetime) -> InForce:
     """Return what is in force at `now`, as this connection sees it."""
-    pool = db.engine.sync_engine.pool
-    known = _REMEMBERED.get(pool)
-    if known is None or not known.covers(now) or known.edition != await db.scalar(_EDITION):
-        known = _REMEMBERED[pool] = await _read(db, now)
+    known = remembered(db.engine, now)
+    if known is None or known.edition != await db.scalar(_EDITION):
+        known = await read_in_force(db, now=now)
     return known
 
 
-async def _read(db: AsyncConnection, now: datetime) -> InForce:
+async def read_in_force(db: AsyncConnection, *, now: datetime) -> InForce:
+    """Read what is in force at `now`, and remember it."""
     row = (await db.execute(_READ, {"now": now})).one()
     tiers = [Tier(*one) for one in row.tiers]
     benefits = [Benefit(*(*one[:-1], list(map(int, one[-1])))) for one in row.benefits]
@@ -169,7 +153,7 @@ async def _read(db: AsyncConnection, now: datetime) -> InForce:
     for one in benefits:
         if one.ladder_id is not None and one.quota > 0:
             given_on.setdefault(one.ladder_id, []).append(one)
-    return InForce(
+    known = InForce(
         edition=row.edition,
         since=row.since or datetime.min.replace(tzinfo=UTC),
         until=row.until,
@@ -179,16 +163,5 @@ async def _read(db: AsyncConnection, now: datetime) -> InForce:
         benefits={one.benefit_id: one for one in benefits},
         given_on=given_on,
     )
-
-
-async def reckoned(
-    db: AsyncConnection, what: Reckoned, *, member_ids: Sequence[int], now: datetime
-) -> Sequence[Sequence[Any]]:
-    """Return what is made of rows of these members and of what is in force, as it is read here."""
-    known = await in_force(db, now=now)
-    facts = {"member_ids": list(member_ids), "today": known.today(now)}
-    rows = [
-        (await db.execute(one.statement, {name: facts[name] for name in parameters(one.sql)})).all()
-        for one in what.of
-    ]
-    return what.reckon(known, now, *rows)
+    _REMEMBERED[db.engine.sync_engine.pool] = known
+    return known

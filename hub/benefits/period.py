@@ -2,19 +2,21 @@
 
 from datetime import MAXYEAR, date, timedelta
 
+SINCE_JOINED = frozenset({"anniversary", "lifetime"})
 FOREVER = date(MAXYEAR, 12, 31)
 _DAY = timedelta(days=1)
 _MONTHS = {"year": 12, "quarter": 3, "month": 1}
 
 
-def period_of(period: str, day: date, *, joined: date) -> tuple[date, date]:
-    """Return the first and the last day of the period that `day` is in, for who joined that day.
+def period_of(period: str, day: date, *, joined: date | None) -> tuple[date, date]:
+    """Return the first and the last day of the period that `day` is in.
 
-    A year from the 29th of February ends on the 27th; what is for life has no end.
+    The periods `SINCE_JOINED` are told by the day on which somebody `joined`: theirs alone. A year
+    from the 29th of February ends on the 27th; what is for life has no end.
     """
-    if period == "lifetime":
+    if joined is not None and period == "lifetime":
         return min(joined, day), FOREVER
-    if period == "anniversary":
+    if joined is not None and period == "anniversary":
         years = day.year - joined.year
         if _years_after(joined, years) > day:
             years -= 1

@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
 from asyncpg import PostgresError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hub.db.caller import take_role
+from hub.db.shared import go_on
+
+_END_SECONDS: Final = 2
 
 
 class Turns:
@@ -29,14 +33,14 @@ class Turns:
         What is wrong with the connection ends it, and is raised as it comes.
         """
         async with self._free:
+            go_on()
             lent = self._kept.pop() if self._kept else await self._readers.raw_connection()
             try:
                 driver: Any = lent.driver_connection
                 await take_role(driver, lent.info, role)
                 row: Sequence[Any] = await driver.fetchrow(statement, *values)
             except BaseException as failure:
-                end_unless_whole(lent, failure)
-                lent.close()
+                await give_back_failed(lent, failure)
                 raise
             if len(self._kept) < self._keeps:
                 self._kept.append(lent)
@@ -50,10 +54,19 @@ class Turns:
             self._kept.pop().close()
 
 
-def end_unless_whole(lent: Any, failure: BaseException) -> None:
-    """End a connection from an engine's pool that failed, unless nothing is wrong with it itself.
+async def give_back_failed(lent: Any, failure: BaseException) -> None:
+    """Give a connection back to its engine's pool; end it unless nothing is wrong with it itself.
 
-    Only after an error that the server told is it sure to be whole.
+    Only after an error that the server told is it sure to be whole. What was given up is ended at
+    the server first: else its statement would go on there, for nobody, as long as it likes.
     """
-    if not isinstance(failure, PostgresError) or lent.driver_connection.is_closed():
-        lent.invalidate()
+    driver: Any = lent.driver_connection
+    whole = isinstance(failure, PostgresError) and not driver.is_closed()
+    try:
+        if isinstance(failure, asyncio.CancelledError):
+            with suppress(Exception):
+                await asyncio.shield(driver.close(timeout=_END_SECONDS))
+    finally:
+        if not whole:
+            lent.invalidate()
+        lent.close()

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from hub.clock import now
 from hub.crypto.keyring import Keyring
 from hub.db.keyset import Stretch
-from hub.egress.actors import AT_ONCE, BATCHES_AT_ONCE, Teller
+from hub.egress.actors import AT_ONCE, BATCHES_AT_ONCE, SILENCE_SECONDS, Teller
 from hub.egress.note import note
 from hub.egress.queries import DeliveryFilter, event_deliveries
 from hub.egress.subscribe import SubscriptionConfig, subscribe
@@ -25,6 +25,8 @@ from tests.support.ledger import give
 
 SECRET = f"whsec_{base64.b64encode(bytes(32)).decode()}"
 TIMEOUT = 0.5
+PATIENT = 60.0
+"""For calls that end otherwise, however slow the machine is."""
 
 Answers = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -59,13 +61,42 @@ async def at_once(writer: asyncio.StreamWriter) -> None:
     await writer.drain()
 
 
-async def never(writer: asyncio.StreamWriter) -> None:
-    await asyncio.sleep(3600)
+async def not_at_all(writer: asyncio.StreamWriter) -> None:
+    """Hang up."""
 
 
-async def slowly(writer: asyncio.StreamWriter) -> None:
-    await asyncio.sleep(TIMEOUT * 0.6)
-    await at_once(writer)
+class Silence:
+    """Says nothing, until it hangs up."""
+
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+
+    async def __call__(self, writer: asyncio.StreamWriter) -> None:
+        await self.over.wait()
+
+
+class Slowness:
+    """Answers all who ask at once together, which takes `seconds` by a clock of its own."""
+
+    def __init__(self, *, seconds: float, calls: int) -> None:
+        self.now = 0.0
+        self._seconds, self._left = seconds, calls
+        self._here, self._answered = 0, asyncio.Event()
+
+    async def __call__(self, writer: asyncio.StreamWriter) -> None:
+        self._here, self._left, answered = self._here + 1, self._left - 1, self._answered
+        if self._here == AT_ONCE or not self._left:
+            self.now += self._seconds
+            self._here, self._answered = 0, asyncio.Event()
+            answered.set()
+        await answered.wait()
+        await at_once(writer)
+
+
+async def until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENT):
+        while not done():
+            await asyncio.sleep(0.01)
 
 
 async def drop_by_drop(writer: asyncio.StreamWriter) -> None:
@@ -123,15 +154,17 @@ async def states(runtime: Runtime, subscription: str) -> list[tuple[str, int | N
 async def test_who_never_answers_is_asked_few_times_and_keeps_nobody_waiting(
     runtime: Runtime,
 ) -> None:
-    async with answering(never) as silent, answering(at_once) as prompt:
+    silence = Silence()
+    async with answering(silence) as silent, answering(at_once) as prompt:
         await subscribed(runtime, "retail", silent.url)
         await subscribed(runtime, "hotel", prompt.url)
         await earned(runtime, 40)
         await earned(runtime, 40, business_id=2)
-        teller = Teller(runtime, timeout_seconds=TIMEOUT)
-        started = time.monotonic()
-        await tell(runtime, teller)
-        assert time.monotonic() - started < TIMEOUT * 6
+        teller = Teller(runtime, timeout_seconds=PATIENT)
+        telling = asyncio.create_task(tell(runtime, teller))
+        await until(lambda: (silent.asked, prompt.asked) == (AT_ONCE, 40))
+        silence.over.set()
+        await telling
         assert await states(runtime, "hotel") == [("delivered", 204)] * 40
         assert await states(runtime, "retail") == [("pending", None)] * 40
         assert silent.asked == AT_ONCE
@@ -143,26 +176,31 @@ async def test_who_never_answers_is_asked_few_times_and_keeps_nobody_waiting(
 async def test_who_was_silent_is_told_everything_once_it_answers_again(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.egress.actors.SILENCE_SECONDS", 0.2)
-    async with answering(never) as server:
+    async with answering(not_at_all) as server:
         await subscribed(runtime, "retail", server.url)
         await earned(runtime, 20)
-        teller = Teller(runtime, timeout_seconds=TIMEOUT)
+        teller = Teller(runtime, timeout_seconds=PATIENT)
         await tell(runtime, teller)
+        assert await states(runtime, "retail") == [("pending", None)] * 20
         server.answer = at_once
-        for _ in range(3):
-            await asyncio.sleep(0.3)
+        later = time.monotonic() + SILENCE_SECONDS
+        monkeypatch.setattr("hub.egress.actors.monotonic", lambda: later)
+        for _ in range(2):  # one call finds out that it answers
             await hurry(runtime)
             await tell(runtime, teller)
         assert await states(runtime, "retail") == [("delivered", 204)] * 20
 
 
-async def test_who_is_slow_is_told_everything_and_each_once(runtime: Runtime) -> None:
+async def test_who_is_slow_is_told_everything_and_each_once(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What there is no time for waits, and has not failed."""
-    async with answering(slowly) as server:
+    slow = Slowness(seconds=0.6, calls=30)
+    monkeypatch.setattr("hub.egress.actors.monotonic", lambda: slow.now)
+    async with answering(slow) as server:
         await subscribed(runtime, "retail", server.url)
         await earned(runtime, 30)
-        teller = Teller(runtime, timeout_seconds=TIMEOUT, begin_within_seconds=TIMEOUT)
+        teller = Teller(runtime, timeout_seconds=PATIENT, begin_within_seconds=1)
         await tell(runtime, teller)
         waiting = (await states(runtime, "retail")).count(("pending", None))
         assert waiting == 30 - AT_ONCE * 2
@@ -177,18 +215,19 @@ async def test_who_is_slow_is_told_everything_and_each_once(runtime: Runtime) ->
 
 async def test_slow_subscribers_leave_workers_to_others(runtime: Runtime) -> None:
     """Of many batches at once two are worked on, and the others put off, at no cost to them."""
-    async with answering(never) as server:
+    silence = Silence()
+    async with answering(silence) as server:
         await subscribed(runtime, "retail", server.url)
         await earned(runtime, BATCHES_AT_ONCE + 1)
         async with runtime.engine.begin() as db:
             await note(db, now=now())
             found = list(await db.scalars(text("SELECT message_id FROM outbox_message ORDER BY 1")))
-        teller = Teller(runtime, timeout_seconds=TIMEOUT * 4)
+        teller = Teller(runtime, timeout_seconds=PATIENT)
         busy = [asyncio.create_task(teller.tell([one])) for one in found[:BATCHES_AT_ONCE]]
-        await asyncio.sleep(TIMEOUT)
-        started = time.monotonic()
+        await until(lambda: server.asked == BATCHES_AT_ONCE)
         await teller.tell(found[BATCHES_AT_ONCE:])
-        assert time.monotonic() - started < TIMEOUT * 2
+        assert not any(one.done() for one in busy)
+        silence.over.set()
         await asyncio.gather(*busy)
     async with runtime.engine.connect() as db:
         attempts = await db.scalars(text("SELECT attempts FROM outbox_message ORDER BY message_id"))
@@ -201,7 +240,7 @@ async def test_who_answers_drop_by_drop_has_not_answered(runtime: Runtime) -> No
         await earned(runtime, 1)
         started = time.monotonic()
         await tell(runtime, Teller(runtime, timeout_seconds=TIMEOUT))
-        assert time.monotonic() - started < TIMEOUT * 6
+        assert time.monotonic() - started < PATIENT  # what it says takes five times as long
         assert await states(runtime, "retail") == [("pending", None)]
 
 
@@ -209,7 +248,7 @@ async def test_an_answer_without_end_is_not_read(runtime: Runtime) -> None:
     async with answering(without_end) as server:
         await subscribed(runtime, "retail", server.url)
         await earned(runtime, 1)
-        await tell(runtime, Teller(runtime, timeout_seconds=TIMEOUT))
+        await tell(runtime, Teller(runtime, timeout_seconds=PATIENT))
         assert await states(runtime, "retail") == [("delivered", 200)]
 
 
@@ -223,7 +262,7 @@ async def test_absurd_patience_is_not_given(runtime: Runtime, wait: str) -> None
     async with answering(busy) as server:
         await subscribed(runtime, "retail", server.url)
         await earned(runtime, 1)
-        await tell(runtime, Teller(runtime, timeout_seconds=TIMEOUT))
+        await tell(runtime, Teller(runtime, timeout_seconds=PATIENT))
     async with runtime.engine.connect() as db:
         waits = await db.scalar(text("SELECT available_at - now() < '25 h' FROM outbox_message"))
     assert (await states(runtime, "retail"), waits) == ([("pending", 503)], True)

@@ -170,6 +170,7 @@ async def test_a_list_of_50_members_costs_as_many_statements_as_one(api: Api) ->
         return len(api.served)
 
     ids = [gid("Member", person.member_id) for person in people]
+    await statements(ids[:1])  # how the programme is set up is read once
     one, fifty = await statements(ids[:1]), await statements(ids)
     assert fifty == one
     assert one <= 20

@@ -6,7 +6,7 @@ from tests.support import access_members as members
 from tests.support import access_money as money
 from tests.support import access_points as points
 from tests.support import access_programme as programme
-from tests.support.access_world import World, open_world
+from tests.support.access_world import World, answers_with_nodes, open_world
 
 STORY = (
     programme.subscribe_to_events, benefits.configure_benefits, money.configure_money,
@@ -20,8 +20,12 @@ STORY = (
 
 
 async def tell(api: Api) -> World:
-    """Return the world in which all of it has happened."""
+    """Return the world in which all of it has happened.
+
+    Whatever a mutation answered with was there to be read by its id, just as it was answered.
+    """
     world = await open_world(api)
     for step in STORY:
         await step(world)
+    assert world.read_again == answers_with_nodes()
     return world

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from graphql import get_named_type
 from sqlalchemy import text
 
 from hub.benefits.tiers.promote import promote
@@ -13,14 +14,31 @@ from hub.crypto.tokens import Principal, Role
 from hub.members.resolve import Sighting, resolve
 from tests.integration.api_kit import ADMIN, FINANCE, HOTEL, SHOP, STAFF, ZONE, Api, Person
 from tests.integration.test_graphql_card import gid
-from tests.support.access_asking import HAN, LI, SCHEMA, mutation
+from tests.support.access_asking import HAN, LI, SCHEMA, fields, mutation
 from tests.support.access_seen import CALLERS, Seen
 
 LI_FACTS = {"phone": LI, "name": "Li Lei"}
 HAN_FACTS = {"phone": HAN, "name": "Canaryhan"}
+# To a business that serves somebody who is none of its customers, and whom it is shown that once.
+SERVED = {("redeem", "business"), ("hold", "other business")}
 PHONE = {"member": {"phone": HAN}}
 SECOND = Principal(role=Role.STAFF, subject="dee")
 OTHER_FINANCE = Principal(role=Role.FINANCE, subject="cleo")
+
+
+def nodes_of(kind: str) -> dict[str, Any]:
+    """Return the fields of a type that are something with a node id, or several, and of which."""
+    node = SCHEMA.type_map["Node"]
+    named = {name: get_named_type(of.type) for name, of in SCHEMA.type_map[kind].fields.items()}
+    return {name: of for name, of in named.items() if node in getattr(of, "interfaces", ())}
+
+
+def answers_with_nodes() -> set[tuple[str, str]]:
+    """Return all that mutations may answer with a node, and in which field."""
+    assert SCHEMA.mutation_type is not None
+    answers = [get_named_type(of.type) for of in SCHEMA.mutation_type.fields.values()]
+    kinds = {of.name for one in answers for of in getattr(one, "types", (one,))}
+    return {(kind, name) for kind in kinds for name in nodes_of(kind)}
 
 
 class World:
@@ -38,6 +56,8 @@ class World:
         self.period = f"{self.today}"
         self.found: dict[str, str] = {}
         """What of it is asked for by name."""
+        self.read_again: set[tuple[str, str]] = set()
+        """Of which answers of mutations which fields were read once more."""
         self._keys = 0
 
     @property
@@ -89,8 +109,22 @@ class World:
         caller = self.caller(who)
         self.seen.note(answer, caller, writes)
         found = answer["data"][verb]
+        await self._read_again(verb, who, found)
         self.said.append((verb, caller, facts, found))
         return found["__typename"], found
+
+    async def _read_again(self, verb: str, who: Principal, answered: Any) -> None:
+        """Ask by its id for what a mutation answered: the same is read."""
+        kind = answered["__typename"]
+        for name, of in nodes_of(kind).items():
+            self.read_again.add((kind, name))
+            chosen = fields(of, frozenset({kind, "Member"}))
+            query = f"query ($id: ID!) {{ node(id: $id) {{ ... on {of.name} {{ {chosen} }} }} }}"
+            found = answered[name]
+            for one in found if isinstance(found, list) else [found] if found else []:
+                read = await self.api.data(query, who, id=one["id"])
+                served = read["node"] is None and (verb, self.caller(who)) in SERVED
+                assert served or read["node"] == one, (verb, name)
 
     async def rows(self, *statements: str) -> None:
         """Write what only time or another system would."""

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.entitlements.reckon import ENTITLEMENTS
-from hub.benefits.in_force import reckoned
+from hub.benefits.reckoned import reckoned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

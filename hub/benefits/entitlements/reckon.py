@@ -9,8 +9,9 @@ from datetime import date, datetime
 from operator import itemgetter
 from typing import Any, Final
 
-from hub.benefits.in_force import InForce, Reckoned, Tier
-from hub.benefits.period import period_of
+from hub.benefits.in_force import InForce, Tier
+from hub.benefits.period import SINCE_JOINED, period_of
+from hub.benefits.reckoned import Reckoned
 from hub.benefits.tiers.places import PLACES
 from hub.db.relation import Relation
 
@@ -31,27 +32,14 @@ _JOINED = Relation(
 )
 _Key = tuple[int, int, date, date]
 """A member, a benefit, and the first and the last day of a period."""
+_Quota = tuple[set[str], list[int]]
+"""Who grants it, and what all that they grant comes to."""
 _Row = Sequence[Any]
-
-
-class _Quota:
-    """What all that grant a benefit for a period come to."""
-
-    __slots__ = ("counts", "sources")
-
-    def __init__(self) -> None:
-        self.counts: Sequence[int] = (0, 0, 0, 0, 0)
-        self.sources: set[str] = set()
-
-    def add(self, source: str, counts: Sequence[int]) -> None:
-        mine = zip(self.counts, counts, strict=True)
-        self.counts = [one + other for one, other in mine] if self.sources else counts
-        self.sources.add(source)
 
 
 def _reckon(
     known: InForce,
-    now: datetime,
+    today: date,
     quotas: Sequence[_Row],
     places: Sequence[_Row],
     joined: Sequence[tuple[int, datetime]],
@@ -74,42 +62,53 @@ def _reckon(
         if source == "tier":
             given[key] = given.get(key, 0) + counts[0]
             # What a tier granted can be used while that is held, unless the terms keep it.
-            if terms.on_loss != "keep_period" and not terms.given_at(
-                ranks.get((member_id, terms.ladder_id))
-            ):
+            rank = ranks.get((member_id, terms.ladder_id))
+            if terms.on_loss != "keep_period" and not terms.given_at(rank):
                 continue
-        found.setdefault(key, _Quota()).add(source, counts)
-    for key, quota in _owed(known, now, tiers, dict(joined)):
+        _add(found, key, source, counts)
+    for key, quota in _owed(known, today, tiers, joined):
         missing = quota - given.get(key, 0)
         if missing > 0:
-            found.setdefault(key, _Quota()).add("tier", (missing, 0, 0, 0, missing))
+            _add(found, key, "tier", [missing, 0, 0, 0, missing])
     return _rows(known, found)
 
 
 def _owed(
     known: InForce,
-    now: datetime,
+    today: date,
     tiers: Sequence[tuple[int, Tier]],
-    joined: Mapping[int, datetime],
+    joined: Sequence[tuple[int, datetime]],
 ) -> Iterator[tuple[_Key, int]]:
     """Tell what tiers give in the periods of today."""
-    today = known.today(now)
     for member_id, tier in tiers:
-        joined_on = known.today(joined[member_id])
         for terms in known.given_on.get(tier.ladder_id, ()):
             if terms.given_at(tier.rank):
-                days = period_of(terms.period, today, joined=joined_on)
+                at = dict(joined)[member_id] if terms.period in SINCE_JOINED else None
+                days = period_of(
+                    terms.period, today, joined=None if at is None else known.today(at)
+                )
                 yield (member_id, terms.benefit_id, *days), terms.quota
+
+
+def _add(found: dict[_Key, _Quota], key: _Key, source: str, counts: list[int]) -> None:
+    if key in found:
+        sources, sums = found[key]
+        found[key] = (
+            {*sources, source},
+            [one + other for one, other in zip(sums, counts, strict=True)],
+        )
+    else:
+        found[key] = {source}, counts
 
 
 def _rows(known: InForce, found: Mapping[_Key, _Quota]) -> list[tuple[Any, ...]]:
     rows = []
-    for (member_id, benefit_id, starts_on, ends_on), quota in found.items():
+    for (member_id, benefit_id, starts_on, ends_on), (sources, counts) in found.items():
         terms = known.benefits[benefit_id]
         place = terms.listed, ends_on, starts_on
         says = terms.code, terms.kind, terms.name, terms.name_zh
-        how = sorted(quota.sources), terms.offered_at
-        rows.append((place, (member_id, *says, starts_on, ends_on, *quota.counts, *how)))
+        how = sorted(sources), terms.offered_at
+        rows.append((place, (member_id, *says, starts_on, ends_on, *counts, *how)))
     rows.sort(key=itemgetter(0))
     return [row for _, row in rows]
 

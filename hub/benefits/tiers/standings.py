@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.in_force import InForce, Reckoned
+from hub.benefits.in_force import InForce
+from hub.benefits.reckoned import Reckoned
 from hub.benefits.tiers.ladder import RUNGS, points
 from hub.benefits.tiers.places import PLACES
 from hub.benefits.year import year_of
@@ -63,7 +64,7 @@ LEFT JOIN LATERAL (
 )
 
 
-def _held(known: InForce, _now: datetime, places: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+def _held(known: InForce, _today: date, places: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
     return [
         (member_id, tier.code, tier.name, tier.name_zh, since)
         for member_id, tier_id, since in places

@@ -1,0 +1,95 @@
+"""The branches of an operation share a connection: one that fails takes nothing from another."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from hub.clock import now
+from tests.integration.api_kit import STAFF, Api, Person
+from tests.integration.test_graphql_hardening import Serving, serving
+
+__all__ = ["serving"]
+
+HISTORY = "entitlementHistory { kind }"
+WAITING = text("""SELECT count(*) FROM pg_stat_activity
+  WHERE datname = current_database() AND wait_event_type IN ('Lock', 'Timeout')""")
+
+
+@pytest.fixture
+async def li(api: Api) -> Person:
+    return await api.join("shop", "c-1", phone="+8613910203040", name="李雷")
+
+
+async def until(api: Api, *, waiting: int) -> None:
+    """Wait until so many statements wait in the database, for a lock or for time to pass."""
+    async with asyncio.timeout(20), api.engine.connect() as db:
+        await db.execution_options(isolation_level="AUTOCOMMIT")
+        while await db.scalar(WAITING) != waiting:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_branch_that_is_given_up_leaves_the_others_their_connection(
+    api: Api, li: Person
+) -> None:
+    async with api.context(STAFF, at=now()) as context:
+
+        async def wait() -> None:
+            async with context.reading() as db:
+                await db.execute(text("SELECT pg_sleep(60)"))
+
+        given_up = asyncio.create_task(wait())
+        await until(api, waiting=1)
+        other = asyncio.ensure_future(context.load.benefit_movements.load(li.member_id))
+        given_up.cancel()
+        async with asyncio.timeout(10):
+            assert await other == []
+    await until(api, waiting=0)
+
+
+async def test_a_branch_that_fails_leaves_the_others_what_they_ask(api: Api, li: Person) -> None:
+    async with api.context(STAFF, at=now()) as context:
+        with pytest.raises(DBAPIError):
+            async with context.reading() as db:
+                await db.execute(text("SELECT 1 / 0"))
+        assert await context.load.benefit_movements.load(li.member_id) == []
+
+
+@pytest.mark.parametrize("field", ["balance { posted }", HISTORY])
+async def test_what_takes_too_long_ends_in_the_database_too(
+    serving: Serving, api: Api, li: Person, field: str
+) -> None:
+    """By a plan, and by what resolvers share."""
+    table = "balance" if "balance" in field else "entitlement_entry"
+    query = f"{{ me {{ {field} }} }}"
+    async with serving(operation_seconds=0.8) as hasty, api.engine.begin() as db:
+        await hasty.data(query, li.principal)
+        await db.execute(text(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
+        async with asyncio.timeout(5):
+            answer: Any
+            answer, _ = await asyncio.gather(hasty.ask(query, li.principal), until(api, waiting=1))
+        assert answer["errors"][0]["extensions"]["code"] == "too_slow"
+        await until(api, waiting=0)
+        await db.rollback()
+        assert (await hasty.data(query, li.principal))["me"]
+
+
+async def test_who_was_to_end_and_did_not_notice_reads_no_more(api: Api, li: Person) -> None:
+    """Before Python 3.12 `asyncio.wait_for` may lose that its task was cancelled."""
+
+    async def unaware() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        async with context.reading():
+            raise AssertionError
+
+    async with api.context(STAFF, at=now()) as context:
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(unaware())
+        assert await context.load.benefit_movements.load(li.member_id) == []
