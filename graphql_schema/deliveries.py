@@ -28,8 +28,12 @@ class DeliveryState(Enum):
 
     PENDING = strawberry.enum_value("pending", description="It is worked on, or waits for it.")
     DONE = strawberry.enum_value("done", description="What it told has had its effect.")
-    REFUSED = strawberry.enum_value("refused", description="The programme's rules refused it.")
-    DEAD = strawberry.enum_value("dead", description="It could not be worked on.")
+    REFUSED = strawberry.enum_value(
+        "refused", description="It was understood and tells no fact, such as an order not yet paid."
+    )
+    DEAD = strawberry.enum_value(
+        "dead", description="It is a dead letter: it could not be worked on."
+    )
 
 
 @strawberry.type(description="What a system told the hub in one call, and what came of it.")

@@ -1,10 +1,10 @@
 -- What a business's systems delivered, and what came of it, is shown to it, to staff and to admins.
 --
--- It is read one connection at a time, newest first, as long as bodies are kept; what had no effect,
--- by an index of its own, into which nothing comes that goes well.
+-- It is read one connection at a time, newest first, as long as bodies are kept; dead letters, by an
+-- index of their own, into which nothing comes that goes well.
 
-CREATE INDEX delivery_amiss ON delivery (connection_id, delivery_id)
-  WHERE state IN ('refused', 'dead') AND shredded_at IS NULL;
+CREATE INDEX delivery_dead ON delivery (connection_id, delivery_id)
+  WHERE state = 'dead' AND shredded_at IS NULL;
 
 -- Neither what a connection is set up with nor what was said is shown to a reader, nor words that may
 -- quote it: a code and a place tell what was wrong.

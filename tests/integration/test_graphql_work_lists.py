@@ -182,7 +182,7 @@ LISTS = [
         ('connection: "system-2"', lambda row: row["connection"] == "system-2"),
         ('topic: "orders"', lambda row: row["topic"] == "orders"),
         ("states: [DEAD]", lambda row: row["state"] == "DEAD"),
-        ("states: [DEAD, REFUSED]", lambda row: row["state"] != "DONE"),
+        ("states: [DONE, REFUSED]", lambda row: row["state"] != "DEAD"),
         ('states: [DEAD], code: "malformed", field: "total"', lambda row: row["state"] == "DEAD"),
     ),
     Listed(
