@@ -11,7 +11,8 @@
 
 An admin says who may call and how the group is configured: clients and their secrets, and whose
 word on a member is believed. It sees nobody's data. Who is told what by webhooks, and what came
-of each call, it sees as staff do, and a business of its own; what a call said is shown to none.
+of each call, it sees as staff do, and a business of its own; so is what systems told the hub. What
+a call said is shown to none.
 A token may be good for less than its role: `hub.crypto.scopes` has the words, and
 `graphql_schema.scoped` says which of them each operation asks for.
 

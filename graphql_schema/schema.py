@@ -22,6 +22,7 @@ from graphql_schema.catalogue import RewardQuery
 from graphql_schema.clients import ClientMutation, ClientQuery
 from graphql_schema.closing import ClosingMutation
 from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
+from graphql_schema.deliveries import DeliveryMutation, DeliveryQuery
 from graphql_schema.denials import DenialQuery
 from graphql_schema.disputing import DisputeQuery, DisputingMutation
 from graphql_schema.entries import Entry
@@ -105,6 +106,7 @@ class Query(
     CampaigningQuery,
     CartQuery,
     WebhookQuery,
+    DeliveryQuery,
 ):
     """All reads."""
 
@@ -151,6 +153,7 @@ class Mutation(
     VoucherKeepingMutation,
     CartMutation,
     WebhookMutation,
+    DeliveryMutation,
 ):
     """All writes."""
 

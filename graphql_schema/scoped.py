@@ -72,7 +72,10 @@ SCOPES: dict[Scope, tuple[str, ...]] = {
         "reconcile", "confirmMatch", "rejectMatch", "investigateBreak", "matchBreak",
         "adjustBreak", "writeOffBreak", "resolveBreak", "reopenBreak", "stateOccupancy",
     ),
-    Scope.EVENTS: ("webhookSubscriptions", "webhookDeliveries", "redeliverWebhooks"),
+    Scope.EVENTS: (
+        "webhookSubscriptions", "webhookDeliveries", "redeliverWebhooks", "deliveries",
+        "replayDeliveries",
+    ),
     Scope.ADMIN: (
         "rankSources", "clients", "createClient", "rotateClientSecret", "disableClient",
     ),

@@ -1,4 +1,4 @@
-"""What was told to subsidiaries is shown to them, and suggestions say whose they are."""
+"""What subsidiaries told and were told is shown to them; suggestions say whose they are."""
 
 from pathlib import Path
 
@@ -13,5 +13,5 @@ down_revision = "0060_in_force"
 def upgrade() -> None:
     """Let readers see what came of each call; index the log, and suggestions by book."""
     here = Path(__file__)
-    for script in (here.with_suffix(".sql"), here.with_name("0062_suggestions.sql")):
-        execute_script(op.get_bind(), script.read_text())
+    for part in ("webhooks", "suggestions", "deliveries"):
+        execute_script(op.get_bind(), here.with_name(f"0062_{part}.sql").read_text())

@@ -72,6 +72,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "{ mySessions { id } }": (OUT, YES, NO, NO, NO, NO),
     "{ myPasskeys { id } }": (OUT, YES, NO, NO, NO, NO),
     "{ clients { clientId } }": (OUT, NO, NO, NO, NO, YES),
+    "{ deliveries { nodes { number } } }": (OUT, NO, YES, YES, NO, YES),
     "{ webhookSubscriptions { code } }": (OUT, NO, YES, YES, NO, YES),
     "{ webhookDeliveries { nodes { number } } }": (OUT, NO, YES, YES, NO, YES),
     "{ member(id: $MEMBER) { tiers { tier } } }": (OUT, YES, YES, YES, NO, NO),

@@ -36,6 +36,7 @@ FINANCIAL = {"settlementCorrections", "settlementPeriods", "settlementPeriod", "
 APART = {"SettlementPeriod.unreckoned"}
 # A filter of each connection that has one; more of them in test_graphql_filters.py.
 FILTERED = {
+    "Query.deliveries": "states: [DONE]",
     "Query.webhookDeliveries": "states: [DELIVERED]",
     "Query.rewards": 'category: "goods"',
     "Query.voucherCampaigns": 'currency: "CNY"',

@@ -88,3 +88,25 @@ async def test_what_is_not_there_or_amiss_is_said(told: Api) -> None:
         await db.execute(text("UPDATE subscription SET active = false, stopped_because = 'gone'"))
     stopped = await again(told, HOTEL, subscription="events-2")
     assert stopped["__typename"] == "WebhookSubscriptionStopped"
+
+
+async def test_dead_letters_are_worked_on_again_by_whose_they_are(told: Api) -> None:
+    listed = "query { deliveries(filter: { states: [DEAD] }) { nodes { number connection } } }"
+    replay = """mutation ($input: ReplayDeliveriesInput!) { replayDeliveries(input: $input) {
+      __typename ... on DeliveriesReplayed { deliveries } ... on InvalidInput { field } } }"""
+
+    async def work(who: Principal, **asked: object) -> Any:
+        return (await told.data(replay, who, input=asked))["replayDeliveries"]
+
+    [dead] = (await told.data(listed, HOTEL))["deliveries"]["nodes"]
+    assert (await told.data(listed, SHOP))["deliveries"]["nodes"] == []
+    for asked, field in (
+        ({"deliveries": [dead["number"]]}, "deliveries"),
+        ({"connection": dead["connection"]}, "connection"),
+        ({"deliveries": ["1"] * 1001}, "deliveries"),
+        ({}, "deliveries"),
+    ):
+        assert await work(SHOP, **asked) == {**NOT_THERE, "field": field}, asked
+    for found in (1, 0):
+        assert (await work(HOTEL, connection=dead["connection"]))["deliveries"] == found
+    assert (await work(ADMIN, deliveries=[dead["number"]]))["deliveries"] == 0  # it waits already

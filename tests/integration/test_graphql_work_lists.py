@@ -175,6 +175,17 @@ LISTS = [
         ('proposedBefore: "2026-01-02T06:00:00Z"', lambda row: int(row["memberNumber"]) < 30),
     ),
     Listed(
+        "deliveries",
+        STAFF,
+        "number business { code } connection topic state code field",
+        ('business: "shop"', lambda row: coded(row, "business", "shop")),
+        ('connection: "system-2"', lambda row: row["connection"] == "system-2"),
+        ('topic: "orders"', lambda row: row["topic"] == "orders"),
+        ("states: [DEAD]", lambda row: row["state"] == "DEAD"),
+        ("states: [DONE, REFUSED]", lambda row: row["state"] != "DEAD"),
+        ('states: [DEAD], code: "malformed", field: "total"', lambda row: row["state"] == "DEAD"),
+    ),
+    Listed(
         "webhookDeliveries",
         STAFF,
         "number event business { code } subscription type state askedAt",
@@ -213,7 +224,7 @@ async def test_filters_hold(api: Api) -> None:
     assert len(every) == MANY
 
 
-OWN = ("reconciliation", "disputes", "webhook")
+OWN = ("reconciliation", "disputes", "webhook", "deliveries")
 
 
 @pytest.mark.parametrize(
@@ -237,6 +248,7 @@ OWN = ("reconciliation", "disputes", "webhook")
         ('webhookDeliveries(filter: { types: ["nothing"] })', "malformed"),
         ('webhookDeliveries(filter: { event: "evt_x" })', "malformed"),
         ('webhookDeliveries(filter: { business: "hotel" })', "forbidden"),
+        ('deliveries(filter: { business: "hotel" })', "forbidden"),
     ],
 )
 async def test_what_cannot_be_is_refused(api: Api, asked: str, code: str) -> None:
@@ -247,9 +259,9 @@ async def test_what_cannot_be_is_refused(api: Api, asked: str, code: str) -> Non
 BIG = 20_000
 MOST_COST = 200
 """Of a page, as the planner counts: reading one of the tables costs 500 and more."""
-MADE = ("0058_filters", "0062_webhooks", "0062_suggestions")
+MADE = ("0058_filters", "0062_webhooks", "0062_suggestions", "0062_deliveries")
 # A page of each of three subscriptions, or books, is read, and the first of all these are shown.
-PAGES = {"webhookDeliveries": 3, "reconciliationSuggestions": 3}
+PAGES = {"webhookDeliveries": 3, "deliveries": 3, "reconciliationSuggestions": 3}
 # What few rows are, of what is over too.
 RARE = {
     "disputes": (

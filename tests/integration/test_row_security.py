@@ -39,7 +39,7 @@ SORTED: dict[tuple[str, ...], set[str]] = {
     (M,): {"member_session", "passkey"},
     (A,): {"api_client", "api_client_secret"},
     (B, S): {"reward_stock_entry"},
-    (B, S, A): {"event_delivery", "hub_event", "subscription"},
+    (B, S, A): {"connection", "delivery", "event_delivery", "hub_event", "subscription"},
     (M, B, S, F): {"entry", "lot"},
     (M, B, S, F, A): {"credit_standing"},
     (B, S, F): {
@@ -77,10 +77,10 @@ OPEN = {
     "reward_stock", "reward_terms", "settlement_calendar", "setup_edition",
     "source_rank", "tier", "tier_terms", "till_policy", "voucher_campaign", "voucher_terms",
 }  # fmt: skip
-# No reader is granted these, so that no policy is needed: deliveries and what is done with them,
+# No reader is granted these, so that no policy is needed: what is done with deliveries,
 # the audit, and what a match fills by COPY, which policies forbid.
 CLOSED = {
-    "alembic_version", "birthday_index", "check_out", "connection", "delivery", "denial_seal",
+    "alembic_version", "birthday_index", "check_out", "denial_seal",
     "earn_cap", "egress_seen", "event_due", "fact_found", "fact_reference",
     "job_run", "match_feature", "match_pair", "opening_import", "outbox_message",
     "passkey_challenge", "refresh_token", "points_paid_bill", "points_paid_refund",
@@ -98,7 +98,8 @@ BY_STATE = {"credit_standing"}
 # Of these readers see some columns alone.
 BY_COLUMN = {
     "credit_standing": "issuer_id", "payment_account": "payment_account_id",
-    "hub_event": "event_id", "subscription": "code",
+    "connection": "code", "delivery": "delivery_id", "hub_event": "event_id",
+    "subscription": "code",
 }  # fmt: skip
 PROTECTED = set().union(*SORTED.values())
 SEEDED = {

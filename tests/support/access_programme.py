@@ -89,6 +89,25 @@ async def be_told_of_events(world: World) -> None:
     await world.ask("redeliverWebhooks", HOTEL, subscription="canary-events")
 
 
+async def tell_nonsense(world: World) -> None:
+    """Have the hotel's system tell what cannot be worked on, again and again."""
+    await world.rows(
+        """
+      INSERT INTO connection (business_id, code, connector, settings)
+      VALUES (2, 'canary-pms', 'ohip', 'x')""",
+        """
+      INSERT INTO delivery (connection_id, topic, body, body_sha256, received_at, state)
+      SELECT connection_id, 'canary', 'x', 'x', now(), 'pending' FROM connection""",
+    )
+    dead = """UPDATE delivery SET state = 'dead', finished_at = now(), reason_code = 'malformed',
+      reason = 'canary', reason_field = 'canary.total'"""
+    await world.rows(dead)
+    seen = "{ deliveries { nodes { number } } }"
+    [one] = (await world.api.data(seen, HOTEL))["deliveries"]["nodes"]
+    await world.act("replayDeliveries", HOTEL, deliveries=[one["number"]])
+    await world.rows(dead)
+
+
 async def buy_and_return(world: World) -> None:
     """Buy by the new rule, and give a part back."""
     earned = await world.api.buy(world.han, "hotel", 20)

@@ -15,7 +15,7 @@ STORY = (
     members.be_doubted, members.bring_friends, members.be_matched, members.be_forgotten,
     points.move_points, benefits.use_benefits, benefits.order_rewards, benefits.use_vouchers,
     benefits.be_of_tiers, points.be_told, members.sign_in, points.correct_points,
-    money.close_the_day, money.reconcile, programme.be_told_of_events,
+    money.close_the_day, money.reconcile, programme.be_told_of_events, programme.tell_nonsense,
 )  # fmt: skip
 
 

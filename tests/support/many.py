@@ -92,6 +92,16 @@ _WORK = (
          CASE WHEN i % 3 = 0 THEN 'denials' ELSE 'member' END,
          CASE WHEN i % 10 = 9 THEN 'forbidden' ELSE 'hidden' END, ''
        FROM generate_series(1, :n) i""",
+    """INSERT INTO connection (business_id, code, connector, settings)
+       SELECT i, 'system-' || i, 'shopify', 'x' FROM generate_series(1, 3) i""",
+    # Of sixty, one is refused and one is dead.
+    """INSERT INTO delivery (connection_id, state, topic, body, body_sha256, received_at,
+         finished_at, reason_code, reason_field)
+       SELECT c.connection_id, CASE i % 60 WHEN 7 THEN 'dead' WHEN 9 THEN 'refused' ELSE 'done' END,
+         CASE WHEN i % 2 = 0 THEN 'orders' ELSE 'refunds' END, 'x', 'x', now(), now(),
+         CASE WHEN i % 60 IN (7, 9) THEN 'malformed' END,
+         CASE WHEN i % 60 = 7 THEN 'total' END
+       FROM generate_series(1, :n) i JOIN connection c ON c.business_id = 1 + i % 3""",
     """INSERT INTO subscription (business_id, code, url, types, secrets)
        SELECT i, 'events-' || i, 'https://hub-' || i || '.example/', '{points.posted}', 'x'
        FROM generate_series(1, 3) i""",
