@@ -71,6 +71,7 @@ from graphql_schema.stocking import StockingMutation
 from graphql_schema.subscribing import Subscription
 from graphql_schema.using import UsingMutation
 from graphql_schema.verifying import VerifyingMutation
+from graphql_schema.voucher_batches import VoucherBatchMutation, VoucherBatchQuery
 from graphql_schema.voucher_keeping import VoucherKeepingMutation
 from graphql_schema.vouchering import VoucheringMutation
 from graphql_schema.vouchers import VoucherQuery
@@ -103,6 +104,7 @@ class Query(
     RewardQuery,
     NodeQuery,
     VoucherQuery,
+    VoucherBatchQuery,
     CampaigningQuery,
     CartQuery,
     WebhookQuery,
@@ -151,6 +153,7 @@ class Mutation(
     SessionMutation,
     VoucheringMutation,
     VoucherKeepingMutation,
+    VoucherBatchMutation,
     CartMutation,
     WebhookMutation,
     DeliveryMutation,

@@ -37,6 +37,7 @@ SCOPES: dict[Scope, tuple[str, ...]] = {
         "proposeAdjustment", "approveAdjustment", "rejectAdjustment", "extendPoints",
         "reinstatePoints", "recoverReceivable", "assignVoucher", "voidVoucher",
         "grantEntitlement", "revokeEntitlement", "grantToMany", "previewGrant", "benefitCampaign",
+        "generateVouchers", "voucherBatches",
     ),
     Scope.BENEFITS_USE: (
         "useEntitlement", "reserveVouchers", "redeemVouchers", "releaseVouchers",

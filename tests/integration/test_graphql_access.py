@@ -87,6 +87,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     '{ voucherByCode(code: "ZZZZZZZZZZZZZZZZZ0") { number } }': (
         OUT, NO, "malformed", "malformed", "malformed", NO),
     "{ voucherCampaigns { nodes { code } } }": (OUT, NO, YES, YES, YES, NO),
+    "{ voucherBatches { nodes { name } } }": (OUT, NO, NO, YES, NO, NO),
     '{ benefitCampaign(code: "spring") { code } }': (OUT, NO, NO, YES, NO, NO),
     '{ quote(cart: {lines: [{id: "a", unitPriceMinor: 5}]}, business: "shop") { __typename } }': (
         OUT, YES, YES, YES, NO, NO),
