@@ -135,8 +135,9 @@ class Statement:
         level = Level(f"r{len(self._tables) + 1}")
 
         def table() -> str:
-            each = self._few.get(facts.get("member_ids", ""), EACH_MEMBER)
-            body = relation.sql.replace(EACH_MEMBER, each)
+            body, few = relation.sql, self._few.get(facts.get("member_ids", ""))
+            if few is not None:
+                body = (relation.few or body).replace(EACH_MEMBER, few)
             if where is not None:
                 body = f"SELECT r.* FROM ({body}) r WHERE {where}"  # noqa: S608 - constants of ours
             return f"{level.alias} AS ({self._within(body, facts)})"

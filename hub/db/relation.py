@@ -20,6 +20,8 @@ class Relation:
 
     sql: str
     columns: tuple[str, ...]
+    few: str | None = None
+    """SQL that gives the same, where for a handful of members another is better."""
     statement: TextClause = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
