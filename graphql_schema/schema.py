@@ -49,6 +49,7 @@ from graphql_schema.pooling import PoolingMutation
 from graphql_schema.privacy import PrivacyMutation
 from graphql_schema.programme import BusinessQuery
 from graphql_schema.proposals import AdjustmentQuery
+from graphql_schema.pulls import PullMutation, PullQuery
 from graphql_schema.reconciling import ReconcilingMutation
 from graphql_schema.reconciling_reads import ReconciliationQuery
 from graphql_schema.redelivering import WebhookMutation
@@ -109,6 +110,7 @@ class Query(
     CartQuery,
     WebhookQuery,
     DeliveryQuery,
+    PullQuery,
 ):
     """All reads."""
 
@@ -157,6 +159,7 @@ class Mutation(
     CartMutation,
     WebhookMutation,
     DeliveryMutation,
+    PullMutation,
 ):
     """All writes."""
 

@@ -75,7 +75,7 @@ SCOPES: dict[Scope, tuple[str, ...]] = {
     ),
     Scope.EVENTS: (
         "webhookSubscriptions", "webhookDeliveries", "redeliverWebhooks", "deliveries",
-        "replayDeliveries",
+        "replayDeliveries", "pullStreams", "backfillConnection",
     ),
     Scope.ADMIN: (
         "rankSources", "clients", "createClient", "rotateClientSecret", "disableClient",

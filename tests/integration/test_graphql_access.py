@@ -73,6 +73,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "{ myPasskeys { id } }": (OUT, YES, NO, NO, NO, NO),
     "{ clients { clientId } }": (OUT, NO, NO, NO, NO, YES),
     "{ deliveries { nodes { number } } }": (OUT, NO, YES, YES, NO, YES),
+    "{ pullStreams { nodes { stream } } }": (OUT, NO, NO, YES, NO, YES),
     "{ webhookSubscriptions { code } }": (OUT, NO, YES, YES, NO, YES),
     "{ webhookDeliveries { nodes { number } } }": (OUT, NO, YES, YES, NO, YES),
     "{ member(id: $MEMBER) { tiers { tier } } }": (OUT, YES, YES, YES, NO, NO),

@@ -40,6 +40,7 @@ SORTED: dict[tuple[str, ...], set[str]] = {
     (A,): {"api_client", "api_client_secret"},
     (B, S): {"reward_stock_entry"},
     (B, S, A): {"connection", "delivery", "event_delivery", "hub_event", "subscription"},
+    (S, A): {"pull_stream"},
     (M, B, S, F): {"entry", "lot"},
     (M, B, S, F, A): {"credit_standing"},
     (B, S, F): {
@@ -84,7 +85,7 @@ CLOSED = {
     "earn_cap", "egress_seen", "event_due", "fact_found", "fact_reference",
     "job_run", "match_feature", "match_pair", "opening_import", "outbox_message",
     "passkey_challenge", "refresh_token", "points_paid_bill", "points_paid_refund",
-    "pull_stream", "read_audit", "read_audit_anchor", "read_audit_head", "room_charge",
+    "read_audit", "read_audit_anchor", "read_audit_head", "room_charge",
     "till_basket", "till_basket_line", "till_basket_offer", "till_refund",
 }  # fmt: skip
 # Rows of the whole group, without anybody's in them: every business sees all.
@@ -99,7 +100,7 @@ BY_STATE = {"credit_standing"}
 BY_COLUMN = {
     "credit_standing": "issuer_id", "payment_account": "payment_account_id",
     "connection": "code", "delivery": "delivery_id", "hub_event": "event_id",
-    "subscription": "code",
+    "subscription": "code", "pull_stream": "stream_id",
 }  # fmt: skip
 PROTECTED = set().union(*SORTED.values())
 SEEDED = {

@@ -99,6 +99,11 @@ async def tell_nonsense(world: World) -> None:
       INSERT INTO delivery (connection_id, topic, body, body_sha256, received_at, state)
       SELECT connection_id, 'canary', 'x', 'x', now(), 'pending' FROM connection""",
     )
+    await world.rows("""
+      INSERT INTO pull_stream (connection_id, stream, cursor, last_error, since, next_at, began_at,
+        ended_at)
+      SELECT connection_id, 'reservations', 'canary', 'canary', now(), now(), now(), now()
+      FROM connection""")
     dead = """UPDATE delivery SET state = 'dead', finished_at = now(), reason_code = 'malformed',
       reason = 'canary', reason_field = 'canary.total'"""
     await world.rows(dead)
