@@ -37,6 +37,8 @@ APART = {"SettlementPeriod.unreckoned"}
 # A filter of each connection that has one; more of them in test_graphql_filters.py.
 FILTERED = {
     "Query.deliveries": "states: [DONE]",
+    "Query.pullStreams": 'connection: "system-2"',
+    "Query.voucherBatches": 'campaign: "c-1"',
     "Query.webhookDeliveries": "states: [DELIVERED]",
     "Query.rewards": 'category: "goods"',
     "Query.voucherCampaigns": 'currency: "CNY"',

@@ -102,6 +102,9 @@ _WORK = (
          CASE WHEN i % 60 IN (7, 9) THEN 'malformed' END,
          CASE WHEN i % 60 = 7 THEN 'total' END
        FROM generate_series(1, :n) i JOIN connection c ON c.business_id = 1 + i % 3""",
+    """INSERT INTO pull_stream (connection_id, stream, since, next_at)
+       SELECT c.connection_id, 'stream-' || i, now(), now()
+       FROM generate_series(1, :n) i JOIN connection c ON c.business_id = 1 + i % 3""",
     """INSERT INTO subscription (business_id, code, url, types, secrets)
        SELECT i, 'events-' || i, 'https://hub-' || i || '.example/', '{points.posted}', 'x'
        FROM generate_series(1, 3) i""",
@@ -180,6 +183,9 @@ _REST = (
          CASE WHEN campaign_id % 2 = 0 THEN CAST('{1,2,3}' AS smallint[]) ELSE '{1,2}' END, '{}',
          '{}', '[]'
        FROM voucher_campaign""",
+    """INSERT INTO voucher_batch (terms_id, wanted, created_at, name)
+       SELECT (SELECT min(terms_id) FROM voucher_terms) + i % 3, 1, now(), 'batch-' || i
+       FROM generate_series(1, :n) i""",
     """INSERT INTO voucher (voucher_id, member_id, birth_id, granted, ends_at, assigned_at,
          terms_id, digest, used)
        SELECT i, CASE WHEN i <= :n THEN 1 ELSE i - :n END,
