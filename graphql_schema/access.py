@@ -10,7 +10,9 @@
 | admin | – | – | – | – | – | – |
 
 An admin says who may call and how the group is configured: clients and their secrets, and whose
-word on a member is believed. It sees nobody's data.
+word on a member is believed. It sees nobody's data. Who is told what by webhooks, and what came
+of each call, it sees as staff do, and a business of its own; so is what systems told the hub. What
+a call said is shown to none.
 A token may be good for less than its role: `hub.crypto.scopes` has the words, and
 `graphql_schema.scoped` says which of them each operation asks for.
 
@@ -77,6 +79,8 @@ CORRECTORS = (Role.STAFF,)
 REFERRAL_READERS = (Role.MEMBER, Role.STAFF)
 PLAN_KEEPERS = (Role.BUSINESS, Role.STAFF)
 ADMINS = (Role.ADMIN,)
+WEBHOOK_READERS = (Role.BUSINESS, Role.STAFF, Role.ADMIN)
+CONNECTION_KEEPERS = (Role.STAFF, Role.ADMIN)
 OCCUPANCY_STATERS = (Role.BUSINESS, Role.STAFF)
 VOUCHER_READERS = (Role.MEMBER, Role.BUSINESS, Role.STAFF, Role.FINANCE)
 CAMPAIGN_READERS = (Role.BUSINESS, Role.STAFF, Role.FINANCE)

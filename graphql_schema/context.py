@@ -15,14 +15,15 @@ from graphql_schema.access import EVERYBODY, only_business, require
 from graphql_schema.cost import Charge
 from graphql_schema.loaders import Loaders
 from hub.audit.chain import Read
+from hub.benefits.in_force import InForce, forget, in_force, remembered
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
-from hub.db.caller import Caller
+from hub.db.caller import Caller, reading
 from hub.db.shared import Shared, go_on
 from hub.db.turns import Turns, give_back_failed
 from hub.errors import NotFound
-from hub.programme.acting import met
+from hub.programme.acting import Acting, met
 from hub.programme.queries import Business
 
 Mention = Callable[[Collection[str]], Awaitable[None]]
@@ -72,8 +73,6 @@ class Context:
         self._charge, self._paid = charge, False
         self._noted = noted
         self._mention = mention
-        self.met = met(engine)
-        """The businesses that acted through these connections."""
         self._plans = turns or Turns(readers, most=1, keeps=0)
         self._changed: set[str] = set()
         self.keyring = keyring
@@ -89,6 +88,7 @@ class Context:
         self._readers = readers
         self._shared = self._share()
         self._presented: tuple[int, ...] = ()
+        self._reads_as: Caller | None = None
         self._load: Loaders | None = None
 
     async def __aenter__(self) -> "Context":
@@ -121,13 +121,36 @@ class Context:
 
     async def present(self, member_id: int) -> None:
         """Let the caller, a business, read of a member whose identifier it was shown."""
-        self._presented = (*self._presented, member_id)
+        self._presented, self._reads_as = (*self._presented, member_id), None
         await self._shared.rest()
+
+    @property
+    def met(self) -> dict[str, Acting]:
+        """Return the businesses that acted through these connections, to be written to."""
+        return met(self._engine)
 
     @property
     def reader(self) -> Caller:
         """Return as whom the database reads."""
-        return access.reader(self.principal, presented=self._presented)
+        if self._reads_as is None:
+            self._reads_as = access.reader(self.principal, presented=self._presented)
+        return self._reads_as
+
+    async def in_force(self) -> InForce:
+        """Return how the programme was set up when that was last looked at.
+
+        Whoever builds on it compares its edition with that of what it reads, and says by
+        `forget_setup` that it has changed.
+        """
+        known = remembered(self._readers, self.now)
+        if known is None:
+            async with reading(self._readers, Caller()) as db:
+                known = await in_force(db, now=self.now)
+        return known
+
+    def forget_setup(self) -> None:
+        """Have the set-up be looked at anew."""
+        forget(self._readers)
 
     async def fetch(self, statement: str, values: Sequence[Any]) -> Sequence[Any]:
         """Return the one row of a SELECT, which says itself who reads and sees one snapshot.

@@ -257,7 +257,7 @@ def entries_asked(
 _WHOLE_PAGE: dict[str, Any] = dict.fromkeys(("first", "after", "last", "before"))
 
 
-def _ask(_context: Context, **said: Any) -> dict[str, Any]:
+def _ask(**said: Any) -> dict[str, Any]:
     asked = entries_asked(**said)
     stretch = asked.window.stretch
     return {

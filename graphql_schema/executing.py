@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import strawberry
 from graphql import (
@@ -32,8 +31,7 @@ from graphql_schema.plan.writes import Kept, Writes
 from graphql_schema.watching import Watching, watched
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What is asked of a schema, in the order of `strawberry.Schema.execute`."""
 
     query: str

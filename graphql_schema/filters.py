@@ -65,6 +65,11 @@ def ordered_page(
     return window(**page, shape=order.shape, mark=mark(filter_, order_by)), order
 
 
+def filtered_page(filter_: object, order: Keyset, **page: Any) -> Window:
+    """Return which page of a list is asked for that has one order."""
+    return window(**page, shape=order.shape, mark=mark(filter_, None))
+
+
 def order_given(given: Collection[str], orders: Mapping[str, Keyset], unsaid: Keyset) -> Keyset:
     """Return the same for a plan, by what is given of the arguments (plan.arguments)."""
     for name, keyset in orders.items():

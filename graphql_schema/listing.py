@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import strawberry
 
 from graphql_schema.access import require
-from graphql_schema.context import Context, Info
+from graphql_schema.context import Info
 from graphql_schema.fields import resolved
 from graphql_schema.filters import (
     DIRECTION,
@@ -99,7 +99,7 @@ def _page(given: frozenset[str], caller: Principal) -> PageRead:
     )
 
 
-def _asked_page(_context: Context, **asked: Any) -> dict[str, Any]:
+def _asked_page(**asked: Any) -> dict[str, Any]:
     filter_, order_by = asked.pop("filter", None), asked.pop("order_by", None)
     page, order = ordered_page(filter_, order_by, _ORDERS, BY_NUMBER, **{**_WHOLE_PAGE, **asked})
     only = said(filter_)

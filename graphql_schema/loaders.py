@@ -344,8 +344,7 @@ class Loaders:
     async def _entitlements(
         self, db: AsyncConnection, ids: list[int]
     ) -> Mapping[int, list[quotas.Entitlement]]:
-        zone = (await programme(db)).time_zone
-        return await quotas.entitlements(db, member_ids=ids, now=self._now, time_zone=zone)
+        return await quotas.entitlements(db, member_ids=ids, now=self._now)
 
 
 async def _visible(

@@ -30,15 +30,15 @@ from graphql_schema.history import AccountStatement, AsOf, account_statement, mo
 from graphql_schema.join_code import JoinCode
 from graphql_schema.lineage import Lineage
 from graphql_schema.loaders import MOST_LOTS
-from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
+from graphql_schema.pages import After, Before, Connection, First, Last, window
 from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
 from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
 from graphql_schema.referrals import Referrer
 from graphql_schema.rewarded import RewardHolder
-from graphql_schema.tiers import HeldTier, LadderPlace, TierAward, TierNotice
-from hub.benefits.entitlements.queries import ENTITLEMENTS
-from hub.benefits.tiers.history import STEPS
+from graphql_schema.tier_history import TierHolder
+from graphql_schema.tiers import LadderPlace
+from hub.benefits.entitlements.reckon import ENTITLEMENTS
 from hub.benefits.tiers.standings import HELD, STANDINGS
 from hub.crypto.tokens import Role
 from hub.errors import Malformed, NotFound
@@ -80,7 +80,7 @@ def _outlook(_context: Context, within_days: int = OUTLOOK_DAYS) -> dict[str, in
 
 
 @strawberry.type(description="One person across all businesses of the group.")
-class Member(Referrer, BenefitHolder, RewardHolder, relay.Node):
+class Member(Referrer, TierHolder, BenefitHolder, RewardHolder, relay.Node):
     """A member whom the caller may see; a merged-away id leads to whom the member is now."""
 
     node_key: ClassVar = ("member_id",)
@@ -161,40 +161,6 @@ class Member(Referrer, BenefitHolder, RewardHolder, relay.Node):
             for row in rows
             if row.business_id is None or await _may_see_of(info.context, row.business_id)
         ]
-
-    @resolved("The tiers that the member has held, latest first; a business sees those of no other "
-              "business's ladder.")  # fmt: skip
-    async def tier_history(
-        self,
-        info: Info,
-        *,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[HeldTier]:
-        """Return a page of history."""
-        own = access.only_business(access.require(info.context.principal, *access.MEMBER_READERS))
-        asked = window(first=first, after=after, last=last, before=before, shape=STEPS.shape)
-        rows = await info.context.load.pages.tiers.load((own, asked.stretch, self.member_id))
-        return connection(rows, asked, node=HeldTier.of, place=STEPS.place)
-
-    @resolved("What the member was told of tiers, newest first; at most 20. A business is shown "
-              "none.")  # fmt: skip
-    async def tier_notices(self, info: Info) -> list[TierNotice]:
-        """Return the notices that the caller may see."""
-        caller = access.require(info.context.principal, *access.MEMBER_READERS)
-        if not access.reads_notices(caller):
-            return []
-        rows = await info.context.load.tier_notices.load(self.member_id)
-        return [TierNotice.of(row) for row in rows]
-
-    @resolved("Tiers given by hand or matched, newest first; at most 100. For staff.")
-    async def tier_awards(self, info: Info) -> list[TierAward]:
-        """Return the awards."""
-        access.require(info.context.principal, *access.CORRECTORS)
-        rows = await info.context.load.tier_awards.load(self.member_id)
-        return [TierAward.of(row) for row in rows]
 
     @resolved("What the member has, or had at a moment by what the ledger had recorded.",
               plan=Related(relation=BALANCES, facts=SPENDABLE, unless=("asOf",)))  # fmt: skip
@@ -363,7 +329,7 @@ class Member(Referrer, BenefitHolder, RewardHolder, relay.Node):
 
     @resolved("What the member may use this year; a business sees what it offers.",
               plan=Related(relation=ENTITLEMENTS, many=True,
-                           seen=":own_business_id = ANY (r.offered_at)"))  # fmt: skip
+                           sees=lambda row, own: own in row[-1]))  # fmt: skip
     async def entitlements(self, info: Info) -> list[Entitlement]:
         """Return the quotas that the caller may see."""
         own = await own_business_id(info.context)

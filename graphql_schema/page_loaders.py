@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.referrals.queries import Referral, referrals_of
+from hub.benefits.referrals.queries import Referral, ReferralFilter, referrals_of
 from hub.benefits.rewards import queries as rewards
-from hub.benefits.tiers.history import HeldTier, tier_history
+from hub.benefits.tiers.history import HeldTier, HistoryFilter, tier_history
 from hub.crypto.keyring import Keyring
 from hub.db.keyset import Keyset, Stretch
 from hub.ledger import queries as ledger
@@ -49,17 +49,17 @@ class PageLoaders:
     def __init__(
         self, of: "Callable[[_Read], Loader[Any, Any]]", *, now: datetime, keyring: Keyring
     ) -> None:
-        self.referrals: Loader[_Key[None], list[Referral]] = of(
+        self.referrals: Loader[_Key[ReferralFilter], list[Referral]] = of(
             by_shape(
-                lambda db, ids, _all, stretch: referrals_of(
-                    db, member_ids=ids, stretch=stretch, now=now, keyring=keyring
+                lambda db, ids, only, stretch: referrals_of(
+                    db, member_ids=ids, only=only, stretch=stretch, now=now, keyring=keyring
                 )
             )
         )
-        self.tiers: Loader[_Key[str | None], list[HeldTier]] = of(
+        self.tiers: Loader[_Key[HistoryFilter], list[HeldTier]] = of(
             by_shape(
-                lambda db, ids, business, stretch: tier_history(
-                    db, member_ids=ids, business=business, stretch=stretch
+                lambda db, ids, only, stretch: tier_history(
+                    db, member_ids=ids, only=only, stretch=stretch
                 )
             )
         )
@@ -70,10 +70,10 @@ class PageLoaders:
                 )
             )
         )
-        self.orders: Loader[_Key[int | None], list[rewards.Order]] = of(
+        self.orders: Loader[_Key[rewards.OrderFilter], list[rewards.Order]] = of(
             by_shape(
-                lambda db, ids, business_id, stretch: rewards.orders_of(
-                    db, member_ids=ids, business_id=business_id, stretch=stretch
+                lambda db, ids, only, stretch: rewards.orders_of(
+                    db, member_ids=ids, only=only, stretch=stretch
                 )
             )
         )

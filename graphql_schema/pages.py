@@ -19,6 +19,7 @@ from hub.errors import Malformed
 LARGEST_PAGE = 100
 DEFAULT_PAGE = 20
 _MOST_DIGITS = 100
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -155,7 +156,8 @@ def page_of(rows: Sequence[Row], window: Window) -> Page[Row]:
 def cursor(place: tuple[Any, ...], mark: str = "") -> str:
     """Return the cursor of a place in the order of a list that is known by `mark`."""
     said = (mark, *place) if mark else place
-    return base64.urlsafe_b64encode(orjson.dumps(said, default=str)).decode().rstrip("=")
+    written = binascii.b2a_base64(orjson.dumps(said, default=str), newline=False)
+    return written.translate(_URL_SAFE, b"=").decode()
 
 
 def is_amount(number: Decimal) -> bool:

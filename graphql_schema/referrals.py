@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from graphql_schema import access
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import resolved
-from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
+from graphql_schema.filters import filtered_page, said
+from graphql_schema.pages import After, Before, Connection, First, Last, connection
 from graphql_schema.rejections import Rejection
 from graphql_schema.scalars import Long
 from hub.benefits.referrals import queries
@@ -47,6 +48,24 @@ class ReferralState(Enum):
     )
     OVER_LIMIT = strawberry.enum_value(
         "over_limit", description="As many as may count in the period did already."
+    )
+
+
+@strawberry.input(description="Which referrals; all that is said holds.")
+class ReferralFilter:
+    """By what became of them, and when."""
+
+    states: list[ReferralState] | None = strawberry.field(
+        default=None, description="Of which that became."
+    )
+    said_from: datetime | None = strawberry.field(
+        default=None, description="Said then or later, with an offset from UTC."
+    )
+    said_before: datetime | None = strawberry.field(
+        default=None, description="Said before then, with an offset from UTC."
+    )
+    given: bool | None = strawberry.field(
+        default=None, description="For which the member has something, or has nothing."
     )
 
 
@@ -161,17 +180,24 @@ class Referrer:
         self,
         info: Info,
         *,
+        filter: Annotated[  # noqa: A002
+            ReferralFilter | None, strawberry.argument(description="Only these referrals.")
+        ] = None,
         first: First = None,
         after: After = None,
         last: Last = None,
         before: Before = None,
     ) -> Connection[Referral]:
         """Return a page of referrals."""
-        context = info.context
+        context, told = info.context, said(filter)
         access.require(context.principal, *access.REFERRAL_READERS)
         order = queries.REFERRALS
-        asked = window(first=first, after=after, last=last, before=before, shape=order.shape)
-        rows = await context.load.pages.referrals.load((None, asked.stretch, self.member_id))
+        paging = {"first": first, "after": after, "last": last, "before": before}
+        asked = filtered_page(filter, order, **paging)
+        if "states" in told:
+            told["states"] = tuple(dict.fromkeys(state.value for state in told["states"]))
+        only = queries.ReferralFilter(**told)
+        rows = await context.load.pages.referrals.load((only, asked.stretch, self.member_id))
         return connection(rows, asked, node=Referral.of, place=order.place)
 
 

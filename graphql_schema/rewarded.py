@@ -1,20 +1,30 @@
 """What of a member's card tells of rewards: orders, vouchers and what birthdays brought."""
 
+from datetime import datetime
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
 from graphql_schema import access
-from graphql_schema.context import Info
+from graphql_schema.context import Context, Info
 from graphql_schema.deprecated import replaced
 from graphql_schema.fields import resolved
-from graphql_schema.filters import DIRECTION, Direction, nameable, once, ordered_page
+from graphql_schema.filters import (
+    DIRECTION,
+    Direction,
+    by_businesses,
+    filtered_page,
+    nameable,
+    once,
+    ordered_page,
+    said,
+)
 from graphql_schema.occasions import OccasionGift, visible_occasions
-from graphql_schema.pages import After, Before, Connection, First, Last, connection, window
-from graphql_schema.rewards import RewardOrder, order_page
+from graphql_schema.pages import After, Before, Connection, First, Last, connection
+from graphql_schema.rewards import RewardOrder, RewardOrderState, order_page
 from graphql_schema.vouchers import Voucher, VoucherNotice
-from hub.benefits.rewards.queries import ORDERS
+from hub.benefits.rewards.queries import ORDERS, OrderFilter
 from hub.benefits.vouchers import queries
 from hub.benefits.vouchers.queries import VoucherState
 
@@ -50,6 +60,27 @@ class VoucherOrder:
 _ORDERS = {"ISSUED": queries.VOUCHERS, "ENDS": queries.ENDING}
 
 
+@strawberry.input(description="Which orders; all that is said holds.")
+class RewardOrderFilter:
+    """By what was ordered, where it stands and when."""
+
+    business: str | None = strawberry.field(
+        default=None, description="Of what this business offers, by its code."
+    )
+    reward: str | None = strawberry.field(
+        default=None, description="Of this reward, by its short name."
+    )
+    states: list[RewardOrderState] | None = strawberry.field(
+        default=None, description="Those that stand so."
+    )
+    ordered_from: datetime | None = strawberry.field(
+        default=None, description="Ordered then or later, with an offset from UTC."
+    )
+    ordered_before: datetime | None = strawberry.field(
+        default=None, description="Ordered before then, with an offset from UTC."
+    )
+
+
 @strawberry.type
 class RewardHolder:
     """Who orders rewards and has vouchers."""
@@ -61,14 +92,22 @@ class RewardHolder:
     async def reward_orders(
         self,
         info: Info,
+        *,
+        filter: Annotated[  # noqa: A002
+            RewardOrderFilter | None, strawberry.argument(description="Only these orders.")
+        ] = None,
         first: First = None,
         after: After = None,
         last: Last = None,
         before: Before = None,
     ) -> Connection[RewardOrder]:
-        """Return a page of orders."""
-        asked = window(first=first, after=after, last=last, before=before, shape=ORDERS.shape)
-        return await order_page(info.context, self.member_id, asked)
+        """Return a page of orders; raises NotFound for an unknown business."""
+        paging = {"first": first, "after": after, "last": last, "before": before}
+        asked = filtered_page(filter, ORDERS, **paging)
+        only = await _orders_only(info.context, said(filter))
+        if only is None:
+            return connection([], asked, node=RewardOrder.of, place=ORDERS.place)
+        return await order_page(info.context, self.member_id, asked, only)
 
     @resolved("The member's vouchers, the latest first; a business sees those that it takes.")
     async def vouchers(
@@ -124,3 +163,13 @@ class RewardHolder:
     async def occasions(self, info: Info) -> list[OccasionGift]:
         """Return the gifts, if the caller may read them."""
         return await visible_occasions(info.context, self.member_id)
+
+
+async def _orders_only(context: Context, told: dict[str, Any]) -> OrderFilter | None:
+    """Return which orders are asked for; None where a business asks for another's."""
+    own = access.only_business(access.require(context.principal, *access.MEMBER_READERS))
+    if own is not None and told.setdefault("business", own) != own:
+        return None
+    if "states" in told:
+        told["states"] = tuple(dict.fromkeys(state.value for state in told["states"]))
+    return OrderFilter(**await by_businesses(context, told, "business"))

@@ -1,4 +1,4 @@
-"""Rewards: the catalogue, and what members have ordered of it."""
+"""Rewards: what can be had for points, and what members have ordered."""
 
 from datetime import datetime
 from enum import Enum
@@ -7,19 +7,10 @@ from typing import Annotated, ClassVar
 import strawberry
 from strawberry import relay
 
-from graphql_schema.access import EVERYBODY, MEMBER_READERS, acts_at, require
+from graphql_schema.access import MEMBER_READERS, acts_at, require
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import count, key_of, resolved, shown
-from graphql_schema.pages import (
-    After,
-    Before,
-    Connection,
-    First,
-    Last,
-    Window,
-    connection,
-    window,
-)
+from graphql_schema.pages import Connection, Window, connection
 from graphql_schema.plan.declared import Column
 from graphql_schema.programme import Business
 from graphql_schema.scalars import Long
@@ -230,11 +221,11 @@ class RewardOrder(relay.Node):
         ]
 
 
-async def order_page(context: Context, member_id: int, asked: Window) -> Connection[RewardOrder]:
-    """Return a page of a member's orders that the caller may see, newest first."""
-    require(context.principal, *MEMBER_READERS)
-    at = await context.own_business_id()
-    rows = await context.load.pages.orders.load((at, asked.stretch, member_id))
+async def order_page(
+    context: Context, member_id: int, asked: Window, only: queries.OrderFilter
+) -> Connection[RewardOrder]:
+    """Return a page of a member's orders, newest first."""
+    rows = await context.load.pages.orders.load((only, asked.stretch, member_id))
     return connection(rows, asked, node=RewardOrder.of, place=queries.ORDERS.place)
 
 
@@ -260,69 +251,3 @@ async def offering(context: Context, code: str) -> programme.Business:
     business = await context.business(business_id)
     acts_at(context.caller, business.code)
     return business
-
-
-@strawberry.type
-class RewardQuery:
-    """The catalogue."""
-
-    @resolved("What can be ordered now, cheapest first. For everybody who is signed in.")
-    async def rewards(
-        self,
-        info: Info,
-        *,
-        business: Annotated[
-            str | None, strawberry.argument(description="Only what this business offers.")
-        ] = None,
-        category: Annotated[
-            str | None, strawberry.argument(description="Only this kind of thing.")
-        ] = None,
-        affordable: Annotated[
-            bool,
-            strawberry.argument(
-                description="Only what the member who is signed in has points enough for."
-            ),
-        ] = False,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Reward]:
-        """Return a page of the catalogue."""
-        context = info.context
-        require(context.principal, *EVERYBODY)
-        business_id = business and (await context.business_by_code(business)).business_id
-        most = await _can_spend(context) if affordable else None
-        order = queries.CATALOGUE
-        page = window(first=first, after=after, last=last, before=before, shape=order.shape)
-        async with context.reading() as db:
-            rows = await queries.reward_page(
-                db,
-                now=context.now,
-                business_id=business_id or None,
-                category=category,
-                most_points=most,
-                stretch=page.stretch,
-            )
-        return connection(rows, page, node=Reward.of, place=order.place)
-
-    @resolved("A reward by its short name; null when there is none. For everybody signed in.")
-    async def reward(
-        self,
-        info: Info,
-        code: Annotated[str, strawberry.argument(description="The reward's short name.")],
-    ) -> Reward | None:
-        """Return a reward by the terms in force, whether it can be had or not."""
-        require(info.context.principal, *EVERYBODY)
-        async with info.context.reading() as db:
-            row = await queries.reward_named(db, code=code, now=info.context.now)
-        return None if row is None else Reward.of(row)
-
-
-async def _can_spend(context: Context) -> int | None:
-    """Return the points that the member who asks can spend; None for other callers."""
-    own_id = await context.own_member_id()
-    if own_id is None:
-        return None
-    found: int = (await context.load.balances.load(own_id)).available
-    return found

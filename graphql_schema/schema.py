@@ -18,9 +18,11 @@ from graphql_schema.agreements import AgreementMutation, AgreementQuery
 from graphql_schema.awarding import AwardingMutation
 from graphql_schema.campaigning import CampaigningMutation, CampaigningQuery
 from graphql_schema.carting import CartMutation, CartQuery
+from graphql_schema.catalogue import RewardQuery
 from graphql_schema.clients import ClientMutation, ClientQuery
 from graphql_schema.closing import ClosingMutation
 from graphql_schema.correcting import CorrectingMutation, CorrectingQuery
+from graphql_schema.deliveries import DeliveryMutation, DeliveryQuery
 from graphql_schema.denials import DenialQuery
 from graphql_schema.disputing import DisputeQuery, DisputingMutation
 from graphql_schema.entries import Entry
@@ -47,13 +49,15 @@ from graphql_schema.pooling import PoolingMutation
 from graphql_schema.privacy import PrivacyMutation
 from graphql_schema.programme import BusinessQuery
 from graphql_schema.proposals import AdjustmentQuery
+from graphql_schema.pulls import PullMutation, PullQuery
 from graphql_schema.reconciling import ReconcilingMutation
 from graphql_schema.reconciling_reads import ReconciliationQuery
+from graphql_schema.redelivering import WebhookMutation
 from graphql_schema.referring import ReferringMutation
 from graphql_schema.restoring import RestoringMutation
 from graphql_schema.review_queue import ReviewQuery
 from graphql_schema.reviewing import ReviewingMutation
-from graphql_schema.rewards import RewardOrder, RewardQuery
+from graphql_schema.rewards import RewardOrder
 from graphql_schema.rules import ProgrammeQuery
 from graphql_schema.scalars import SCALARS
 from graphql_schema.scoped import guard
@@ -68,9 +72,11 @@ from graphql_schema.stocking import StockingMutation
 from graphql_schema.subscribing import Subscription
 from graphql_schema.using import UsingMutation
 from graphql_schema.verifying import VerifyingMutation
+from graphql_schema.voucher_batches import VoucherBatchMutation, VoucherBatchQuery
 from graphql_schema.voucher_keeping import VoucherKeepingMutation
 from graphql_schema.vouchering import VoucheringMutation
 from graphql_schema.vouchers import VoucherQuery
+from graphql_schema.webhooks import WebhookQuery
 
 
 @strawberry.type(description="Everything that can be read.")
@@ -99,8 +105,12 @@ class Query(
     RewardQuery,
     NodeQuery,
     VoucherQuery,
+    VoucherBatchQuery,
     CampaigningQuery,
     CartQuery,
+    WebhookQuery,
+    DeliveryQuery,
+    PullQuery,
 ):
     """All reads."""
 
@@ -145,7 +155,11 @@ class Mutation(
     SessionMutation,
     VoucheringMutation,
     VoucherKeepingMutation,
+    VoucherBatchMutation,
     CartMutation,
+    WebhookMutation,
+    DeliveryMutation,
+    PullMutation,
 ):
     """All writes."""
 

@@ -37,6 +37,7 @@ SCOPES: dict[Scope, tuple[str, ...]] = {
         "proposeAdjustment", "approveAdjustment", "rejectAdjustment", "extendPoints",
         "reinstatePoints", "recoverReceivable", "assignVoucher", "voidVoucher",
         "grantEntitlement", "revokeEntitlement", "grantToMany", "previewGrant", "benefitCampaign",
+        "generateVouchers", "voucherBatches",
     ),
     Scope.BENEFITS_USE: (
         "useEntitlement", "reserveVouchers", "redeemVouchers", "releaseVouchers",
@@ -71,6 +72,10 @@ SCOPES: dict[Scope, tuple[str, ...]] = {
     Scope.RECONCILIATION_WRITE: (
         "reconcile", "confirmMatch", "rejectMatch", "investigateBreak", "matchBreak",
         "adjustBreak", "writeOffBreak", "resolveBreak", "reopenBreak", "stateOccupancy",
+    ),
+    Scope.EVENTS: (
+        "webhookSubscriptions", "webhookDeliveries", "redeliverWebhooks", "deliveries",
+        "replayDeliveries", "pullStreams", "backfillConnection",
     ),
     Scope.ADMIN: (
         "rankSources", "clients", "createClient", "rotateClientSecret", "disableClient",

@@ -285,7 +285,10 @@ class SellingMutation:
                 paid = await payment_of(db, fact_id=number)
             if paid is None:
                 raise errors.Malformed("there is no such payment", field="payment")
-            actor, begins = await _seller(context, paid.plan_code)
+            try:
+                actor, begins = await _seller(context, paid.plan_code)
+            except errors.Forbidden as no:  # as if it were not there
+                raise errors.Malformed("there is no such payment", field="payment") from no
             taken_by = await _taker(context, input.taken_by)
             today = await context.load.today()
             async with context.writing() as db:

@@ -102,6 +102,10 @@ class Redeemed:
 
     transaction: strawberry.ID = strawberry.field(description="Number for the receipt.")
     points: int = count("How many points were spent.")
+    available: int = count(
+        "How many points could still be spent right after it, for the receipt; the same whenever "
+        "it is repeated."
+    )
     member: Member = strawberry.field(description="The member, as things stand now.")
 
 
@@ -172,7 +176,10 @@ class SpendingMutation:
         answer, member = done
         if answer.outcome is not Outcome.POSTED:
             return too_few(answer)
-        return Redeemed(transaction=receipt(answer), points=answer.points, member=member)
+        left = (answer.available or 0) - answer.points
+        return Redeemed(
+            transaction=receipt(answer), points=answer.points, available=left, member=member
+        )
 
     @resolved("Set points aside, to capture or void later.")
     async def hold(self, info: Info, input: Given[HoldInput]) -> HoldResult:  # noqa: A002

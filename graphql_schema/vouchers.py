@@ -1,7 +1,6 @@
 """Vouchers and campaigns, as those see them who may."""
 
 from datetime import datetime
-from enum import Enum
 from typing import Annotated
 
 import strawberry
@@ -16,42 +15,20 @@ from graphql_schema.access import (
 )
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import count, resolved
-from graphql_schema.pages import (
-    After,
-    Before,
-    Connection,
-    First,
-    Last,
-    connection,
-    window,
-)
+from graphql_schema.filters import by_businesses, ordered_page, said
+from graphql_schema.pages import After, Before, Connection, First, Last, connection
 from graphql_schema.programme import Business
 from graphql_schema.scalars import Long
+from graphql_schema.voucher_filters import (
+    CAMPAIGN_ORDERS,
+    VoucherCampaignFilter,
+    VoucherCampaignOrder,
+    VoucherKind,
+)
 from hub.benefits.vouchers import queries
 from hub.benefits.vouchers.codes import printed
 from hub.benefits.vouchers.queries import VoucherState, voucher_terms
-from hub.benefits.vouchers.terms import VoucherKind as _Kind
 from hub.benefits.vouchers.terms import VoucherTerms
-
-
-@strawberry.enum(description="What a voucher takes off a bill, or gives beside it.")
-class VoucherKind(Enum):
-    """The kinds of hub.benefits.vouchers."""
-
-    CASH = strawberry.enum_value(_Kind.CASH.value, description="An amount.")
-    PERCENTAGE = strawberry.enum_value(
-        _Kind.PERCENTAGE.value, description="A percentage, up to a cap."
-    )
-    THRESHOLD = strawberry.enum_value(
-        _Kind.THRESHOLD.value, description="An amount for so much that is spent (满减)."
-    )
-    GIFT = strawberry.enum_value(_Kind.GIFT.value, description="Something for nothing.")
-    POINTS = strawberry.enum_value(_Kind.POINTS.value, description="Points as a bonus.")
-    DELIVERY = strawberry.enum_value(_Kind.DELIVERY.value, description="Delivery, up to a cap.")
-    BENEFIT = strawberry.enum_value(
-        _Kind.BENEFIT.value, description="Uses of a benefit, as soon as it is a member's."
-    )
-
 
 strawberry.enum(
     VoucherState,
@@ -338,19 +315,29 @@ class VoucherQuery:
         self,
         info: Info,
         *,
+        filter: Annotated[  # noqa: A002
+            VoucherCampaignFilter | None, strawberry.argument(description="Only these campaigns.")
+        ] = None,
+        order_by: Annotated[
+            VoucherCampaignOrder | None,
+            strawberry.argument(description="How they are ordered; unsaid: by code."),
+        ] = None,
         first: First = None,
         after: After = None,
         last: Last = None,
         before: Before = None,
     ) -> Connection[VoucherCampaign]:
-        """Return a page of campaigns, by code."""
+        """Return a page of campaigns; raises NotFound for an unknown business."""
         context = info.context
         require(context.principal, *CAMPAIGN_READERS)
-        order = queries.CAMPAIGNS
-        asked = window(first=first, after=after, last=last, before=before, shape=order.shape)
-        own_id = await context.own_business_id()
+        paging = {"first": first, "after": after, "last": last, "before": before}
+        asked, order = ordered_page(filter, order_by, CAMPAIGN_ORDERS, queries.CAMPAIGNS, **paging)
+        only = await by_businesses(context, said(filter), "business", "funder")
+        if "kinds" in only:
+            only["kinds"] = [kind.value for kind in only["kinds"]]
+        only["own_id"] = await context.own_business_id()
         async with context.reading() as db:
             rows = await queries.campaign_page(
-                db, business_id=own_id, stretch=asked.stretch, now=context.now
+                db, only=only, order=order, stretch=asked.stretch, now=context.now
             )
         return connection(rows, asked, node=VoucherCampaign.of, place=order.place)

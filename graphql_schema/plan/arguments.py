@@ -1,8 +1,9 @@
 """A field's arguments: which are given is known when a plan is made, their values when it runs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import Any
+from functools import cache, partial
+from typing import Any, TypeVar
 
 from graphql import (
     EnumValueNode,
@@ -20,6 +21,8 @@ from strawberry.types.field import StrawberryField
 from graphql_schema.plan.declared import Unplanned
 from graphql_schema.plan.inputs import Inputs
 from graphql_schema.plan.run import Run
+
+T = TypeVar("T")
 
 
 class _Variables(Visitor):
@@ -61,6 +64,13 @@ class Arguments:
     def values(self, run: Run) -> dict[str, Any]:
         """Return what a resolver would be called with; raises Unplanned where it would not be."""
         return self._values(run.variables) if self._fixed is None else self._fixed
+
+    def asked(self, ask: Callable[..., T]) -> Callable[[Run], T]:
+        """Return what gives `ask` of the values, just once where they are the same for each run."""
+        if self._fixed is None:
+            return lambda run: ask(**self._values(run.variables))
+        once = cache(partial(ask, **self._fixed))
+        return lambda _run: once()
 
     def _values(self, variables: VariableValues) -> dict[str, Any]:
         try:

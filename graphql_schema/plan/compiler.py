@@ -1,6 +1,6 @@
 """From an operation to its plan: one statement, and one function that builds the answer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,6 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
     get_named_type,
-    get_nullable_type,
-    is_leaf_type,
-    is_non_null_type,
     is_object_type,
 )
 from graphql.execution.collect_fields import (
@@ -22,11 +19,11 @@ from graphql.execution.collect_fields import (
     collect_subfields,
 )
 from graphql.execution.values import VariableValues
-from strawberry.types.field import StrawberryField
 
 from graphql_schema import access
 from graphql_schema.plan import parts
 from graphql_schema.plan.arguments import Arguments
+from graphql_schema.plan.asked import Asked
 from graphql_schema.plan.declared import (
     BusinessOf,
     Column,
@@ -39,10 +36,12 @@ from graphql_schema.plan.declared import (
     Viewed,
     Within,
 )
-from graphql_schema.plan.run import Run
+from graphql_schema.plan.run import Row, Run
 from graphql_schema.plan.source import Built, Part, Source
-from graphql_schema.plan.statement import Level, Statement, Value
+from graphql_schema.plan.statement import Fixed, Level, Statement, Value
 from graphql_schema.scoped import is_open
+from hub.benefits.in_force import BUSINESS_COLUMNS
+from hub.benefits.reckoned import Reckoned
 from hub.crypto.tokens import Principal, Role
 from hub.db.relation import Relation, parameters
 from hub.errors import HubError
@@ -50,6 +49,7 @@ from hub.privacy.shown_to import EVERYTHING, SHOWN
 
 _BACKREF = "strawberry-definition"
 Ask = Callable[[Run], Mapping[str, Any]]
+Make = Callable[[Run], Sequence[Row]]
 Selected = list[tuple[str, list[FieldDetails]]]
 
 
@@ -60,38 +60,11 @@ class Plan:
     asks: tuple[Ask, ...]
     sql: str
     values: tuple[Value, ...]
+    knows: bool
+    """Whether it builds on how the programme is set up."""
+    makes: tuple[Make, ...]
+    """What is made of the statement's answer, before the builder: `Run.rows` ends with it."""
     build: Built
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A field as it is selected somewhere: its declaration and all its nodes."""
-
-    name: str
-    details: list[FieldDetails]
-    field: StrawberryField
-    type: Any
-    arguments: Arguments
-
-    @property
-    def nullable(self) -> bool:
-        """Whether the field may be null."""
-        return not is_non_null_type(self.type)
-
-    @property
-    def plan(self) -> Any:
-        """What the field says of where its answer is from."""
-        said = self.field.metadata.get("plan")
-        return Column() if said is None and self.field.base_resolver is None else said
-
-    @property
-    def leaf(self) -> Callable[[Any], Any]:
-        """What writes the field's one value as the schema's type does."""
-        type_ = get_nullable_type(self.type)
-        if not is_leaf_type(type_):
-            raise Unplanned(f"{self.name} is not one value")
-        serialize: Callable[[Any], Any] = type_.serialize
-        return serialize
 
 
 class Compiler:
@@ -113,6 +86,8 @@ class Compiler:
         self._statement = Statement(access.reader(principal))
         self._source = Source()
         self._asks: list[Ask] = []
+        self._makes: list[Make] = []
+        self._wholes: dict[tuple[Relation, str], int] = {}
 
     def plan(self) -> Plan:
         """Return the plan; raises Unplanned where the operation is one for the resolvers."""
@@ -130,7 +105,9 @@ class Compiler:
 
     def _made_of(self, part: Part) -> Plan:
         build = self._source.function(part("()"))
-        return Plan(tuple(self._asks), self._statement.sql, self._statement.values, build)
+        asked = self._statement
+        makes = tuple(reversed(self._makes))
+        return Plan(tuple(self._asks), asked.sql, asked.values, asked.knows, makes, build)
 
     def _object(self, type_: GraphQLObjectType, selected: Selected, level: Level) -> Part:
         fields = [(key, self._field(type_, details, level)) for key, details in selected]
@@ -206,16 +183,9 @@ class Compiler:
         return parts.leaf_part(self._source, place, plan.show, leaf, nullable=asked.nullable)
 
     def _business(self, asked: Asked, plan: BusinessOf, level: Level) -> Part:
-        business = Level("b")
-        build = self._sub(asked.type, asked.details, business)
-        number = f"{level.alias}.{plan.column}"
-        if plan.many:
-            rows = f"""ARRAY(SELECT {business.row}
-              FROM unnest({number}) WITH ORDINALITY AS o (business_id, n)
-              JOIN business b USING (business_id) ORDER BY o.n)"""  # noqa: S608 - names of ours
-        else:
-            rows = f"(SELECT {business.row} FROM business b WHERE b.business_id = {number})"  # noqa: S608
-        return parts.business_part(self._source, level.pick_sql(rows), build, many=plan.many)
+        self._statement.build_on_setup()
+        build = self._sub(asked.type, asked.details, Fixed(BUSINESS_COLUMNS))
+        return parts.business_part(self._source, level.pick(plan.column), build, many=plan.many)
 
     def _related(self, asked: Asked, plan: Related, level: Level) -> Part:
         caller = self._caller()
@@ -223,14 +193,25 @@ class Compiler:
             return parts.constant([] if plan.many else None)
         if asked.arguments.given.intersection(plan.unless):
             raise Unplanned(f"{asked.name} with arguments that no plan answers")
+        if isinstance(plan.relation, Reckoned):
+            return self._reckoned(asked, plan, plan.relation, level)
+        if plan.lean is None:
+            return self._rows_of(asked, plan, plan.relation, level)
+        try:
+            return self._reckoned(asked, plan, plan.lean, level)
+        except Unplanned:
+            return self._rows_of(asked, plan, plan.relation, level)
+
+    def _rows_of(self, asked: Asked, plan: Related, relation: Relation, level: Level) -> Part:
+        caller = self._caller()
         owners = level.all(plan.key) if plan.match is None else level.each(plan.key)
         facts = {**plan.facts, "member_ids": owners}
         if plan.ask is not None:
             ask = self._ask(asked, plan.ask)
-            facts |= self._live(ask, plan.live, plan.relation, plan.facts)
+            facts |= self._live(ask, plan.live, relation, plan.facts)
         seen = plan.seen if caller.role is Role.BUSINESS else None
-        related = self._statement.table(plan.relation, facts, where=seen, lean=plan.lean)
-        related.pick(plan.relation.columns[0])
+        related = self._statement.table(relation, facts, where=seen)
+        related.pick(relation.columns[0])
         owner, column = level.pick(plan.key), self._statement.column(related)
         if plan.value is not None:
             place = related.pick(plan.value)
@@ -243,14 +224,34 @@ class Compiler:
             return parts.many_part(self._source, column, owner, build)
         return parts.one_part(self._source, column, owner, build, nullable=asked.nullable)
 
+    def _reckoned(self, asked: Asked, plan: Related, made: Reckoned, level: Level) -> Part:
+        build = self._sub(asked.type, asked.details, Fixed(made.columns))
+        self._statement.build_on_setup()
+        members = level.all(plan.key)
+        columns = [self._whole(relation, members) for relation in made.of]
+        sees = plan.sees if self._caller().role is Role.BUSINESS else None
+        self._makes.append(_making(made, columns, sees))
+        owner, column = level.pick(plan.key), -len(self._makes)
+        if plan.many:
+            return parts.many_part(self._source, column, owner, build)
+        return parts.one_part(
+            self._source, column, owner, build, nullable=asked.nullable, nobody=made.nobody
+        )
+
+    def _whole(self, relation: Relation, members: str) -> int:
+        """Return the answer's column with all of a relation's; what is made of it shares that."""
+        if (relation, members) not in self._wholes:
+            rows = self._statement.table(relation, {"member_ids": members})
+            for column in relation.columns:
+                rows.pick(column)
+            self._wholes[relation, members] = self._statement.column(rows)
+        return self._wholes[relation, members]
+
     def _viewed(self, asked: Asked, plan: Viewed, level: Level) -> Part:
         relation = SHOWN if self._caller().role is Role.BUSINESS else EVERYTHING
         if level.views is None:
             # All personal fields of an object are made of the same rows.
-            rows = self._statement.table(relation, {"member_ids": level.all("member_id")})
-            for column in relation.columns:
-                rows.pick(column)
-            level.views = self._statement.column(rows)
+            level.views = self._whole(relation, level.all("member_id"))
         owner, ask = level.pick("member_id"), self._ask(asked, plan.ask)
         level.attributes.add(plan.attribute)
         views = level.views, owner
@@ -261,7 +262,7 @@ class Compiler:
             read = plan.read(asked.arguments.given, self._caller())
         except HubError as refused:
             raise Unplanned("the caller is refused") from refused
-        ask = self._ask(asked, plan.ask)
+        ask = self._asking(asked.arguments.asked(plan.ask))
         live = {**plan.live, **read.order.parameters}
         facts = {
             **read.facts,
@@ -327,6 +328,7 @@ class Compiler:
             return parts.constant([] if plan.many else None)
         ask = self._ask(asked, plan.ask)
         found = self._statement.table(relation, self._live(ask, plan.live, relation))
+        self._statement.few(found)
         column = self._statement.column(found)
         found.pick(relation.columns[-1])
         build = self._sub(asked.type, asked.details, found)
@@ -336,7 +338,10 @@ class Compiler:
     def _ask(self, asked: Asked, ask: Callable[..., Mapping[str, Any]]) -> int:
         """Have a field's arguments asked about at each run; returns the place of the answers."""
         arguments = asked.arguments
-        self._asks.append(lambda run: ask(run.context, **arguments.values(run)))
+        return self._asking(lambda run: ask(run.context, **arguments.values(run)))
+
+    def _asking(self, ask: Ask) -> int:
+        self._asks.append(ask)
         return len(self._asks) - 1
 
     def _live(
@@ -364,3 +369,16 @@ class Compiler:
 
 def _answer(place: int, name: str) -> Value:
     return lambda run: run.asked[place][name]
+
+
+def _making(
+    made: Reckoned, columns: Sequence[int], sees: Callable[[Row, int | None], bool] | None
+) -> Make:
+    def make(run: Run) -> Sequence[Row]:
+        rows = made.reckon(run.in_force, run.today, *(run.rows[one] for one in columns))
+        if sees is None:
+            return rows
+        own = run.in_force.number(run.context.caller.business)
+        return [row for row in rows if sees(row, own)]
+
+    return make

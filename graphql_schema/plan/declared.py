@@ -5,10 +5,11 @@ with one of these, as `plan=` where the field is declared. What says nothing is 
 and with it every operation that asks for it.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hub.benefits.reckoned import Reckoned
 from hub.crypto.tokens import Principal
 from hub.db.keyset import Keyset
 from hub.db.relation import Relation
@@ -18,6 +19,7 @@ class Unplanned(Exception):
     """The operation is for the resolvers: no plan answers what it asks, or it has an error."""
 
 
+Row = Sequence[Any]
 Readers = Callable[[Principal], bool]
 
 
@@ -76,7 +78,7 @@ class Related:
     resolver would. An argument in `unless` that is given leaves the operation to the resolvers.
     """
 
-    relation: Relation
+    relation: Relation | Reckoned
     key: str = "member_id"
     many: bool = False
     seen: str | None = None
@@ -87,8 +89,10 @@ class Related:
     unless: Collection[str] = ()
     match: str | None = None
     """The column, of the object and of the rows alike, by which one of the rows is chosen."""
-    lean: Relation | None = None
-    """What is read where its columns are enough; it has no other parameters."""
+    lean: Reckoned | None = None
+    """What is made where its columns are enough."""
+    sees: Callable[[Row, int | None], bool] | None = None
+    """Whether a business sees a row that is made, and not read: as `seen`."""
     value: str | None = None
     """The column that the field answers with, 0 where there is no row; None: the row's object."""
 
@@ -110,7 +114,7 @@ class Paged:
     """A page of what belongs to the object, by keyset.
 
     `read` says of the arguments that are given, and of who asks, what is read. `ask` gives of their
-    values the `window`, and what `live` says of SQL types.
+    values, and of nothing else, the `window`, and what `live` says of SQL types.
     """
 
     read: Callable[[frozenset[str], Principal], "PageRead"]

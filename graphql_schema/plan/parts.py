@@ -27,14 +27,13 @@ def leaf_part(source: Source, place: int, show: Leaf | None, leaf: Leaf, *, null
     """A column's value as the schema's type writes it."""
 
     def part(row: str) -> str:
-        value = f"{row}[{place}]"
+        value, absent = f"{row}[{place}]", source.absent(nullable=nullable)
         if show is None:
-            written = source.leaf(leaf, value)
-        elif show is str and source.writes_texts(leaf):
-            written = f"str({value})"
-        else:
-            written = f"{source.name(leaf)}({source.name(show)}({value}))"
-        return f"({written} if {value} is not None else {source.absent(nullable=nullable)})"
+            return source.leaf(leaf, value, absent)
+        if show is str and source.writes_texts(leaf):
+            return source.leaf(str, value, absent)
+        written = f"{source.name(leaf)}({source.name(show)}({value}))"
+        return f"({written} if {value} is not None else {absent})"
 
     return part
 
@@ -56,7 +55,7 @@ def made_part(
 
 def node_id_part(source: Source, places: Sequence[int], type_name: str) -> Part:
     """The id of an object, of the columns that are its key."""
-    node_id = source.name(_node_id(type_name))
+    node_id = source.name(_node_id(type_name, len(places)))
     return lambda row: f"{node_id}({_columns(row, places)})"
 
 
@@ -66,10 +65,11 @@ def within_part(place: int, build: Part) -> Part:
 
 
 def business_part(source: Source, place: int, build: Part, *, many: bool) -> Part:
-    """A business, or several, from rows within the row."""
+    """The business whose number is in a column, or those whose numbers are, in their order."""
+    known = "run.known.businesses"
     if many:
-        return lambda row: _each(source, f"{row}[{place}]", build)
-    return lambda row: _one(source, f"{row}[{place}]", build, nullable=False)
+        return lambda row: _each(source, f"map({known}.get, {row}[{place}])", build)
+    return lambda row: _one(source, f"{known}.get({row}[{place}])", build, nullable=False)
 
 
 def many_part(source: Source, column: int, owner: int, build: Part) -> Part:
@@ -77,10 +77,18 @@ def many_part(source: Source, column: int, owner: int, build: Part) -> Part:
     return lambda row: _each(source, f"of({column}, {row}[{owner}])", build)
 
 
-def one_part(source: Source, column: int, owner: int, build: Part, *, nullable: bool) -> Part:
-    """The one row of a relation that belongs to the object."""
+def one_part(
+    source: Source,
+    column: int,
+    owner: int,
+    build: Part,
+    *,
+    nullable: bool,
+    nobody: Row | None = None,
+) -> Part:
+    """The one row of a relation that belongs to the object; `nobody` stands for none."""
     return lambda row: _one(
-        source, source.first(column, f"{row}[{owner}]"), build, nullable=nullable
+        source, source.first(column, f"{row}[{owner}]", nobody), build, nullable=nullable
     )
 
 
@@ -189,14 +197,14 @@ def _columns(row: str, places: Sequence[int]) -> str:
     return ", ".join(f"{row}[{place}]" for place in places)
 
 
-def _node_id(type_name: str) -> Callable[..., str]:
+def _node_id(type_name: str, parts: int) -> Callable[..., str]:
     """Return what makes ids of a type as Strawberry does, without its checks of each."""
+    form = f"{type_name}:{'.'.join(['%s'] * parts)}"
 
     def node_id(*key: Any) -> str:
         if None in key:
             raise Unplanned("nothing has an id without its key")
-        said = f"{type_name}:{'.'.join(map(str, key))}"
-        return b2a_base64(said.encode(), newline=False).decode()
+        return b2a_base64((form % key).encode(), newline=False).decode()
 
     return node_id
 

@@ -139,6 +139,8 @@ class Plans:
 
 async def run_plan(plan: Plan, run: Run) -> dict[str, Any]:
     """Return what a plan answers; raises Unplanned, and what its arguments are refused with."""
+    if plan.knows:
+        run.known = await run.context.in_force()
     for ask in plan.asks:
         run.asked.append(ask(run))
     run.caller = run.context.reader.facts(_presented(run))
@@ -150,7 +152,11 @@ async def run_plan(plan: Plan, run: Run) -> dict[str, Any]:
         log.warning("plan_failed", error=type(failure).__name__)
         raise Unplanned("the statement failed") from failure
     if run.rows[0] is not True:
+        if plan.knows:
+            run.context.forget_setup()
         raise Unplanned("the group is not as the plan takes it to be")
+    if plan.makes:
+        run.rows = [*run.rows, *(make(run) for make in plan.makes)]
     data: dict[str, Any] = plan.build(run)
     return data
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from graphql.execution.values import VariableValues
 
 from graphql_schema.context import Context
+from hub.benefits.in_force import InForce
 from hub.members.display import MemberView, view_of
 
 Row = Sequence[Any]
@@ -25,10 +27,27 @@ class Run:
     """The member whom a write acted on."""
     caller: Sequence[Any] = ()
     """What tells the database who reads."""
+    known: InForce | None = None
+    """How the programme is set up, where the plan builds on that."""
     rows: Row = ()
-    """The statement's answer, column by column."""
+    """The statement's answer, column by column; at its end, the last first, what was made of it."""
     groups: dict[int, dict[Any, list[Row]]] = field(default_factory=dict)
     views: dict[tuple[int, Any], MemberView] = field(default_factory=dict)
+    _today: date | None = None
+
+    @property
+    def today(self) -> date:
+        """The group's day at the request's instant, as the process knows the group."""
+        if self._today is None:
+            self._today = self.in_force.today(self.context.now)
+        return self._today
+
+    @property
+    def in_force(self) -> InForce:
+        """How the programme is set up; for plans that say they build on it."""
+        if self.known is None:
+            raise LookupError("the plan does not say that it builds on the set-up")
+        return self.known
 
     def view(self, column: int, member_id: Any, attributes: Collection[str]) -> MemberView | None:
         """Return how a member is shown, by the rows in a column of the answer: these attributes."""

@@ -58,20 +58,20 @@ class Source:
         """Return what stands where there is no value."""
         return "None" if nullable else f"{self.name(_no_null)}()"
 
-    def first(self, column: int, owner: str) -> str:
-        """Return the first row, or None, of those in a column of the answer that belong to it."""
-        rows = self._first.setdefault(column, f"first{column}")
-        return f"{rows}.get({owner})"
+    def first(self, column: int, owner: str, nobody: Any = None) -> str:
+        """Return the first row in a column of the answer that belongs to it, or `nobody`."""
+        rows = self._first.setdefault(column, f"first{len(self._first)}")
+        return f"{rows}.get({owner}{'' if nobody is None else f', {self.name(nobody)}'})"
 
     def writes_texts(self, leaf: Callable[[Any], Any]) -> bool:
         """Whether it makes of a text just that."""
         return _AS_IT_IS.get(leaf) == _TEXT
 
-    def leaf(self, leaf: Callable[[Any], Any], value: str) -> str:
+    def leaf(self, leaf: Callable[[Any], Any], value: str, absent: str) -> str:
         """Return what writes a value as the schema's type does; `value` is said several times."""
-        written = f"{self.name(leaf)}({value})"
+        written = f"{self.name(leaf)}({value}) if {value} is not None else {absent}"
         plain = _AS_IT_IS.get(leaf)
-        return f"({value} if {plain.format(value)} else {written})" if plain else written
+        return f"({value} if {plain.format(value)} else {written})" if plain else f"({written})"
 
     def function(self, expression: str) -> Built:
         """Return what an expression gives for a run."""

@@ -1,25 +1,26 @@
 """The one statement of a plan, as it grows: common table expressions, columns, parameters."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from graphql_schema.plan.declared import Unplanned
 from graphql_schema.plan.run import Run
 from hub.db.caller import ACT_AS, FACTS, Caller
-from hub.db.relation import Relation, parameters, within
+from hub.db.relation import EACH_MEMBER, Relation, parameters, within
 
 Value = Callable[[Run], Any]
 
-# The group's day and year at the request's instant, as hub.clock and hub.benefits.year tell them.
-_GROUP = """the_group AS MATERIALIZED (
-  SELECT t::date AS today, date_trunc('year', t)::date AS starts_on,
-    (date_trunc('year', t) + interval '1 year' - interval '1 day')::date AS ends_on
-  FROM (SELECT {now} AT TIME ZONE time_zone AS t FROM programme LIMIT 1) p)"""
-_OF_GROUP = ("today", "starts_on", "ends_on")
-_CALLER: dict[str, tuple[str, Value]] = {
+_FACTS: dict[str, tuple[str, Value]] = {
     "now": ("timestamptz", lambda run: run.context.now),
     "own_member_id": ("bigint", lambda run: run.context.caller.member_id),
     "business": ("text", lambda run: run.context.caller.business),
+}
+# The group's day and year at the request's instant, as hub.clock and hub.benefits.year tell them.
+_KNOWN: dict[str, tuple[str, Value]] = {
+    "today": ("date", lambda run: run.today),
+    "starts_on": ("date", lambda run: run.in_force.year(run.context.now).starts_on),
+    "ends_on": ("date", lambda run: run.in_force.year(run.context.now).ends_on),
 }
 
 
@@ -48,10 +49,6 @@ class Level:
             self._picked.append(expression)
         return self._picked.index(expression)
 
-    def only(self, columns: Collection[str]) -> bool:
-        """Whether no more than these columns is read."""
-        return {f"{self.alias}.{one}" for one in columns}.issuperset(self._picked)
-
     @property
     def row(self) -> str:
         """Return what is read, as a row."""
@@ -71,6 +68,32 @@ class Level:
         return f"(SELECT array_agg(DISTINCT {self.alias}.{column}) FROM {self.alias})"  # noqa: S608
 
 
+class Fixed(Level):
+    """Rows with these columns, which are there whether they are picked or not."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        super().__init__("")
+        self._picked = list(columns)
+
+    def pick(self, column: str) -> int:
+        """Return a column's place; raises Unplanned."""
+        return self.pick_sql(column)
+
+    def pick_sql(self, expression: str) -> int:
+        """Return a column's place; raises Unplanned for all else."""
+        if expression not in self._picked:
+            raise Unplanned(f"{expression} is looked for in the database alone")
+        return self._picked.index(expression)
+
+    def all(self, column: str) -> str:
+        """Raise Unplanned: what belongs to rows that no statement has is not looked for."""
+        raise Unplanned(f"nothing is found by {column}")
+
+    def each(self, column: str) -> str:
+        """Raise Unplanned, as `all` does."""
+        return self.all(column)
+
+
 class Statement:
     """A SELECT of one row. Its first column says whether all is as the plan takes it to be.
 
@@ -85,6 +108,9 @@ class Statement:
         self._values: list[Value] = []
         self._named: dict[str, str] = {}
         self._guards: dict[str, None] = {}
+        self._few: dict[str, str] = {}
+        self.knows = False
+        """Whether it builds on how the programme is set up."""
         if reader.named:
             facts = [self.parameter(one, _told(n)) for n, one in enumerate(FACTS)]
             self._guards[ACT_AS.format(*facts)] = None
@@ -104,23 +130,28 @@ class Statement:
         facts: Mapping[str, str],
         *,
         where: str | None = None,
-        lean: Relation | None = None,
     ) -> Level:
-        """Put a relation into the statement; `facts` are SQL for those parameters it has alone.
-
-        `lean` takes its place if no more is read in the end than its columns.
-        """
+        """Put a relation into the statement; `facts` are SQL for those parameters it has alone."""
         level = Level(f"r{len(self._tables) + 1}")
 
         def table() -> str:
-            chosen = lean if lean is not None and level.only(lean.columns) else relation
-            body = chosen.sql
+            body, few = relation.sql, self._few.get(facts.get("member_ids", ""))
+            if few is not None:
+                body = (relation.few or body).replace(EACH_MEMBER, few)
             if where is not None:
                 body = f"SELECT r.* FROM ({body}) r WHERE {where}"  # noqa: S608 - constants of ours
             return f"{level.alias} AS ({self._within(body, facts)})"
 
         self._tables.append(table)
         return level
+
+    def few(self, level: Level) -> None:
+        """Join what belongs to the members of a level to its rows: they are a handful at most.
+
+        Of how many rows a page has the planner has no idea. As an array these are ten to it.
+        """
+        one = f"SELECT {level.alias}.member_id FROM {level.alias}"  # noqa: S608 - names of ours
+        self._few[level.all("member_id")] = f"({one})"
 
     def _within(self, sql: str, facts: Mapping[str, str]) -> str:
         """Put SQL in the place of parameters; that of `facts` may have parameters of its own."""
@@ -141,15 +172,21 @@ class Statement:
         return self._named[name]
 
     def _fact(self, name: str) -> str:
-        if name in _OF_GROUP:
-            self.guard("EXISTS (SELECT 1 FROM the_group)")
-            self.fact("now")
-            return f"(SELECT {name} FROM the_group)"  # noqa: S608 - one of _OF_GROUP
+        if name in _KNOWN:
+            self.build_on_setup()
+            return self.parameter(*_KNOWN[name])
         if name == "own_business_id":
             own = f"SELECT o.business_id FROM business o WHERE o.code = {self.fact('business')}"  # noqa: S608
             self.guard(f"EXISTS ({own})")
             return f"({own})"
-        return self.parameter(*_CALLER[name])
+        return self.parameter(*_FACTS[name])
+
+    def build_on_setup(self) -> None:
+        """Leave the operation to the resolvers where the set-up is not as the process knows it."""
+        if not self.knows:
+            self.knows = True
+            mine = self.parameter("uuid", lambda run: run.in_force.edition)
+            self.guard(f"{mine} = (SELECT edition FROM setup_edition)")  # noqa: S608 - a placeholder
 
     @property
     def values(self) -> tuple[Value, ...]:
@@ -160,8 +197,6 @@ class Statement:
     def sql(self) -> str:
         """Return the whole statement."""
         tables = [one() for one in self._tables]
-        if any(name in self._named for name in _OF_GROUP):
-            tables.insert(0, _GROUP.format(now=self.fact("now")))
         begins = f"WITH {', '.join(tables)} " if tables else ""
         guards = " AND ".join(f"({one})" for one in self._guards) or "true"
         return f"{begins}SELECT {', '.join([guards, *(one() for one in self._columns)])}"

@@ -275,6 +275,7 @@ class _Compiler(Compiler):
         """Return the plan of what is selected of the member."""
         ids = self._statement.parameter("bigint[]", lambda run: [run.served])
         served = self._statement.table(_SERVED, {"member_ids": ids})
+        self._statement.few(served)
         served.pick("member_id")
         build = self._sub(type_, details, served)
         column = self._statement.column(served)

@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.clock import business_date
 
 # Richer terms during a period raise the quota; poorer ones take nothing back. What merging brought
-# together counts as one quota.
+# together counts as one quota. Where terms change the period itself, one that begins on the same
+# day and ends on another is another, and is called by both days.
 _DUE = """
 WITH terms AS (
   SELECT DISTINCT ON (benefit_id) benefit_id, quota, period, ladder_id, rank
@@ -17,10 +18,13 @@ WITH terms AS (
   ORDER BY benefit_id, effective_from DESC
 ), due AS (
   SELECT m.member_id, terms.benefit_id, p.starts_on, p.ends_on,
-    format('%s:%s:%s', m.member_id, terms.benefit_id, p.starts_on) AS source_id,
+    format('%s:%s:%s%s', m.member_id, terms.benefit_id, p.starts_on, (
+      SELECT ':' || p.ends_on FROM entitlement e WHERE e.source = 'tier' AND e.ends_on <> p.ends_on
+        AND e.source_id = format('%s:%s:%s', m.member_id, terms.benefit_id, p.starts_on)
+    )) AS source_id,
     terms.quota - (SELECT coalesce(sum(e.granted), 0)::integer FROM entitlement e
       WHERE e.member_id = m.member_id AND e.benefit_id = terms.benefit_id
-        AND e.source = 'tier' AND e.starts_on = p.starts_on) AS missing
+        AND e.source = 'tier' AND e.starts_on = p.starts_on AND e.ends_on = p.ends_on) AS missing
   FROM member_tier h JOIN tier has USING (tier_id)
   JOIN terms ON terms.ladder_id = has.ladder_id AND terms.rank <= has.rank
   JOIN member m ON m.member_id = h.member_id

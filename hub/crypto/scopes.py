@@ -37,6 +37,7 @@ class Scope(StrEnum):
     SETTLEMENT_CLOSE = "settlement:close"
     RECONCILIATION_READ = "reconciliation:read"
     RECONCILIATION_WRITE = "reconciliation:write"
+    EVENTS = "events"
     ADMIN = "admin"
 
 
@@ -48,18 +49,18 @@ OF_ROLE: dict[Role, frozenset[Scope]] = {
     Role.BUSINESS: frozenset({
         Scope.MEMBERS_READ, Scope.MEMBERS_WRITE, Scope.POINTS_REDEEM, Scope.BENEFITS_USE,
         Scope.CONSENTS_WRITE, Scope.SETTLEMENT_READ, Scope.SETTLEMENT_DISPUTE,
-        Scope.RECONCILIATION_READ, Scope.RECONCILIATION_WRITE, Scope.REWARDS_ORDER,
+        Scope.RECONCILIATION_READ, Scope.RECONCILIATION_WRITE, Scope.REWARDS_ORDER, Scope.EVENTS,
     }),
     Role.STAFF: frozenset({
         Scope.MEMBERS_READ, Scope.MEMBERS_PERSONAL, Scope.MEMBERS_WRITE, Scope.POINTS_GIVE,
         Scope.POINTS_ADJUST, Scope.CONSENTS_WRITE, Scope.SETTLEMENT_READ,
-        Scope.RECONCILIATION_READ, Scope.REWARDS_ORDER,
+        Scope.RECONCILIATION_READ, Scope.REWARDS_ORDER, Scope.EVENTS,
     }),
     Role.FINANCE: frozenset({
         Scope.SETTLEMENT_READ, Scope.SETTLEMENT_DISPUTE, Scope.SETTLEMENT_CLOSE,
         Scope.RECONCILIATION_READ, Scope.RECONCILIATION_WRITE,
     }),
-    Role.ADMIN: frozenset({Scope.ADMIN}),
+    Role.ADMIN: frozenset({Scope.ADMIN, Scope.EVENTS}),
 }  # fmt: skip
 """Which scopes a role may have, and has where a token names none."""
 

@@ -34,6 +34,7 @@ LONGEST_TTL_SECONDS = 24 * 3600
 _ALGORITHM = "HS256"
 _LONGEST_TOKEN = 2048
 _CLOCK_SKEW = timedelta(seconds=60)
+_LONGEST = timedelta(seconds=LONGEST_TTL_SECONDS) + _CLOCK_SKEW
 _TOKENS_IN_MIND = 4096
 _SUBJECT = re.compile(r"[\w.:@-]{1,100}", re.ASCII)
 
@@ -144,7 +145,7 @@ def verify_until(keyring: Keyring, token: str, *, now: datetime) -> tuple[Princi
     # `iat` is read with some tolerance: it only dates the token, `exp` ends it.
     if issued_at > now + _CLOCK_SKEW:
         raise Unauthenticated("the token was not issued by this hub", reason="invalid")
-    if until - issued_at > timedelta(seconds=LONGEST_TTL_SECONDS) + _CLOCK_SKEW:
+    if until - issued_at > _LONGEST:
         raise Unauthenticated("the token lives too long", reason="invalid")
     return who, until
 

@@ -108,9 +108,13 @@ def page_of(
     """Return how a statement ends that reads a stretch of a list, and its parameters.
 
     What `only` says (not None) holds of the rows: by the condition of its name in `filters`, which
-    has it as the parameter of that name.
+    has it as the parameter of that name; a tuple is an array.
     """
-    facts = {name: value for name, value in only.items() if value is not None}
+    facts = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in only.items()
+        if value is not None
+    }
     held = [filters[name] for name in facts] + [order.where, order.between(stretch)]
     return (
         f"WHERE {' AND '.join(filter(None, held))} ORDER BY {order.order(stretch)} LIMIT :limit",

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import TextClause, text
 
+EACH_MEMBER = "unnest(CAST(:member_ids AS bigint[]))"
+"""How relations say "each of these members": what has them as rows may say that instead."""
+
 
 @dataclass(frozen=True, slots=True)
 class Relation:
@@ -17,7 +20,9 @@ class Relation:
 
     sql: str
     columns: tuple[str, ...]
-    statement: TextClause = field(init=False)
+    few: str | None = None
+    """SQL that gives the same, where for a handful of members another is better."""
+    statement: TextClause = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "statement", text(self.sql))

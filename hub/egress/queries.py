@@ -1,10 +1,23 @@
 """Reads of what was told: the subscriptions, and the log of their deliveries."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.db.keyset import Column, Keyset, Stretch, page_of
+
+
+class DeliveryState(StrEnum):
+    """Where a line of the log stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,13 +27,16 @@ class EventDeliveryView:
     event_delivery_id: int
     event_id: int
     subscription: str
+    business_id: int
     type: str
     state: str
     attempts: int
     status: int | None
     error: str | None
+    occurred_at: datetime
     asked_at: datetime
     tried_at: datetime | None
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +44,7 @@ class SubscriptionView:
     """A subscription with how its deliveries stand."""
 
     code: str
+    business_id: int
     business: str
     url: str
     types: list[str]
@@ -37,39 +54,100 @@ class SubscriptionView:
     dead: int
 
 
+DELIVERIES = Keyset(
+    (
+        Column("asked_at", datetime, "d.asked_at"),
+        Column("event_delivery_id", int, "d.event_delivery_id"),
+    ),
+    descending=True,
+    where="d.subscription_id = s.subscription_id",
+)
+"""The newest first."""
+
+
+class DeliveryFilter(NamedTuple):
+    """Which lines of the log: of a business, or one of its subscriptions (its code); of an event,
+    or of these types; in these states; asked for when.
+    """
+
+    business_id: int | None = None
+    subscription: str | None = None
+    event_id: int | None = None
+    types: tuple[str, ...] | None = None
+    states: tuple[DeliveryState, ...] | None = None
+    asked_from: datetime | None = None
+    asked_before: datetime | None = None
+
+
+_OF_SUBSCRIPTIONS = {
+    "business_id": "s.business_id = :business_id",
+    "subscription": "s.code = :subscription",
+}
+_FILTERS = {
+    "event_id": "d.event_id = :event_id",
+    "types": """EXISTS (SELECT FROM hub_event e
+      WHERE e.event_id = d.event_id AND e.type = ANY (CAST(:types AS text[])))""",
+    "asked_from": "d.asked_at >= :asked_from",
+    "asked_before": "d.asked_at < :asked_before",
+}
+
+
 async def event_deliveries(
-    db: AsyncConnection,
-    *,
-    subscription: str | None = None,
-    state: str | None = None,
-    before_id: int | None = None,
-    limit: int = 50,
+    db: AsyncConnection, *, only: DeliveryFilter | None = None, stretch: Stretch
 ) -> list[EventDeliveryView]:
-    """Return the log, newest first."""
+    """Return lines of the log, by DELIVERIES: so many of each subscription are looked at."""
+    said = (only or DeliveryFilter())._asdict()
+    of = {name: said.pop(name) for name in _OF_SUBSCRIPTIONS}
+    order, states = DELIVERIES, said.pop("states")
+    if states is not None:  # in words, of ours, by which an index is told to be of these
+        told = ", ".join(f"'{state}'" for state in DeliveryState if state in states) or "NULL"
+        order = replace(order, where=f"{order.where} AND d.state IN ({told})")
+    ending, facts = page_of(order, stretch, only=said, filters=_FILTERS)
+    held = [condition for name, condition in _OF_SUBSCRIPTIONS.items() if of[name] is not None]
     rows = await db.execute(
-        text("""
-          SELECT d.event_delivery_id, d.event_id, s.code AS subscription, e.type, d.state,
-            d.attempts, d.status, d.error, d.asked_at, d.tried_at
-          FROM event_delivery d JOIN subscription s USING (subscription_id)
-          JOIN hub_event e USING (event_id)
-          WHERE (CAST(:subscription AS text) IS NULL OR s.code = :subscription)
-            AND (CAST(:state AS text) IS NULL OR d.state = :state)
-            AND (CAST(:before_id AS bigint) IS NULL OR d.event_delivery_id < :before_id)
-          ORDER BY d.event_delivery_id DESC LIMIT :limit"""),
-        {"subscription": subscription, "state": state, "before_id": before_id, "limit": limit},
+        text(f"""
+          SELECT d.event_delivery_id, d.event_id, d.subscription, d.business_id, e.type, d.state,
+            d.attempts, d.status, d.error, e.occurred_at, d.asked_at, d.tried_at, d.ended_at
+          FROM (
+            SELECT d.*, s.code AS subscription, s.business_id FROM subscription s
+            CROSS JOIN LATERAL (SELECT d.* FROM event_delivery d {ending}) d
+            WHERE {" AND ".join(held) or "true"} ORDER BY {order.order(stretch)} LIMIT :limit) d
+          JOIN hub_event e USING (event_id) ORDER BY {order.order(stretch)}"""),  # noqa: S608 - no input in it
+        {name: value for name, value in of.items() if value is not None} | facts,
     )
     return [EventDeliveryView(**row._asdict()) for row in rows]
 
 
-async def subscriptions(db: AsyncConnection) -> list[SubscriptionView]:
-    """Return all subscriptions."""
+async def unknown_deliveries(
+    db: AsyncConnection, *, event_delivery_ids: Sequence[int], business_id: int | None = None
+) -> list[int]:
+    """Return those that are not there, or are not told to `business_id` if that is said."""
+    rows = await db.scalars(
+        text("""
+          SELECT asked FROM unnest(CAST(:ids AS bigint[])) asked WHERE NOT EXISTS (
+            SELECT FROM event_delivery d JOIN subscription s USING (subscription_id)
+            WHERE d.event_delivery_id = asked
+              AND s.business_id = coalesce(CAST(:business_id AS smallint), s.business_id))"""),
+        {"ids": list(event_delivery_ids), "business_id": business_id},
+    )
+    return list(rows)
+
+
+async def subscriptions(
+    db: AsyncConnection, *, business_id: int | None = None
+) -> list[SubscriptionView]:
+    """Return all subscriptions, or those of a business."""
     rows = await db.execute(
         text("""
-          SELECT s.code, b.code AS business, s.url, s.types, s.active, s.stopped_because,
+          SELECT s.code, s.business_id, b.code AS business, s.url, s.types, s.active,
+            s.stopped_because,
             (SELECT count(*) FROM event_delivery d
              WHERE d.subscription_id = s.subscription_id AND d.state = 'pending') AS pending,
             (SELECT count(*) FROM event_delivery d
              WHERE d.subscription_id = s.subscription_id AND d.state = 'dead') AS dead
-          FROM subscription s JOIN business b USING (business_id) ORDER BY s.code""")
+          FROM subscription s JOIN business b USING (business_id)
+          WHERE s.business_id = coalesce(CAST(:business_id AS smallint), s.business_id)
+          ORDER BY s.code"""),
+        {"business_id": business_id},
     )
     return [SubscriptionView(**row._asdict()) for row in rows]

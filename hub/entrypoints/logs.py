@@ -2,13 +2,17 @@
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
 import structlog
 
 from hub.errors import plainly
+
+REQUEST: ContextVar[str | None] = ContextVar("request", default=None)
+"""The id of the request that is under way, which every line of the log says."""
 
 
 def configure_logs(level: str) -> None:
@@ -22,7 +26,7 @@ def configure_logs(level: str) -> None:
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(number),
         processors=[
-            structlog.contextvars.merge_contextvars,
+            _of_request,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.ExceptionRenderer(_told),
@@ -30,6 +34,15 @@ def configure_logs(level: str) -> None:
         ],
         cache_logger_on_first_use=True,
     )
+
+
+def _of_request(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    request_id = REQUEST.get()
+    if request_id is not None:
+        event["request_id"] = request_id
+    return event
 
 
 class _Plain(logging.Formatter):

@@ -4,18 +4,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
-from graphql_schema.errors import AWAY
 from hub import config
 from hub.connector import Inbound
 from hub.entrypoints import (
@@ -34,7 +31,7 @@ from hub.entrypoints.web_payments import payment_advice, payment_order
 from hub.entrypoints.web_reconciliation import reconciliation_file
 from hub.entrypoints.web_state import State, serving, state_of
 from hub.entrypoints.web_statements import statement_file
-from hub.errors import HubError
+from hub.entrypoints.web_straight import LEVEL, SMALLEST, Straight
 
 STATIC = Path(__file__).parent / "static"
 _LANDING_MAY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -112,10 +109,11 @@ def create_app(settings: config.Settings | None = None) -> Observed:
         state: State = inner.state.hub
         return state.settings.cors_origins.split()
 
+    operations = Route("/graphql", web_graphql.Operations(), methods=["POST"])
     inner = Starlette(
         routes=[
             Route("/", landing),
-            Route("/graphql", web_graphql.post, methods=["POST"]),
+            operations,
             Route("/graphql", web_graphql.get),
             WebSocketRoute("/graphql", socket),
             Route("/oauth/token", web_oauth.token, methods=["POST"]),
@@ -142,14 +140,11 @@ def create_app(settings: config.Settings | None = None) -> Observed:
         middleware=[
             Middleware(CrossOrigin, origins=cors_origins),
             Middleware(SizeLimited, most_bytes=most_bytes),
-            Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5),
+            Middleware(Straight, to=operations),
+            Middleware(GZipMiddleware, minimum_size=SMALLEST, compresslevel=LEVEL),
         ],
         exception_handlers={
-            HubError: web_errors.hub_error,
-            HTTPException: web_errors.http_error,
-            ClientDisconnect: web_errors.hung_up,
-            **dict.fromkeys(AWAY, web_errors.away),
-            DBAPIError: web_errors.database_error,
+            **web_errors.HANDLERS,
             Exception: web_errors.unexpected_error,
         },
         lifespan=lifespan,

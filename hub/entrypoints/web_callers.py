@@ -63,10 +63,13 @@ class Callers:
         What the request is refused from then on is on record as theirs (web_denials). Raises
         Unauthenticated, and Unavailable while it cannot be known whether a token ended.
         """
-        header = request.headers.get("authorization")
-        who = None if header is None else (await self.known(token_in(header)))[0]
+        who = await self.by(request.headers.get("authorization"))
         request.state.principal = who
         return who
+
+    async def by(self, authorization: str | None) -> Principal | None:
+        """Return who calls with such a header; None without one. Raises what `of` does."""
+        return None if authorization is None else (await self.known(token_in(authorization)))[0]
 
     async def known(self, token: str) -> tuple[Principal, datetime]:
         """Return who a token speaks for, and until when; raises what `of` does."""

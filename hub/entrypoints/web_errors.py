@@ -1,13 +1,15 @@
 """Errors of the HTTP routes, as JSON. GraphQL operations have their own form, tills RFC 9457's."""
 
+from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from graphql_schema.errors import is_away
+from graphql_schema.errors import AWAY, is_away
 from hub.connector import SignatureInvalid
 from hub.crypto.tokens import Unauthenticated
 from hub.entrypoints.web_denials import keep_refusal
@@ -114,3 +116,21 @@ async def unexpected_error(request: Request, error: Exception) -> Response:
     log.error("request_failed", reference=reference, exc_info=error)
     message = f"something went wrong here; say {reference} when you report it"
     return error_at(request.url.path, 500, "internal", message, reference=reference)
+
+
+HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    HubError: hub_error,
+    HTTPException: http_error,
+    ClientDisconnect: hung_up,
+    **dict.fromkeys(AWAY, away),
+    DBAPIError: database_error,
+}
+"""What answers for which error; for the closest kind, if several do."""
+
+
+async def answer_to(request: Request, error: Exception) -> Response:
+    """Answer as a route's error is; raises the error if nothing here is for it."""
+    for kind in type(error).__mro__:
+        if kind in HANDLERS:
+            return await HANDLERS[kind](request, error)
+    raise error

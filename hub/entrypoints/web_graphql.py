@@ -3,10 +3,10 @@
 import asyncio
 import hashlib
 import time
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import structlog
@@ -14,6 +14,7 @@ from prometheus_client import Counter, Histogram
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
@@ -24,8 +25,11 @@ from graphql_schema.rejections import DENIED
 from hub.clock import now
 from hub.crypto.tokens import Principal
 from hub.entrypoints.web_denials import keep_denials
-from hub.entrypoints.web_slow import note, watched
+from hub.entrypoints.web_errors import answer_to
+from hub.entrypoints.web_headers import header
+from hub.entrypoints.web_slow import Statements, note
 from hub.entrypoints.web_state import State, state_of
+from hub.entrypoints.web_straight import read_whole, send_json
 from hub.errors import Malformed, RateLimited
 from hub.jobs.changes import mention
 
@@ -49,8 +53,7 @@ _PAGE_MAY = (
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A GraphQL request."""
 
     query: str
@@ -58,43 +61,54 @@ class Asked:
     operation_name: str | None
 
 
-async def post(request: Request) -> Response:
-    """Answer one operation.
+class Operations:
+    """Answers the operations that are posted; as an ASGI application: most requests are that.
 
-    Raises Unauthenticated for a bad token (none is allowed: the schema decides), Malformed for
-    what is no GraphQL request, Forbidden and NotFound for a document that is not known.
+    Refused are a bad token (none is allowed: the schema decides), what is no GraphQL request, and
+    a document that is not known.
     """
-    return await _answer(request, await _read(request))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one operation."""
+        state: State = scope["app"].state.hub
+        try:
+            asked = await _read(state, scope, receive)
+            body, status, headers = _written(await _answer(state, scope, asked))
+        except Exception as error:
+            answer = await answer_to(Request(scope), error)
+            await answer(scope, receive, send)
+            return
+        await send_json(scope, send, body, status=status, headers=headers)
 
 
 async def get(request: Request) -> Response:
     """Answer a query that is known beforehand, `304` to who has the answer; else the explorer.
 
-    Nothing is ever changed by a GET, and no document can be sent by one. Raises what `post` does.
+    Nothing is ever changed by a GET, and no document can be sent by one. Raises Unauthenticated,
+    Malformed, Forbidden and NotFound.
     """
     if "documentId" not in request.query_params:
         # The explorer's own links hold the query: a browser is shown it, not its answer.
         if "query" in request.query_params and "text/html" not in request.headers.get("accept", ""):
             raise HTTPException(405, "POST operations as JSON", headers={"allow": "POST"})
         return await explorer(request)
+    state = state_of(request)
     asked = _called(request)
-    if not state_of(request).documents.changes_nothing(asked.query):
+    if not state.documents.changes_nothing(asked.query):
         raise HTTPException(405, "what changes something is POSTed", headers={"allow": "POST"})
-    answer = await _answer(request, asked)
-    if answer.status_code != 200:
-        return answer
-    etag = f'"{hashlib.sha256(bytes(answer.body)).hexdigest()[:32]}"'
-    headers = {"etag": etag, "cache-control": "private, no-cache", "vary": "authorization"}
-    if etag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    answer.headers.update(headers)
-    return answer
+    body, status, headers = _written(await _answer(state, request.scope, asked))
+    if status == 200:
+        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        headers = {"etag": etag, "cache-control": "private, no-cache", "vary": "authorization"}
+        if etag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+    return Response(body, status, headers, "application/json")
 
 
-async def _answer(request: Request, asked: Asked) -> Response:
-    state, at = state_of(request), now()
-    principal = await state.callers.of(request)
-    caller = principal.subject if principal else f"at {request.client and request.client.host}"
+async def _answer(state: State, scope: Scope, asked: Asked) -> ExecutionResult:
+    at = now()
+    principal = await state.callers.by(header(scope, b"authorization"))
+    caller = principal.subject if principal else f"at {scope['client'] and scope['client'][0]}"
     context = Context(
         state.engine,
         readers=state.readers,
@@ -106,36 +120,39 @@ async def _answer(request: Request, asked: Asked) -> Response:
         noted=note,
         turns=state.turns,
     )
-    began = time.perf_counter()
-    DENIED.set(answered := list[str]())
-    with watched() as statements, state.traces.operation(request.headers) as span:
+    began, name = time.perf_counter(), state.documents.name(asked.query)
+    answered: list[str] = []
+    DENIED.set(answered)
+    with Statements() as statements, state.traces.operation(scope) as span:
         result = await _execute(state, asked, context)
         if span is not None:
             state.traces.tell(
                 span,
                 query=asked.query,
                 operation_name=asked.operation_name,
-                known_as=state.documents.name(asked.query),
+                known_as=name,
                 role=principal.role.value if principal else "nobody",
                 cost=context.cost,
                 failed=bool(result.errors),
                 asked=statements,
             )
-    seconds, name = time.perf_counter() - began, state.documents.name(asked.query)
-    await keep_denials(
-        state.engine,
-        principal,
-        operation=name,
-        errors=result.errors,
-        answered=answered,
-        hidden=context.hidden,
-        at=at,
-    )
-    OPERATIONS.labels(name, "failed" if result.errors else "answered").inc()
+    seconds = time.perf_counter() - began
+    if result.errors or answered or context.hidden:
+        await keep_denials(
+            state.engine,
+            principal,
+            operation=name,
+            errors=result.errors,
+            answered=answered,
+            hidden=context.hidden,
+            at=at,
+        )
+    count, observe = _meters(name, "failed" if result.errors else "answered")
+    count()
+    observe(seconds)
     if result.data is not None:
         for old in state.schema.documents.deprecated_in(asked.query):
             DEPRECATED.labels(old, name, _kind_of(principal)).inc()
-    SECONDS.labels(name).observe(seconds)
     if seconds * 1000 >= state.settings.slow_milliseconds:
         log.warning(
             "slow_operation",
@@ -145,7 +162,13 @@ async def _answer(request: Request, asked: Asked) -> Response:
             statements=len(statements.statements),
             slowest=statements.slowest(),
         )
-    return _response(result)
+    return result
+
+
+@cache
+def _meters(name: str, outcome: str) -> tuple[Callable[[], None], Callable[[float], None]]:
+    """Return what counts and times such operations; there are only so many kinds of them."""
+    return OPERATIONS.labels(name, outcome).inc, SECONDS.labels(name).observe
 
 
 def _kind_of(principal: Principal | None) -> str:
@@ -174,16 +197,16 @@ async def _execute(state: State, asked: Asked, context: Context) -> ExecutionRes
         raise Malformed("subscribe by a socket: see docs/graphql.md", field="query") from error
 
 
-def _response(result: ExecutionResult) -> Response:
+def _written(result: ExecutionResult) -> tuple[bytes, int, dict[str, str]]:
+    """Return the body, status and headers of an answer."""
     answer: dict[str, Any] = {"data": result.data}
-    response_facts: dict[str, Any] = {}
+    status, headers = 200, dict[str, str]()
     if result.errors:
         answer["errors"] = [error.formatted for error in result.errors]
-        limited = (result.errors[0].extensions or {}).get("code") == RateLimited.code
-        if limited:
-            wait = str((result.errors[0].extensions or {}).get("seconds", 1))
-            response_facts = {"status_code": 429, "headers": {"retry-after": wait}}
-    return Response(orjson.dumps(answer), media_type="application/json", **response_facts)
+        facts = result.errors[0].extensions or {}
+        if facts.get("code") == RateLimited.code:
+            status, headers = 429, {"retry-after": str(facts.get("seconds", 1))}
+    return orjson.dumps(answer), status, headers
 
 
 async def explorer(request: Request) -> Response:
@@ -196,17 +219,18 @@ async def explorer(request: Request) -> Response:
     )
 
 
-async def _read(request: Request) -> Asked:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+async def _read(state: State, scope: Scope, receive: Receive) -> Asked:
+    sent_as = header(scope, b"content-type") or ""
+    media_type = sent_as.partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise HTTPException(415, "send GraphQL as application/json")
     try:
-        body = orjson.loads(await request.body())
+        body = orjson.loads(await read_whole(receive))
     except orjson.JSONDecodeError:
         raise Malformed("the body is not JSON", field="body") from None
     if not isinstance(body, dict):
         raise Malformed("the body must be one JSON object", field="body")
-    return _asked(request, body)
+    return _asked(state, body)
 
 
 def _called(request: Request) -> Asked:
@@ -216,11 +240,11 @@ def _called(request: Request) -> Asked:
         given["variables"] = orjson.loads(given.get("variables") or "null")
     except orjson.JSONDecodeError:
         raise Malformed("`variables` is not JSON", field="variables") from None
-    return _asked(request, given)
+    return _asked(state_of(request), given)
 
 
-def _asked(request: Request, given: dict[str, Any]) -> Asked:
-    documents = state_of(request).documents
+def _asked(state: State, given: dict[str, Any]) -> Asked:
+    documents = state.documents
     query, variables = given.get("query"), given.get("variables")
     name, document_id = given.get("operationName"), given.get("documentId")
     if document_id is not None:

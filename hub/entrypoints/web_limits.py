@@ -1,23 +1,26 @@
 """What every request passes first: a name to find it by, a limit on its size, safe headers."""
 
 import re
+import secrets
 import time
-from collections.abc import Callable
-from uuid import uuid4
+from collections.abc import Awaitable, Callable
+from functools import cache
 
 import structlog
 from prometheus_client import Counter, Histogram
-from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hub.entrypoints.logs import REQUEST
 from hub.entrypoints.web_errors import error_at
+from hub.entrypoints.web_headers import header
 
 REQUESTS = Counter("hub_http_requests_total", "Requests answered", ["method", "route", "status"])
 SECONDS = Histogram("hub_http_request_seconds", "Time to the whole answer, in seconds", ["route"])
 
 REQUEST_ID = "x-request-id"
+_REQUEST_ID = REQUEST_ID.encode()
 _KNOWN_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _SAFE = (
@@ -47,28 +50,29 @@ class Observed:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = _request_id(Headers(scope=scope))
+        request_id = _request_id(scope)
         started = time.perf_counter()
         status: int | None = None
 
-        async def named(message: Message) -> None:
+        def named(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 own = {name for name, _ in message["headers"]}
-                message["headers"] += [(REQUEST_ID.encode(), request_id.encode())]
+                message["headers"] += [(_REQUEST_ID, request_id.encode())]
                 message["headers"] += [safe for safe in _SAFE if safe[0] not in own]
-            await send(message)
+            return send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self.app(scope, receive, named)
-            except Exception:
-                # Starlette raises again what it has answered and logged already.
-                if status is None:
-                    raise
-            finally:
-                _note(scope, status or 500, time.perf_counter() - started)
+        before = REQUEST.set(request_id)
+        try:
+            await self.app(scope, receive, named)
+        except Exception:
+            # Starlette raises again what it has answered and logged already.
+            if status is None:
+                raise
+        finally:
+            _note(scope, status or 500, time.perf_counter() - started)
+            REQUEST.reset(before)
 
 
 class SizeLimited:
@@ -84,7 +88,7 @@ class SizeLimited:
             await self.app(scope, receive, send)
             return
         most, read, started = self._most_bytes(), 0, False
-        announced = Headers(scope=scope).get("content-length", "")
+        announced = header(scope, b"content-length") or ""
 
         async def counted() -> Message:
             nonlocal read
@@ -94,10 +98,10 @@ class SizeLimited:
                 raise _TooLarge(most)
             return message
 
-        async def watched(message: Message) -> None:
+        def watched(message: Message) -> Awaitable[None]:
             nonlocal started
             started = True
-            await send(message)
+            return send(message)
 
         try:
             if announced.isdigit() and int(announced) > most:
@@ -159,17 +163,26 @@ class _TooLarge(Exception):
     """
 
 
-def _request_id(headers: Headers) -> str:
+def _request_id(scope: Scope) -> str:
     """Return the caller's own id for the request if it is harmless in a log, else a new one."""
-    given = headers.get(REQUEST_ID, "")
-    return given if _KNOWN_ID.fullmatch(given) else uuid4().hex
+    given = header(scope, _REQUEST_ID)
+    return given if given and _KNOWN_ID.fullmatch(given) else secrets.token_hex(16)
 
 
 def _note(scope: Scope, status: int, seconds: float) -> None:
     route = getattr(scope.get("route"), "path", "unmatched")
     method = scope["method"] if scope["method"] in _METHODS else "other"
-    REQUESTS.labels(method, route, str(status)).inc()
-    SECONDS.labels(route).observe(seconds)
+    count, observe = _meters(method, route, status)
+    count()
+    observe(seconds)
     log.info(
         "request", method=method, route=route, status=status, milliseconds=round(seconds * 1000, 1)
     )
+
+
+@cache
+def _meters(
+    method: str, route: str, status: int
+) -> tuple[Callable[[], None], Callable[[float], None]]:
+    """Return what counts and times such requests; there are only so many kinds of them."""
+    return REQUESTS.labels(method, route, str(status)).inc, SECONDS.labels(route).observe

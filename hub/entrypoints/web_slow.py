@@ -5,11 +5,8 @@ people sent.
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -18,11 +15,21 @@ _LONGEST_TEXT = 300
 _SLOWEST = 5
 
 
-@dataclass(slots=True)
-class Asked:
+class Statements:
     """The statements of one operation: the seconds that each took, its text, when it began."""
 
-    statements: list[tuple[float, str, float]] = field(default_factory=list)
+    __slots__ = ("_before", "statements")
+
+    def __init__(self) -> None:
+        self.statements: list[tuple[float, str, float]] = []
+
+    def __enter__(self) -> Self:
+        """Note what is asked of a database within, on engines that are listened to."""
+        self._before = _asked.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _asked.reset(self._before)
 
     def slowest(self) -> list[dict[str, object]]:
         """Return the statements that took longest, for a log."""
@@ -33,28 +40,17 @@ class Asked:
         ]
 
 
-_asked: ContextVar[Asked | None] = ContextVar("asked", default=None)
-
-
-@contextmanager
-def watched() -> Iterator[Asked]:
-    """Note what is asked of a database within, on engines that are listened to."""
-    asked = Asked()
-    token = _asked.set(asked)
-    try:
-        yield asked
-    finally:
-        _asked.reset(token)
+_asked: ContextVar[Statements | None] = ContextVar("asked", default=None)
 
 
 def listen(engine: AsyncEngine) -> None:
-    """Let `watched` know of the statements that go through this engine."""
+    """Let `Statements` know of the statements that go through this engine."""
     event.listen(engine.sync_engine, "before_cursor_execute", _began)
     event.listen(engine.sync_engine, "after_cursor_execute", _ended)
 
 
 def note(statement: str, seconds: float) -> None:
-    """Let `watched` know of a statement that went past the engines and has just ended."""
+    """Let `Statements` know of a statement that went past the engines and has just ended."""
     asked = _asked.get()
     if asked is not None:
         asked.statements.append((seconds, statement, time.perf_counter() - seconds))

@@ -10,7 +10,7 @@ variable and nothing that was bound to a statement: those may name people.
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 
 from graphql import GraphQLError, get_operation_ast, parse
@@ -20,14 +20,17 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
+from starlette.datastructures import Headers
+from starlette.types import Scope
 
 from hub.clock import now
-from hub.entrypoints.web_slow import Asked
+from hub.entrypoints.web_slow import Statements
 
 SERVICE = "hub-api"
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _LONGEST_TEXT = 1000
 _LONGEST_NAME = 100
+_UNTOLD = nullcontext[Span | None]()
 
 
 class Traces:
@@ -44,12 +47,12 @@ class Traces:
             self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
             self._tracer = self._provider.get_tracer("hub")
 
-    @contextmanager
-    def operation(self, headers: Mapping[str, str]) -> Iterator[Span | None]:
+    def operation(self, scope: Scope) -> AbstractContextManager[Span | None]:
         """Yield the span of an operation, within its caller's trace; None where nobody collects."""
-        if self._provider is None:
-            yield None
-            return
+        return _UNTOLD if self._provider is None else self._span(Headers(scope=scope))
+
+    @contextmanager
+    def _span(self, headers: Mapping[str, str]) -> Iterator[Span]:
         span = self._tracer.start_span(
             "GraphQL Operation", context=extract(headers), kind=SpanKind.SERVER
         )
@@ -71,7 +74,7 @@ class Traces:
         role: str,
         cost: int,
         failed: bool,
-        asked: Asked,
+        asked: Statements,
     ) -> None:
         """Say what an operation was, and what it asked of the database."""
         kind, name = _operation(query, operation_name)

@@ -12,13 +12,12 @@ from hub.intake.client import Upstreams
 from hub.intake.connections import Switchboard
 from hub.intake.forget import forget
 from hub.intake.pull import pull
-from hub.intake.streams import due_streams, keep_streams
+from hub.intake.streams import PULL_STREAM, due_streams, keep_streams
 from hub.jobs.actors import attempt_each, chunk_by_chunk, finish
 from hub.jobs.broker import QUEUE
 from hub.jobs.runtime import Runtime, runtime
 from hub.outbox.messages import peek, put
 
-PULL_STREAM = "intake.pull_stream"
 # A worker's message is its own for HUB_LEASE_SECONDS; who has more to pull asks for another.
 PAGES_AT_ONCE = 20
 

@@ -1,10 +1,15 @@
 """Reads of the intake, for people who look after it. No body is shown: bodies name people."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.db.keyset import Column, Keyset, Stretch, page_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,112 @@ class DeliveryView:
     code: str | None
     field: str | None
     reason: str | None
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands."""
+
+    PENDING = "pending"
+    DONE = "done"
+    REFUSED = "refused"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptDelivery:
+    """A delivery as its business sees it: without words, which may quote what came in."""
+
+    delivery_id: int
+    business_id: int
+    connection: str
+    connector: str
+    topic: str | None
+    state: str
+    received_at: datetime
+    finished_at: datetime | None
+    code: str | None
+    field: str | None
+
+
+KEPT = Keyset(
+    (Column("delivery_id", int, "d.delivery_id"),),
+    descending=True,
+    where="d.connection_id = c.connection_id AND d.shredded_at IS NULL",
+)
+"""The newest first."""
+
+
+class KeptFilter(NamedTuple):
+    """Which deliveries: of a business, or one of its connections (its code); as in Search."""
+
+    business_id: int | None = None
+    connection: str | None = None
+    states: tuple[DeliveryState, ...] | None = None
+    topic: str | None = None
+    code: str | None = None
+    field: str | None = None
+
+
+_OF_CONNECTIONS = {
+    "business_id": "c.business_id = :business_id",
+    "connection": "c.code = :connection",
+}
+_KEPT_FILTERS = {
+    "topic": "d.topic = :topic",
+    "code": "d.reason_code = :code",
+    "field": "d.reason_field = :field",
+}
+
+
+async def kept_deliveries(
+    db: AsyncConnection, *, only: KeptFilter, stretch: Stretch
+) -> list[KeptDelivery]:
+    """Return deliveries whose bodies are kept, by KEPT: so many of each connection are read."""
+    said = only._asdict()
+    of = {name: said.pop(name) for name in _OF_CONNECTIONS}
+    order, states = KEPT, said.pop("states")
+    if states is not None:  # in words, of ours, by which an index is told to be of these
+        told = ", ".join(f"'{state}'" for state in DeliveryState if state in states) or "NULL"
+        order = replace(order, where=f"{order.where} AND d.state IN ({told})")
+    ending, facts = page_of(order, stretch, only=said, filters=_KEPT_FILTERS)
+    held = [condition for name, condition in _OF_CONNECTIONS.items() if of[name] is not None]
+    rows = await db.execute(
+        text(f"""
+          SELECT d.delivery_id, c.business_id, c.code AS connection, c.connector, d.topic, d.state,
+            d.received_at, d.finished_at, d.reason_code AS code, d.reason_field AS field
+          FROM connection c CROSS JOIN LATERAL (
+            SELECT delivery_id, topic, state, received_at, finished_at, reason_code, reason_field
+            FROM delivery d {ending}) d
+          WHERE {" AND ".join(held) or "true"} ORDER BY {order.order(stretch)} LIMIT :limit"""),  # noqa: S608 - no input in it
+        {name: value for name, value in of.items() if value is not None} | facts,
+    )
+    return [KeptDelivery(**row._asdict()) for row in rows]
+
+
+async def unknown_kept(
+    db: AsyncConnection, *, delivery_ids: Sequence[int], business_id: int | None = None
+) -> list[int]:
+    """Return those that are not kept, or not of `business_id` if that is said."""
+    rows = await db.scalars(
+        text("""
+          SELECT asked FROM unnest(CAST(:ids AS bigint[])) asked WHERE NOT EXISTS (
+            SELECT FROM delivery d JOIN connection c USING (connection_id)
+            WHERE d.delivery_id = asked AND d.shredded_at IS NULL
+              AND c.business_id = coalesce(CAST(:business_id AS smallint), c.business_id))"""),
+        {"ids": list(delivery_ids), "business_id": business_id},
+    )
+    return list(rows)
+
+
+async def is_connection(db: AsyncConnection, *, code: str, business_id: int | None = None) -> bool:
+    """Return whether there is a connection of that code, of `business_id` if that is said."""
+    found = await db.scalar(
+        text("""
+          SELECT true FROM connection WHERE code = :code
+            AND business_id = coalesce(CAST(:business_id AS smallint), business_id)"""),
+        {"code": code, "business_id": business_id},
+    )
+    return bool(found)
 
 
 async def deliveries(

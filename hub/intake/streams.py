@@ -1,15 +1,19 @@
 """Streams: which there are to pull, since when, and what pulling them found."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.connector import Pulling
+from hub.db.keyset import Column, Keyset, Stretch, page_of
 from hub.intake.connections import Wired
 
+PULL_STREAM = "intake.pull_stream"
+"""The actor that pulls streams, by their ids."""
 LIVE = "live"
 """What a stream is called that is listened to instead of pulled; see hub.intake.listen."""
 FIRST_LOOKS_BACK = timedelta(days=1)
@@ -105,3 +109,43 @@ async def stream_views(db: AsyncConnection, *, now: datetime) -> list[StreamView
         {"now": now},
     )
     return [StreamView(**row._asdict()) for row in rows]
+
+
+BY_CONNECTION = Keyset((Column("connection", str, "c.code"), Column("stream", str, "s.stream")))
+"""By the connection's code and the stream's name."""
+_FILTERS = {"connection": "c.code = :connection", "stream_ids": "s.stream_id = ANY (:stream_ids)"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamStanding:
+    """Where a stream stands, for callers who see no cursor and no words of an upstream system.
+
+    `began_at` is None while no pull is under way.
+    """
+
+    connection: str
+    business_id: int
+    connector: str
+    stream: str
+    backfilling: bool
+    since: datetime
+    pages: int
+    began_at: datetime | None
+    ended_at: datetime | None
+    next_at: datetime
+    failing: bool
+
+
+async def stream_page(
+    db: AsyncConnection, *, only: Mapping[str, Any], stretch: Stretch
+) -> list[StreamStanding]:
+    """Return streams by BY_CONNECTION; `only` says of which `connection`, or which `stream_ids`."""
+    ending, facts = page_of(BY_CONNECTION, stretch, only=only, filters=_FILTERS)
+    rows = await db.execute(
+        text(f"""
+          SELECT c.code AS connection, c.business_id, c.connector, s.stream, s.backfilling, s.since,
+            s.pages, s.began_at, s.ended_at, s.next_at, s.failing
+          FROM pull_stream s JOIN connection c USING (connection_id) {ending}"""),  # noqa: S608
+        facts,
+    )
+    return [StreamStanding(**row._asdict()) for row in rows]

@@ -55,8 +55,13 @@ async def programme(db: AsyncConnection) -> Programme:
     """Return the group's own row; raises NotFound when no group was configured yet."""
     row = (await db.execute(text("SELECT name, time_zone, currency FROM programme"))).first()
     if row is None:
-        raise NotFound("no group is configured: run `hub programme apply FILE`")
+        raise no_group()
     return Programme(**row._asdict())
+
+
+def no_group() -> NotFound:
+    """Return what to raise where there is no group yet."""
+    return NotFound("no group is configured: run `hub programme apply FILE`")
 
 
 BUSINESS = """

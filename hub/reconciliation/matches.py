@@ -32,10 +32,10 @@ class Match:
     hub_rows: Sequence[int]
 
 
-_MATCH = """
+_SHOWN = """
 SELECT m.match_id, b.book_id, b.business_id, m.leg, m.rule, m.state, m.made_at, m.decided_at,
   m.decided_by, m.note, s.partner_rows, s.hub_rows
-FROM reconciliation_match m
+FROM {matches} m
 CROSS JOIN LATERAL (
   SELECT min(p.book_id) AS book_id,
     coalesce(array_agg(r.row_id ORDER BY r.row_id) FILTER (WHERE p.row_id IS NOT NULL), '{}')
@@ -45,6 +45,7 @@ CROSS JOIN LATERAL (
   FROM reconciliation_match_row r LEFT JOIN reconciliation_partner_row p USING (row_id)
   WHERE r.match_id = m.match_id) s
 JOIN reconciliation_book b ON b.book_id = s.book_id"""
+_MATCH = _SHOWN.replace("{matches}", "reconciliation_match")
 
 
 async def match_by_id(db: AsyncConnection, match_id: int) -> Match:
@@ -55,7 +56,10 @@ async def match_by_id(db: AsyncConnection, match_id: int) -> Match:
     return Match(**row._asdict())
 
 
-SUGGESTIONS = Keyset((Column("match_id", int, "m.match_id"),), where="m.state = 'suggested'")
+SUGGESTIONS = Keyset(
+    (Column("match_id", int, "m.match_id"),),
+    where="m.state = 'suggested' AND m.book_id = k.book_id",
+)
 """The oldest first."""
 BY_MAKING = Keyset(
     (Column("made_at", datetime, "m.made_at"), *SUGGESTIONS.columns), where=SUGGESTIONS.where
@@ -71,7 +75,6 @@ class SuggestionFilter(NamedTuple):
 
 
 _FILTERS = {
-    "business_ids": "business_id = ANY (CAST(:business_ids AS smallint[]))",
     "rules": "m.rule = ANY (CAST(:rules AS smallint[]))",
     "made_from": "m.made_at >= :made_from",
     "made_before": "m.made_at < :made_before",
@@ -86,10 +89,20 @@ async def suggestions(
     order: Keyset = SUGGESTIONS,
     stretch: Stretch,
 ) -> list[Match]:
-    """Return what is suggested of these businesses' books and waits for a person."""
-    said = {"business_ids": list(business_ids), **(only or SuggestionFilter())._asdict()}
+    """Return what is suggested of these businesses' books and waits for a person.
+
+    So many of each book are looked at.
+    """
+    said = (only or SuggestionFilter())._asdict()
     ending, facts = page_of(order, stretch, only=said, filters=_FILTERS)
-    rows = await db.execute(text(f"{_MATCH} {ending}"), facts)
+    run = f"ORDER BY {order.order(stretch)}"
+    of_books = f"""(SELECT m.* FROM reconciliation_book k CROSS JOIN LATERAL (
+        SELECT * FROM reconciliation_match m {ending}) m
+      WHERE k.business_id = ANY (CAST(:business_ids AS smallint[])) {run} LIMIT :limit)"""  # noqa: S608 - no input in it
+    rows = await db.execute(
+        text(f"{_SHOWN.replace('{matches}', of_books)} {run}"),
+        facts | {"business_ids": list(business_ids)},
+    )
     return [Match(**row._asdict()) for row in rows]
 
 

@@ -99,9 +99,10 @@ SUGGEST = """, numbered AS MATERIALIZED (
       FROM unnest(partners || hubs) AS row_id))::uuid AS fingerprint
   FROM chosen c
 ), headers AS (
-  INSERT INTO reconciliation_match (match_id, run_id, leg, rule, state, made_at, fingerprint)
+  INSERT INTO reconciliation_match (match_id, run_id, leg, rule, state, made_at, fingerprint,
+    book_id)
   SELECT match_id, CAST(:run_id AS integer), {leg}, {rule}, 'suggested',
-    CAST(:now AS timestamptz), fingerprint FROM numbered
+    CAST(:now AS timestamptz), fingerprint, CAST(:book_id AS smallint) FROM numbered
   ON CONFLICT (leg, fingerprint) WHERE fingerprint IS NOT NULL
     AND state IN ('suggested', 'rejected') DO NOTHING
   RETURNING match_id

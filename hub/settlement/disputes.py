@@ -153,8 +153,7 @@ async def disputes_of_periods(
 
 
 def _said(only: DisputeFilter | None) -> dict[str, Any]:
-    said = (only or DisputeFilter())._asdict()
-    return said | {"states": None if said["states"] is None else list(said["states"])}
+    return (only or DisputeFilter())._asdict()
 
 
 async def disputes_of_lines(db: AsyncConnection, *, line_ids: Sequence[int]) -> dict[int, Dispute]:

@@ -94,6 +94,9 @@ def test_it_serves_refuses_giants_and_stops_when_told(served: Served) -> None:
             headers={"authorization": f"Bearer {token}"},
         )
         assert asked.json() == {"data": {"memberSearch": []}}
+        with socket.create_connection((asked.url.host, asked.url.port)) as raw:
+            raw.sendall(b"GET /healthz HTTP/1.1\r\nhost: hub\r\n\r\n")
+            assert raw.recv(10_000).endswith(b'{"status":"ok"}')  # the head and the body at once
         giant = client.post("/hooks/any", content=(b"x" * 50_000 for _ in range(20)))
         assert giant.status_code == 413
         assert client.post(f"/hooks/{PHONE}", content=b"{}").status_code == 404

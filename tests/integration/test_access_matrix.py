@@ -22,10 +22,11 @@ from graphql import GraphQLObjectType
 
 from hub.crypto.tokens import Principal
 from tests.integration.api_kit import Api
-from tests.support.access_asking import HAN, SCHEMA, asked, made_up
+from tests.support.access_asking import HAN, SCHEMA, asked, fields, made_up
+from tests.support.access_nodes import node_ids
 from tests.support.access_seen import CALLERS, CODES
 from tests.support.access_story import tell
-from tests.support.access_strangers import alike, tried
+from tests.support.access_strangers import alike, no_id, tried
 from tests.support.access_unshown import EXCUSED
 from tests.support.access_world import World
 
@@ -40,6 +41,7 @@ HEAD = f"""\
 # First what is asked for and what comes of it: S shown, 0 null, H hidden with what it is of; or the
 # error: {", ".join(f"{short} {code}" for code, short in CODES.items())}.
 # A mutation that asks for nothing there is: + let in, or the error.
+# "node of" is who is shown Han's or the hotel's by its id; others, as if it were not there.
 # "tried" is what others and the hotel were let do, done by TRYING to what is theirs: F not for its
 # role, - not to be done to others' things, N answered as if it were not there, + done, to its own.
 # Then every type's fields as they are met in all these answers, and in those of mutations to who
@@ -169,12 +171,40 @@ async def test_every_root_type_and_field_by_every_caller(api: Api, world: World)
     for principal in who.values():
         for name, said in (await let_in(api, principal)).items():
             found["mutation"][name] = found["mutation"].get(name, "") + said
+    found["node of"] = await nodes_asked(world)
     found["tried"] = await strangers_try(world, found["mutation"])
     assert seen.unshown() == EXCUSED
     lines = [HEAD, *_asked(found), *seen.lines()]
     if os.environ.get("HUB_WRITE_ACCESS"):
         DECLARED.write_text("\n".join(lines) + "\n")
     assert "\n".join(lines) + "\n" == DECLARED.read_text()
+
+
+async def nodes_asked(world: World) -> dict[str, str]:
+    """Return by type who is shown a node by its id: as if it were not there, or it is."""
+    found = {}
+    for type_, id_ in (await node_ids(world)).items():
+        shown = fields_of(type_)
+        for caller, principal in world.callers.items():
+            theirs, nothing = [
+                await world.api.ask(f'{{ node(id: "{one}") {{ __typename {shown} }} }}', principal)
+                for one in (id_, no_id(id_))
+            ]
+            if not (theirs.get("data") or {}).get("node"):
+                assert hidden(theirs) == hidden(nothing), (type_, caller, theirs, nothing)
+                assert not leaked(str(theirs), kept_from(caller, world)), (type_, caller)
+            found[type_] = found.get(type_, "") + verdict(theirs, "node", None)
+    return found
+
+
+def fields_of(type_: str) -> str:
+    of = SCHEMA.type_map[type_]
+    assert isinstance(of, GraphQLObjectType)
+    return f"... on {type_} {{ {fields(of)} }}"
+
+
+def hidden(answer: dict[str, Any]) -> list[Any]:
+    return [answer.get("data"), [error["extensions"]["code"] for error in answer.get("errors", ())]]
 
 
 async def strangers_try(world: World, let_in: dict[str, str]) -> dict[str, str]:

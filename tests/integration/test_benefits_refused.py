@@ -51,7 +51,7 @@ async def test_what_a_tier_grants_is_offered_from_the_first_day_of_a_period(
     await promote(db, member_ids=[1], now=NOW, time_zone=ZONE)
     later = NOW + timedelta(days=31)
     shop.counter = replace(shop.counter, now=later, business_date=later.date(), today=later.date())
-    found = await entitlements(db, member_ids=[1], now=later, time_zone=ZONE)
+    found = await entitlements(db, member_ids=[1], now=later)
     assert [(one.benefit_code, one.remaining) for one in found[1]] == [("cake", 1)]
     reserved = await shop.reserve(asked=replace(CART, points=0, vouchers=()))
     assert [one.id for one in reserved.quote.offers] == ["cake"]

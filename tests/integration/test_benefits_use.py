@@ -42,7 +42,7 @@ async def _use(db: AsyncConnection, business_id: int, key: str, **other) -> UseA
 
 
 async def _left(db: AsyncConnection, now=JULY) -> list[tuple[int, int, int]]:
-    found = (await entitlements(db, member_ids=[1], now=now, time_zone=ZONE))[1]
+    found = (await entitlements(db, member_ids=[1], now=now))[1]
     return [(e.granted, e.used, e.remaining) for e in found]
 
 

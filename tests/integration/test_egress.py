@@ -15,6 +15,7 @@ from standardwebhooks import Webhook
 from hub.benefits.tiers.promote import promote
 from hub.clock import now
 from hub.crypto.keyring import Keyring
+from hub.db.keyset import Stretch
 from hub.egress.actors import Teller
 from hub.egress.note import forget_told, note
 from hub.egress.queries import event_deliveries, subscriptions
@@ -105,7 +106,9 @@ async def tell(runtime: Runtime, teller: Teller | None = None) -> None:
 
 async def state(runtime: Runtime) -> list[tuple[str, int, int | None]]:
     async with runtime.engine.connect() as db:
-        return [(d.state, d.attempts, d.status) for d in await event_deliveries(db)]
+        return [
+            (d.state, d.attempts, d.status) for d in await event_deliveries(db, stretch=Stretch(50))
+        ]
 
 
 async def hurry(runtime: Runtime) -> None:

@@ -97,7 +97,7 @@ async def test_quotas_of_several_sources_add_up_and_what_ends_soonest_goes_first
         ("26-07-31", 0, 1, 0, 0), ("26-12-31", 0, 1, 0, 1), ("27-03-31", 0, 0, 0, 3),
     ]  # fmt: skip
     assert (await till.ask(use, quantity=5)).outcome is UseOutcome.QUOTA_USED
-    seen = (await entitlements(db, member_ids=[1], now=JULY, time_zone=ZONE))[1]
+    seen = (await entitlements(db, member_ids=[1], now=JULY))[1]
     assert [(e.sources, e.remaining) for e in seen] == [
         (["staff"], 0), (["tier"], 1), (["plan"], 3),
     ]  # fmt: skip

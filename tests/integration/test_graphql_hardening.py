@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import structlog
 from graphql import get_introspection_query
@@ -26,6 +27,7 @@ from graphql_schema.schema import build_schema
 from hub.entrypoints import web_graphql
 from hub.entrypoints.web_allowance import Allowance
 from hub.entrypoints.web_documents import read_documents
+from hub.entrypoints.web_straight import SMALLEST
 from hub.errors import Malformed, RateLimited
 from tests.integration.api_kit import SHOP, STAFF, Api, Person, running_api
 from tests.integration.test_graphql_card import gid
@@ -296,8 +298,32 @@ async def test_a_slow_operation_is_logged_with_its_sql_and_nothing_of_the_caller
 
 
 async def test_long_answers_are_compressed_for_who_reads_that(api: Api) -> None:
-    schema = {"query": get_introspection_query()}
-    for accepts, packed in {"gzip": "gzip", "identity": None}.items():
-        sent = await api.client.post("/graphql", json=schema, headers={"accept-encoding": accepts})
-        assert sent.headers.get("content-encoding") == packed
-        assert sent.json()["data"]["__schema"]
+    type_ = '{ __type(name: "Member") { fields { name description } } }'
+    for query in (get_introspection_query(), type_, NAME):
+        told = set[str]()
+        for accepts, packed in {"gzip, br": "gzip", "identity": None}.items():
+            headers = {"accept-encoding": accepts}
+            sent = await api.client.post("/graphql", json={"query": query}, headers=headers)
+            long = len(sent.content) >= SMALLEST
+            assert sent.headers.get("content-encoding") == (packed if long else None)
+            assert sent.headers.get_list("vary") == (["Accept-Encoding"] if long else [])
+            told.add(sent.text)
+        assert len(told) == 1
+        assert "errors" not in sent.json()
+
+
+async def test_the_straight_way_and_the_router_s_lead_to_the_same(api: Api, li: Person) -> None:
+    """The router leads there under the path of a proxy that tells the server so."""
+    token, answers = api.token(li.principal), list[Any]()
+    for sent, kind in ((ME, "application/json"), (" ", "application/json"), (ME, "text/plain")):
+        for root in ("", "/hub"):
+            transport = httpx2.ASGITransport(api.app, root_path=root)
+            async with httpx2.AsyncClient(transport=transport, base_url="http://hub") as client:
+                answer = await client.post(
+                    f"{root}/graphql",
+                    content=json.dumps({"query": sent}),
+                    headers={**token, "content-type": kind, "x-request-id": "one"},
+                )
+            answers.append((answer.status_code, sorted(answer.headers.items()), answer.text))
+    assert [one[0] for one in answers] == [200, 200, 400, 400, 415, 415]
+    assert answers[0::2] == answers[1::2]

@@ -238,8 +238,11 @@ async def test_whatever_the_form_both_answer_alike(both: Both, li: Person, query
 
 async def test_a_plan_reads_once_and_resolvers_field_by_field(api: Api, li: Person) -> None:
     id_ = gid("Member", li.member_id)
-    # A text that nobody sent before has its plan at once.
+    # A text that nobody sent before has its plan at once. The set-up is read once for all.
     new = await api.data(f"{CARD} # {li.account_id}", li.principal, id=id_)
+    assert len(api.served) == 1
+    assert "setup_edition" in api.served.pop()
+    assert await api.data(f"{CARD} # {li.account_id}", li.principal, id=id_) == new
     assert len(api.served) == 0  # nothing went the way that resolvers' statements go
     unplanned = CARD.replace("id number", "id number consents { purpose }", 1)
     resolved = await api.data(unplanned, li.principal, id=id_)

@@ -24,7 +24,8 @@ ANSWER = """__typename ... on Rejection {
     ... on InvalidInput { field }
     ... on EntitlementRefused { reason } }"""
 REDEEM = f"""mutation ($input: RedeemInput!) {{ redeem(input: $input) {{ {ANSWER}
-  ... on Redeemed {{ transaction points member {{ balance {{ available posted held }} }} }} }} }}"""
+  ... on Redeemed {{ transaction points available
+    member {{ balance {{ available posted held }} }} }} }} }}"""
 HOLD = f"""mutation ($input: HoldInput!) {{ hold(input: $input) {{ {ANSWER}
   ... on Held {{ hold {{ id points remaining open business {{ code }} }}
     member {{ balance {{ available posted held }} }} }} }} }}"""
@@ -80,6 +81,10 @@ async def test_redeem_spends_and_a_replay_answers_the_same(api: Api, li: Person)
     assert first["member"]["balance"] == {"available": 700, "posted": 700, "held": 0}
     assert await act(api, "redeem", SHOP, member=by_id(li), points=300) == first
     assert await act(api, "redeem", SHOP, member=PHONE, points=300) == first
+    await api.buy(li, "shop", 500)
+    later = await act(api, "redeem", SHOP, member=by_id(li), points=300)
+    assert (first["available"], later["available"]) == (700, 700)  # as the receipt said
+    assert later["member"]["balance"]["available"] == 1200
 
 
 async def test_a_decline_is_stored_and_answers_the_same_though_points_came_since(

@@ -1,10 +1,12 @@
 """Vouchers through the API: at a till, in a member's hands, and who is told what."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from hub.benefits.vouchers.batches import batch_named
 from hub.benefits.vouchers.codes_of_batch import codes_of_batch
 from hub.benefits.vouchers.configure import configure_campaigns
 from hub.benefits.vouchers.generate import generate, open_batch
@@ -193,3 +195,54 @@ async def test_a_voucher_is_given_on_and_voided(api: Api, li: Person) -> None:
     for who, code in ((STAFF, "card"), (SHOP, "card")):
         found = (await api.data(campaigns, who))["voucherCampaigns"]
         assert (found["nodes"], found["pageInfo"]["hasNextPage"]) == ([{"code": code}], True)
+
+
+BATCH = """__typename ... on Rejection { message } ... on InvalidInput { field }
+  ... on IdempotencyConflict { field }
+  ... on VouchersGenerated { batch { name campaign wanted made } }"""
+GENERATE = f"""mutation ($input: GenerateVouchersInput!) {{
+  generateVouchers(input: $input) {{ {BATCH} }} }}"""
+BATCHES = """query ($campaign: String, $after: String) {
+  voucherBatches(filter: { campaign: $campaign }, first: 2, after: $after) {
+    nodes { name made } pageInfo { endCursor hasNextPage } } }"""
+
+
+async def test_staff_make_codes_in_batches_and_see_how_far_these_are(
+    api: Api, li: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graphql_schema.voucher_batches._MOST_AT_ONCE", 3)
+
+    async def made(**given: Any) -> dict[str, Any]:
+        asked = {"campaign": "ten-off", "batch": "mailing", "count": 5, **given}
+        answer: dict[str, Any] = (await api.data(GENERATE, STAFF, input=asked))["generateVouchers"]
+        return answer
+
+    batch = {"name": "mailing", "campaign": "ten-off", "wanted": 5}
+    for there in (3, 5, 5):  # in parts; and no more than were asked for
+        assert await made() == {"__typename": "VouchersGenerated", "batch": batch | {"made": there}}
+    together = await asyncio.gather(*(made(batch="both", count=4) for _ in range(3)))
+    assert {each["__typename"] for each in together} == {"VouchersGenerated"}
+    assert max(each["batch"]["made"] for each in together) == 4
+    for wrong, kind, field in (
+        ({"count": 6}, "IdempotencyConflict", "count"),
+        ({"campaign": "card"}, "IdempotencyConflict", "campaign"),
+        ({"campaign": "none", "batch": "x"}, "InvalidInput", "campaign"),
+        ({"count": 0, "batch": "x"}, "InvalidInput", "count"),
+        ({"batch": "\n"}, "InvalidInput", "batch"),
+    ):
+        no = await made(**wrong)
+        assert (no["__typename"], no["field"]) == (kind, field)
+    await made(campaign="card", batch="cards", count=1)
+    page = (await api.data(BATCHES, STAFF))["voucherBatches"]
+    assert page["nodes"] == [{"name": "cards", "made": 1}, {"name": "both", "made": 4}]
+    rest = await api.data(BATCHES, STAFF, after=page["pageInfo"]["endCursor"])
+    assert rest["voucherBatches"]["nodes"] == [{"name": "mailing", "made": 5}]
+    only = await api.data(BATCHES, STAFF, campaign="card")
+    assert only["voucherBatches"]["nodes"] == page["nodes"][:1]
+    async with api.engine.connect() as db:
+        batch_id = (await batch_named(db, name="mailing")).batch_id
+        blocks = codes_of_batch(db, batch_id=batch_id, keyring=api.keyring)
+        codes = [code async for block in blocks for code in block]
+    assert len(set(codes)) == 5
+    claimed = await act(api, "claimVoucher", li.principal, code=codes[4])
+    assert claimed["voucher"]["state"] == "ASSIGNED"

@@ -25,16 +25,26 @@ MANY = 60
 class Listed:
     """A list, as who reads it, with what is selected of it and filters that hold as they say."""
 
-    def __init__(self, field: str, who: Principal, shown: str, *filters: tuple[str, Holds]) -> None:
+    def __init__(
+        self,
+        field: str,
+        who: Principal,
+        shown: str,
+        *filters: tuple[str, Holds],
+        within: str | None = None,
+    ) -> None:
         self.field, self.who, self.shown, self.filters = field, who, shown, filters
+        self.within = within
 
     def query(self, arguments: str = "", first: int = 100) -> str:
         """Return the query for a page."""
-        return f"{{ {self.field}({arguments} first: {first}) {{ nodes {{ {self.shown} }} }} }}"
+        asked = f"{{ {self.field}({arguments} first: {first}) {{ nodes {{ {self.shown} }} }} }}"
+        return asked if self.within is None else f"{{ within: {self.within} {asked} }}"
 
     async def ask(self, api: Api, arguments: str = "") -> list[Any]:
         """Return the items of a page."""
-        found: Any = (await api.data(self.query(arguments), self.who))[self.field]
+        data = await api.data(self.query(arguments), self.who)
+        found: Any = data.get("within", data)[self.field]
         nodes: list[Any] = found["nodes"]
         return nodes
 
@@ -165,6 +175,29 @@ LISTS = [
         ('proposedBefore: "2026-01-02T06:00:00Z"', lambda row: int(row["memberNumber"]) < 30),
     ),
     Listed(
+        "deliveries",
+        STAFF,
+        "number business { code } connection topic state code field",
+        ('business: "shop"', lambda row: coded(row, "business", "shop")),
+        ('connection: "system-2"', lambda row: row["connection"] == "system-2"),
+        ('topic: "orders"', lambda row: row["topic"] == "orders"),
+        ("states: [DEAD]", lambda row: row["state"] == "DEAD"),
+        ("states: [DONE, REFUSED]", lambda row: row["state"] != "DEAD"),
+        ('states: [DEAD], code: "malformed", field: "total"', lambda row: row["state"] == "DEAD"),
+    ),
+    Listed(
+        "webhookDeliveries",
+        STAFF,
+        "number event business { code } subscription type state askedAt",
+        ('business: "shop"', lambda row: coded(row, "business", "shop")),
+        ('subscription: "events-2"', lambda row: row["subscription"] == "events-2"),
+        ('event: "evt_31"', lambda row: row["event"] == "evt_31"),
+        ('types: ["tier.changed"]', lambda row: row["type"] == "tier.changed"),
+        ("states: [DEAD, PENDING]", lambda row: row["state"] != "DELIVERED"),
+        ("states: [DEAD, DELIVERED]", lambda row: row["state"] != "PENDING"),
+        *since("askedAt", "asked"),
+    ),
+    Listed(
         "settlementPeriods",
         FINANCE,
         "code state startsOn endsOn",
@@ -191,7 +224,7 @@ async def test_filters_hold(api: Api) -> None:
     assert len(every) == MANY
 
 
-OWN = ("reconciliation", "disputes")
+OWN = ("reconciliation", "disputes", "webhook", "deliveries")
 
 
 @pytest.mark.parametrize(
@@ -212,6 +245,10 @@ OWN = ("reconciliation", "disputes")
         ('settlementCorrections(filter: {currency: "CNY", leastAmount: "NaN"})', "malformed"),
         ('settlementPeriods(filter: { states: ["lost"] })', "malformed"),
         ('reconciliationSuggestions(filter: { rules: ["reference"] })', "malformed"),
+        ('webhookDeliveries(filter: { types: ["nothing"] })', "malformed"),
+        ('webhookDeliveries(filter: { event: "evt_x" })', "malformed"),
+        ('webhookDeliveries(filter: { business: "hotel" })', "forbidden"),
+        ('deliveries(filter: { business: "hotel" })', "forbidden"),
     ],
 )
 async def test_what_cannot_be_is_refused(api: Api, asked: str, code: str) -> None:
@@ -222,8 +259,9 @@ async def test_what_cannot_be_is_refused(api: Api, asked: str, code: str) -> Non
 BIG = 20_000
 MOST_COST = 200
 """Of a page, as the planner counts: reading one of the tables costs 500 and more."""
-# Suggestions know by their rows alone whose they are: of those that wait, all may be looked at.
-LOOKS_AT_ALL = {("reconciliationSuggestions", 'filter: { business: "shop" },')}
+MADE = ("0058_filters", "0062_webhooks", "0062_suggestions", "0062_deliveries")
+# A page of each of three subscriptions, or books, is read, and the first of all these are shown.
+PAGES = {"webhookDeliveries": 3, "deliveries": 3, "reconciliationSuggestions": 3}
 # What few rows are, of what is over too.
 RARE = {
     "disputes": (
@@ -238,6 +276,8 @@ RARE = {
         "filter: { states: [PROPOSED, APPROVED, REJECTED] }",
     ),
     "denials": ('filter: { reason: "rare" }',),
+    "reconciliationSuggestions": ('filter: { business: "diner" }',),
+    "webhookDeliveries": ("filter: { states: [DEAD] }", "filter: { states: [PENDING] }"),
     "reviewItems": (
         "filter: { states: [OPEN, DISMISSED] }, orderBy: { field: SCORE, direction: DESC }",
     ),
@@ -248,6 +288,9 @@ def orders(field: str) -> Iterator[str]:
     """Return the orders of a list, as arguments, and none."""
     schema = build_schema()._schema
     assert isinstance(schema.query_type, GraphQLObjectType)
+    if "orderBy" not in schema.query_type.fields[field].args:
+        yield ""
+        return
     by: Any = get_named_type(schema.query_type.fields[field].args["orderBy"].type)
     fields: Any = get_named_type(by.fields["field"].type)
     yield ""
@@ -273,11 +316,13 @@ async def test_no_list_reads_or_sorts_a_whole_table(api: Api) -> None:
         for arguments in asked:
             read = await plans.of(one.query(arguments, first=20), one.who)
             told = [each for plan in read for each in complaints(plan)]
-            told += [f"costs {cost}" for plan in read if (cost := plan["Total Cost"]) > MOST_COST]
-            if told and (one.field, arguments) not in LOOKS_AT_ALL:
+            most = MOST_COST * PAGES.get(one.field, 1)
+            told += [f"costs {cost}" for plan in read if (cost := plan["Total Cost"]) > most]
+            if told:
                 wrong[f"{one.field} {arguments}"] = told
             nodes = [node for plan in read for node in nodes_of(plan)]
             used |= {node["Index Name"] for node in nodes if "Index Name" in node}
     assert wrong == {}
-    made = Path("migrations/versions/0058_filters.sql").read_text()
-    assert set(re.findall(r"CREATE INDEX (\w+)", made)) - used == set()
+    scripts = (Path(f"migrations/versions/{made}.sql") for made in MADE)
+    made = [name for one in scripts for name in re.findall(r"CREATE INDEX (\w+)", one.read_text())]
+    assert set(made) - used == set()

@@ -37,7 +37,8 @@ async def test_a_redemption_takes_one_statement_beside_its_plans(api: Api, li: P
     assert declined["redeem"]["available"] == 700
     assert schema.writes.answered == before + 2
     await asyncio.sleep(0)  # the driver tells of its statements in the loop's next turn
-    assert len(api.served) == _redemptions(api) == 2
+    # How the programme is set up is read once, before the first.
+    assert len(api.served) - 1 == _redemptions(api) == 2
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ async def _tiers(db: AsyncConnection) -> list[tuple[str | None, int]]:
 
 
 async def _left(db: AsyncConnection, member_id: int) -> list[int]:
-    found = await entitlements(db, member_ids=[member_id], now=AUGUST, time_zone=ZONE)
+    found = await entitlements(db, member_ids=[member_id], now=AUGUST)
     return [one.remaining for one in found[member_id]]
 
 

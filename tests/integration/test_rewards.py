@@ -15,7 +15,7 @@ from hub.benefits.rewards.configure import configure_rewards
 from hub.benefits.rewards.fulfil import fulfil
 from hub.benefits.rewards.lapse import lapse
 from hub.benefits.rewards.pay import pay
-from hub.benefits.rewards.queries import orders_of, reward_named, reward_page, steps_of
+from hub.benefits.rewards.queries import OrderFilter, orders_of, reward_named, reward_page, steps_of
 from hub.benefits.rewards.stock import stock
 from hub.benefits.rewards.verify import CHECKS, check
 from hub.benefits.tiers.promote import promote
@@ -274,13 +274,12 @@ async def test_history_is_not_rewritten(db: AsyncConnection) -> None:
 async def test_the_catalogue_has_what_can_be_had_cheapest_first(db: AsyncConnection) -> None:
     ids = await catalogue(db, scarves=0)
     asked = {"now": NOON, "stretch": Stretch(9)}
-    nobody = {"business_id": None, "category": None, "most_points": None}
-    found = [one.code for one in await reward_page(db, **asked, **nobody)]
+    found = [one.code for one in await reward_page(db, **asked, only={})]
     assert sorted(found[:2]) == ["meal", "suite"]
     assert found[2:] == ["night"]
-    cheap = await reward_page(db, **asked, **{**nobody, "most_points": 499})
+    cheap = await reward_page(db, **asked, only={"most_points": 499})
     assert {one.code for one in cheap} == {"meal", "suite"}
-    at_hotel = await reward_page(db, **asked, **{**nobody, "business_id": ids["hotel"]})
+    at_hotel = await reward_page(db, **asked, only={"business_id": ids["hotel"]})
     assert [one.code for one in at_hotel] == ["suite", "night"]
 
 
@@ -297,7 +296,7 @@ async def test_terms_are_dated_and_none_is_edited(db: AsyncConnection) -> None:
     await configure_rewards(db, rewards=[dearer])
     for day, points in ((0, 300), (2, 400)):
         await want(db, ids, "scarf", f"k{day}", at=NOON + timedelta(days=day))
-        [newest] = (await orders_of(db, member_ids=[1], stretch=Stretch(1)))[1]
+        [newest] = (await orders_of(db, member_ids=[1], stretch=Stretch(1), only=OrderFilter()))[1]
         assert newest.points == points
 
 
@@ -324,7 +323,7 @@ async def test_orders_go_with_their_account_through_a_merge_and_a_split(
     scarf = await want(db, ids, "scarf", "s", member_id=2)
     who = {"method": "staff", "actor": "mei", "now": NOON}
     await merge_members(db, member_ids=[1, 2], **who)
-    of = await orders_of(db, member_ids=[1], stretch=Stretch(9))
+    of = await orders_of(db, member_ids=[1], stretch=Stretch(9), only=OrderFilter())
     assert [one.order_id for one in of[1]] == [scarf.order_id, night.order_id]
     meal = await want(db, ids, "meal", "m")
     await pay(db, order_id=night.order_id, payment_reference="card", actor="till",
@@ -336,7 +335,7 @@ async def test_orders_go_with_their_account_through_a_merge_and_a_split(
     await split_members(
         db, member_id=1, account_ids=[20], actor="mei", now=NOON + timedelta(days=1), reason="two"
     )
-    of = await orders_of(db, member_ids=[1, 2], stretch=Stretch(9))
+    of = await orders_of(db, member_ids=[1, 2], stretch=Stretch(9), only=OrderFilter())
     parted = [[one.order_id for one in of[member_id]] for member_id in (1, 2)]
     assert parted == [[meal.order_id, night.order_id], [scarf.order_id]]
     for order_id in (night.order_id, meal.order_id):

@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from typer.testing import CliRunner
 
 from hub.benefits.vouchers.assign_voucher import VoucherLimitReached
+from hub.benefits.vouchers.batches import batch_named
 from hub.benefits.vouchers.claim import VoucherRefused, claim_voucher
 from hub.benefits.vouchers.codes_of_batch import codes_of_batch
 from hub.benefits.vouchers.expire import expire_vouchers
 from hub.benefits.vouchers.generate import (
     BLOCK,
     FIRST_BLOCK,
-    batch_named,
     generate,
     open_batch,
 )

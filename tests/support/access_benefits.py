@@ -20,6 +20,9 @@ PLAN = {
 GOLD_CLUB = {**PLAN, "code": "gold-club", "price_minor": 9900, "period": "days", "period_days": 30,
              "tier": "gold", "points": 40, "points_issuer": "hotel",
              "vouchers": [{"campaign": "ten-off", "quantity": 1}]}  # fmt: skip
+BEST_CLUB = {**PLAN, "code": "best-club", "price_minor": 99900, "period": "days",
+             "period_days": 30}  # fmt: skip
+TERMS = "{ me { memberships { plan terms { payment trial } } } }"
 
 
 async def configure_benefits(world: World) -> None:
@@ -48,7 +51,7 @@ async def configure_benefits(world: World) -> None:
                    available_until=until, benefit="room-upgrade", uses=1),
             reward("slip", "hotel", 5, voucher="ten-off"),
         ])  # fmt: skip
-        plans = [PlanConfig.model_validate(plan) for plan in (PLAN, GOLD_CLUB)]
+        plans = [PlanConfig.model_validate(plan) for plan in (PLAN, GOLD_CLUB, BEST_CLUB)]
         await configure_plans(db, plans=plans)
 
 
@@ -84,6 +87,14 @@ async def _be_in_plans(world: World) -> None:
     await act("noteMembershipPayment", HOTEL, **PHONE, plan="gold-club", **paid)
     await world.ask("startTrial", HOTEL, **PHONE, plan="club")
     await act("noteMembershipPayment", HOTEL, **PHONE, plan="gold-club", **paid)
+    plans = {"fromPlan": "club", "toPlan": "best-club"}
+    await world.ask("upgradeMembership", HOTEL, **PHONE, **plans, paidMinor=1)
+    await act("upgradeMembership", HOTEL, **PHONE, **plans, paidMinor=99900)
+    mine = (await world.api.data(TERMS, world.han.principal))["me"]["memberships"]
+    [best] = [one for one in mine if one["plan"] == "best-club"]
+    part = {"payment": best["terms"][0]["payment"], "amountMinor": 100}
+    await act("noteMembershipRefund", HOTEL, **part)
+    await act("cancelMembership", HOTEL, **PHONE, plan="best-club", reason="canary enough")
 
 
 async def order_rewards(world: World) -> None:
@@ -112,6 +123,7 @@ async def use_vouchers(world: World) -> None:
         (await act("assignVoucher", STAFF, **given, campaign=code))["voucher"]["number"]
         for code in (*("ten-off",) * 6, "tenth")
     ]
+    await act("generateVouchers", STAFF, campaign="ten-off", batch="canary batch", count=1)
     await act("voidVoucher", STAFF, voucher=numbers[0], reason="canary twice")
     by_number = {**PHONE, **bill, "vouchers": [{"number": numbers[1]}]}
     taken = await act("redeemVouchers", HOTEL, **by_number)

@@ -1,6 +1,7 @@
 """What the hotel and others owe each other for Han's points, up to the books and the bank."""
 
 from collections import defaultdict
+from datetime import timedelta
 from decimal import Decimal
 
 from hub.clock import now
@@ -131,16 +132,19 @@ async def reconcile(world: World) -> None:
         ):  # fmt: skip
             said = {"code": f"{business}-book", "business": business, "role": role}
             saved = await save_mapping(db, config=read_mapping(said), actor="ann", now=now())
-            rows = ("canary-1,{},7,{}", "canary-2,{},8,{}", ",{},13,{}", ",{},14,{}")
+            early = f"brunch-0,{world.in_days(-3)},11,{other}"
+            rows = (early, "canary-1,{},7,{}", "canary-2,{},8,{}", ",{},13,{}", ",{},14,{}")
             body = "\n".join(("receipt,day,points,counterparty", *rows)).replace("{},", f"{day},")
             facts = {"name": "canary.csv", "actor": "ann", "now": now()}
             taken = await take_file(
                 db, code=saved.code, body=body.replace("{}", other).encode(), **facts
             )
             assert not isinstance(taken, list), taken
-            await run_over(db, saved, first=world.today, last=world.today, now=now())
+            first = world.today - timedelta(days=3)
+            await run_over(db, saved, first=first, last=world.today, now=now())
     await act("reconcile", HOTEL, mapping="hotel-book", **{"from": day, "to": day})
     breaks = await _breaks(world)
+    await act("matchBreak", HOTEL, **{"break": breaks["date"][0]}, reason="canary late")
     first, second = breaks["missing_at_hub"]
     await act("investigateBreak", HOTEL, **{"break": first}, owner="ann", note="canary look")
     step = {"break": first, "reason": "canary nobody"}

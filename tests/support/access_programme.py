@@ -1,5 +1,6 @@
 """How the group's programme is set up: of every rule there is one."""
 
+import base64
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -7,11 +8,13 @@ from typing import Any
 from hub.benefits.configure import configure
 from hub.benefits.tiers.configure import LadderConfig, TierConfig
 from hub.clock import now
+from hub.egress.note import note
+from hub.egress.subscribe import SubscriptionConfig, subscribe
 from hub.points.clawback import clawback
 from hub.points.undo import Refunded
 from hub.programme.apply import EarningRuleConfig, apply
 from hub.programme.policy_config import ExpiryPolicyConfig
-from tests.integration.api_kit import PROGRAMME, START
+from tests.integration.api_kit import HOTEL, PROGRAMME, START
 from tests.support.access_world import World
 
 LATER = datetime(2021, 1, 1, tzinfo=UTC)
@@ -54,6 +57,60 @@ async def configure_programme(world: World) -> None:
             db, ladders=[LadderConfig.model_validate(ladder)], benefits=[],
             tiers=[TierConfig.model_validate({**facts, **tier}) for tier in tiers],
         )  # fmt: skip
+
+
+async def subscribe_to_events(world: World) -> None:
+    """Have the hotel told what happens to its customers from now on."""
+    secret = f"whsec_{base64.b64encode(bytes(32)).decode()}"
+    config = SubscriptionConfig(
+        code="canary-events", business="hotel", url="https://canary.example/", secrets=(secret,)
+    )
+    async with world.api.engine.begin() as db:
+        await subscribe(db, config=config, keyring=world.api.keyring)
+
+
+async def be_told_of_events(world: World) -> None:
+    """Give up the first call, which nobody answered, and have it made again."""
+    async with world.api.engine.begin() as db:
+        await note(db, now=now())
+    await world.rows("""
+      UPDATE event_delivery SET state = 'dead', attempts = 24, error = 'no answer: ConnectError',
+        tried_at = now(), ended_at = now(), status = 503
+      WHERE event_delivery_id = (SELECT max(event_delivery_id) FROM event_delivery)""")
+    dead = "{ webhookDeliveries(filter: { states: [DEAD] }) { nodes { number } } }"
+    [one] = (await world.api.data(dead, HOTEL))["webhookDeliveries"]["nodes"]
+    await world.act("redeliverWebhooks", HOTEL, deliveries=[one["number"]])
+    await world.rows(
+        """
+      UPDATE event_delivery SET state = 'dead', ended_at = now(), error = 'answered 503'
+      WHERE event_delivery_id = (SELECT max(event_delivery_id) FROM event_delivery)""",
+        "UPDATE subscription SET active = false, stopped_because = 'its receiver answered 410'",
+    )
+    await world.ask("redeliverWebhooks", HOTEL, subscription="canary-events")
+
+
+async def tell_nonsense(world: World) -> None:
+    """Have the hotel's system tell what cannot be worked on, again and again."""
+    await world.rows(
+        """
+      INSERT INTO connection (business_id, code, connector, settings)
+      VALUES (2, 'canary-pms', 'ohip', 'x')""",
+        """
+      INSERT INTO delivery (connection_id, topic, body, body_sha256, received_at, state)
+      SELECT connection_id, 'canary', 'x', 'x', now(), 'pending' FROM connection""",
+    )
+    await world.rows("""
+      INSERT INTO pull_stream (connection_id, stream, cursor, last_error, since, next_at, began_at,
+        ended_at)
+      SELECT connection_id, 'reservations', 'canary', 'canary', now(), now(), now(), now()
+      FROM connection""")
+    dead = """UPDATE delivery SET state = 'dead', finished_at = now(), reason_code = 'malformed',
+      reason = 'canary', reason_field = 'canary.total'"""
+    await world.rows(dead)
+    seen = "{ deliveries { nodes { number } } }"
+    [one] = (await world.api.data(seen, HOTEL))["deliveries"]["nodes"]
+    await world.act("replayDeliveries", HOTEL, deliveries=[one["number"]])
+    await world.rows(dead)
 
 
 async def buy_and_return(world: World) -> None:

@@ -9,12 +9,13 @@ from tests.support import access_programme as programme
 from tests.support.access_world import World, answers_with_nodes, open_world
 
 STORY = (
-    benefits.configure_benefits, money.configure_money, money.spend_at_the_diner,
+    programme.subscribe_to_events, benefits.configure_benefits, money.configure_money,
+    money.spend_at_the_diner,
     programme.configure_programme, programme.buy_and_return, members.be_somebody,
     members.be_doubted, members.bring_friends, members.be_matched, members.be_forgotten,
     points.move_points, benefits.use_benefits, benefits.order_rewards, benefits.use_vouchers,
     benefits.be_of_tiers, points.be_told, members.sign_in, points.correct_points,
-    money.close_the_day, money.reconcile,
+    money.close_the_day, money.reconcile, programme.be_told_of_events, programme.tell_nonsense,
 )  # fmt: skip
 
 

@@ -27,10 +27,11 @@ UNSHOWN = {
         "OccasionGift.voucher", "OccasionGift.benefit", "OccasionGift.givenAt",
         "OccasionGift.issuer",
     ),
-    "of what came by a connection": ("Posting.document", "Posting.connection", "Posting.delivery"),
+    "of what came by a connection": ("Posting.document", "Posting.connection", "Posting.delivery",
+        "BackfillBegun.streams",
+    ),
     "of years of history": ("RedemptionEstimate.low", "RedemptionEstimate.high"),
     "of statements that a command signs": ("Statement.signature", "Statement.publicKey"),
-    "of upgrades that were not paid in full": ("MembershipRefused.dueMinor",),
     "of refusals beside their words, which no row is needed for": (
         "ErasureRefused.reason", "FewerLeft.remaining", "IdempotencyConflict.field",
         "LimitReached.available", "PointsNotAccepted.nearestPoints", "ReferralRefused.reason",

@@ -68,7 +68,7 @@ class Shop:
     async def has(self) -> tuple[int, int, int]:
         """What is free: uses of the voucher, desserts, points."""
         at = self.counter.now
-        quotas = (await entitlements(self.db, member_ids=[1], now=at, time_zone=ZONE))[1]
+        quotas = (await entitlements(self.db, member_ids=[1], now=at))[1]
         have = await balances(self.db, member_ids=[1], today=DAY, now=at)
         return (
             (await left(self.db, self.voucher, at=at))[2],

@@ -92,6 +92,33 @@ _WORK = (
          CASE WHEN i % 3 = 0 THEN 'denials' ELSE 'member' END,
          CASE WHEN i % 10 = 9 THEN 'forbidden' ELSE 'hidden' END, ''
        FROM generate_series(1, :n) i""",
+    """INSERT INTO connection (business_id, code, connector, settings)
+       SELECT i, 'system-' || i, 'shopify', 'x' FROM generate_series(1, 3) i""",
+    # Of sixty, one is refused and one is dead.
+    """INSERT INTO delivery (connection_id, state, topic, body, body_sha256, received_at,
+         finished_at, reason_code, reason_field)
+       SELECT c.connection_id, CASE i % 60 WHEN 7 THEN 'dead' WHEN 9 THEN 'refused' ELSE 'done' END,
+         CASE WHEN i % 2 = 0 THEN 'orders' ELSE 'refunds' END, 'x', 'x', now(), now(),
+         CASE WHEN i % 60 IN (7, 9) THEN 'malformed' END,
+         CASE WHEN i % 60 = 7 THEN 'total' END
+       FROM generate_series(1, :n) i JOIN connection c ON c.business_id = 1 + i % 3""",
+    """INSERT INTO pull_stream (connection_id, stream, since, next_at)
+       SELECT c.connection_id, 'stream-' || i, now(), now()
+       FROM generate_series(1, :n) i JOIN connection c ON c.business_id = 1 + i % 3""",
+    """INSERT INTO subscription (business_id, code, url, types, secrets)
+       SELECT i, 'events-' || i, 'https://hub-' || i || '.example/', '{points.posted}', 'x'
+       FROM generate_series(1, 3) i""",
+    # Of sixty, one is given up and one waits; of three, one is of a tier; an hour apart.
+    """INSERT INTO hub_event (event_id, member_id, account_id, business_id, occurred_at, noted_at,
+         type, tier_id) OVERRIDING SYSTEM VALUE
+       SELECT i, i, i, 1 + i % 3, now(), now(), CASE WHEN i % 3 = 0 THEN 'tier.changed'
+         ELSE 'points.posted' END, 1 FROM generate_series(1, :n) i""",
+    """INSERT INTO event_delivery (event_id, subscription_id, attempts, status, asked_at, state,
+         ended_at)
+       SELECT i, s.subscription_id, 1, 200, timestamptz '2026-01-01T00:00Z' + i * interval '1 hour',
+         CASE i % 60 WHEN 7 THEN 'dead' WHEN 8 THEN 'pending' ELSE 'delivered' END,
+         CASE WHEN i % 60 <> 8 THEN now() END
+       FROM generate_series(1, :n) i JOIN subscription s ON s.business_id = 1 + i % 3""",
     """INSERT INTO reconciliation_book (business_id, role)
        SELECT i, 'creditor' FROM generate_series(1, 3) i""",
     """INSERT INTO reconciliation_run (asked_at, finished_at, from_date, to_date,
@@ -100,13 +127,18 @@ _WORK = (
          CASE WHEN i % 4 > 0 THEN now() END, date '2001-01-01' + (i / 2)::integer,
          date '2001-01-02' + (i / 2)::integer, 0, 0, 0, 1 + i % 3, false, 'ann'
        FROM generate_series(1, :n) i""",
+    # Of six hundred, one is of the third book.
     """INSERT INTO reconciliation_partner_row (row_id, points, digest, file_id, number, copy, day,
          book_id, leg, reference)
-       SELECT i, 5, md5(i::text)::uuid, 1, i, 0, '2001-01-01', 1 + i % 3, 1, 'x' || i
+       SELECT i, 5, md5(i::text)::uuid, 1, i, 0, '2001-01-01',
+         CASE WHEN i % 600 = 20 THEN 3 ELSE 1 + i % 2 END, 1, 'x' || i
        FROM generate_series(1, :n) i""",
-    """INSERT INTO reconciliation_match (match_id, leg, rule, state, made_at)
-       SELECT i, 1, CASE WHEN i % 2 = 0 THEN 7 ELSE 8 END, 'suggested',
-         timestamptz '2026-01-01T00:00Z' + i * interval '1 hour' FROM generate_series(1, :n) i""",
+    # Few are but suggested.
+    """INSERT INTO reconciliation_match (match_id, leg, rule, state, made_at, book_id)
+       SELECT i, 1, CASE WHEN i % 2 = 0 THEN 7 ELSE 8 END,
+         CASE WHEN i <= 400 THEN 'suggested' ELSE 'confirmed' END,
+         timestamptz '2026-01-01T00:00Z' + i * interval '1 hour', p.book_id
+       FROM generate_series(1, :n) i JOIN reconciliation_partner_row p ON p.row_id = i""",
     """INSERT INTO reconciliation_match_row (match_id, row_id, leg, live)
        SELECT i, i, 1, false FROM generate_series(1, :n) i""",
     # Of ten, nine are open still; the last is resolved. Of five, one has no amount.
@@ -127,7 +159,10 @@ _REST = (
        VALUES ('2020-01-01', 0, 30, 30, 0, '[]', true, 'year')""",
     """INSERT INTO referral (referrer_account_id, referred_account_id, said_at, ends_at, terms_from,
          source)
-       SELECT 1, i, now(), now(), '2020-01-01', 'member' FROM generate_series(2, :n) i""",
+       SELECT 1, i, timestamptz '2026-01-01T00:00Z' + i * interval '1 hour',
+         CASE WHEN i % 2 = 0 THEN timestamptz '2099-01-01T00:00Z' ELSE now() END, '2020-01-01',
+         'member'
+       FROM generate_series(2, :n) i""",
     """INSERT INTO obligation (member_id, tx_id, account_id, points, occurred_at, posted_at,
          business_date, period_id, seq, issuer_id, acceptor_id, late, currency, rate, amount,
          debtor_id, creditor_id, source, kind)
@@ -140,9 +175,17 @@ _REST = (
     """INSERT INTO voucher_terms (campaign_id, effective_from, valid_from, valid_until, granted,
          amount_minor, minimum_minor, grace_days, funder_id, currency, by_value, repeats,
          transferable, alone, on_refund, name, name_zh, businesses, outlets, categories, times)
-       SELECT campaign_id, '2020-01-01', '2020-01-01', '2099-01-01', 1, 100, 0, 0, 1, 'CNY', false,
-         false, false, false, 'whole', code, code, '{1,2,3}', '{}', '{}', '[]'
+       SELECT campaign_id, '2020-01-01',
+         timestamptz '2026-01-01T00:00Z' + (campaign_id % 100) * interval '1 hour',
+         timestamptz '2098-01-01T00:00Z' - (campaign_id % 100) * interval '1 hour', 1, 100, 0, 0,
+         1 + campaign_id % 3, CASE WHEN campaign_id % 7 = 0 THEN 'USD' ELSE 'CNY' END, false,
+         false, false, false, 'whole', code, code,
+         CASE WHEN campaign_id % 2 = 0 THEN CAST('{1,2,3}' AS smallint[]) ELSE '{1,2}' END, '{}',
+         '{}', '[]'
        FROM voucher_campaign""",
+    """INSERT INTO voucher_batch (terms_id, wanted, created_at, name)
+       SELECT (SELECT min(terms_id) FROM voucher_terms) + i % 3, 1, now(), 'batch-' || i
+       FROM generate_series(1, :n) i""",
     """INSERT INTO voucher (voucher_id, member_id, birth_id, granted, ends_at, assigned_at,
          terms_id, digest, used)
        SELECT i, CASE WHEN i <= :n THEN 1 ELSE i - :n END,
@@ -154,13 +197,17 @@ _REST = (
     """INSERT INTO reward (business_id, code)
        SELECT 1 + i % 3, 'r-' || i FROM generate_series(1, least(:n, 500)) i""",
     """INSERT INTO reward_terms (reward_id, effective_from, points, price_minor,
-         pay_within_seconds, currency, limit_period, category, counted, texts, pictures)
-       SELECT reward_id, '2020-01-01', 100 + reward_id % 5, 0, 900, 'CNY', 'lifetime', 'goods',
+         pay_within_seconds, currency, limit_period, category, tier_id, counted, texts, pictures)
+       SELECT reward_id, timestamptz '2020-01-01T00:00Z' + reward_id * interval '1 hour',
+         100 + reward_id % 5, CASE WHEN reward_id % 4 = 0 THEN 500 ELSE 0 END, 900, 'CNY',
+         'lifetime', CASE WHEN reward_id % 3 = 0 THEN 'stay' ELSE 'goods' END,
+         CASE WHEN reward_id % 5 = 0 THEN (SELECT tier_id FROM tier WHERE code = 'gold') END,
          false, '[{"language": "en", "title": "Gift", "description": ""}]', '[]' FROM reward""",
     "INSERT INTO reward_stock (reward_id) SELECT reward_id FROM reward",
     """INSERT INTO reward_order (member_id, account_id, points, price_minor, ordered_at, reward_id,
          business_id, currency, outcome, state, idempotency_key)
-       SELECT 1, 1, 100, 0, now(), r.reward_id, r.business_id, 'CNY', 'ordered', 'confirmed',
+       SELECT 1, 1, 100, 0, timestamptz '2026-01-01T00:00Z' + i * interval '1 hour', r.reward_id,
+         r.business_id, 'CNY', 'ordered', CASE WHEN i % 4 = 0 THEN 'fulfilled' ELSE 'confirmed' END,
          'k' || i
        FROM generate_series(1, :n) i JOIN reward r ON r.code = 'r-' || 1 + i % 5""",
 )  # fmt: skip

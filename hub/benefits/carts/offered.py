@@ -187,9 +187,7 @@ async def _benefits(
             found.named[Source.BENEFIT, code] = Named(place, code, code)
             found.refuse(Source.BENEFIT, code, Verdict.MEMBER_REQUIRED)
         return
-    has = await entitlements(
-        db, member_ids=[member_id], now=counter.now, time_zone=counter.time_zone
-    )
+    has = await entitlements(db, member_ids=[member_id], now=counter.now)
     quotas: dict[str, list[Entitlement]] = {}
     for one in has[member_id]:
         if one.kind in _KINDS and (not said or one.benefit_code in said):

@@ -1,14 +1,14 @@
 """Reads of quotas: what members may use, who granted it, and what became of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.clock import business_date
-from hub.db.relation import Relation
+from hub.benefits.entitlements.reckon import ENTITLEMENTS
+from hub.benefits.reckoned import reckoned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,54 +31,14 @@ class Entitlement:
     offered_at: list[int]
 
 
-# What a tier gives for a period is granted when it is first asked for (`hub.benefits.grant`): until
-# then `entitlement_due` says what will be, so that a card, a quote and a use see the same.
-ENTITLEMENTS = Relation(
-    """
-WITH terms AS (
-  SELECT DISTINCT ON (benefit_id) benefit_id, name, name_zh, offered_at, on_loss, tier_id, rank
-  FROM benefit_terms LEFT JOIN tier USING (tier_id)
-  WHERE effective_from <= :now ORDER BY benefit_id, effective_from DESC
-), quota AS (
-  SELECT e.member_id, e.benefit_id, e.starts_on, e.ends_on, e.granted, e.held, e.used, e.ended,
-    e.free, e.source
-  FROM entitlement e JOIN terms USING (benefit_id)
-  WHERE e.member_id = ANY(CAST(:member_ids AS bigint[]))
-    AND :today BETWEEN e.starts_on AND e.ends_on AND e.granted > 0
-    AND (e.source <> 'tier' OR terms.on_loss = 'keep_period'
-      OR entitlement_tier_held(e.member_id, terms.tier_id))
-  UNION ALL
-  SELECT member_id, benefit_id, starts_on, ends_on, missing, 0, 0, 0, missing, 'tier'
-  FROM entitlement_due(CAST(:member_ids AS bigint[]), CAST(:today AS date), :now)
-)
-SELECT e.member_id, b.code AS benefit_code, b.kind, terms.name, terms.name_zh, e.starts_on,
-  e.ends_on, sum(e.granted)::integer AS granted, sum(e.held)::integer AS held,
-  sum(e.used)::integer AS used, sum(e.ended)::integer AS ended, sum(e.free)::integer AS remaining,
-  array_agg(DISTINCT e.source ORDER BY e.source) AS sources, terms.offered_at
-FROM quota e JOIN benefit b USING (benefit_id) JOIN terms USING (benefit_id)
-GROUP BY e.member_id, terms.rank, b.code, b.kind, terms.name, terms.name_zh, e.starts_on, e.ends_on,
-  terms.offered_at
-ORDER BY e.member_id, terms.rank NULLS LAST, b.code, e.ends_on, e.starts_on
-""",
-    tuple(each.name for each in fields(Entitlement)),
-)
-
-
 async def entitlements(
-    db: AsyncConnection, *, member_ids: Sequence[int], now: datetime, time_zone: str
+    db: AsyncConnection, *, member_ids: Sequence[int], now: datetime
 ) -> dict[int, list[Entitlement]]:
     """Return what each member may use on the day of `now`, by member id."""
     found: dict[int, list[Entitlement]] = {member_id: [] for member_id in member_ids}
-    rows = await db.execute(
-        ENTITLEMENTS.statement,
-        {
-            "member_ids": list(member_ids),
-            "now": now,
-            "today": business_date(now, time_zone),
-        },
-    )
-    for row in rows:
-        found[row.member_id].append(Entitlement(**row._asdict()))
+    for row in await reckoned(db, ENTITLEMENTS, member_ids=member_ids, now=now):
+        one = Entitlement(**dict(zip(ENTITLEMENTS.columns, row, strict=True)))
+        found[one.member_id].append(one)
     return found
 
 

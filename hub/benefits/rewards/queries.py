@@ -1,14 +1,14 @@
 """Reads of rewards: the catalogue as it is now, and members' orders."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.db.keyset import Column, Keyset, Stretch
+from hub.db.keyset import Column, Keyset, Stretch, page_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +75,21 @@ FROM reward r JOIN reward_stock s USING (reward_id) JOIN LATERAL (
 LEFT JOIN tier ON tier.tier_id = t.tier_id
 LEFT JOIN voucher_campaign c ON c.campaign_id = t.campaign_id
 LEFT JOIN benefit b ON b.benefit_id = t.benefit_id"""
-_ON_OFFER = f"""
-SELECT * FROM ({_REWARDS}) AS x
-WHERE (available_until IS NULL OR available_until > :now) AND available IS DISTINCT FROM 0
-  AND (CAST(:business_id AS smallint) IS NULL OR business_id = :business_id)
-  AND (CAST(:category AS text) IS NULL OR category = :category)
-  AND (CAST(:most_points AS bigint) IS NULL OR points <= :most_points)"""  # noqa: S608 - a constant of ours
-CATALOGUE = Keyset((Column("points", int), Column("reward_id", int)))
+_ON_OFFER = """(available_until IS NULL OR available_until > :now)
+  AND available IS DISTINCT FROM 0"""
+CATALOGUE = Keyset((Column("points", int), Column("reward_id", int)), where=_ON_OFFER)
 """The cheapest first."""
+BY_OFFER = Keyset((Column("available_from", datetime), Column("reward_id", int)), where=_ON_OFFER)
+"""What has been offered longest on these terms first."""
+_FILTERS = {
+    "business_id": "business_id = :business_id",
+    "category": "category = :category",
+    "tier": "tier = :tier",
+    "affordable": "points <= :affordable",
+    "least_points": "points >= :least_points",
+    "most_points": "points <= :most_points",
+    "points_alone": "(price_minor = 0) = :points_alone",
+}
 HOLDER = """coalesce(account_holder(o.account_id), (SELECT coalesce(m.merged_into, m.member_id)
   FROM member m WHERE m.member_id = o.member_id))"""
 """Whose an order `o` is now, after merges and splits."""
@@ -90,9 +97,33 @@ _ORDERS = f"""
 SELECT o.order_id, {HOLDER} AS member_id, o.business_id, r.code AS reward_code, o.points,
   o.price_minor, o.currency, o.state, o.tx_id, o.ordered_at, o.pay_by, o.delivery_note,
   o.voucher_id, o.entitlement_id
-FROM reward_order o JOIN reward r USING (reward_id) WHERE o.state IS NOT NULL"""  # noqa: S608 - a constant of ours
+FROM reward_order o JOIN reward r USING (reward_id)"""  # noqa: S608 - a constant of ours
 ORDERS = Keyset((Column("order_id", int, "o.order_id"),), descending=True)
 """The newest first."""
+
+
+class OrderFilter(NamedTuple):
+    """Which orders: at `business_id` alone; of a reward, by its code; in these states."""
+
+    business_id: int | None = None
+    reward: str | None = None
+    states: tuple[str, ...] | None = None
+    ordered_from: datetime | None = None
+    ordered_before: datetime | None = None
+
+
+_ORDER_FILTERS = {
+    "business_id": "o.business_id = :business_id",
+    "reward": "r.code = :reward",
+    "states": "o.state = ANY (CAST(:states AS text[]))",
+    "ordered_from": "o.ordered_at >= :ordered_from",
+    "ordered_before": "o.ordered_at < :ordered_before",
+}
+_OF_MEMBER = replace(
+    ORDERS,
+    where=f"""o.state IS NOT NULL AND o.member_id = ANY (ledger_kin(ARRAY[m.id]))
+      AND {HOLDER} = m.id""",
+)
 
 
 async def reward_named(db: AsyncConnection, *, code: str, now: datetime) -> Reward | None:
@@ -106,26 +137,14 @@ async def reward_page(
     db: AsyncConnection,
     *,
     now: datetime,
-    business_id: int | None,
-    category: str | None,
-    most_points: int | None,
+    only: Mapping[str, Any],
     stretch: Stretch,
+    order: Keyset = CATALOGUE,
 ) -> list[Reward]:
-    """Return what can be had now, by CATALOGUE."""
-    if category is not None and not category.isprintable():
-        return []
-    rows = await db.execute(
-        text(f"""{_ON_OFFER} AND {CATALOGUE.between(stretch)}
-          ORDER BY {CATALOGUE.order(stretch)} LIMIT :limit"""),
-        {
-            "now": now,
-            "business_id": business_id,
-            "category": category,
-            "most_points": most_points,
-            "limit": stretch.limit,
-            **CATALOGUE.facts(stretch),
-        },
-    )
+    """Return what can be had now, by CATALOGUE unless asked otherwise; `only` says of it which."""
+    ending, facts = page_of(order, stretch, only=only, filters=_FILTERS)
+    query = text(f"SELECT * FROM ({_REWARDS}) AS x {ending}")  # noqa: S608 - constants of ours
+    rows = await db.execute(query, {"now": now, **facts})
     return [_reward(row) for row in rows]
 
 
@@ -152,25 +171,17 @@ async def orders_of(
     *,
     member_ids: Sequence[int],
     stretch: Stretch,
-    business_id: int | None = None,
+    only: OrderFilter,
 ) -> dict[int, list[Order]]:
-    """Return each member's orders (at `business_id`), by ORDERS; those of everybody they were
-    merged with too, and none that a split took away.
+    """Return each member's orders, by ORDERS; those of everybody they were merged with too, and
+    none that a split took away.
     """
+    ending, facts = page_of(_OF_MEMBER, stretch, only=only._asdict(), filters=_ORDER_FILTERS)
     rows = await db.execute(
         text(f"""
           SELECT p.* FROM unnest(CAST(:member_ids AS bigint[])) AS m (id)
-          CROSS JOIN LATERAL ({_ORDERS}
-            AND o.member_id = ANY (ledger_kin(ARRAY[m.id])) AND {HOLDER} = m.id
-            AND (CAST(:business_id AS smallint) IS NULL OR o.business_id = :business_id)
-            AND {ORDERS.between(stretch)}
-            ORDER BY {ORDERS.order(stretch)} LIMIT :limit) p"""),  # noqa: S608 - constants of ours
-        {
-            "member_ids": list(member_ids),
-            "business_id": business_id,
-            "limit": stretch.limit,
-            **ORDERS.facts(stretch),
-        },
+          CROSS JOIN LATERAL ({_ORDERS} {ending}) p"""),  # noqa: S608 - constants of ours
+        {"member_ids": list(member_ids), **facts},
     )
     found: dict[int, list[Order]] = {member_id: [] for member_id in member_ids}
     for row in rows:
@@ -180,7 +191,7 @@ async def orders_of(
 
 async def order_by_number(db: AsyncConnection, *, order_id: int) -> Order | None:
     """Return an order with whose it is now, or None."""
-    query = text(f"{_ORDERS} AND o.order_id = :order_id")
+    query = text(f"{_ORDERS} WHERE o.state IS NOT NULL AND o.order_id = :order_id")
     row = (await db.execute(query, {"order_id": order_id})).one_or_none()
     return None if row is None else Order(**row._asdict())
 

@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.in_force import InForce
+from hub.benefits.reckoned import Reckoned
 from hub.benefits.tiers.ladder import RUNGS, points
+from hub.benefits.tiers.places import PLACES
 from hub.benefits.year import year_of
 from hub.db.relation import Relation
 
@@ -59,17 +63,21 @@ LEFT JOIN LATERAL (
     tuple(each.name for each in fields(Standing)),
 )
 
+
+def _held(known: InForce, _today: date, places: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    return [
+        (member_id, tier.code, tier.name, tier.name_zh, since)
+        for member_id, tier_id, since in places
+        if (tier := known.tiers.get(tier_id)) is not None and tier.ladder_id == 0
+    ]
+
+
 # What is asked for most, without the way to the next tier.
-HELD = Relation(
-    f"""
-WITH {RUNGS}
-SELECT a.member_id, has.code, has.name, has.name_zh, held.since
-FROM unnest(CAST(:member_ids AS bigint[])) AS a (member_id)
-LEFT JOIN member_tier held ON held.member_id = a.member_id AND held.until IS NULL
-  AND held.ladder_id = 0
-LEFT JOIN rungs has ON has.tier_id = held.tier_id
-""",  # noqa: S608 - constants of ours
-    ("member_id", "code", "name", "name_zh", "since"),
+HELD = Reckoned(
+    of=(PLACES,),
+    columns=("member_id", "code", "name", "name_zh", "since"),
+    reckon=_held,
+    nobody=(None, None, None, None, None),
 )
 
 

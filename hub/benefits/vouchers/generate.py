@@ -1,12 +1,12 @@
 """Generate: make the codes of a batch, block by block."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.vouchers.batches import Batch, batch_named
 from hub.benefits.vouchers.key import code_key
 from hub.benefits.vouchers.queries import campaign_terms
 from hub.crypto.keyring import Keyring
@@ -25,17 +25,6 @@ WITH made AS (
   FROM unnest($5::bytea[]) WITH ORDINALITY AS drawn (digest, n)
   ON CONFLICT DO NOTHING RETURNING 1
 ) SELECT count(*) FROM made"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """A batch of vouchers that belong to nobody yet: `made` of `wanted` are there."""
-
-    batch_id: int
-    name: str
-    campaign_code: str
-    wanted: int
-    made: int
 
 
 async def open_batch(
@@ -70,24 +59,6 @@ async def open_batch(
                 field=field,
             )
     return batch
-
-
-async def batch_named(db: AsyncConnection, *, name: str) -> Batch:
-    """Return a batch by its name; raises NotFound."""
-    row = (
-        await db.execute(
-            text("""
-              SELECT b.batch_id, b.name, c.code AS campaign_code, b.wanted, coalesce((
-                SELECT sum(codes) FROM voucher_block k WHERE k.batch_id = b.batch_id), 0)::bigint
-                AS made
-              FROM voucher_batch b JOIN voucher_terms t USING (terms_id)
-              JOIN voucher_campaign c USING (campaign_id) WHERE b.name = :name"""),
-            {"name": name},
-        )
-    ).first()
-    if row is None:
-        raise NotFound(f"there is no batch {name!r}", field="batch")
-    return Batch(**row._asdict())
 
 
 async def generate(

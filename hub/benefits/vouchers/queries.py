@@ -1,6 +1,6 @@
 """Reads of vouchers: what a code stands for, what a member has, what campaigns there are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +13,7 @@ from hub.benefits.vouchers.codes import normalise
 from hub.benefits.vouchers.key import known_key
 from hub.benefits.vouchers.terms import TERMS_COLUMNS, VoucherTerms, terms_of
 from hub.crypto.keyring import Keyring
-from hub.db.keyset import Column, Keyset, Stretch
+from hub.db.keyset import Column, Keyset, Stretch, page_of
 
 
 class VoucherState(StrEnum):
@@ -169,6 +169,17 @@ WHERE t.effective_from <= :now AND (CAST(:code AS text) IS NULL OR c.code = :cod
 ORDER BY c.code, t.effective_from DESC"""  # noqa: S608 - a constant of ours
 CAMPAIGNS = Keyset((Column("campaign_code", str),))
 """By code."""
+BY_BEGIN = Keyset((Column("valid_from", datetime), *CAMPAIGNS.columns))
+BY_END = Keyset((Column("valid_until", datetime), *CAMPAIGNS.columns))
+_CAMPAIGN_FILTERS = {
+    "own_id": "(:own_id = ANY (businesses) OR :own_id = funder_id)",
+    "business_id": ":business_id = ANY (businesses)",
+    "funder_id": "funder_id = :funder_id",
+    "kinds": "kind = ANY (CAST(:kinds AS text[]))",
+    "currency": "currency = :currency",
+    "benefit": "benefit = :benefit",
+    "valid_at": "valid_from <= :valid_at AND valid_until > :valid_at",
+}
 
 
 async def campaign_terms(db: AsyncConnection, *, now: datetime, code: str) -> list[VoucherTerms]:
@@ -177,23 +188,20 @@ async def campaign_terms(db: AsyncConnection, *, now: datetime, code: str) -> li
 
 
 async def campaign_page(
-    db: AsyncConnection, *, now: datetime, business_id: int | None, stretch: Stretch
+    db: AsyncConnection,
+    *,
+    now: datetime,
+    only: Mapping[str, Any],
+    stretch: Stretch,
+    order: Keyset = CAMPAIGNS,
 ) -> list[VoucherTerms]:
-    """Return the terms of campaigns, by CAMPAIGNS; those that a business takes or pays for."""
-    rows = await db.execute(
-        text(f"""
-          SELECT * FROM ({_IN_FORCE}) t WHERE {CAMPAIGNS.between(stretch)}
-            AND (CAST(:business_id AS smallint) IS NULL
-              OR :business_id = ANY (businesses) OR :business_id = funder_id)
-          ORDER BY {CAMPAIGNS.order(stretch)} LIMIT :limit"""),  # noqa: S608 - constants of ours
-        {
-            "now": now,
-            "code": None,
-            "business_id": business_id,
-            "limit": stretch.limit,
-            **CAMPAIGNS.facts(stretch),
-        },
-    )
+    """Return the terms of campaigns, by CAMPAIGNS unless asked otherwise; `only` says which.
+
+    Those of `own_id` a business takes or pays for.
+    """
+    ending, facts = page_of(order, stretch, only=only, filters=_CAMPAIGN_FILTERS)
+    query = text(f"SELECT * FROM ({_IN_FORCE}) t {ending}")  # noqa: S608 - constants of ours
+    rows = await db.execute(query, {"now": now, "code": None, **facts})
     return [terms_of(row) for row in rows]
 
 

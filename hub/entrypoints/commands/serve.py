@@ -12,6 +12,7 @@ from hub.entrypoints import web_health
 from hub.entrypoints.embedded.process import die_with_supervisor
 from hub.entrypoints.stack import refuse_unbound
 from hub.entrypoints.web_protocol import MOST_BYTES, DroppableSocket
+from hub.entrypoints.web_wire import GatheringHttp
 
 _COULD_NOT_START = 3
 
@@ -53,7 +54,7 @@ def serve() -> None:
         host=chosen.host,
         port=chosen.port,
         loop="uvloop",
-        http="httptools",
+        http=GatheringHttp,
         ws=DroppableSocket,
         ws_max_size=MOST_BYTES,
         lifespan="on",

@@ -14,8 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
 
+from hub.benefits.vouchers.batches import Batch, batch_named
 from hub.benefits.vouchers.codes_of_batch import codes_of_batch
-from hub.benefits.vouchers.generate import Batch, batch_named, generate, open_batch
+from hub.benefits.vouchers.generate import generate, open_batch
 from hub.clock import now
 from hub.config import load_settings
 from hub.crypto.keyring import Keyring, load

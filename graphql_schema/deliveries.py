@@ -1,0 +1,225 @@
+"""Deliveries: what a business's systems told the hub, what came of it, and working on it again."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Any
+
+import strawberry
+
+from graphql_schema.access import WEBHOOK_READERS, require, visible_business
+from graphql_schema.context import Context, Info
+from graphql_schema.fields import Given, resolved
+from graphql_schema.filters import by_businesses, filtered_page, said
+from graphql_schema.finding import whole_number
+from graphql_schema.pages import After, Before, Connection, First, Last, connection
+from graphql_schema.programme import Business
+from graphql_schema.rejections import Forbidden, InvalidInput, unfit
+from graphql_schema.scalars import Long
+from hub import errors
+from hub.intake import queries
+from hub.intake.replay import replay
+
+_MOST_NAMED = 1000
+
+
+@strawberry.enum(description="Where a delivery stands.")
+class DeliveryState(Enum):
+    """The states of hub.intake."""
+
+    PENDING = strawberry.enum_value("pending", description="It is worked on, or waits for it.")
+    DONE = strawberry.enum_value("done", description="What it told has had its effect.")
+    REFUSED = strawberry.enum_value(
+        "refused", description="It was understood and tells no fact, such as an order not yet paid."
+    )
+    DEAD = strawberry.enum_value(
+        "dead", description="It is a dead letter: it could not be worked on."
+    )
+
+
+@strawberry.type(description="What a system told the hub in one call, and what came of it.")
+class Delivery:
+    """A delivery."""
+
+    business_id: strawberry.Private[int]
+    number: strawberry.ID = strawberry.field(
+        description="Its number: `replayDeliveries` asks for it."
+    )
+    connection: str = strawberry.field(description="By which connection it came, by its code.")
+    connector: str = strawberry.field(description="Which system's language that speaks.")
+    topic: str | None = strawberry.field(description="What it is about, in the system's words.")
+    state: DeliveryState = strawberry.field(description="Where it stands.")
+    received_at: datetime = strawberry.field(description="When it came.")
+    finished_at: datetime | None = strawberry.field(
+        description="When it was done with; null: it is not."
+    )
+    code: str | None = strawberry.field(
+        description="What was wrong, in a word such as `malformed`; null: nothing."
+    )
+    field: str | None = strawberry.field(
+        description="Where in what it said that was; null: at no one place."
+    )
+
+    @classmethod
+    def of(cls, row: queries.KeptDelivery) -> "Delivery":
+        """Show a delivery."""
+        return cls(
+            business_id=row.business_id,
+            number=strawberry.ID(str(row.delivery_id)),
+            connection=row.connection,
+            connector=row.connector,
+            topic=row.topic,
+            state=DeliveryState(row.state),
+            received_at=row.received_at,
+            finished_at=row.finished_at,
+            code=row.code,
+            field=row.field,
+        )
+
+    @resolved("The business whose system it was.")
+    async def business(self, info: Info) -> Business:
+        """Return whose connection it came by."""
+        return Business.of(await info.context.business(self.business_id))
+
+
+@strawberry.input(description="Which deliveries; all that is said holds.")
+class DeliveryFilter:
+    """By whose they are, and what came of them."""
+
+    business: str | None = strawberry.field(
+        default=None, description="Of this business's systems, by its code; a business: its own."
+    )
+    connection: str | None = strawberry.field(
+        default=None, description="By this connection, by its code."
+    )
+    states: list[DeliveryState] | None = strawberry.field(
+        default=None, description="Those that stand so."
+    )
+    topic: str | None = strawberry.field(
+        default=None, description="About this, in the system's words."
+    )
+    code: str | None = strawberry.field(
+        default=None, description="Of which this was wrong, such as `malformed`."
+    )
+    field: str | None = strawberry.field(
+        default=None, description="Of which it was wrong at this place."
+    )
+
+
+@strawberry.input(description="What is to be worked on again: deliveries, what is dead of a "
+                              "connection, or both.")  # fmt: skip
+class ReplayDeliveriesInput:
+    """A replay."""
+
+    deliveries: list[strawberry.ID] | None = strawberry.field(
+        default=None, description=f"These, by their numbers, up to {_MOST_NAMED}."
+    )
+    connection: str | None = strawberry.field(
+        default=None, description="All dead letters of this connection, by its code."
+    )
+
+
+@strawberry.type(description="It will be worked on again.")
+class DeliveriesReplayed:
+    """Success."""
+
+    deliveries: int = strawberry.field(
+        graphql_type=Long, description="How many; what waits already is left to it."
+    )
+
+
+ReplayDeliveriesResult = Annotated[
+    DeliveriesReplayed | InvalidInput | Forbidden,
+    strawberry.union("ReplayDeliveriesResult", description="What came of a replay."),
+]
+
+
+@strawberry.type
+class DeliveryQuery:
+    """Reads of deliveries."""
+
+    @resolved("What systems told the hub, and what came of it, the newest first, as long as what "
+              "they said is kept. For staff and admins; a business sees its own.")  # fmt: skip
+    async def deliveries(
+        self,
+        info: Info,
+        *,
+        filter: Annotated[  # noqa: A002
+            DeliveryFilter | None, strawberry.argument(description="Only these deliveries.")
+        ] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Delivery]:
+        """Return a page of deliveries; raises Forbidden where a business asks for another's."""
+        context = info.context
+        require(context.principal, *WEBHOOK_READERS)
+        paging = {"first": first, "after": after, "last": last, "before": before}
+        asked = filtered_page(filter, queries.KEPT, **paging)
+        only = await _only(context, said(filter))
+        async with context.reading() as db:
+            rows = await queries.kept_deliveries(db, only=only, stretch=asked.stretch)
+        return connection(rows, asked, node=Delivery.of, place=queries.KEPT.place)
+
+
+@strawberry.type
+class DeliveryMutation:
+    """Writes of deliveries."""
+
+    @resolved("Work on deliveries again from what they said. What had its effect has none again. "
+              "For staff and admins; for a business, its own.")  # fmt: skip
+    async def replay_deliveries(
+        self,
+        info: Info,
+        input: Given[ReplayDeliveriesInput],  # noqa: A002
+    ) -> ReplayDeliveriesResult:
+        """Ask for it and commit, or answer why not."""
+        context = info.context
+        try:
+            require(context.principal, *WEBHOOK_READERS)
+            numbers = await _numbers(context, input)
+        except (errors.Malformed, errors.Forbidden) as no:
+            return unfit(no)
+        dead = queries.Search(connection=input.connection, state=queries.DeliveryState.DEAD)
+        async with context.writing() as db:
+            found = await replay(
+                db,
+                now=context.now,
+                delivery_ids=numbers,
+                search=None if input.connection is None else dead,
+            )
+        return DeliveriesReplayed(deliveries=found)
+
+
+async def _numbers(context: Context, asked: ReplayDeliveriesInput) -> list[int]:
+    """Return the deliveries that are named; raises Malformed for what is not there."""
+    named, code = asked.deliveries or [], asked.connection
+    if not named and code is None:
+        raise errors.Malformed("name `deliveries` or a `connection`", field="deliveries")
+    if len(named) > _MOST_NAMED:
+        raise errors.Malformed(
+            f"name up to {_MOST_NAMED} deliveries at once, or a connection", field="deliveries"
+        )
+    numbers = [whole_number(one, field="deliveries") for one in named]
+    own_id = await context.own_business_id()
+    async with context.reading() as db:
+        unknown = await queries.unknown_kept(db, delivery_ids=numbers, business_id=own_id)
+        known = code is None or (
+            code.isprintable() and await queries.is_connection(db, code=code, business_id=own_id)
+        )
+    if unknown:
+        raise errors.Malformed(f"there is no delivery {unknown[0]}", field="deliveries")
+    if not known:
+        raise errors.Malformed(f"there is no connection {code!r}", field="connection")
+    return numbers
+
+
+async def _only(context: Context, told: dict[str, Any]) -> queries.KeptFilter:
+    """Return what a filter says as deliveries are read by it."""
+    if "business" in told:
+        visible_business(context.caller, asked=told["business"])
+    only = await by_businesses(context, told, "business")
+    only.setdefault("business_id", await context.own_business_id())
+    if "states" in only:
+        only["states"] = tuple(queries.DeliveryState(state.value) for state in only["states"])
+    return queries.KeptFilter(**only)

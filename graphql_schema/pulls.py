@@ -1,0 +1,169 @@
+"""What the hub asks systems for: how far each stream is, and asking for the past."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from graphql_schema.access import CONNECTION_KEEPERS, require
+from graphql_schema.context import Info
+from graphql_schema.fields import Given, count, resolved
+from graphql_schema.filters import filtered_page, said
+from graphql_schema.pages import After, Before, Connection, First, Last, connection
+from graphql_schema.programme import Business
+from graphql_schema.rejections import Forbidden, InvalidInput, unfit
+from hub import errors
+from hub.db.keyset import Stretch
+from hub.intake import streams
+from hub.intake.connections import Switchboard
+from hub.outbox.messages import put
+
+
+@strawberry.type(description="What of a connection's system is asked for, page by page.")
+class PullStream:
+    """A stream as it stands."""
+
+    business_id: strawberry.Private[int]
+    connection: str = strawberry.field(description="The connection's code.")
+    connector: str = strawberry.field(description="Which system's language it speaks.")
+    stream: str = strawberry.field(
+        description="What is asked for, such as orders; `live`: what is listened to."
+    )
+    backfilling: bool = strawberry.field(
+        description="Whether the past is asked for, not what webhooks lost."
+    )
+    since: datetime = strawberry.field(description="What changed from then on is asked for.")
+    pages: int = count("How many pages came, ever.")
+    began_at: datetime | None = strawberry.field(
+        description="When the pull under way began; null: none is."
+    )
+    ended_at: datetime | None = strawberry.field(
+        description="When a pull last came to its end; null: none did yet."
+    )
+    next_at: datetime = strawberry.field(description="When it goes on, or begins again.")
+    failing: bool = strawberry.field(
+        description="Whether something stopped it when it was last tried; it is tried again."
+    )
+
+    @classmethod
+    def of(cls, row: streams.StreamStanding) -> "PullStream":
+        """Show a stream."""
+        return cls(
+            business_id=row.business_id,
+            connection=row.connection,
+            connector=row.connector,
+            stream=row.stream,
+            backfilling=row.backfilling,
+            since=row.since,
+            pages=row.pages,
+            began_at=row.began_at,
+            ended_at=row.ended_at,
+            next_at=row.next_at,
+            failing=row.failing,
+        )
+
+    @resolved("The business whose system it is.")
+    async def business(self, info: Info) -> Business:
+        """Return whose connection it is."""
+        return Business.of(await info.context.business(self.business_id))
+
+
+@strawberry.input(description="Which streams; all that is said holds.")
+class PullStreamFilter:
+    """By what they are of."""
+
+    connection: str | None = strawberry.field(
+        default=None, description="Of this connection, by its code."
+    )
+
+
+@strawberry.input(description="What a system knows of the past is to be asked for.")
+class BackfillConnectionInput:
+    """A backfill."""
+
+    connection: str = strawberry.field(description="The connection's code.")
+    since: datetime = strawberry.field(
+        description="What changed from then on, a moment in the past with an offset from UTC."
+    )
+
+
+@strawberry.type(description="Workers pull what the system knows. Nothing is posted twice.")
+class BackfillBegun:
+    """Success."""
+
+    streams: list[PullStream] = strawberry.field(
+        description="The connection's streams, which tell by `backfilling` while it goes on."
+    )
+
+
+BackfillConnectionResult = Annotated[
+    BackfillBegun | InvalidInput | Forbidden,
+    strawberry.union("BackfillConnectionResult", description="What came of asking for the past."),
+]
+
+
+@strawberry.type
+class PullQuery:
+    """Reads of streams."""
+
+    @resolved("What systems are asked for, by connection and stream, and how far that is. For "
+              "staff and admins.")  # fmt: skip
+    async def pull_streams(
+        self,
+        info: Info,
+        *,
+        filter: Annotated[  # noqa: A002
+            PullStreamFilter | None, strawberry.argument(description="Only these streams.")
+        ] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[PullStream]:
+        """Return a page of streams."""
+        context, order = info.context, streams.BY_CONNECTION
+        require(context.principal, *CONNECTION_KEEPERS)
+        paging = {"first": first, "after": after, "last": last, "before": before}
+        asked = filtered_page(filter, order, **paging)
+        async with context.reading() as db:
+            rows = await streams.stream_page(db, only=said(filter), stretch=asked.stretch)
+        return connection(rows, asked, node=PullStream.of, place=order.place)
+
+
+@strawberry.type
+class PullMutation:
+    """Asking systems."""
+
+    @resolved("Have workers pull everything that a connection's system knows since then; one under "
+              "way begins anew. For staff and admins.")  # fmt: skip
+    async def backfill_connection(
+        self,
+        info: Info,
+        input: Given[BackfillConnectionInput],  # noqa: A002
+    ) -> BackfillConnectionResult:
+        """Ask for it and commit, or answer why not."""
+        context = info.context
+        try:
+            require(context.principal, *CONNECTION_KEEPERS)
+            if input.since.utcoffset() is None or input.since >= context.now:
+                raise errors.Malformed(
+                    "a moment in the past, with an offset from UTC, was expected", field="since"
+                )
+            async with context.writing() as db:
+                board = Switchboard(context.keyring)
+                wired = await board.by_code(db, input.connection, now=context.now)
+                if not streams.streams_of(wired):
+                    raise errors.Malformed(
+                        f"{wired.connector.spec.title} cannot be asked, or has no config.base_url",
+                        field="connection",
+                    )
+                ids = await streams.backfill(db, wired=wired, since=input.since, now=context.now)
+                await put(db, actor=streams.PULL_STREAM, references=ids, available_at=context.now)
+                rows = await streams.stream_page(
+                    db, only={"stream_ids": ids}, stretch=Stretch(len(ids))
+                )
+        except errors.NotFound as no:
+            return unfit(errors.Malformed(no.message, field="connection"))
+        except (errors.Malformed, errors.Forbidden) as no:
+            return unfit(no)
+        return BackfillBegun(streams=[PullStream.of(row) for row in rows])

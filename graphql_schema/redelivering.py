@@ -1,0 +1,134 @@
+"""Telling a business again what it was told by webhooks."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from graphql_schema.access import WEBHOOK_READERS, require
+from graphql_schema.context import Context, Info
+from graphql_schema.fields import Given, resolved
+from graphql_schema.finding import whole_number
+from graphql_schema.rejections import Forbidden, InvalidInput, Rejection, unfit
+from graphql_schema.scalars import Long
+from graphql_schema.webhooks import visible_subscriptions
+from hub import errors
+from hub.egress import queries
+from hub.egress.replay import replay
+
+_MOST_NAMED = 1000
+
+
+@strawberry.input(description="What is to be told again: deliveries, those of a subscription, or "
+                              "both.")  # fmt: skip
+class RedeliverWebhooksInput:
+    """A replay."""
+
+    deliveries: list[strawberry.ID] | None = strawberry.field(
+        default=None,
+        description=f"These, by their numbers, up to {_MOST_NAMED}, whether they were given up or "
+        "delivered.",
+    )
+    subscription: str | None = strawberry.field(
+        default=None, description="All that was given up of this one, by its short name."
+    )
+    everything: bool = strawberry.field(
+        default=False, description="Of `subscription`: what was delivered too."
+    )
+    since: datetime | None = strawberry.field(
+        default=None,
+        description="Of `subscription`: only what was to be told then or later, with an offset "
+        "from UTC.",
+    )
+
+
+@strawberry.type(description="It will be told again.")
+class WebhooksRedelivered:
+    """Success."""
+
+    deliveries: int = strawberry.field(
+        graphql_type=Long,
+        description="How many; what is under way already is left to it.",
+    )
+
+
+@strawberry.type(description="The subscription was stopped: applying the group's file starts it "
+                             "again.")  # fmt: skip
+class WebhookSubscriptionStopped(Rejection):
+    """Nothing was stored."""
+
+
+RedeliverWebhooksResult = Annotated[
+    WebhooksRedelivered | WebhookSubscriptionStopped | InvalidInput | Forbidden,
+    strawberry.union("RedeliverWebhooksResult", description="What came of telling again."),
+]
+
+
+@strawberry.type
+class WebhookMutation:
+    """Writes of webhooks."""
+
+    @resolved("Tell a business again what it was told by webhooks. Events keep their ids, so that "
+              "whoever has one knows. For staff and admins; for a business, its own.")  # fmt: skip
+    async def redeliver_webhooks(
+        self,
+        info: Info,
+        input: Given[RedeliverWebhooksInput],  # noqa: A002
+    ) -> RedeliverWebhooksResult:
+        """Ask for it and commit, or answer why not."""
+        context = info.context
+        try:
+            require(context.principal, *WEBHOOK_READERS)
+            numbers = await _numbers(context, input)
+            stopped = await _stopped(context, input)
+        except (errors.Malformed, errors.Forbidden) as no:
+            return unfit(no)
+        if stopped is not None:
+            return WebhookSubscriptionStopped(message=f"it was stopped: {stopped}")
+        own_id = await context.own_business_id()
+        async with context.writing() as db:
+            found = await replay(
+                db,
+                now=context.now,
+                event_delivery_ids=numbers,
+                subscription=input.subscription,
+                since=input.since,
+                dead_only=not input.everything,
+                business_id=own_id,
+            )
+        return WebhooksRedelivered(deliveries=found)
+
+
+async def _numbers(context: Context, asked: RedeliverWebhooksInput) -> list[int]:
+    """Return the deliveries that are named; raises Malformed for one that is not there."""
+    named = asked.deliveries or []
+    if not named and asked.subscription is None:
+        raise errors.Malformed("name `deliveries` or a `subscription`", field="deliveries")
+    if len(named) > _MOST_NAMED:
+        raise errors.Malformed(
+            f"name up to {_MOST_NAMED} deliveries at once, or a subscription", field="deliveries"
+        )
+    numbers = [whole_number(one, field="deliveries") for one in named]
+    own_id = await context.own_business_id()
+    async with context.reading() as db:
+        unknown = await queries.unknown_deliveries(
+            db, event_delivery_ids=numbers, business_id=own_id
+        )
+    if unknown:
+        raise errors.Malformed(f"there is no delivery {unknown[0]}", field="deliveries")
+    return numbers
+
+
+async def _stopped(context: Context, asked: RedeliverWebhooksInput) -> str | None:
+    """Return why the subscription was stopped that is named; raises Malformed for what is amiss."""
+    if asked.since is not None and asked.since.utcoffset() is None:
+        raise errors.Malformed("`since` needs an offset from UTC", field="since")
+    if asked.subscription is None:
+        for name in ("everything", "since"):
+            if getattr(asked, name):
+                raise errors.Malformed(f"`{name}` is of a `subscription`: name one", field=name)
+        return None
+    for one in await visible_subscriptions(context):
+        if one.code == asked.subscription:
+            return one.stopped_because
+    raise errors.Malformed(f"there is no subscription {asked.subscription!r}", field="subscription")

@@ -1,0 +1,112 @@
+"""Webhooks over GraphQL: a business sees what it was told, and has it told again."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from hub.crypto.tokens import Principal
+from hub.egress.replay import SEND
+from tests.integration.api_kit import ADMIN, HOTEL, SHOP, STAFF, Api
+from tests.support.many import fill
+
+SUBSCRIPTIONS = "{ webhookSubscriptions { code business { code } active pending dead } }"
+DELIVERIES = """query ($filter: WebhookDeliveryFilter) {
+  webhookDeliveries(filter: $filter, first: 100) { nodes { number business { code } state } } }"""
+AGAIN = """mutation ($input: RedeliverWebhooksInput!) { redeliverWebhooks(input: $input) {
+  __typename ... on WebhooksRedelivered { deliveries } ... on InvalidInput { field }
+  ... on WebhookSubscriptionStopped { message } } }"""
+NOT_THERE = {"__typename": "InvalidInput"}
+
+
+@pytest.fixture
+async def told(api: Api) -> Api:
+    """Sixty deliveries; of the hotel's twenty, one was given up; of the diner's, one waits."""
+    async with api.engine.begin() as db:
+        await fill(db, 60, of="work")
+    return api
+
+
+async def log(api: Api, who: Principal, **filter_: object) -> list[dict[str, Any]]:
+    found = await api.data(DELIVERIES, who, filter=filter_)
+    nodes: list[dict[str, Any]] = found["webhookDeliveries"]["nodes"]
+    return nodes
+
+
+async def again(api: Api, who: Principal, **asked: object) -> dict[str, Any]:
+    answer: dict[str, Any] = (await api.data(AGAIN, who, input=asked))["redeliverWebhooks"]
+    return answer
+
+
+async def test_a_business_sees_what_it_was_told(told: Api) -> None:
+    for who in (STAFF, ADMIN):
+        assert len(await log(told, who)) == 60
+        assert len((await told.data(SUBSCRIPTIONS, who))["webhookSubscriptions"]) == 3
+    assert (await told.data(SUBSCRIPTIONS, HOTEL))["webhookSubscriptions"] == [
+        {"code": "events-2", "business": {"code": "hotel"}, "active": True, "pending": 0, "dead": 1}
+    ]
+    assert {row["business"]["code"] for row in await log(told, HOTEL)} == {"hotel"}
+    assert len(await log(told, HOTEL, states=["DEAD"])) == 1
+    for nothing in ({"subscription": "events-1"}, {"event": "evt_3"}, {"states": []}):
+        assert await log(told, HOTEL, **nothing) == []
+
+
+async def test_what_was_given_up_is_told_again_once(told: Api) -> None:
+    [dead] = await log(told, HOTEL, states=["DEAD"])
+    for found in (1, 0):  # what is under way is left to it
+        answer = await again(told, HOTEL, subscription="events-2")
+        assert answer == {"__typename": "WebhooksRedelivered", "deliveries": found}
+    delivered = (await log(told, STAFF, business="shop"))[0]["number"]
+    named = [delivered, dead["number"]]
+    assert (await again(told, STAFF, deliveries=named))["deliveries"] == 1
+    assert [row["state"] for row in await log(told, STAFF, states=["PENDING"])] == ["PENDING"] * 3
+    async with told.engine.connect() as db:
+        sent = text("SELECT reference FROM outbox_message WHERE actor = :send ORDER BY 1")
+        found = [str(one) for one in await db.scalars(sent, {"send": SEND})]
+    assert sorted(found) == sorted(named)
+    everything = {"subscription": "events-2", "everything": True}
+    late = await again(told, HOTEL, **everything, since="2099-01-01T00:00:00Z")
+    assert late["deliveries"] == 0
+    assert (await again(told, HOTEL, **everything))["deliveries"] == 19
+
+
+async def test_what_is_not_there_or_amiss_is_said(told: Api) -> None:
+    [dead] = await log(told, HOTEL, states=["DEAD"])
+    own = (await log(told, SHOP))[0]["number"]
+    for asked, field in (
+        ({"deliveries": [dead["number"]]}, "deliveries"),  # the hotel's
+        ({"deliveries": ["999999"]}, "deliveries"),
+        ({"deliveries": ["1"] * 1001}, "deliveries"),
+        ({"subscription": "events-2"}, "subscription"),
+        ({}, "deliveries"),
+        ({"deliveries": [own], "everything": True}, "everything"),
+        ({"subscription": "events-1", "since": "2026-01-01T00:00:00"}, "since"),
+    ):
+        assert await again(told, SHOP, **asked) == {**NOT_THERE, "field": field}, asked
+    assert len(await log(told, STAFF, states=["DEAD"])) == 1
+    async with told.engine.begin() as db:
+        await db.execute(text("UPDATE subscription SET active = false, stopped_because = 'gone'"))
+    stopped = await again(told, HOTEL, subscription="events-2")
+    assert stopped["__typename"] == "WebhookSubscriptionStopped"
+
+
+async def test_dead_letters_are_worked_on_again_by_whose_they_are(told: Api) -> None:
+    listed = "query { deliveries(filter: { states: [DEAD] }) { nodes { number connection } } }"
+    replay = """mutation ($input: ReplayDeliveriesInput!) { replayDeliveries(input: $input) {
+      __typename ... on DeliveriesReplayed { deliveries } ... on InvalidInput { field } } }"""
+
+    async def work(who: Principal, **asked: object) -> Any:
+        return (await told.data(replay, who, input=asked))["replayDeliveries"]
+
+    [dead] = (await told.data(listed, HOTEL))["deliveries"]["nodes"]
+    assert (await told.data(listed, SHOP))["deliveries"]["nodes"] == []
+    for asked, field in (
+        ({"deliveries": [dead["number"]]}, "deliveries"),
+        ({"connection": dead["connection"]}, "connection"),
+        ({"deliveries": ["1"] * 1001}, "deliveries"),
+        ({}, "deliveries"),
+    ):
+        assert await work(SHOP, **asked) == {**NOT_THERE, "field": field}, asked
+    for found in (1, 0):
+        assert (await work(HOTEL, connection=dead["connection"]))["deliveries"] == found
+    assert (await work(ADMIN, deliveries=[dead["number"]]))["deliveries"] == 0  # it waits already
