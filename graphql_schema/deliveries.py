@@ -1,5 +1,6 @@
 """Deliveries: what a business's systems told the hub, what came of it, and working on it again."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any
@@ -19,7 +20,8 @@ from hub import errors
 from hub.intake import queries
 from hub.intake.replay import replay
 
-_MOST_NAMED = 1000
+MOST_DELIVERIES = 1000
+"""How many may be named at once."""
 
 
 @strawberry.enum(description="Where a delivery stands.")
@@ -111,7 +113,7 @@ class ReplayDeliveriesInput:
     """A replay."""
 
     deliveries: list[strawberry.ID] | None = strawberry.field(
-        default=None, description=f"These, by their numbers, up to {_MOST_NAMED}."
+        default=None, description=f"These, by their numbers, up to {MOST_DELIVERIES}."
     )
     connection: str | None = strawberry.field(
         default=None, description="All dead letters of this connection, by its code."
@@ -191,16 +193,24 @@ class DeliveryMutation:
         return DeliveriesReplayed(deliveries=found)
 
 
+def delivery_numbers(named: Sequence[str] | None, *, of: str, all_of: str | None) -> list[int]:
+    """Return the deliveries that are named; raises Malformed where neither these nor `all_of` is.
+
+    `all_of` is what others are of instead, which is called `of`.
+    """
+    if not named and all_of is None:
+        raise errors.Malformed(f"name `deliveries` or a `{of}`", field="deliveries")
+    if len(named or ()) > MOST_DELIVERIES:
+        raise errors.Malformed(
+            f"name up to {MOST_DELIVERIES} deliveries at once, or a {of}", field="deliveries"
+        )
+    return [whole_number(one, field="deliveries") for one in named or ()]
+
+
 async def _numbers(context: Context, asked: ReplayDeliveriesInput) -> list[int]:
     """Return the deliveries that are named; raises Malformed for what is not there."""
-    named, code = asked.deliveries or [], asked.connection
-    if not named and code is None:
-        raise errors.Malformed("name `deliveries` or a `connection`", field="deliveries")
-    if len(named) > _MOST_NAMED:
-        raise errors.Malformed(
-            f"name up to {_MOST_NAMED} deliveries at once, or a connection", field="deliveries"
-        )
-    numbers = [whole_number(one, field="deliveries") for one in named]
+    code = asked.connection
+    numbers = delivery_numbers(asked.deliveries, of="connection", all_of=code)
     own_id = await context.own_business_id()
     async with context.reading() as db:
         unknown = await queries.unknown_kept(db, delivery_ids=numbers, business_id=own_id)

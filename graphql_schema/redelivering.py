@@ -7,16 +7,14 @@ import strawberry
 
 from graphql_schema.access import WEBHOOK_READERS, require
 from graphql_schema.context import Context, Info
+from graphql_schema.deliveries import MOST_DELIVERIES, delivery_numbers
 from graphql_schema.fields import Given, resolved
-from graphql_schema.finding import whole_number
 from graphql_schema.rejections import Forbidden, InvalidInput, Rejection, unfit
 from graphql_schema.scalars import Long
 from graphql_schema.webhooks import visible_subscriptions
 from hub import errors
 from hub.egress import queries
 from hub.egress.replay import replay
-
-_MOST_NAMED = 1000
 
 
 @strawberry.input(description="What is to be told again: deliveries, those of a subscription, or "
@@ -26,8 +24,8 @@ class RedeliverWebhooksInput:
 
     deliveries: list[strawberry.ID] | None = strawberry.field(
         default=None,
-        description=f"These, by their numbers, up to {_MOST_NAMED}, whether they were given up or "
-        "delivered.",
+        description=f"These, by their numbers, up to {MOST_DELIVERIES}, whether they were given up "
+        "or delivered.",
     )
     subscription: str | None = strawberry.field(
         default=None, description="All that was given up of this one, by its short name."
@@ -101,14 +99,7 @@ class WebhookMutation:
 
 async def _numbers(context: Context, asked: RedeliverWebhooksInput) -> list[int]:
     """Return the deliveries that are named; raises Malformed for one that is not there."""
-    named = asked.deliveries or []
-    if not named and asked.subscription is None:
-        raise errors.Malformed("name `deliveries` or a `subscription`", field="deliveries")
-    if len(named) > _MOST_NAMED:
-        raise errors.Malformed(
-            f"name up to {_MOST_NAMED} deliveries at once, or a subscription", field="deliveries"
-        )
-    numbers = [whole_number(one, field="deliveries") for one in named]
+    numbers = delivery_numbers(asked.deliveries, of="subscription", all_of=asked.subscription)
     own_id = await context.own_business_id()
     async with context.reading() as db:
         unknown = await queries.unknown_deliveries(

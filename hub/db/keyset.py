@@ -1,9 +1,10 @@
 """Pages by keyset: rows of a list between two places in its order, read from either end."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 _SQL_TYPES: Mapping[type, str] = {
@@ -120,3 +121,26 @@ def page_of(
         f"WHERE {' AND '.join(filter(None, held))} ORDER BY {order.order(stretch)} LIMIT :limit",
         facts | {"limit": stretch.limit} | order.facts(stretch),
     )
+
+
+def page_of_each(
+    order: Keyset,
+    stretch: Stretch,
+    *,
+    only: Mapping[str, Any],
+    filters: Mapping[str, str],
+    owners: Mapping[str, str],
+    states: type[StrEnum],
+) -> tuple[str, str, dict[str, Any]]:
+    """Return the same for rows that are read owner by owner, and between what holds of the owners.
+
+    `owners` has the conditions of these. What `only` says of `states` is written in words, of ours,
+    by which an index of the rows in those states is known.
+    """
+    of = {name: only[name] for name in owners if only[name] is not None}
+    rest = {name: only[name] for name in only if name in filters}
+    if only["states"] is not None:
+        told = ", ".join(f"'{state}'" for state in states if state in only["states"]) or "NULL"
+        order = replace(order, where=f"{order.where} AND d.state IN ({told})")
+    ending, facts = page_of(order, stretch, only=rest, filters=filters)
+    return ending, " AND ".join(owners[name] for name in of) or "true", of | facts

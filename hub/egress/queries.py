@@ -1,7 +1,7 @@
 """Reads of what was told: the subscriptions, and the log of their deliveries."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.db.keyset import Column, Keyset, Stretch, page_of
+from hub.db.keyset import Column, Keyset, Stretch, page_of_each
 
 
 class DeliveryState(StrEnum):
@@ -96,14 +96,15 @@ async def event_deliveries(
     db: AsyncConnection, *, only: DeliveryFilter | None = None, stretch: Stretch
 ) -> list[EventDeliveryView]:
     """Return lines of the log, by DELIVERIES: so many of each subscription are looked at."""
-    said = (only or DeliveryFilter())._asdict()
-    of = {name: said.pop(name) for name in _OF_SUBSCRIPTIONS}
-    order, states = DELIVERIES, said.pop("states")
-    if states is not None:  # in words, of ours, by which an index is told to be of these
-        told = ", ".join(f"'{state}'" for state in DeliveryState if state in states) or "NULL"
-        order = replace(order, where=f"{order.where} AND d.state IN ({told})")
-    ending, facts = page_of(order, stretch, only=said, filters=_FILTERS)
-    held = [condition for name, condition in _OF_SUBSCRIPTIONS.items() if of[name] is not None]
+    ending, owners, facts = page_of_each(
+        DELIVERIES,
+        stretch,
+        only=(only or DeliveryFilter())._asdict(),
+        filters=_FILTERS,
+        owners=_OF_SUBSCRIPTIONS,
+        states=DeliveryState,
+    )
+    order = DELIVERIES.order(stretch)
     rows = await db.execute(
         text(f"""
           SELECT d.event_delivery_id, d.event_id, d.subscription, d.business_id, e.type, d.state,
@@ -111,9 +112,9 @@ async def event_deliveries(
           FROM (
             SELECT d.*, s.code AS subscription, s.business_id FROM subscription s
             CROSS JOIN LATERAL (SELECT d.* FROM event_delivery d {ending}) d
-            WHERE {" AND ".join(held) or "true"} ORDER BY {order.order(stretch)} LIMIT :limit) d
-          JOIN hub_event e USING (event_id) ORDER BY {order.order(stretch)}"""),  # noqa: S608 - no input in it
-        {name: value for name, value in of.items() if value is not None} | facts,
+            WHERE {owners} ORDER BY {order} LIMIT :limit) d
+          JOIN hub_event e USING (event_id) ORDER BY {order}"""),  # noqa: S608 - no input in it
+        facts,
     )
     return [EventDeliveryView(**row._asdict()) for row in rows]
 

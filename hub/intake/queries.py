@@ -1,7 +1,7 @@
 """Reads of the intake, for people who look after it. No body is shown: bodies name people."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.db.keyset import Column, Keyset, Stretch, page_of
+from hub.db.keyset import Column, Keyset, Stretch, page_of_each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,14 +113,14 @@ async def kept_deliveries(
     db: AsyncConnection, *, only: KeptFilter, stretch: Stretch
 ) -> list[KeptDelivery]:
     """Return deliveries whose bodies are kept, by KEPT: so many of each connection are read."""
-    said = only._asdict()
-    of = {name: said.pop(name) for name in _OF_CONNECTIONS}
-    order, states = KEPT, said.pop("states")
-    if states is not None:  # in words, of ours, by which an index is told to be of these
-        told = ", ".join(f"'{state}'" for state in DeliveryState if state in states) or "NULL"
-        order = replace(order, where=f"{order.where} AND d.state IN ({told})")
-    ending, facts = page_of(order, stretch, only=said, filters=_KEPT_FILTERS)
-    held = [condition for name, condition in _OF_CONNECTIONS.items() if of[name] is not None]
+    ending, owners, facts = page_of_each(
+        KEPT,
+        stretch,
+        only=only._asdict(),
+        filters=_KEPT_FILTERS,
+        owners=_OF_CONNECTIONS,
+        states=DeliveryState,
+    )
     rows = await db.execute(
         text(f"""
           SELECT d.delivery_id, c.business_id, c.code AS connection, c.connector, d.topic, d.state,
@@ -128,8 +128,8 @@ async def kept_deliveries(
           FROM connection c CROSS JOIN LATERAL (
             SELECT delivery_id, topic, state, received_at, finished_at, reason_code, reason_field
             FROM delivery d {ending}) d
-          WHERE {" AND ".join(held) or "true"} ORDER BY {order.order(stretch)} LIMIT :limit"""),  # noqa: S608 - no input in it
-        {name: value for name, value in of.items() if value is not None} | facts,
+          WHERE {owners} ORDER BY {KEPT.order(stretch)} LIMIT :limit"""),  # noqa: S608 - no input in it
+        facts,
     )
     return [KeptDelivery(**row._asdict()) for row in rows]
 
