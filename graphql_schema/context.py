@@ -15,7 +15,7 @@ from graphql_schema.access import EVERYBODY, only_business, require
 from graphql_schema.cost import Charge
 from graphql_schema.loaders import Loaders
 from hub.audit.chain import Read
-from hub.benefits.in_force import InForce, forget, in_force, remembered
+from hub.benefits.in_force import InForce, forget, read_in_force, remembered
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
@@ -84,8 +84,7 @@ class Context:
         """Where what was asked for is answered as not there, and what that was."""
         self.done: Done | None = None
         """What came of the operation's one write, when that is done already."""
-        self._engine = engine
-        self._readers = readers
+        self._engine, self._readers = engine, readers
         self._shared = self._share()
         self._presented: tuple[int, ...] = ()
         self._reads_as: Caller | None = None
@@ -145,7 +144,7 @@ class Context:
         known = remembered(self._readers, self.now)
         if known is None:
             async with reading(self._readers, Caller()) as db:
-                known = await in_force(db, now=self.now)
+                known = await read_in_force(db, now=self.now)
         return known
 
     def forget_setup(self) -> None:

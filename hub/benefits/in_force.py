@@ -117,7 +117,6 @@ SELECT edition, (SELECT time_zone FROM programme) AS time_zone,
     LEFT JOIN tier t USING (tier_id)) AS benefits
 FROM setup_edition
 """)  # noqa: S608 - names of ours
-_EDITION = text("SELECT edition FROM setup_edition")
 
 _REMEMBERED: WeakKeyDictionary[Pool, InForce] = WeakKeyDictionary()
 
@@ -134,14 +133,6 @@ def remembered(engine: AsyncEngine, now: datetime) -> InForce | None:
 def forget(engine: AsyncEngine) -> None:
     """Have what is in force be read anew."""
     _REMEMBERED.pop(engine.sync_engine.pool, None)
-
-
-async def in_force(db: AsyncConnection, *, now: datetime) -> InForce:
-    """Return what is in force at `now`, as this connection sees it."""
-    known = remembered(db.engine, now)
-    if known is None or known.edition != await db.scalar(_EDITION):
-        known = await read_in_force(db, now=now)
-    return known
 
 
 async def read_in_force(db: AsyncConnection, *, now: datetime) -> InForce:

@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.benefits.configure import configure
 from hub.benefits.entitlements.queries import entitlements, grants
 from hub.benefits.grant import grant
-from hub.benefits.in_force import in_force
 from hub.benefits.period import period_of
+from hub.benefits.reckoned import reckoned
 from hub.benefits.tiers.promote import promote
+from hub.benefits.tiers.standings import HELD
 from tests.integration.api_kit import STAFF, Api, Person
 from tests.integration.test_graphql_card import gid
 from tests.support.benefits import (
@@ -80,30 +81,36 @@ async def test_a_card_says_what_the_set_up_says_now(api: Api) -> None:
     assert await card() == (after, True)
 
 
+async def _quota(db: AsyncConnection, at: datetime) -> list[int]:
+    return [one.granted for one in (await entitlements(db, member_ids=[1], now=at))[1]]
+
+
 async def test_terms_begin_at_their_moment_and_what_was_rolled_back_never_does(
     db: AsyncConnection,
 ) -> None:
     await make_ladder(db, benefits=[late_checkout(quota=2)])
+    await qualify(db, 1, 1200, SPRING, key="sale")
+    await promote(db, member_ids=[1], now=SPRING, time_zone=ZONE)
     at = START + timedelta(days=100)
     async with db.begin_nested() as undone:
         await configure(db, tiers=LADDER, benefits=[late_checkout(quota=9, since=SPRING)])
-        assert [one.quota for one in (await in_force(db, now=at)).benefits.values()] == [9]
+        assert await _quota(db, at) == [9]
         await undone.rollback()
-    assert [one.quota for one in (await in_force(db, now=at)).benefits.values()] == [2]
+    assert await _quota(db, at) == [2]
     later = late_checkout(quota=5, since=at)
     richer = tier("bronze", "青铜", 20, 1000, since=at + timedelta(days=1))
     await configure(db, tiers=[*LADDER, richer], benefits=[late_checkout(quota=2), later])
 
-    async def said(moment: datetime) -> tuple[int, set[str]]:
-        known = await in_force(db, now=moment)
-        (benefit,) = known.benefits.values()
-        return benefit.quota, {one.name_zh for one in known.tiers.values() if one.code == "bronze"}
+    async def said(moment: datetime) -> tuple[int, str]:
+        [quota] = await _quota(db, moment)
+        [(_, _, _, name_zh, _)] = await reckoned(db, HELD, member_ids=[1], now=moment)
+        return quota, name_zh
 
     second = timedelta(seconds=1)
-    assert await said(at - second) == (2, {"铜"})
-    assert await said(at) == (5, {"铜"})
-    assert await said(at + timedelta(days=1)) == (5, {"青铜"})
-    assert await said(at - second) == (2, {"铜"})
+    assert await said(at - second) == (2, "铜")
+    assert await said(at) == (5, "铜")
+    assert await said(at + timedelta(days=1)) == (5, "青铜")
+    assert await said(at - second) == (2, "铜")
 
 
 async def test_another_period_from_now_on_has_a_quota_of_its_own(db: AsyncConnection) -> None:
