@@ -213,8 +213,14 @@ async def _finished(result: ExecutionResult, context: object) -> ExecutionResult
             unrecorded = GraphQLError("the read is not on record", original_error=failure)
             result.data, result.errors = None, [unrecorded]
     if result.errors:
-        result.errors = [told(error) for error in result.errors]
+        # As they are met is by chance: what is asked twice is answered alike.
+        result.errors = [told(error) for error in sorted(result.errors, key=_place)]
     return result
+
+
+def _place(error: GraphQLError) -> tuple[list[Any], list[Any]]:
+    """Return where an error is, in the document and then in the answer."""
+    return [(one.line, one.column) for one in error.locations or ()], list(error.path or ())
 
 
 async def _next(source: SubscriptionResult, context: Watching) -> ExecutionResult | None:

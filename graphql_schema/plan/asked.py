@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from graphql import get_nullable_type, is_leaf_type, is_non_null_type
+from graphql import get_nullable_type, is_leaf_type, is_list_type, is_non_null_type
 from graphql.execution.collect_fields import FieldDetails
 from strawberry.types.field import StrawberryField
 
@@ -35,8 +35,14 @@ class Asked:
 
     @property
     def leaf(self) -> Callable[[Any], Any]:
-        """What writes the field's one value as the schema's type does."""
+        """What writes the field's one value, or its list of them, as the schema's type does."""
         type_ = get_nullable_type(self.type)
+        if is_list_type(type_) and is_non_null_type(type_.of_type):
+            each = self._leaf(type_.of_type.of_type)
+            return lambda values: [each(value) for value in values]
+        return self._leaf(type_)
+
+    def _leaf(self, type_: Any) -> Callable[[Any], Any]:
         if not is_leaf_type(type_):
             raise Unplanned(f"{self.name} is not one value")
         serialize: Callable[[Any], Any] = type_.serialize

@@ -213,6 +213,17 @@ async def test_nodes_come_in_order_with_null_for_what_may_not_be_seen(api: Api, 
     assert await api.code(query, STAFF, ids=[ids[0]] * 101) == "malformed"
 
 
+async def test_a_node_that_is_refused_spoils_no_other(api: Api, li: Person) -> None:
+    ids = [gid("Nothing", 1), gid("Member", li.member_id), gid("Member", "x"), gid("ReviewItem", 1)]
+    query = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } again: nodes(ids: $ids) { id } }"
+    answer = await api.ask(query, li.principal, ids=ids)
+    assert answer["data"] == dict.fromkeys(("nodes", "again"), [None, {"id": ids[1]}, None, None])
+    told = [(*one["path"], one["extensions"]["code"]) for one in answer["errors"]]
+    expected = [(0, "malformed"), (2, "malformed"), (3, "forbidden")]
+    assert told == [(root, *one) for root in ("nodes", "again") for one in expected]
+
+
+
 async def test_who_may_not_read_a_members_rows_is_not_told_which_there_are(
     api: Api, li: Person
 ) -> None:

@@ -25,7 +25,7 @@ CARD = """query ($id: ID!) { member(id: $id) {
   lots { id earned remaining expiresOn issuer { id code } }
   holds { id points captured voided remaining open expiresAt business { code } }
   pool { code openedAt members balance { available } }
-  entitlements { benefit kind name nameZh startsOn endsOn granted used remaining
+  entitlements { benefit kind name nameZh startsOn endsOn granted used remaining sources
     offeredAt { code name kind currency country timeZone } } } }"""
 
 
