@@ -156,9 +156,7 @@ class Loaders:
         self.adjustments: Loader[int, list[Adjustment]] = of(
             lambda db, ids: mending.adjustments_of(db, member_ids=ids, limit=MOST_ADJUSTMENTS)
         )
-        self.retentions: Loader[int, list[Retention]] = of(
-            lambda db, ids: retentions_of(db, member_ids=ids, now=now, limit=MOST_RETENTIONS)
-        )
+        self.retentions: Loader[int, list[Retention]] = of(self._retentions)
         self.adjustments_by_key: Loader[tuple[int, int], Adjustment | None] = of(
             lambda db, keys: mending.adjustments_by_key(db, keys=keys)
         )
@@ -332,6 +330,11 @@ class Loaders:
     ) -> Mapping[int, list[notices.ExpiryNotice]]:
         today = business_date(self._now, (await programme(db)).time_zone)
         return await notices.expiry_notices(db, member_ids=ids, today=today)
+
+    async def _retentions(
+        self, db: AsyncConnection, ids: list[int]
+    ) -> Mapping[int, list[Retention]]:
+        return await retentions_of(db, member_ids=ids, now=self._now, limit=MOST_RETENTIONS)
 
     async def _standings(self, db: AsyncConnection, ids: list[int]) -> Mapping[int, tiers.Standing]:
         zone = (await programme(db)).time_zone
