@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 
 from graphql_schema.cost import EXPORT_COST, MOST_COST
@@ -22,6 +23,9 @@ from hub.rights.audience import STAFFS_COLUMNS, STAFFS_LINEAGE, STAFFS_PARTS
 from hub.rights.export import FORMAT, ExportTooLarge, export, write
 from tests.integration.api_kit import ADMIN, FINANCE, HOTEL, SHOP, STAFF, Api, Person
 from tests.integration.test_graphql_card import gid
+from tests.integration.test_graphql_hardening import Serving, serving
+
+__all__ = ["serving"]
 
 EXPORT = """mutation ($input: ExportMemberInput!) { exportMember(input: $input) { __typename
   ... on MemberExported { member { number } takenAt format document }
@@ -258,6 +262,27 @@ async def test_a_copy_is_of_one_moment_and_is_taken_once_at_a_time(api: Api, li:
     assert len([one for one in then["transactions"] if one["unit"] == "points"]) == 1
     told = await document(api, STAFF, **member(li))
     assert [one["posted"] for one in told["balances"] if one["unit"] == "points"] == [50]
+
+
+async def test_a_copy_that_takes_too_long_ends_in_the_database_and_is_not_read(
+    serving: Serving, api: Api, li: Person
+) -> None:
+    async with serving(operation_seconds=0.8) as hasty, api.engine.begin() as db:
+        await db.execute(text("LOCK TABLE review_step IN ACCESS EXCLUSIVE MODE"))
+        assert await hasty.code(EXPORT, li.principal, input={}) == "too_slow"
+        await until_waiting(api, one=0)
+        await db.rollback()
+        assert await reads(api) == []
+        assert (await exported(hasty, li.principal))["document"]
+
+
+async def test_what_surveys_everything_changes_nothing(api: Api, li: Person) -> None:
+    async with api.context(STAFF, at=now()) as context:
+        async with context.surveying() as db:
+            with pytest.raises(DBAPIError, match="read-only"):
+                await db.execute(text("UPDATE member SET erased_at = now()"))
+        async with context.writing() as db:
+            assert (await db.execute(text("UPDATE retention SET ends_at = NULL"))).rowcount == 0
 
 
 async def test_a_copy_is_dear_and_of_a_size_that_can_be_answered(api: Api, li: Person) -> None:
