@@ -40,8 +40,10 @@ others were told if the member agreed that it is shared with that entity (hub.pr
 It is not told which other business said so, nor the birthday; who pinned a value is for staff.
 Doubts about who somebody is are put to staff alone, masked unless they ask.
 What a member said of consents a business sees as far as it was said to its own legal entity.
-Only staff list members, erase a member, merge and split members, and see what joins a member's
-births.
+Only staff list members, erase a member, see, place and release what forbids that, merge and split
+members, and see what joins a member's births.
+A copy of everything held about a member is for itself and for staff; of what staff wrote for each
+other, and of what its data is kept for, the member is told nothing (hub.rights.audience).
 A pool's code is for its members alone, and so is a voucher's for who has it. A business sees of a
 member's vouchers those that it takes, and of what happened to them what did so at its own tills;
 campaigns are for businesses that take or pay for them, for staff and finance.

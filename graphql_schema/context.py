@@ -205,6 +205,17 @@ class Context:
             if self._mention is not None and self._changed:
                 await self._mention(self._changed)
 
+    @asynccontextmanager
+    async def surveying(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that sees all there is at one moment, as its owner, and only reads.
+
+        For what is put together of tables that no reader is let see; who may have it is decided
+        before. Until it ends nothing else of the request is read.
+        """
+        async with self._shared.apart(), self._engine.connect() as db:
+            await db.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            yield db
+
     def changed(self, key: str) -> None:
         """Say within `writing` what is to be told to who watches it, once it is committed."""
         self._changed.add(key)

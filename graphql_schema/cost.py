@@ -1,7 +1,8 @@
 """What an operation may cost: how much it asks for, reckoned before any of it is done.
 
 Every field counts one, and what is below a list counts once for each item that the list may have:
-the page asked for in a connection, an assumed number elsewhere. A write counts more than a read.
+the page asked for in a connection, an assumed number elsewhere. A write counts more than a read,
+and a field that says what it costs counts that.
 What `@skip` or `@include` leave out counts as well: it is there to be asked for.
 """
 
@@ -13,6 +14,7 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    GraphQLField,
     GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLSchema,
@@ -31,6 +33,8 @@ from graphql_schema.pages import DEFAULT_PAGE, LARGEST_PAGE
 
 MOST_COST = 50_000
 WRITE_COST = 100
+EXPORT_COST = 40_000
+"""What takes seconds of a server: one fits in an operation, and a few dozen in a minute."""
 ASSUMED_ITEMS = 10
 """How many items a list has that is not read in pages, such as a member's accounts."""
 
@@ -38,6 +42,7 @@ Charge = Callable[[int], Awaitable[None]]
 """Takes what an operation costs off what the caller may spend; raises RateLimited."""
 
 _FIELDS_OF = (GraphQLObjectType, GraphQLInterfaceType)
+_BACKREF = "strawberry-definition"
 
 
 def cost(
@@ -90,15 +95,16 @@ class _Reckoning:
                 named = self._schema.get_type(condition.name.value)
                 return self.selections(named, selection.selection_set.selections, each=each)
             case FieldNode(selection_set=None):
-                return each
+                return _said(parent, selection) or each
             case FieldNode(selection_set=chosen) if chosen is not None:
                 within, items = self._below(parent, selection)
-                return each + items * self.selections(within, chosen.selections)
+                own = _said(parent, selection) or each
+                return own + items * self.selections(within, chosen.selections)
         raise TypeError(f"{selection.kind} is no selection")
 
     def _below(self, parent: object, field: FieldNode) -> tuple[object, int]:
         """Return what a field answers with, and how many of it there may be."""
-        known = parent.fields.get(field.name.value) if isinstance(parent, _FIELDS_OF) else None
+        known = _known(parent, field)
         if known is None:  # what the schema says of itself, and what each type has
             return None, 1
         if known.args.keys() & {"first", "last"}:
@@ -133,6 +139,18 @@ class _Reckoning:
                 within, definition.selection_set.selections, each=each
             )
         return self._costs[key]
+
+
+def _known(parent: object, field: FieldNode) -> GraphQLField | None:
+    return parent.fields.get(field.name.value) if isinstance(parent, _FIELDS_OF) else None
+
+
+def _said(parent: object, field: FieldNode) -> int | None:
+    """Return what a field says that it costs by itself (`graphql_schema.fields.resolved`)."""
+    known = _known(parent, field)
+    declared = None if known is None else known.extensions.get(_BACKREF)
+    said: int | None = None if declared is None else declared.metadata.get("costs")
+    return said
 
 
 def _values(operation: OperationDefinitionNode, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,16 +20,22 @@ Given = Annotated[Input, strawberry.argument(description="The request.")]
 
 
 def resolved(
-    description: str, *, counts: bool = False, each_counts: bool = False, plan: object = None
+    description: str,
+    *,
+    counts: bool = False,
+    each_counts: bool = False,
+    plan: object = None,
+    costs: int | None = None,
 ) -> Callable[[F], F]:
     """Make a method a field. `counts`: it answers with a count of points or minor units.
 
     `each_counts`: with a list of such. `plan` says where its answer is from, as in
-    `graphql_schema.plan.declared`.
+    `graphql_schema.plan.declared`, and `costs` what it counts for where that is more than others
+    do (`graphql_schema.cost`).
     """
     type_ = Long if counts else list[Long] if each_counts else None
     declared = strawberry.field(
-        description=description, graphql_type=type_, metadata={"plan": plan}
+        description=description, graphql_type=type_, metadata={"plan": plan, "costs": costs}
     )
     return cast("Callable[[F], F]", declared)
 

@@ -43,6 +43,8 @@ from hub.points.adjustments import Adjustment
 from hub.points.explain import Explanation, explanations
 from hub.points.pool_queries import Pool, pools_of
 from hub.privacy.consent import Consent, consents
+from hub.privacy.queries import retentions_of
+from hub.privacy.retain import Retention
 from hub.privacy.shown_to import shown_to
 from hub.programme.policy_queries import Policies, policies
 from hub.programme.queries import Business, Programme, businesses, earning_rules, programme
@@ -65,6 +67,7 @@ Key = TypeVar("Key")
 Found = TypeVar("Found")
 MOST_LOTS = 100
 MOST_ADJUSTMENTS = 100
+MOST_RETENTIONS = 100
 MOST_TIER_AWARDS = 100
 MOST_TIER_NOTICES = 20
 
@@ -153,6 +156,7 @@ class Loaders:
         self.adjustments: Loader[int, list[Adjustment]] = of(
             lambda db, ids: mending.adjustments_of(db, member_ids=ids, limit=MOST_ADJUSTMENTS)
         )
+        self.retentions: Loader[int, list[Retention]] = of(self._retentions)
         self.adjustments_by_key: Loader[tuple[int, int], Adjustment | None] = of(
             lambda db, keys: mending.adjustments_by_key(db, keys=keys)
         )
@@ -326,6 +330,11 @@ class Loaders:
     ) -> Mapping[int, list[notices.ExpiryNotice]]:
         today = business_date(self._now, (await programme(db)).time_zone)
         return await notices.expiry_notices(db, member_ids=ids, today=today)
+
+    async def _retentions(
+        self, db: AsyncConnection, ids: list[int]
+    ) -> Mapping[int, list[Retention]]:
+        return await retentions_of(db, member_ids=ids, now=self._now, limit=MOST_RETENTIONS)
 
     async def _standings(self, db: AsyncConnection, ids: list[int]) -> Mapping[int, tiers.Standing]:
         zone = (await programme(db)).time_zone

@@ -35,6 +35,7 @@ from graphql_schema.plan.declared import Made, Related, Unplanned, Viewed
 from graphql_schema.points import SPENDABLE, Balance, ExpiryNotice, Hold, Lot
 from graphql_schema.pools import Pool
 from graphql_schema.referrals import Referrer
+from graphql_schema.retentions import Retention
 from graphql_schema.rewarded import RewardHolder
 from graphql_schema.tier_history import TierHolder
 from graphql_schema.tiers import LadderPlace
@@ -317,6 +318,14 @@ class Member(Referrer, TierHolder, BenefitHolder, RewardHolder, relay.Node):
         access.require(info.context.principal, *access.CORRECTORS)
         rows = await info.context.load.adjustments.load(self.member_id)
         return [Adjustment.of(row) for row in rows]
+
+    @resolved("What forbids that the member is erased, and what did: what holds comes first, of "
+              "that the newest; at most 100. For staff.")  # fmt: skip
+    async def retentions(self, info: Info) -> list[Retention]:
+        """Return the retentions of the member and of all merged into it."""
+        access.require(info.context.principal, *access.CORRECTORS)
+        rows = await info.context.load.retentions.load(self.member_id)
+        return [Retention.of(row, now=info.context.now) for row in rows]
 
     @resolved("What the member owes businesses in money since refunds, oldest first; a business "
               "sees what it is owed.")  # fmt: skip

@@ -99,6 +99,8 @@ _FIELDS = {
     "receiver_id": "receiver",
     "counterpart_id": "receiver",
     "ends_on": "endsOn",
+    "ends_at": "endsAt",
+    "placed_by": "placedBy",
     "amount_minor": "amountMinor",
     "to_plan": "toPlan",
     "taken_by": "takenBy",

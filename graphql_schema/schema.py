@@ -58,6 +58,7 @@ from graphql_schema.restoring import RestoringMutation
 from graphql_schema.review_queue import ReviewQuery
 from graphql_schema.reviewing import ReviewingMutation
 from graphql_schema.rewards import RewardOrder
+from graphql_schema.rights import RightsMutation
 from graphql_schema.rules import ProgrammeQuery
 from graphql_schema.scalars import SCALARS
 from graphql_schema.scoped import guard
@@ -135,6 +136,7 @@ class Mutation(
     AdjustingMutation,
     MendingMutation,
     PrivacyMutation,
+    RightsMutation,
     PinningMutation,
     ReviewingMutation,
     VerifyingMutation,

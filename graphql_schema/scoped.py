@@ -29,6 +29,7 @@ SCOPES: dict[Scope, tuple[str, ...]] = {
         "pinAttribute", "unpinAttribute", "acceptReview", "rejectReview", "markNotTheSame",
         "assignReview", "undoReview", "releaseSharedIdentifier", "mergeMembers", "splitMembers",
         "endSessions", "removePasskey", "grantTier", "matchTier", "revokeTier",
+        "exportMember", "retainMember", "releaseRetention",
     ),
     Scope.POINTS_REDEEM: ("redeem", "hold", "capture", "void", "restore", "redeemFromPool"),
     Scope.POINTS_GIVE: ("transfer", "openPool", "joinPool", "contributeToPool", "leavePool",

@@ -6,14 +6,14 @@ from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.audit.queries import reads_of
 from hub.crypto.keyring import Keyring
-from hub.errors import NotFound
+from hub.errors import NotFound, Rejected, Unavailable
 from hub.intake.mentions import Mention, mentions
 from hub.ledger.codes import Kind, Outcome, Side
 from hub.members.family import Family, family
@@ -21,9 +21,19 @@ from hub.members.identifiers import Kind as IdentifierKind
 from hub.members.lineage import lineage
 from hub.privacy.consent import consents
 from hub.privacy.queries import retentions
+from hub.rights.audience import Audience, as_given
 from hub.rights.words import pins, profiles, words_of
 
+T = TypeVar("T")
+
 FORMAT = "group-membership-hub/member/1"
+
+
+class ExportTooLarge(Rejected):
+    """The document is larger than whoever asked for it can be given at once."""
+
+    code = "export_too_large"
+
 
 # What is held of a member beside profiles and deliveries, one query for each part of the document.
 # Rows name businesses by their codes; what a number means is said by `_meaning`.
@@ -205,26 +215,39 @@ _CODES: dict[str, type[Enum]] = {"kind": Kind, "outcome": Outcome, "debit": Side
 
 
 async def export(
-    db: AsyncConnection, *, member_id: int, now: datetime, keyring: Keyring
+    db: AsyncConnection,
+    *,
+    member_id: int,
+    now: datetime,
+    keyring: Keyring,
+    audience: Audience = Audience.STAFF,
+    most_bytes: int | None = None,
 ) -> dict[str, Any]:
     """Return everything held about a member and those merged into it, in the clear.
 
     Parts of a delivery that tell of others are left out: of one that could not be read as events
-    only its number and time are told. Run it in a transaction that sees one state throughout.
-    Raises NotFound, for an erased member too: nothing is held about one.
+    only its number and time are told. A member itself is not given what is staff's
+    (hub.rights.audience). Run it in a transaction that sees one state throughout.
+
+    Raises NotFound, for an erased member too: nothing is held about one; ExportTooLarge as soon as
+    what was read would be written in more than `most_bytes`; Unavailable while another export of
+    the member is under way.
     """
     found = await family(db, member_id=member_id)
     if found.erased_at is not None:
         raise NotFound(f"member {member_id} was erased", field="member_id")
+    await _alone(db, found)
+    room = _Room(most_bytes)
     facts = {"members": list(found.member_ids), "accounts": found.account_ids}
     parts: dict[str, Any] = {}
     for name, query in _PARTS.items():
         wanted = {key: value for key, value in facts.items() if f":{key}" in query}
         parts[name] = [_meaning(row._asdict()) for row in await db.execute(text(query), wanted)]
+        room.take(parts[name])
     words = await words_of(db, family=found, keyring=keyring)
     told = mentions(db, account_ids=found.account_ids, words=words, keyring=keyring)
     said = await consents(db, member_ids=[found.member_id])
-    return {
+    document = {
         "format": FORMAT,
         "exported_at": now,
         "member": found.member_id,
@@ -236,14 +259,52 @@ async def export(
         "consent_history": await _consent_history(db, found.member_ids),
         "retentions": [asdict(one) for one in await retentions(db, member_ids=found.member_ids)],
         **parts,
-        "deliveries": [_delivery(one) async for one in told],
+        "deliveries": [room.take(_delivery(one)) async for one in told],
         "reads": [asdict(one) for one in await reads_of(db, member_ids=found.member_ids)],
     }
+    return as_given(document, audience)
 
 
-def write(document: dict[str, Any]) -> bytes:
-    """Return the document as JSON: readable, in UTF-8, amounts exact as text."""
-    return json.dumps(document, default=_plain, ensure_ascii=False, indent=2).encode() + b"\n"
+def write(document: dict[str, Any], *, most_bytes: int | None = None) -> bytes:
+    """Return the document as JSON: readable, in UTF-8, amounts exact as text.
+
+    Raises ExportTooLarge for more than `most_bytes`.
+    """
+    written = json.dumps(document, default=_plain, ensure_ascii=False, indent=2).encode() + b"\n"
+    if most_bytes is not None and len(written) > most_bytes:
+        raise _too_large(most_bytes)
+    return written
+
+
+async def _alone(db: AsyncConnection, found: Family) -> None:
+    """See to it that nobody has the same work, which opens many bodies, done many times at once."""
+    free = await db.scalar(
+        text("SELECT pg_try_advisory_xact_lock(hashtextextended('export', :member_id))"),
+        {"member_id": found.member_id},
+    )
+    if not free:
+        raise Unavailable("an export of this member is under way: ask again when it is done")
+
+
+class _Room:
+    """How much more may be read: what is written takes at least what it takes without blanks."""
+
+    def __init__(self, most_bytes: int | None) -> None:
+        self._most, self._left = most_bytes, most_bytes
+
+    def take(self, part: T) -> T:
+        if self._most is not None and self._left is not None:
+            self._left -= len(json.dumps(part, default=_plain, ensure_ascii=False))
+            if self._left < 0:
+                raise _too_large(self._most)
+        return part
+
+
+def _too_large(most_bytes: int) -> ExportTooLarge:
+    return ExportTooLarge(
+        f"the document would have more than {most_bytes} bytes: an operator writes it to a file",
+        most_bytes=most_bytes,
+    )
 
 
 async def _accounts(db: AsyncConnection, found: Family, keyring: Keyring) -> list[dict[str, Any]]:

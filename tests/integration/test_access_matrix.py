@@ -22,7 +22,7 @@ from graphql import GraphQLObjectType
 
 from hub.crypto.tokens import Principal
 from tests.integration.api_kit import Api
-from tests.support.access_asking import HAN, SCHEMA, asked, fields, made_up
+from tests.support.access_asking import HAN, SCHEMA, asked, fields, made_up, mutation
 from tests.support.access_nodes import node_ids
 from tests.support.access_seen import CALLERS, CODES
 from tests.support.access_story import tell
@@ -167,6 +167,10 @@ async def test_every_root_type_and_field_by_every_caller(api: Api, world: World)
                     break  # no plan answers so
             said += verdict(answer, root, name)
         found[section][name or root] = said
+    # A copy of everything held about one is to name nobody else.
+    copied = await api.ask(mutation("exportMember"), world.li.principal, input={})
+    assert copied["data"]["exportMember"]["document"]
+    assert not leaked(str(copied), kept_from("other member", world))
     found["mutation"] = {}
     for principal in who.values():
         for name, said in (await let_in(api, principal)).items():

@@ -80,6 +80,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "{ member(id: $MEMBER) { tierHistory { nodes { tier } } } }": (OUT, YES, YES, YES, NO, NO),
     "{ member(id: $MEMBER) { tierNotices { tier } } }": (OUT, YES, YES, YES, NO, NO),
     "{ member(id: $MEMBER) { tierAwards { tier } } }": (OUT, NO, NO, YES, NO, NO),
+    "{ member(id: $MEMBER) { retentions { number } } }": (OUT, NO, NO, YES, NO, NO),
     "{ member(id: $MEMBER) { vouchers { nodes { code } } } }": (OUT, YES, YES, YES, NO, NO),
     "{ member(id: $MEMBER) { voucherNotices { voucher } } }": (OUT, YES, YES, YES, NO, NO),
     "{ member(id: $MEMBER) { occasions { year } } }": (OUT, YES, YES, YES, NO, NO),

@@ -138,6 +138,19 @@ async def be_matched(world: World) -> None:
             pass
 
 
+async def be_kept_and_copied(world: World) -> None:
+    """Be kept from being forgotten, for a time and for good; have a copy of everything taken."""
+    act, copied = world.act, {"member": {"id": world.ids["han"]}}
+    kept = await act("retainMember", STAFF, **PHONE, reason="canary claim",
+                     endsAt=f"{world.in_days(30)}T00:00:00Z")  # fmt: skip
+    await act("releaseRetention", SECOND, retention=kept["retention"]["number"])
+    await act("retainMember", STAFF, **PHONE, reason="canary court")
+    await act("retainMember", STAFF, **PHONE, reason="canary audit",
+              endsAt=f"{world.in_days(60)}T00:00:00Z")  # fmt: skip
+    await act("exportMember", world.han.principal, **copied)
+    await act("exportMember", STAFF, **copied)
+
+
 async def be_forgotten(world: World) -> None:
     """Have somebody else forgotten."""
     gone = await world.api.join("hotel", "g-gone", name="Canarygone")

@@ -13,6 +13,7 @@ STORY = (
     money.spend_at_the_diner,
     programme.configure_programme, programme.buy_and_return, members.be_somebody,
     members.be_doubted, members.bring_friends, members.be_matched, members.be_forgotten,
+    members.be_kept_and_copied,
     points.move_points, benefits.use_benefits, benefits.order_rewards, benefits.use_vouchers,
     benefits.be_of_tiers, points.be_told, members.sign_in, points.correct_points,
     money.close_the_day, money.reconcile, programme.be_told_of_events, programme.tell_nonsense,
