@@ -124,8 +124,8 @@ class RightsMutation:
     """Copies of everything, and what forbids an erasure."""
 
     @resolved("Take a copy of everything held about a member: a member of itself, staff of "
-              "anybody. It is dear: one fits in an operation. While another one of the member is "
-              "taken, it is `unavailable`.", costs=EXPORT_COST)  # fmt: skip
+              "anybody. It is dear: one fits in an operation; while others are taken it can be "
+              "`unavailable`.", costs=EXPORT_COST)  # fmt: skip
     async def export_member(
         self,
         info: Info,

@@ -27,6 +27,7 @@ from hub.rights.words import pins, profiles, words_of
 T = TypeVar("T")
 
 FORMAT = "group-membership-hub/member/1"
+MOST_AT_ONCE = 4
 
 
 class ExportTooLarge(Rejected):
@@ -231,7 +232,7 @@ async def export(
 
     Raises NotFound, for an erased member too: nothing is held about one; ExportTooLarge as soon as
     what was read would be written in more than `most_bytes`; Unavailable while another export of
-    the member is under way.
+    the member, or MOST_AT_ONCE of any, are under way.
     """
     found = await family(db, member_id=member_id)
     if found.erased_at is not None:
@@ -277,13 +278,13 @@ def write(document: dict[str, Any], *, most_bytes: int | None = None) -> bytes:
 
 
 async def _alone(db: AsyncConnection, found: Family) -> None:
-    """See to it that nobody has the same work, which opens many bodies, done many times at once."""
+    """See to it that few do at once what opens many bodies, and nobody the same work twice."""
     free = await db.scalar(
-        text("SELECT pg_try_advisory_xact_lock(hashtextextended('export', :member_id))"),
-        {"member_id": found.member_id},
+        text("SELECT pg_try_advisory_xact_lock(hashtextextended('export', :slot))"),
+        {"slot": found.member_id % MOST_AT_ONCE},
     )
     if not free:
-        raise Unavailable("an export of this member is under way: ask again when it is done")
+        raise Unavailable("another export is under way: ask again when it is done")
 
 
 class _Room:
