@@ -14,6 +14,8 @@ from graphql_schema.filters import (
     Direction,
     by_businesses,
     either,
+    nameable,
+    once,
     ordered_page,
     said,
 )
@@ -21,12 +23,11 @@ from graphql_schema.pages import After, Before, Connection, First, Last, connect
 from graphql_schema.rewards import Reward
 from graphql_schema.scalars import Long
 from hub.benefits.rewards import queries
-
-_AFFORDABLE = "Only what the member who is signed in has points enough for."
+from hub.errors import Malformed
 
 
 @strawberry.input(description="Which rewards; all that is said holds.")
-class RewardFilter:
+class CatalogueFilter:
     """By who offers them, what they are and what they cost."""
 
     business: str | None = strawberry.field(
@@ -36,7 +37,10 @@ class RewardFilter:
     tier: str | None = strawberry.field(
         default=None, description="What asks for this tier, by its short name, and no lower one."
     )
-    affordable: bool | None = strawberry.field(default=None, description=_AFFORDABLE)
+    affordable: bool | None = strawberry.field(
+        default=None,
+        description="What the member who asks has points enough for, or too few. For members.",
+    )
     least_points: int | None = strawberry.field(
         graphql_type=Long | None, default=None, description="What costs so many points or more."
     )
@@ -71,13 +75,14 @@ _ORDERS = {"POINTS": queries.CATALOGUE, "AVAILABLE": queries.BY_OFFER}
 class RewardQuery:
     """The catalogue."""
 
-    @resolved("What can be ordered now, cheapest first. For everybody who is signed in.")
+    @resolved("What can be ordered now, the cheapest first unless `orderBy` says otherwise. For "
+              "everybody who is signed in.")  # fmt: skip
     async def rewards(
         self,
         info: Info,
         *,
         filter: Annotated[  # noqa: A002
-            RewardFilter | None, strawberry.argument(description="Only these rewards.")
+            CatalogueFilter | None, strawberry.argument(description="Only these rewards.")
         ] = None,
         order_by: Annotated[
             CatalogueOrder | None,
@@ -100,7 +105,7 @@ class RewardQuery:
         affordable: Annotated[
             bool,
             strawberry.argument(
-                description=_AFFORDABLE,
+                description="Only what the member who is signed in has points enough for.",
                 deprecation_reason=replaced(since="2026-11-28", by="`filter.affordable`"),
             ),
         ] = False,
@@ -114,14 +119,13 @@ class RewardQuery:
         require(context.principal, *EVERYBODY)
         paging = {"first": first, "after": after, "last": last, "before": before}
         page, order = ordered_page(filter, order_by, _ORDERS, queries.CATALOGUE, **paging)
+        nameable("category", category)
+        once("affordable", affordable or None, told.get("affordable"))
         told |= {
             "business": either("business", business or None, told.get("business")),
             "category": either("category", category, told.get("category")),
-            "affordable": either("affordable", affordable or None, told.get("affordable")),
         }
-        only = await _only(context, told)
-        if not str(only["category"]).isprintable():
-            return connection([], page, node=Reward.of, place=order.place)
+        only = await _only(context, told, within_reach=affordable)
         async with context.reading() as db:
             rows = await queries.reward_page(
                 db, now=context.now, only=only, order=order, stretch=page.stretch
@@ -141,12 +145,23 @@ class RewardQuery:
         return None if row is None else Reward.of(row)
 
 
-async def _only(context: Context, told: dict[str, Any]) -> dict[str, Any]:
-    """Return what a filter says as the catalogue is read by it."""
+async def _only(context: Context, told: dict[str, Any], *, within_reach: bool) -> dict[str, Any]:
+    """Return what is said as the catalogue is read by it.
+
+    `within_reach` is what the argument says that `affordable` replaces: of who has no points it
+    asks nothing. The filter raises Malformed for them.
+    """
     found = {name: value for name, value in told.items() if value is not None}
     found = await by_businesses(context, found, "business")
-    most = await _can_spend(context) if found.pop("affordable", False) else None
-    return {"category": None, **found, "affordable": most}
+    affordable = found.pop("affordable", None)
+    if affordable is None and not within_reach:
+        return found
+    points = await _can_spend(context)
+    if affordable is not None and points is None:
+        raise Malformed(
+            "`filter.affordable` is of the points of the member who asks", field="filter.affordable"
+        )
+    return found | {"too_dear" if affordable is False else "affordable": points}
 
 
 async def _can_spend(context: Context) -> int | None:

@@ -54,15 +54,15 @@ class Delivery:
     finished_at: datetime | None = strawberry.field(
         description="When it was done with; null: it is not."
     )
-    code: str | None = strawberry.field(
+    reason_code: str | None = strawberry.field(
         description="What was wrong, in a word such as `malformed`; null: nothing."
     )
-    field: str | None = strawberry.field(
+    reason_field: str | None = strawberry.field(
         description="Where in what it said that was; null: at no one place."
     )
 
     @classmethod
-    def of(cls, row: queries.KeptDelivery) -> "Delivery":
+    def of(cls, row: queries.DeliveryView) -> "Delivery":
         """Show a delivery."""
         return cls(
             business_id=row.business_id,
@@ -73,8 +73,8 @@ class Delivery:
             state=DeliveryState(row.state),
             received_at=row.received_at,
             finished_at=row.finished_at,
-            code=row.code,
-            field=row.field,
+            reason_code=row.reason_code,
+            reason_field=row.reason_field,
         )
 
     @resolved("The business whose system it was.")
@@ -85,7 +85,7 @@ class Delivery:
 
 @strawberry.input(description="Which deliveries; all that is said holds.")
 class DeliveryFilter:
-    """By whose they are, and what came of them."""
+    """By whose they are, what came of them and when they came."""
 
     business: str | None = strawberry.field(
         default=None, description="Of this business's systems, by its code; a business: its own."
@@ -99,11 +99,15 @@ class DeliveryFilter:
     topic: str | None = strawberry.field(
         default=None, description="About this, in the system's words."
     )
-    code: str | None = strawberry.field(
-        default=None, description="Of which this was wrong, such as `malformed`."
+    reason_code: str | None = strawberry.field(
+        default=None, description="With this reason, in a word such as `malformed`."
     )
-    field: str | None = strawberry.field(
-        default=None, description="Of which it was wrong at this place."
+    reason_field: str | None = strawberry.field(default=None, description="Wrong at this place.")
+    received_from: datetime | None = strawberry.field(
+        default=None, description="That came then or later, with an offset from UTC."
+    )
+    received_before: datetime | None = strawberry.field(
+        default=None, description="That came before then, with an offset from UTC."
     )
 
 
@@ -124,8 +128,8 @@ class ReplayDeliveriesInput:
 class DeliveriesReplayed:
     """Success."""
 
-    deliveries: int = strawberry.field(
-        graphql_type=Long, description="How many; what waits already is left to it."
+    count: int = strawberry.field(
+        graphql_type=Long, description="How many deliveries; what waits already is left to it."
     )
 
 
@@ -182,15 +186,19 @@ class DeliveryMutation:
             numbers = await _numbers(context, input)
         except (errors.Malformed, errors.Forbidden) as no:
             return unfit(no)
-        dead = queries.Search(connection=input.connection, state=queries.DeliveryState.DEAD)
+        dead = queries.DeliveryFilter(
+            connection=input.connection, states=(queries.DeliveryState.DEAD,)
+        )
+        own_id = await context.own_business_id()
         async with context.writing() as db:
             found = await replay(
                 db,
                 now=context.now,
                 delivery_ids=numbers,
                 search=None if input.connection is None else dead,
+                business_id=own_id,
             )
-        return DeliveriesReplayed(deliveries=found)
+        return DeliveriesReplayed(count=found)
 
 
 def delivery_numbers(named: Sequence[str] | None, *, of: str, all_of: str | None) -> list[int]:
@@ -224,7 +232,7 @@ async def _numbers(context: Context, asked: ReplayDeliveriesInput) -> list[int]:
     return numbers
 
 
-async def _only(context: Context, told: dict[str, Any]) -> queries.KeptFilter:
+async def _only(context: Context, told: dict[str, Any]) -> queries.DeliveryFilter:
     """Return what a filter says as deliveries are read by it."""
     if "business" in told:
         visible_business(context.caller, asked=told["business"])
@@ -232,4 +240,4 @@ async def _only(context: Context, told: dict[str, Any]) -> queries.KeptFilter:
     only.setdefault("business_id", await context.own_business_id())
     if "states" in only:
         only["states"] = tuple(queries.DeliveryState(state.value) for state in only["states"])
-    return queries.KeptFilter(**only)
+    return queries.DeliveryFilter(**only)

@@ -4,18 +4,19 @@ from datetime import datetime
 from typing import Annotated
 
 import strawberry
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_schema.access import CONNECTION_KEEPERS, require
-from graphql_schema.context import Info
+from graphql_schema.context import Context, Info
 from graphql_schema.fields import Given, count, resolved
-from graphql_schema.filters import filtered_page, said
+from graphql_schema.filters import by_businesses, filtered_page, said
 from graphql_schema.pages import After, Before, Connection, First, Last, connection
 from graphql_schema.programme import Business
 from graphql_schema.rejections import Forbidden, InvalidInput, unfit
 from hub import errors
 from hub.db.keyset import Stretch
 from hub.intake import streams
-from hub.intake.connections import Switchboard
+from hub.intake.connections import Wired, wired_by_code
 from hub.outbox.messages import put
 
 
@@ -30,7 +31,7 @@ class PullStream:
         description="What is asked for, such as orders; `live`: what is listened to."
     )
     backfilling: bool = strawberry.field(
-        description="Whether the past is asked for, not what webhooks lost."
+        description="True during a backfill, false for the daily look."
     )
     since: datetime = strawberry.field(description="What changed from then on is asked for.")
     pages: int = count("How many pages came, ever.")
@@ -46,7 +47,7 @@ class PullStream:
     )
 
     @classmethod
-    def of(cls, row: streams.StreamStanding) -> "PullStream":
+    def of(cls, row: streams.StreamView) -> "PullStream":
         """Show a stream."""
         return cls(
             business_id=row.business_id,
@@ -70,10 +71,16 @@ class PullStream:
 
 @strawberry.input(description="Which streams; all that is said holds.")
 class PullStreamFilter:
-    """By what they are of."""
+    """By what they are of, and how they fare."""
 
+    business: str | None = strawberry.field(
+        default=None, description="Of this business's systems, by its code."
+    )
     connection: str | None = strawberry.field(
         default=None, description="Of this connection, by its code."
+    )
+    failing: bool | None = strawberry.field(
+        default=None, description="Those that something stopped when last tried, or the others."
     )
 
 
@@ -125,8 +132,9 @@ class PullQuery:
         require(context.principal, *CONNECTION_KEEPERS)
         paging = {"first": first, "after": after, "last": last, "before": before}
         asked = filtered_page(filter, order, **paging)
+        only = await by_businesses(context, said(filter), "business")
         async with context.reading() as db:
-            rows = await streams.stream_page(db, only=said(filter), stretch=asked.stretch)
+            rows = await streams.stream_page(db, only=only, stretch=asked.stretch)
         return connection(rows, asked, node=PullStream.of, place=order.place)
 
 
@@ -150,20 +158,23 @@ class PullMutation:
                     "a moment in the past, with an offset from UTC, was expected", field="since"
                 )
             async with context.writing() as db:
-                board = Switchboard(context.keyring)
-                wired = await board.by_code(db, input.connection, now=context.now)
-                if not streams.streams_of(wired):
-                    raise errors.Malformed(
-                        f"{wired.connector.spec.title} cannot be asked, or has no config.base_url",
-                        field="connection",
-                    )
+                wired = await _wired(context, db, input.connection)
                 ids = await streams.backfill(db, wired=wired, since=input.since, now=context.now)
                 await put(db, actor=streams.PULL_STREAM, references=ids, available_at=context.now)
                 rows = await streams.stream_page(
                     db, only={"stream_ids": ids}, stretch=Stretch(len(ids))
                 )
-        except errors.NotFound as no:
-            return unfit(errors.Malformed(no.message, field="connection"))
         except (errors.Malformed, errors.Forbidden) as no:
             return unfit(no)
         return BackfillBegun(streams=[PullStream.of(row) for row in rows])
+
+
+async def _wired(context: Context, db: AsyncConnection, code: str) -> Wired:
+    """Return the connection of that code; raises Malformed where none is, or it cannot be used.
+
+    It is read as it is written to: no reader of the API is shown what a connection is set up with.
+    """
+    try:
+        return await wired_by_code(db, code, keyring=context.keyring)
+    except (errors.NotFound, errors.Unavailable) as no:
+        raise errors.Malformed(no.message, field="connection") from no

@@ -1,5 +1,6 @@
 """Telling a business again what it was told by webhooks."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -11,7 +12,6 @@ from graphql_schema.deliveries import MOST_DELIVERIES, delivery_numbers
 from graphql_schema.fields import Given, resolved
 from graphql_schema.rejections import Forbidden, InvalidInput, Rejection, unfit
 from graphql_schema.scalars import Long
-from graphql_schema.webhooks import visible_subscriptions
 from hub import errors
 from hub.egress import queries
 from hub.egress.replay import replay
@@ -30,7 +30,7 @@ class RedeliverWebhooksInput:
     subscription: str | None = strawberry.field(
         default=None, description="All that was given up of this one, by its short name."
     )
-    everything: bool = strawberry.field(
+    include_delivered: bool = strawberry.field(
         default=False, description="Of `subscription`: what was delivered too."
     )
     since: datetime | None = strawberry.field(
@@ -44,14 +44,14 @@ class RedeliverWebhooksInput:
 class WebhooksRedelivered:
     """Success."""
 
-    deliveries: int = strawberry.field(
+    count: int = strawberry.field(
         graphql_type=Long,
-        description="How many; what is under way already is left to it.",
+        description="How many deliveries; what is under way already is left to it.",
     )
 
 
-@strawberry.type(description="The subscription was stopped: applying the group's file starts it "
-                             "again.")  # fmt: skip
+@strawberry.type(description="The subscription that is named, or one that a delivery is of, was "
+                             "stopped: applying the group's file starts it again.")  # fmt: skip
 class WebhookSubscriptionStopped(Rejection):
     """Nothing was stored."""
 
@@ -78,11 +78,11 @@ class WebhookMutation:
         try:
             require(context.principal, *WEBHOOK_READERS)
             numbers = await _numbers(context, input)
-            stopped = await _stopped(context, input)
+            stopped = await _stopped(context, input, numbers)
         except (errors.Malformed, errors.Forbidden) as no:
             return unfit(no)
         if stopped is not None:
-            return WebhookSubscriptionStopped(message=f"it was stopped: {stopped}")
+            return WebhookSubscriptionStopped(message=stopped)
         own_id = await context.own_business_id()
         async with context.writing() as db:
             found = await replay(
@@ -91,10 +91,10 @@ class WebhookMutation:
                 event_delivery_ids=numbers,
                 subscription=input.subscription,
                 since=input.since,
-                dead_only=not input.everything,
+                dead_only=not input.include_delivered,
                 business_id=own_id,
             )
-        return WebhooksRedelivered(deliveries=found)
+        return WebhooksRedelivered(count=found)
 
 
 async def _numbers(context: Context, asked: RedeliverWebhooksInput) -> list[int]:
@@ -110,16 +110,31 @@ async def _numbers(context: Context, asked: RedeliverWebhooksInput) -> list[int]
     return numbers
 
 
-async def _stopped(context: Context, asked: RedeliverWebhooksInput) -> str | None:
-    """Return why the subscription was stopped that is named; raises Malformed for what is amiss."""
+async def _stopped(
+    context: Context, asked: RedeliverWebhooksInput, numbers: Sequence[int]
+) -> str | None:
+    """Return why one of the subscriptions was stopped that are to be told again; None: none was.
+
+    Raises Malformed for what is amiss.
+    """
     if asked.since is not None and asked.since.utcoffset() is None:
         raise errors.Malformed("`since` needs an offset from UTC", field="since")
     if asked.subscription is None:
-        for name in ("everything", "since"):
-            if getattr(asked, name):
+        for name, said in (("includeDelivered", asked.include_delivered), ("since", asked.since)):
+            if said:
                 raise errors.Malformed(f"`{name}` is of a `subscription`: name one", field=name)
-        return None
-    for one in await visible_subscriptions(context):
-        if one.code == asked.subscription:
-            return one.stopped_because
-    raise errors.Malformed(f"there is no subscription {asked.subscription!r}", field="subscription")
+    elif not asked.subscription.isprintable():
+        raise _no_subscription(asked.subscription)
+    own_id = await context.own_business_id()
+    async with context.reading() as db:
+        found = await queries.stopped_because(
+            db, code=asked.subscription, event_delivery_ids=numbers, business_id=own_id
+        )
+    if asked.subscription not in (None, *found):
+        raise _no_subscription(asked.subscription)
+    told = (f"{code} was stopped: {why}" for code, why in found.items() if why is not None)
+    return next(told, None)
+
+
+def _no_subscription(code: str | None) -> errors.Malformed:
+    return errors.Malformed(f"there is no subscription {code!r}", field="subscription")

@@ -56,7 +56,7 @@ class ReferralFilter:
     """By what became of them, and when."""
 
     states: list[ReferralState] | None = strawberry.field(
-        default=None, description="Of which that became."
+        default=None, description="Those that stand so."
     )
     said_from: datetime | None = strawberry.field(
         default=None, description="Said then or later, with an offset from UTC."

@@ -35,7 +35,7 @@ class TierHistoryFilter:
         default=None, description="Held at that moment, with an offset from UTC."
     )
     undone: bool | None = strawberry.field(
-        default=None, description="To which a merge had led that was taken back, or not."
+        default=None, description="Those undone with a merge, or the others."
     )
 
 

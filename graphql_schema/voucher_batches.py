@@ -13,7 +13,7 @@ from graphql_schema.pages import After, Before, Connection, First, Last, connect
 from graphql_schema.rejections import REFUSALS, Refused, refused
 from hub import errors
 from hub.benefits.vouchers import batches
-from hub.benefits.vouchers.generate import generate, open_batch
+from hub.benefits.vouchers.generate import MOST_CODES, generate, open_batch
 
 # What one mutation makes: a fraction of a second, and its transaction holds up nobody for long.
 _MOST_AT_ONCE = 10_000
@@ -64,7 +64,7 @@ class GenerateVouchersInput:
         description="The batch's name, 1 to 100 characters, which tells it from all others: the "
         "same name goes on with the same batch."
     )
-    count: int = count("How many codes the batch is to have in all.")
+    count: int = count(f"How many codes the batch is to have in all, 1 to {MOST_CODES:,}.")
 
 
 @strawberry.type(description="The batch has its codes, or more of them than before.")

@@ -103,20 +103,31 @@ class Keyset:
         return [column.sql or column.name for column in self.columns]
 
 
-def page_of(
-    order: Keyset, stretch: Stretch, *, only: Mapping[str, Any], filters: Mapping[str, str]
-) -> tuple[str, dict[str, Any]]:
-    """Return how a statement ends that reads a stretch of a list, and its parameters.
+def conditions(
+    only: Mapping[str, Any], filters: Mapping[str, str]
+) -> tuple[list[str], dict[str, Any]]:
+    """Return what holds of rows of which `only` says something (not None), and its parameters.
 
-    What `only` says (not None) holds of the rows: by the condition of its name in `filters`, which
-    has it as the parameter of that name; a tuple is an array.
+    It holds by the condition of its name in `filters`, which has it as the parameter of that name;
+    a tuple is an array.
     """
     facts = {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in only.items()
         if value is not None
     }
-    held = [filters[name] for name in facts] + [order.where, order.between(stretch)]
+    return [filters[name] for name in facts], facts
+
+
+def page_of(
+    order: Keyset, stretch: Stretch, *, only: Mapping[str, Any], filters: Mapping[str, str]
+) -> tuple[str, dict[str, Any]]:
+    """Return how a statement ends that reads a stretch of a list, and its parameters.
+
+    `only` says of which rows, by `conditions`.
+    """
+    held, facts = conditions(only, filters)
+    held += [order.where, order.between(stretch)]
     return (
         f"WHERE {' AND '.join(filter(None, held))} ORDER BY {order.order(stretch)} LIMIT :limit",
         facts | {"limit": stretch.limit} | order.facts(stretch),
@@ -130,17 +141,19 @@ def page_of_each(
     only: Mapping[str, Any],
     filters: Mapping[str, str],
     owners: Mapping[str, str],
-    states: type[StrEnum],
+    written: Mapping[str, tuple[str, type[StrEnum]]],
 ) -> tuple[str, str, dict[str, Any]]:
     """Return the same for rows that are read owner by owner, and between what holds of the owners.
 
-    `owners` has the conditions of these. What `only` says of `states` is written in words, of ours,
-    by which an index of the rows in those states is known.
+    `owners` has the conditions of these. `written` has columns of few words, with all of these:
+    which of them `only` says is written out, so that an index of the rows with some of them is
+    taken.
     """
     of = {name: only[name] for name in owners if only[name] is not None}
     rest = {name: only[name] for name in only if name in filters}
-    if only["states"] is not None:
-        told = ", ".join(f"'{state}'" for state in states if state in only["states"]) or "NULL"
-        order = replace(order, where=f"{order.where} AND d.state IN ({told})")
+    for name, (column, words) in written.items():
+        if only[name] is not None:
+            told = ", ".join(f"'{word}'" for word in words if word in only[name]) or "NULL"
+            order = replace(order, where=f"{order.where} AND {column} IN ({told})")
     ending, facts = page_of(order, stretch, only=rest, filters=filters)
-    return ending, " AND ".join(owners[name] for name in of) or "true", of | facts
+    return ending, " AND ".join(conditions(of, owners)[0]) or "true", of | facts

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.db.keyset import Column, Keyset, Stretch, page_of_each
 
 
-class DeliveryState(StrEnum):
+class EventDeliveryState(StrEnum):
     """Where a line of the log stands."""
 
     PENDING = "pending"
@@ -65,7 +65,7 @@ DELIVERIES = Keyset(
 """The newest first."""
 
 
-class DeliveryFilter(NamedTuple):
+class EventDeliveryFilter(NamedTuple):
     """Which lines of the log: of a business, or one of its subscriptions (its code); of an event,
     or of these types; in these states; asked for when.
     """
@@ -74,7 +74,7 @@ class DeliveryFilter(NamedTuple):
     subscription: str | None = None
     event_id: int | None = None
     types: tuple[str, ...] | None = None
-    states: tuple[DeliveryState, ...] | None = None
+    states: tuple[EventDeliveryState, ...] | None = None
     asked_from: datetime | None = None
     asked_before: datetime | None = None
 
@@ -93,16 +93,16 @@ _FILTERS = {
 
 
 async def event_deliveries(
-    db: AsyncConnection, *, only: DeliveryFilter | None = None, stretch: Stretch
+    db: AsyncConnection, *, only: EventDeliveryFilter | None = None, stretch: Stretch
 ) -> list[EventDeliveryView]:
     """Return lines of the log, by DELIVERIES: so many of each subscription are looked at."""
     ending, owners, facts = page_of_each(
         DELIVERIES,
         stretch,
-        only=(only or DeliveryFilter())._asdict(),
+        only=(only or EventDeliveryFilter())._asdict(),
         filters=_FILTERS,
         owners=_OF_SUBSCRIPTIONS,
-        states=DeliveryState,
+        written={"states": ("d.state", EventDeliveryState)},
     )
     order = DELIVERIES.order(stretch)
     rows = await db.execute(
@@ -132,6 +132,31 @@ async def unknown_deliveries(
         {"ids": list(event_delivery_ids), "business_id": business_id},
     )
     return list(rows)
+
+
+async def stopped_because(
+    db: AsyncConnection,
+    *,
+    code: str | None,
+    event_delivery_ids: Sequence[int],
+    business_id: int | None = None,
+) -> dict[str, str | None]:
+    """Return by code why the subscription of that code was stopped, and those of these deliveries.
+
+    None: it is active. Others' than `business_id`'s, if that is said, are left out.
+    """
+    rows = await db.execute(
+        text("""
+          SELECT s.code, CASE WHEN NOT s.active THEN s.stopped_because END AS why
+          FROM subscription s
+          WHERE s.business_id = coalesce(CAST(:business_id AS smallint), s.business_id)
+            AND (s.code = :code OR s.subscription_id IN (
+              SELECT d.subscription_id FROM event_delivery d
+              WHERE d.event_delivery_id = ANY (CAST(:ids AS bigint[]))))
+          ORDER BY s.code"""),
+        {"code": code, "ids": list(event_delivery_ids), "business_id": business_id},
+    )
+    return {row.code: row.why for row in rows}
 
 
 async def subscriptions(

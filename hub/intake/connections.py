@@ -70,6 +70,28 @@ async def connect(db: AsyncConnection, *, config: ConnectionConfig, keyring: Key
     )
 
 
+_CONNECTIONS = """
+SELECT c.connection_id, c.code, c.business_id, c.connector, c.settings, c.active, b.currency,
+  b.time_zone, b.day_starts_at_hour
+FROM connection c JOIN business b USING (business_id)"""
+
+
+async def wired_by_code(db: AsyncConnection, code: str, *, keyring: Keyring) -> Wired:
+    """Return the active connection called `code`, for who asks once: no other's secrets are opened.
+
+    Raises NotFound, and Unavailable where it cannot be used.
+    """
+    found = None
+    if code.isprintable():
+        rows = await db.execute(
+            text(f"{_CONNECTIONS} WHERE c.active AND c.code = :code"), {"code": code}
+        )
+        found = rows.first()
+    if found is None:
+        raise _unknown(code)
+    return _usable(_try_to_wire(found, keyring))
+
+
 class Switchboard:
     """The connections, read anew when they are some seconds old or one is asked for in vain.
 
@@ -89,7 +111,7 @@ class Switchboard:
         if code not in self._by_code:
             await self._refresh(db, now, _LOOK_AGAIN)
         if code not in self._by_code:
-            raise NotFound(f"there is no connection {code!r}", connection=code)
+            raise _unknown(code)
         return _usable(self._by_code[code])
 
     async def usable(self, db: AsyncConnection, *, now: datetime) -> list[Wired]:
@@ -110,12 +132,7 @@ class Switchboard:
     async def _refresh(self, db: AsyncConnection, now: datetime, older_than: timedelta) -> None:
         if self._read_at is not None and now - self._read_at < older_than:
             return
-        rows = await db.execute(
-            text("""
-              SELECT c.connection_id, c.code, c.business_id, c.connector, c.settings, c.active,
-                b.currency, b.time_zone, b.day_starts_at_hour
-              FROM connection c JOIN business b USING (business_id)""")
-        )
+        rows = await db.execute(text(_CONNECTIONS))
         active: dict[str, Wired | Unavailable] = {}
         known: dict[int, Wired | Unavailable] = {}
         for row in rows:
@@ -124,6 +141,10 @@ class Switchboard:
             if row.active:
                 active[row.code] = wired
         self._by_code, self._by_id, self._read_at = active, known, now
+
+
+def _unknown(code: str) -> NotFound:
+    return NotFound(f"there is no connection {code!r}", connection=code)
 
 
 def _usable(found: Wired | Unavailable) -> Wired:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.connector import Pulling
 from hub.db.keyset import Column, Keyset, Stretch, page_of
+from hub.errors import Malformed
 from hub.intake.connections import Wired
 
 PULL_STREAM = "intake.pull_stream"
@@ -18,19 +19,6 @@ LIVE = "live"
 """What a stream is called that is listened to instead of pulled; see hub.intake.listen."""
 FIRST_LOOKS_BACK = timedelta(days=1)
 """How far the first pull of a new connection looks back; `hub intake backfill` looks further."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamView:
-    """A stream as it is shown. `found` counts facts of the last 30 days that nobody had sent."""
-
-    connection: str
-    stream: str
-    pages: int
-    found: int
-    ended_at: datetime | None
-    next_at: datetime
-    last_error: str | None
 
 
 def streams_of(wired: Wired) -> Sequence[str]:
@@ -78,8 +66,15 @@ async def backfill(
 ) -> list[int]:
     """Have every stream of a connection pulled from `since` on; returns them.
 
-    A backfill under way begins anew. What was posted is not posted again.
+    A backfill under way begins anew. What was posted is not posted again. Raises Malformed for a
+    connection of which nothing can be pulled.
     """
+    streams = list(streams_of(wired))
+    if not streams:
+        raise Malformed(
+            f"{wired.connector.spec.title} cannot be asked, or has no config.base_url",
+            field="connection",
+        )
     await keep_streams(db, wired=[wired], now=now)
     rows = await db.scalars(
         text("""
@@ -89,7 +84,7 @@ async def backfill(
           RETURNING stream_id"""),
         {
             "connection_id": wired.connection_id,
-            "streams": list(streams_of(wired)),
+            "streams": streams,
             "since": since,
             "now": now,
         },
@@ -97,30 +92,24 @@ async def backfill(
     return sorted(rows)
 
 
-async def stream_views(db: AsyncConnection, *, now: datetime) -> list[StreamView]:
-    """Return all streams with what they found."""
-    rows = await db.execute(
-        text("""
-          SELECT c.code AS connection, s.stream, s.pages, s.ended_at, s.next_at, s.last_error,
-            (SELECT count(*) FROM fact_found f WHERE f.stream_id = s.stream_id
-               AND f.found_at > CAST(:now AS timestamptz) - interval '30 days') AS found
-          FROM pull_stream s JOIN connection c USING (connection_id)
-          ORDER BY c.code, s.stream"""),
-        {"now": now},
-    )
-    return [StreamView(**row._asdict()) for row in rows]
-
-
 BY_CONNECTION = Keyset((Column("connection", str, "c.code"), Column("stream", str, "s.stream")))
 """By the connection's code and the stream's name."""
-_FILTERS = {"connection": "c.code = :connection", "stream_ids": "s.stream_id = ANY (:stream_ids)"}
+_FILTERS = {
+    "business_id": "c.business_id = :business_id",
+    "connection": "c.code = :connection",
+    "failing": "s.failing = :failing",
+    "stream_ids": "s.stream_id = ANY (:stream_ids)",
+}
+_OWN = """, s.last_error, (SELECT count(*) FROM fact_found f
+  WHERE f.stream_id = s.stream_id AND f.found_at > :found_since) AS found"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StreamStanding:
-    """Where a stream stands, for callers who see no cursor and no words of an upstream system.
+class StreamView:
+    """Where a stream stands. `began_at` is None while no pull is under way.
 
-    `began_at` is None while no pull is under way.
+    `found`, which counts facts that nobody had sent, and the words of what was wrong are for
+    whoever looks after the hub alone: nobody else is shown words of an upstream system.
     """
 
     connection: str
@@ -134,18 +123,27 @@ class StreamStanding:
     ended_at: datetime | None
     next_at: datetime
     failing: bool
+    found: int = 0
+    last_error: str | None = None
 
 
 async def stream_page(
-    db: AsyncConnection, *, only: Mapping[str, Any], stretch: Stretch
-) -> list[StreamStanding]:
-    """Return streams by BY_CONNECTION; `only` says of which `connection`, or which `stream_ids`."""
-    ending, facts = page_of(BY_CONNECTION, stretch, only=only, filters=_FILTERS)
+    db: AsyncConnection,
+    *,
+    only: Mapping[str, Any] | None = None,
+    stretch: Stretch,
+    found_since: datetime | None = None,
+) -> list[StreamView]:
+    """Return streams by BY_CONNECTION; `only` says of which `business_id` or `connection`, whether
+    `failing`, or which `stream_ids`. With `found_since` each has what is for the hub's own people.
+    """
+    ending, facts = page_of(BY_CONNECTION, stretch, only=only or {}, filters=_FILTERS)
+    own = "" if found_since is None else _OWN
     rows = await db.execute(
         text(f"""
           SELECT c.code AS connection, c.business_id, c.connector, s.stream, s.backfilling, s.since,
-            s.pages, s.began_at, s.ended_at, s.next_at, s.failing
+            s.pages, s.began_at, s.ended_at, s.next_at, s.failing{own}
           FROM pull_stream s JOIN connection c USING (connection_id) {ending}"""),  # noqa: S608
-        facts,
+        facts if found_since is None else facts | {"found_since": found_since},
     )
-    return [StreamStanding(**row._asdict()) for row in rows]
+    return [StreamView(**row._asdict()) for row in rows]

@@ -16,7 +16,7 @@ from hub.crypto.keyring import Keyring
 from hub.db.keyset import Stretch
 from hub.egress.actors import AT_ONCE, BATCHES_AT_ONCE, SILENCE_SECONDS, Teller
 from hub.egress.note import note
-from hub.egress.queries import DeliveryFilter, event_deliveries
+from hub.egress.queries import EventDeliveryFilter, event_deliveries
 from hub.egress.subscribe import SubscriptionConfig, subscribe
 from hub.jobs.runtime import Runtime
 from tests.integration.test_egress import hurry, tell
@@ -146,7 +146,7 @@ async def earned(runtime: Runtime, times: int, *, business_id: int = 1) -> None:
 async def states(runtime: Runtime, subscription: str) -> list[tuple[str, int | None]]:
     async with runtime.engine.connect() as db:
         found = await event_deliveries(
-            db, only=DeliveryFilter(subscription=subscription), stretch=Stretch(200)
+            db, only=EventDeliveryFilter(subscription=subscription), stretch=Stretch(200)
         )
     return [(one.state, one.status) for one in found]
 

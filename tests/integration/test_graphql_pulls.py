@@ -21,12 +21,14 @@ SINCE = "2026-01-01T08:00:00+08:00"
 
 async def test_the_past_is_asked_for_and_streams_say_how_far_it_is(api: Api) -> None:
     async with api.engine.begin() as db:
-        for code, config in (("web", {"base_url": "http://127.0.0.1:9"}), ("mute", {})):
+        at = {"base_url": "http://127.0.0.1:9"}
+        for code, config in (("web", at), ("mute", {}), ("torn", at)):
             asked = ConnectionConfig(
                 code=code, business="shop", connector="woocommerce", secrets=["s3cr3t"],
                 config=config,
             )  # fmt: skip
             await connect(db, config=asked, keyring=api.keyring)
+        await db.execute(text("UPDATE connection SET connector = 'gone' WHERE code = 'torn'"))
 
     async def backfill(**given: Any) -> dict[str, Any]:
         asked = {"connection": "web", "since": SINCE, **given}
@@ -38,6 +40,8 @@ async def test_the_past_is_asked_for_and_streams_say_how_far_it_is(api: Api) -> 
     for wrong, field in (
         ({"connection": "none"}, "connection"),
         ({"connection": "mute"}, "connection"),  # nobody knows where it is
+        ({"connection": "torn"}, "connection"),  # nobody speaks its language any more
+        ({"connection": "\0"}, "connection"),
         ({"since": "2999-01-01T00:00:00Z"}, "since"),
     ):
         no = await backfill(**wrong)
@@ -70,3 +74,11 @@ async def test_the_past_is_asked_for_and_streams_say_how_far_it_is(api: Api) -> 
     assert rest["pullStreams"]["nodes"] == [failing]
     only = await api.data(STREAMS, ADMIN, only={"connection": "web"})
     assert only["pullStreams"]["nodes"] == [page["nodes"][1], failing]
+    for told in ({"failing": True}, {"failing": True, "business": "shop", "connection": "web"}):
+        assert (await api.data(STREAMS, ADMIN, only=told))["pullStreams"]["nodes"] == [failing]
+    well = await api.data(STREAMS, ADMIN, only={"failing": False})
+    assert well["pullStreams"]["nodes"] == page["nodes"]
+    assert (await api.data(STREAMS, ADMIN, only={"business": "hotel"}))["pullStreams"][
+        "nodes"
+    ] == []
+    assert await api.code(STREAMS, ADMIN, only={"business": "nowhere"}) == "not_found"

@@ -227,7 +227,9 @@ async def test_staff_make_codes_in_batches_and_see_how_far_these_are(
         ({"count": 6}, "IdempotencyConflict", "count"),
         ({"campaign": "card"}, "IdempotencyConflict", "campaign"),
         ({"campaign": "none", "batch": "x"}, "InvalidInput", "campaign"),
+        ({"campaign": "\0", "batch": "x"}, "InvalidInput", "campaign"),
         ({"count": 0, "batch": "x"}, "InvalidInput", "count"),
+        ({"count": 100_000_001, "batch": "x"}, "InvalidInput", "count"),
         ({"batch": "\n"}, "InvalidInput", "batch"),
     ):
         no = await made(**wrong)

@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from hub.clock import now
 from hub.crypto.tokens import Principal
 from hub.egress.replay import SEND
+from hub.intake.queries import DeliveryFilter, DeliveryState
+from hub.intake.replay import replay
 from tests.integration.api_kit import ADMIN, HOTEL, SHOP, STAFF, Api
 from tests.support.many import fill
 
@@ -14,7 +17,7 @@ SUBSCRIPTIONS = "{ webhookSubscriptions { code business { code } active pending 
 DELIVERIES = """query ($filter: WebhookDeliveryFilter) {
   webhookDeliveries(filter: $filter, first: 100) { nodes { number business { code } state } } }"""
 AGAIN = """mutation ($input: RedeliverWebhooksInput!) { redeliverWebhooks(input: $input) {
-  __typename ... on WebhooksRedelivered { deliveries } ... on InvalidInput { field }
+  __typename ... on WebhooksRedelivered { count } ... on InvalidInput { field }
   ... on WebhookSubscriptionStopped { message } } }"""
 NOT_THERE = {"__typename": "InvalidInput"}
 
@@ -55,19 +58,19 @@ async def test_what_was_given_up_is_told_again_once(told: Api) -> None:
     [dead] = await log(told, HOTEL, states=["DEAD"])
     for found in (1, 0):  # what is under way is left to it
         answer = await again(told, HOTEL, subscription="events-2")
-        assert answer == {"__typename": "WebhooksRedelivered", "deliveries": found}
+        assert answer == {"__typename": "WebhooksRedelivered", "count": found}
     delivered = (await log(told, STAFF, business="shop"))[0]["number"]
     named = [delivered, dead["number"]]
-    assert (await again(told, STAFF, deliveries=named))["deliveries"] == 1
+    assert (await again(told, STAFF, deliveries=named))["count"] == 1
     assert [row["state"] for row in await log(told, STAFF, states=["PENDING"])] == ["PENDING"] * 3
     async with told.engine.connect() as db:
         sent = text("SELECT reference FROM outbox_message WHERE actor = :send ORDER BY 1")
         found = [str(one) for one in await db.scalars(sent, {"send": SEND})]
     assert sorted(found) == sorted(named)
-    everything = {"subscription": "events-2", "everything": True}
+    everything = {"subscription": "events-2", "includeDelivered": True}
     late = await again(told, HOTEL, **everything, since="2099-01-01T00:00:00Z")
-    assert late["deliveries"] == 0
-    assert (await again(told, HOTEL, **everything))["deliveries"] == 19
+    assert late["count"] == 0
+    assert (await again(told, HOTEL, **everything))["count"] == 19
 
 
 async def test_what_is_not_there_or_amiss_is_said(told: Api) -> None:
@@ -79,24 +82,39 @@ async def test_what_is_not_there_or_amiss_is_said(told: Api) -> None:
         ({"deliveries": ["1"] * 1001}, "deliveries"),
         ({"subscription": "events-2"}, "subscription"),
         ({}, "deliveries"),
-        ({"deliveries": [own], "everything": True}, "everything"),
+        ({"deliveries": [own], "includeDelivered": True}, "includeDelivered"),
+        ({"subscription": "\0"}, "subscription"),
         ({"subscription": "events-1", "since": "2026-01-01T00:00:00"}, "since"),
     ):
         assert await again(told, SHOP, **asked) == {**NOT_THERE, "field": field}, asked
     assert len(await log(told, STAFF, states=["DEAD"])) == 1
+
+
+async def test_what_is_of_a_stopped_subscription_is_told_so(told: Api) -> None:
+    """However it is named, and nothing else that is named beside it is told again."""
+    [dead] = await log(told, HOTEL, states=["DEAD"])
+    other = (await log(told, SHOP))[0]["number"]
     async with told.engine.begin() as db:
-        await db.execute(text("UPDATE subscription SET active = false, stopped_because = 'gone'"))
-    stopped = await again(told, HOTEL, subscription="events-2")
-    assert stopped["__typename"] == "WebhookSubscriptionStopped"
+        await db.execute(
+            text("""UPDATE subscription SET active = false, stopped_because = 'gone'
+              WHERE code = 'events-2'""")
+        )
+    for asked in ({"subscription": "events-2"}, {"deliveries": [other, dead["number"]]}):
+        assert await again(told, STAFF, **asked) == {
+            "__typename": "WebhookSubscriptionStopped",
+            "message": "events-2 was stopped: gone",
+        }
+    assert len(await log(told, STAFF, states=["PENDING"])) == 1
+    assert (await again(told, STAFF, deliveries=[other]))["count"] == 1
 
 
 async def test_dead_letters_are_worked_on_again_by_whose_they_are(told: Api) -> None:
     listed = "query { deliveries(filter: { states: [DEAD] }) { nodes { number connection } } }"
-    replay = """mutation ($input: ReplayDeliveriesInput!) { replayDeliveries(input: $input) {
-      __typename ... on DeliveriesReplayed { deliveries } ... on InvalidInput { field } } }"""
+    asking = """mutation ($input: ReplayDeliveriesInput!) { replayDeliveries(input: $input) {
+      __typename ... on DeliveriesReplayed { count } ... on InvalidInput { field } } }"""
 
     async def work(who: Principal, **asked: object) -> Any:
-        return (await told.data(replay, who, input=asked))["replayDeliveries"]
+        return (await told.data(asking, who, input=asked))["replayDeliveries"]
 
     [dead] = (await told.data(listed, HOTEL))["deliveries"]["nodes"]
     assert (await told.data(listed, SHOP))["deliveries"]["nodes"] == []
@@ -108,5 +126,21 @@ async def test_dead_letters_are_worked_on_again_by_whose_they_are(told: Api) -> 
     ):
         assert await work(SHOP, **asked) == {**NOT_THERE, "field": field}, asked
     for found in (1, 0):
-        assert (await work(HOTEL, connection=dead["connection"]))["deliveries"] == found
-    assert (await work(ADMIN, deliveries=[dead["number"]]))["deliveries"] == 0  # it waits already
+        assert (await work(HOTEL, connection=dead["connection"]))["count"] == found
+    assert (await work(ADMIN, deliveries=[dead["number"]]))["count"] == 0  # it waits already
+
+
+async def test_a_replay_is_of_one_business_if_that_is_said(told: Api) -> None:
+    """Whoever checked whose a delivery is did so before the write: this looks again."""
+    letters = DeliveryFilter(states=(DeliveryState.DEAD,))
+    async with told.engine.begin() as db:
+        [(dead, whose)] = await db.execute(
+            text("""SELECT d.delivery_id, c.business_id FROM delivery d
+              JOIN connection c USING (connection_id) WHERE d.state = 'dead'""")
+        )
+        for business_id, found in ((whose % 3 + 1, 0), (whose, 1)):
+            asked = {"business_id": business_id, "now": now()}
+            for meant in ({"delivery_ids": [dead]}, {"search": letters}):
+                async with db.begin_nested() as tried:
+                    assert await replay(db, **asked, **meant) == found
+                    await tried.rollback()

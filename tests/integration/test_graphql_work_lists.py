@@ -177,13 +177,17 @@ LISTS = [
     Listed(
         "deliveries",
         STAFF,
-        "number business { code } connection topic state code field",
+        "number business { code } connection topic state reasonCode reasonField receivedAt",
         ('business: "shop"', lambda row: coded(row, "business", "shop")),
         ('connection: "system-2"', lambda row: row["connection"] == "system-2"),
         ('topic: "orders"', lambda row: row["topic"] == "orders"),
         ("states: [DEAD]", lambda row: row["state"] == "DEAD"),
         ("states: [DONE, REFUSED]", lambda row: row["state"] != "DEAD"),
-        ('states: [DEAD], code: "malformed", field: "total"', lambda row: row["state"] == "DEAD"),
+        (
+            'states: [DEAD], reasonCode: "malformed", reasonField: "total"',
+            lambda row: (row["reasonCode"], row["reasonField"]) == ("malformed", "total"),
+        ),
+        *since("receivedAt", "received"),
     ),
     Listed(
         "webhookDeliveries",
@@ -192,7 +196,7 @@ LISTS = [
         ('business: "shop"', lambda row: coded(row, "business", "shop")),
         ('subscription: "events-2"', lambda row: row["subscription"] == "events-2"),
         ('event: "evt_31"', lambda row: row["event"] == "evt_31"),
-        ('types: ["tier.changed"]', lambda row: row["type"] == "tier.changed"),
+        ("types: [TIER_CHANGED]", lambda row: row["type"] == "TIER_CHANGED"),
         ("states: [DEAD, PENDING]", lambda row: row["state"] != "DELIVERED"),
         ("states: [DEAD, DELIVERED]", lambda row: row["state"] != "PENDING"),
         *since("askedAt", "asked"),
@@ -245,7 +249,7 @@ OWN = ("reconciliation", "disputes", "webhook", "deliveries")
         ('settlementCorrections(filter: {currency: "CNY", leastAmount: "NaN"})', "malformed"),
         ('settlementPeriods(filter: { states: ["lost"] })', "malformed"),
         ('reconciliationSuggestions(filter: { rules: ["reference"] })', "malformed"),
-        ('webhookDeliveries(filter: { types: ["nothing"] })', "malformed"),
+        ('deliveries(filter: { receivedFrom: "2026-01-01T00:00:00" })', "malformed"),
         ('webhookDeliveries(filter: { event: "evt_x" })', "malformed"),
         ('webhookDeliveries(filter: { business: "hotel" })', "forbidden"),
         ('deliveries(filter: { business: "hotel" })', "forbidden"),
@@ -259,7 +263,7 @@ async def test_what_cannot_be_is_refused(api: Api, asked: str, code: str) -> Non
 BIG = 20_000
 MOST_COST = 200
 """Of a page, as the planner counts: reading one of the tables costs 500 and more."""
-MADE = ("0058_filters", "0062_webhooks", "0062_suggestions", "0062_deliveries")
+MADE = ("0058_filters", "0062_webhooks", "0062_suggestions", "0065_received")
 # A page of each of three subscriptions, or books, is read, and the first of all these are shown.
 PAGES = {"webhookDeliveries": 3, "deliveries": 3, "reconciliationSuggestions": 3}
 # What few rows are, of what is over too.
@@ -278,6 +282,10 @@ RARE = {
     "denials": ('filter: { reason: "rare" }',),
     "reconciliationSuggestions": ('filter: { business: "diner" }',),
     "webhookDeliveries": ("filter: { states: [DEAD] }", "filter: { states: [PENDING] }"),
+    "deliveries": (
+        'filter: { receivedBefore: "2026-01-02T06:00:00Z" }',
+        'filter: { states: [DEAD], receivedBefore: "2026-01-02T06:00:00Z" }',
+    ),
     "reviewItems": (
         "filter: { states: [OPEN, DISMISSED] }, orderBy: { field: SCORE, direction: DESC }",
     ),

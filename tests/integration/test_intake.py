@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from random import Random
@@ -20,14 +21,17 @@ from hub.connector import Inbound, SignatureInvalid
 from hub.crypto.delivery import open_sealed
 from hub.errors import Unavailable
 from hub.intake.accept import accept
-from hub.intake.queries import Search
+from hub.intake.forget import forget
+from hub.intake.queries import DeliveryFilter, DeliveryState
 from hub.intake.replay import replay
 from hub.ledger.verify import verify
 from tests.support import sandbox
+from tests.support.command import hub as command
 from tests.support.ledger import NOON
 from tests.support.sandbox import Hub
 
 NOWHERE = "http://127.0.0.1:9"
+DEAD = DeliveryFilter(states=(DeliveryState.DEAD,))
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +117,25 @@ async def test_a_bad_delivery_holds_up_none_of_its_batch(hub: Hub) -> None:
     ]
     assert len(await lots(hub)) == 2
 
+    async def listed(*meant: str) -> list[int]:
+        said = await command("intake", "list", *meant, DATABASE_URL=hub.database_url, COLUMNS=200)
+        assert said.stdout.endswith("0 pending, 2 done, 1 refused, 1 dead\n"), said.stderr
+        return [int(row) for row in re.findall(r"^│ (\d+)", said.stdout, re.MULTILINE)]
+
+    one, old, nothing, three = sorted(await listed())
+    for meant, which in (
+        (("--state", "dead"), [old]),
+        (("--code", "rejected", "--field", "occurred_at"), [old]),
+        (("--reason", "nothing that is so"), []),
+        (("--connection", "bund-shopify", "--topic", "orders/paid"), [three, nothing, old, one]),
+        (("--since", "2020-01-01", "--limit", "2"), [three, nothing]),
+        (("--until", "2020-01-01"), []),
+    ):
+        assert await listed(*meant) == which, meant
+    async with hub.engine.begin() as db:
+        await forget(db, before=now() + timedelta(hours=1), now=now())
+    assert await listed() == [three, nothing, old, one]  # of which the body of one is kept
+
 
 async def test_a_dead_letter_has_its_effect_once_its_cause_is_mended(hub: Hub) -> None:
     ancient = order(2)
@@ -127,8 +150,8 @@ async def test_a_dead_letter_has_its_effect_once_its_cause_is_mended(hub: Hub) -
             "INSERT INTO expiry_policy (effective_from) VALUES ('1990-01-01Z')",
         ):
             await db.execute(text(statement))
-        assert await replay(db, now=now(), search=Search(state="dead")) == 1
-        assert await replay(db, now=now(), search=Search(state="dead")) == 0
+        assert await replay(db, now=now(), search=DEAD) == 1
+        assert await replay(db, now=now(), search=DEAD) == 0
     await hub.work()
     assert await hub.rows("SELECT state FROM delivery") == [("done",)]
     assert len(await lots(hub)) == 1

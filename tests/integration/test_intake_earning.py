@@ -14,11 +14,10 @@ from hub.benefits.tiers.standings import tiers_at
 from hub.clock import now
 from hub.entrypoints.commands.programme import apply_group
 from hub.entrypoints.sample import connected_group
-from hub.intake.queries import Search
 from hub.intake.replay import replay
 from hub.programme.apply import EarningRuleConfig
 from hub.programme.rate_config import ExchangeRateConfig
-from tests.integration.test_intake import NOWHERE, lots, sent
+from tests.integration.test_intake import DEAD, NOWHERE, lots, sent
 from tests.integration.test_intake_absurd import bill, refund
 from tests.support.earning import yen
 from tests.support.ledger import NOON
@@ -62,7 +61,7 @@ async def test_a_bill_in_another_currency_earns_once_there_is_a_rate(hub: Hub) -
     assert "exchange_rates" in str(reason)
     await add(hub, exchange_rates=[yen("0.05")])
     async with hub.engine.begin() as db:
-        assert await replay(db, now=now(), search=Search(state="dead")) == 1
+        assert await replay(db, now=now(), search=DEAD) == 1
     await hub.work()
     assert await states(hub) == [("done", None)]
     assert await lots(hub) == [(50, 50)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, time, timedelta
 
@@ -14,15 +15,17 @@ from connectors.sandbox.delivery import Delivery
 from connectors.sandbox.world import World
 from hub.clock import now
 from hub.connector import Page
+from hub.db.keyset import Stretch
 from hub.entrypoints.sample import CONNECTIONS
 from hub.intake.forget import forget
 from hub.intake.found import found_facts
 from hub.intake.pull_actors import Puller
 from hub.intake.replay import replay
 from hub.intake.store import store
-from hub.intake.streams import backfill, due_streams, keep_streams, stream_views
+from hub.intake.streams import backfill, due_streams, keep_streams, stream_page
 from hub.ledger.verify import verify
 from tests.support import sandbox
+from tests.support.command import hub as command
 from tests.support.sandbox import TODAY, Hub
 
 BEGAN = datetime.combine(TODAY, time(), UTC) - timedelta(days=60)
@@ -115,9 +118,13 @@ async def test_what_webhooks_lost_is_found_and_told(hub: Hub, puller: Puller, wo
     assert lost
     async with hub.engine.connect() as db:
         told = await found_facts(db, since=now() - timedelta(days=1), limit=10_000)
-        views = await stream_views(db, now=now())
+        views = await stream_page(db, stretch=Stretch(100), found_since=now() - timedelta(days=30))
     assert {(one.kind, one.source_id) for one in told if one.kind != "profile"} == lost
     assert sum(one.found for one in views) == len(told)
+    said = await command("intake", "streams", DATABASE_URL=hub.database_url, COLUMNS=200)
+    for one in views:
+        row = rf"{one.connection} +│ {one.stream} +│ {one.pages} +│ {one.found} "
+        assert re.search(row, said.stdout), said.stdout
     await pull_all(hub, puller, await streams(hub))
     assert await facts(hub) == after
 
@@ -225,7 +232,7 @@ async def test_a_connection_without_an_address_is_not_asked(hub: Hub) -> None:
         wired = await hub.switchboard.by_code(db, "bund-shopify", now=now())
         wired.plug.config.base_url = None
         await keep_streams(db, wired=[wired], now=now())
-        assert await stream_views(db, now=now()) == []
+        assert await stream_page(db, stretch=Stretch(1)) == []
 
 
 async def test_one_bad_record_of_a_page_keeps_none_of_the_others_back(

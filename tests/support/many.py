@@ -18,12 +18,12 @@ _PERSONS = (
 )
 _PEOPLE = (
     *_PERSONS,
-    # A step a day; the last one stands.
+    # A step a day; the last one stands, the second was matched, the third was undone.
     """INSERT INTO member_tier (member_id, step, tier_id, ladder_id, since, until, qualifying,
-         reason)
+         reason, undone)
        SELECT 1, i, t.tier_id, t.ladder_id, timestamptz '2020-01-01T00:00Z' + i * interval '1 day',
          CASE WHEN i < :n THEN timestamptz '2020-01-02T00:00Z' + i * interval '1 day' END, 0,
-         'reached'
+         CASE WHEN i = 2 THEN 'matched' ELSE 'reached' END, i = 3
        FROM generate_series(1, :n) i JOIN (SELECT *, row_number() OVER (ORDER BY rank) AS nth,
          count(*) OVER () AS tiers FROM tier) t ON t.nth = 1 + i % t.tiers""",
     """INSERT INTO member_tier (member_id, step, tier_id, ladder_id, since, qualifying, reason)
@@ -94,11 +94,12 @@ _WORK = (
        FROM generate_series(1, :n) i""",
     """INSERT INTO connection (business_id, code, connector, settings)
        SELECT i, 'system-' || i, 'shopify', 'x' FROM generate_series(1, 3) i""",
-    # Of sixty, one is refused and one is dead.
+    # Of sixty, one is refused and one is dead; an hour apart.
     """INSERT INTO delivery (connection_id, state, topic, body, body_sha256, received_at,
          finished_at, reason_code, reason_field)
        SELECT c.connection_id, CASE i % 60 WHEN 7 THEN 'dead' WHEN 9 THEN 'refused' ELSE 'done' END,
-         CASE WHEN i % 2 = 0 THEN 'orders' ELSE 'refunds' END, 'x', 'x', now(), now(),
+         CASE WHEN i % 2 = 0 THEN 'orders' ELSE 'refunds' END, 'x', 'x',
+         timestamptz '2026-01-01T00:00Z' + i * interval '1 hour', now(),
          CASE WHEN i % 60 IN (7, 9) THEN 'malformed' END,
          CASE WHEN i % 60 = 7 THEN 'total' END
        FROM generate_series(1, :n) i JOIN connection c ON c.business_id = 1 + i % 3""",
@@ -157,11 +158,12 @@ _REST = (
     """INSERT INTO referral_terms (effective_from, min_spend_minor, join_within_days,
          buy_within_days, give_after_days, gifts, is_open, period)
        VALUES ('2020-01-01', 0, 30, 30, 0, '[]', true, 'year')""",
+    # One is over the limit; for one, below, something is given.
     """INSERT INTO referral (referrer_account_id, referred_account_id, said_at, ends_at, terms_from,
-         source)
+         source, outcome)
        SELECT 1, i, timestamptz '2026-01-01T00:00Z' + i * interval '1 hour',
          CASE WHEN i % 2 = 0 THEN timestamptz '2099-01-01T00:00Z' ELSE now() END, '2020-01-01',
-         'member'
+         'member', CASE WHEN i = 5 THEN 'over_limit' ELSE 'waiting' END
        FROM generate_series(2, :n) i""",
     """INSERT INTO obligation (member_id, tx_id, account_id, points, occurred_at, posted_at,
          business_date, period_id, seq, issuer_id, acceptor_id, late, currency, rate, amount,
@@ -170,19 +172,24 @@ _REST = (
          1 + i % 2, 1 + i % 3, 1 + (i + 1) % 3, false, 'CNY', 0.01, 0.1, 1 + i % 3,
          1 + (i + 1) % 3, 1, 1
        FROM generate_series(1, :n) i, settlement_period p WHERE p.state = 'closing'""",
+    # One gives a thing, one uses of a benefit.
     """INSERT INTO voucher_campaign (code, kind)
-       SELECT 'c-' || i, 'cash' FROM generate_series(1, least(:n, 500)) i""",
+       SELECT 'c-' || i, CASE i WHEN 5 THEN 'gift' WHEN 6 THEN 'benefit' ELSE 'cash' END
+       FROM generate_series(1, least(:n, 500)) i""",
     """INSERT INTO voucher_terms (campaign_id, effective_from, valid_from, valid_until, granted,
          amount_minor, minimum_minor, grace_days, funder_id, currency, by_value, repeats,
-         transferable, alone, on_refund, name, name_zh, businesses, outlets, categories, times)
+         transferable, alone, on_refund, name, name_zh, businesses, outlets, categories, times,
+         benefit_id, benefit_uses)
        SELECT campaign_id, '2020-01-01',
          timestamptz '2026-01-01T00:00Z' + (campaign_id % 100) * interval '1 hour',
          timestamptz '2098-01-01T00:00Z' - (campaign_id % 100) * interval '1 hour', 1, 100, 0, 0,
          1 + campaign_id % 3, CASE WHEN campaign_id % 7 = 0 THEN 'USD' ELSE 'CNY' END, false,
-         false, false, false, 'whole', code, code,
+         false, false, false, 'whole', v.code, v.code,
          CASE WHEN campaign_id % 2 = 0 THEN CAST('{1,2,3}' AS smallint[]) ELSE '{1,2}' END, '{}',
-         '{}', '[]'
-       FROM voucher_campaign""",
+         '{}', '[]', b.benefit_id, b.uses
+       FROM voucher_campaign v LEFT JOIN (SELECT benefit_id, 1 AS uses FROM benefit
+         WHERE code = 'room-upgrade') b ON v.kind = 'benefit'
+       ORDER BY campaign_id""",
     """INSERT INTO voucher_batch (terms_id, wanted, created_at, name)
        SELECT (SELECT min(terms_id) FROM voucher_terms) + i % 3, 1, now(), 'batch-' || i
        FROM generate_series(1, :n) i""",
@@ -194,6 +201,8 @@ _REST = (
          (SELECT min(terms_id) FROM voucher_terms) + i % 3, decode(md5(i::text), 'hex'),
          CASE WHEN i % 5 = 0 THEN 1 ELSE 0 END
        FROM generate_series(1, 2 * :n) i""",
+    """INSERT INTO referral_gift (referral_id, number, side, account_id, voucher_id, given_at)
+       SELECT min(referral_id), 1, 'referrer', 1, 1, now() FROM referral""",
     """INSERT INTO reward (business_id, code)
        SELECT 1 + i % 3, 'r-' || i FROM generate_series(1, least(:n, 500)) i""",
     """INSERT INTO reward_terms (reward_id, effective_from, points, price_minor,

@@ -86,6 +86,7 @@ _FILTERS = {
     "category": "category = :category",
     "tier": "tier = :tier",
     "affordable": "points <= :affordable",
+    "too_dear": "points > :too_dear",
     "least_points": "points >= :least_points",
     "most_points": "points <= :most_points",
     "points_alone": "(price_minor = 0) = :points_alone",

@@ -15,6 +15,7 @@ from hub.errors import Conflict, Malformed, NotFound
 BLOCK = 1 << 16
 FIRST_BLOCK = 1 << 40
 MOST_CODES = 100_000_000
+LONGEST_NAME = 100
 # Of a voucher that nobody has only number and digest differ: an array of digests is written as fast
 # as COPY writes rows, which PostgreSQL refuses where policies hold. A code that is taken already is
 # left out, for another to be drawn.
@@ -32,13 +33,16 @@ async def open_batch(
 ) -> Batch:
     """Begin a batch of `count` codes under the terms in force, or return the one of that name.
 
-    Raises NotFound for a campaign without terms in force, Conflict, naming the field, when the
-    batch of that name is another.
+    Raises Malformed for what can be no name or count, NotFound for a campaign without terms in
+    force, Conflict, naming the field, when the batch of that name is another.
     """
     if not 1 <= count <= MOST_CODES:
         raise Malformed(f"a batch has from 1 to {MOST_CODES} codes", field="count")
-    if not 1 <= len(name) <= 100 or not name.isprintable():
-        raise Malformed("a batch's name has from 1 to 100 printable characters", field="batch")
+    for field, said in (("campaign", campaign_code), ("batch", name)):
+        if not 1 <= len(said) <= LONGEST_NAME or not said.isprintable():
+            raise Malformed(
+                f"a {field}'s name has from 1 to {LONGEST_NAME} printable characters", field=field
+            )
     found = await campaign_terms(db, now=now, code=campaign_code)
     if not found:
         raise NotFound(f"no campaign {campaign_code!r} is in force", field="campaign")
@@ -49,11 +53,11 @@ async def open_batch(
         {"name": name, "terms_id": found[0].terms_id, "count": count, "now": now},
     )
     batch = await batch_named(db, name=name)
-    for field, said, stored in (
+    for field, asked, stored in (
         ("campaign", campaign_code, batch.campaign_code),
         ("count", count, batch.wanted),
     ):
-        if said != stored:
+        if asked != stored:
             raise Conflict(
                 f"batch {name} has the {field} {stored}: give the new one its own name",
                 field=field,

@@ -18,7 +18,12 @@ from hub.crypto.delivery import open_sealed
 from hub.crypto.keyring import load
 from hub.db.keyset import Stretch
 from hub.egress.events import Written
-from hub.egress.queries import DeliveryFilter, DeliveryState, event_deliveries, subscriptions
+from hub.egress.queries import (
+    EventDeliveryFilter,
+    EventDeliveryState,
+    event_deliveries,
+    subscriptions,
+)
 from hub.egress.replay import replay as replay_deliveries
 from hub.egress.send import TIMEOUT_SECONDS, Answer, Call, send
 from hub.egress.subscribe import secrets_place
@@ -45,10 +50,10 @@ def log(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="how many at most")] = 50,
 ) -> None:
     """List what was told, newest first, with what the subscriber answered."""
-    if state is not None and state not in tuple(DeliveryState):
-        raise Malformed(f"a state is one of {', '.join(DeliveryState)}", field="state")
-    states = None if state is None else (DeliveryState(state),)
-    only = DeliveryFilter(subscription=subscription, states=states)
+    if state is not None and state not in tuple(EventDeliveryState):
+        raise Malformed(f"a state is one of {', '.join(EventDeliveryState)}", field="state")
+    states = None if state is None else (EventDeliveryState(state),)
+    only = EventDeliveryFilter(subscription=subscription, states=states)
     found = only_read(lambda db: event_deliveries(db, only=only, stretch=Stretch(limit)))
     table = Table("id", "event", "subscription", "type", "state", "tries", "status", "error")
     for one in found:

@@ -1,7 +1,7 @@
 """`hub intake …`: look after what came in, and ask for what did not."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,11 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.clock import now
 from hub.entrypoints.commands.edge import committed
 from hub.errors import Malformed
-from hub.intake.queries import DeliveryView, Search, counts, deliveries
+from hub.intake.queries import (
+    DeliveryFilter,
+    DeliveryState,
+    DeliveryView,
+    all_deliveries,
+    counts,
+)
 from hub.intake.replay import replay as replay_deliveries
 
 _LARGEST_ID = 2**63 - 1
-STATES = ("pending", "done", "refused", "dead")
 
 State = Annotated[str | None, typer.Option(help="pending, done, refused or dead")]
 Connection = Annotated[str | None, typer.Option(help="only of this connection")]
@@ -44,15 +49,15 @@ def list_(
         state=state,
         connection=connection,
         topic=topic,
-        code=code,
-        field=field,
+        reason_code=code,
+        reason_field=field,
         reason=reason,
         since=since,
         until=until,
     )
 
     async def read(db: AsyncConnection) -> tuple[list[DeliveryView], dict[str, int]]:
-        return await deliveries(db, search=search, limit=limit), await counts(db)
+        return await all_deliveries(db, only=search, limit=limit), await counts(db)
 
     found, totals = committed(read)
     table = Table("id", "connection", "topic", "state", "received", "field", "reason")
@@ -63,12 +68,12 @@ def list_(
             one.topic,
             one.state,
             f"{one.received_at:%Y-%m-%d %H:%M:%S}",
-            one.field,
+            one.reason_field,
             one.reason,
         )
     console = Console()
     console.print(table)
-    console.print(", ".join(f"{totals.get(state, 0)} {state}" for state in STATES))
+    console.print(", ".join(f"{totals.get(state, 0)} {state}" for state in DeliveryState))
 
 
 def replay(
@@ -94,13 +99,13 @@ def replay(
         state=state,
         connection=connection,
         topic=topic,
-        code=code,
-        field=field,
+        reason_code=code,
+        reason_field=field,
         reason=reason,
         since=since,
         until=until,
     )
-    searching = search != Search()
+    searching = search != DeliveryFilter()
     if not ids and not searching:
         raise Malformed(
             "name deliveries, say --dead for all dead letters, or say which are meant by"
@@ -116,11 +121,16 @@ def replay(
 
 
 def _search(
-    *, state: str | None, since: datetime | None, until: datetime | None, **said: str | None
-) -> Search:
-    if state is not None and state not in STATES:
-        raise Malformed(f"a state is one of {', '.join(STATES)}", field="state")
-    return Search(state=state, since=utc(since), until=utc(until), **said)
+    *, state: str | None, since: datetime | None, until: datetime | None, **said: Any
+) -> DeliveryFilter:
+    if state is not None and state not in tuple(DeliveryState):
+        raise Malformed(f"a state is one of {', '.join(DeliveryState)}", field="state")
+    return DeliveryFilter(
+        states=None if state is None else (DeliveryState(state),),
+        received_from=utc(since),
+        received_before=utc(until),
+        **said,
+    )
 
 
 def utc(instant: datetime | None) -> datetime | None:

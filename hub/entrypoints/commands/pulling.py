@@ -15,19 +15,21 @@ from hub.config import load_settings
 from hub.connector import Checking
 from hub.crypto.keyring import load
 from hub.db.engine import make_engine
+from hub.db.keyset import Stretch
 from hub.entrypoints.commands.edge import only_read
 from hub.entrypoints.commands.intake import utc
 from hub.errors import Malformed
 from hub.intake.client import Upstreams
-from hub.intake.connections import Switchboard, Wired
+from hub.intake.connections import Wired, wired_by_code
 from hub.intake.found import found_facts
 from hub.intake.pull_actors import Puller
 from hub.intake.streams import backfill as begin_backfill
-from hub.intake.streams import stream_views, streams_of
+from hub.intake.streams import stream_page
 from hub.jobs.runtime import Runtime
 
 T = TypeVar("T")
 Name = Annotated[str, typer.Argument(help="a connection's code")]
+_MOST_STREAMS = 10_000
 
 
 def check(connection: Name) -> None:
@@ -62,11 +64,6 @@ def backfill(
 
     async def pull(runtime: Runtime) -> int:
         wired = await _wired(runtime, connection)
-        if not streams_of(wired):
-            raise Malformed(
-                f"{wired.connector.spec.title} cannot be asked, or has no config.base_url",
-                field="connection",
-            )
         async with runtime.engine.begin() as db:
             streams = await begin_backfill(db, wired=wired, since=began, now=now())
         puller, pages = Puller(runtime), 0
@@ -88,7 +85,8 @@ def backfill(
 
 def streams() -> None:
     """Show what is pulled, how far it is, and how many facts nobody had sent."""
-    found = only_read(lambda db: stream_views(db, now=now()))
+    since = now() - timedelta(days=30)
+    found = only_read(lambda db: stream_page(db, stretch=Stretch(_MOST_STREAMS), found_since=since))
     table = Table("connection", "stream", "pages", "found in 30 days", "last", "next", "problem")
     for one in found:
         table.add_row(
@@ -117,7 +115,7 @@ def found(
 
 async def _wired(runtime: Runtime, code: str) -> Wired:
     async with runtime.engine.connect() as db:
-        return await Switchboard(runtime.keyring).by_code(db, code, now=now())
+        return await wired_by_code(db, code, keyring=runtime.keyring)
 
 
 def _with_runtime(work: Callable[[Runtime], Awaitable[T]]) -> T:

@@ -1,0 +1,15 @@
+"""What was delivered is found by when it came."""
+
+from pathlib import Path
+
+from alembic import op
+
+from hub.db.migrate import execute_script
+
+revision = "0065_received"
+down_revision = "0064_streams"
+
+
+def upgrade() -> None:
+    """Index the log of deliveries by time; the SQL is frozen beside this file."""
+    execute_script(op.get_bind(), Path(__file__).with_suffix(".sql").read_text())

@@ -1,0 +1,10 @@
+-- What a connection's system delivered is listed in the order in which it came, and found by when it came.
+--
+-- Numbers are given in another order where several take deliveries at once: a time does not tell a number.
+-- The log of what is told is indexed alike.
+
+CREATE INDEX delivery_received ON delivery (connection_id, received_at, delivery_id)
+  WHERE shredded_at IS NULL;
+DROP INDEX delivery_dead;
+CREATE INDEX delivery_dead ON delivery (connection_id, received_at, delivery_id)
+  WHERE state = 'dead' AND shredded_at IS NULL;
