@@ -119,10 +119,9 @@ class _Reckoning:
             size
             for argument in field.arguments or ()
             if argument.name.value in ("first", "last")
-            and isinstance(size := self._given(argument.value), int)
+            and (size := page_size(self._given(argument.value))) is not None
         ]
-        # A page that is too large is refused by who reads it, in words of its own.
-        return min(max(sizes, default=DEFAULT_PAGE), LARGEST_PAGE)
+        return max(sizes, default=DEFAULT_PAGE)
 
     def _given(self, value: object) -> object:
         if isinstance(value, VariableNode):
@@ -139,6 +138,18 @@ class _Reckoning:
                 within, definition.selection_set.selections, each=each
             )
         return self._costs[key]
+
+
+def page_size(given: object) -> int | None:
+    """Return how many items a page is counted with, of what is sent as its size; None: no number.
+
+    A page that is too large, or less than nothing, is refused by who reads it, in words of its own.
+    """
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        return None
+    if given > LARGEST_PAGE:
+        return LARGEST_PAGE
+    return int(given) if given >= 0 else 0
 
 
 def _known(parent: object, field: FieldNode) -> GraphQLField | None:

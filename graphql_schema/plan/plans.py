@@ -26,7 +26,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 
 from graphql_schema.access import sight
 from graphql_schema.context import Context
-from graphql_schema.cost import cost, refuse_dear
+from graphql_schema.cost import cost, page_size, refuse_dear
 from graphql_schema.documents import LONGEST_DOCUMENT, MOST_DOCUMENTS
 from graphql_schema.plan.arguments import told
 from graphql_schema.plan.compiler import Compiler, Plan
@@ -62,7 +62,8 @@ class Known:
 
     def price(self, schema: GraphQLSchema, variables: dict[str, Any]) -> int:
         """Return what the operation costs, which depends on the sizes of its pages alone."""
-        sizes = tuple([repr(variables.get(name)) for name in self._sizes])
+        # Nothing else of what is sent is kept: it may be long, and nobody has looked at it yet.
+        sizes = tuple([(name in variables, page_size(variables.get(name))) for name in self._sizes])
         if sizes not in self._prices:
             if len(self._prices) >= MOST_SHAPES:
                 self._prices.clear()

@@ -6,8 +6,8 @@ from alembic import op
 
 from hub.db.migrate import execute_script
 
-revision = "0065_received"
-down_revision = "0064_streams"
+revision = "0066_received"
+down_revision = "0065_retention_keys"
 
 
 def upgrade() -> None:
