@@ -106,8 +106,6 @@ def moment(context: Context, asked: datetime | None, *, field: str) -> datetime:
         return context.now
     if asked.utcoffset() is None:
         raise Malformed(f"`{field}` needs an offset from UTC", field=field)
-    if asked.year == 1:  # by its offset it may lie before the first year, which is no moment
-        raise Malformed(f"`{field}` lies before there were points", field=field)
     if asked > context.now:
         raise Malformed(f"`{field}` lies ahead: only what was can be told", field=field)
     return asked

@@ -1,12 +1,16 @@
-"""The scalar of counts: of points, of uses, of a currency's minor units."""
+"""Scalars: counts of points, of uses, of a currency's minor units; and moments."""
 
+from dataclasses import replace
+from datetime import date, datetime
 from typing import Any, NewType
 
 import strawberry
 from graphql import GraphQLError
+from strawberry.schema.types.base_scalars import DateTimeDefinition
 from strawberry.types.scalar import ScalarDefinition
 
 LARGEST = 2**53 - 1
+_datetime: Any = DateTimeDefinition.parse_value
 
 Long = NewType("Long", int)
 
@@ -18,6 +22,18 @@ def exact(value: Any) -> int:
     return value
 
 
+def moment(value: object) -> datetime:
+    """Return a DateTime that is a moment wherever its clock stands.
+
+    Raises what Strawberry's raises for what is none, and GraphQLError at the calendar's ends: by
+    its offset it may lie past them, where neither Python nor PostgreSQL has a year.
+    """
+    at: datetime = _datetime(value)
+    if at.year in (date.min.year, date.max.year):
+        raise GraphQLError(f"a DateTime is of the years 2 to 9998, not {value!r}")
+    return at
+
+
 SCALARS: dict[object, ScalarDefinition] = {
     Long: strawberry.scalar(
         name="Long",
@@ -27,5 +43,6 @@ SCALARS: dict[object, ScalarDefinition] = {
         ),
         serialize=exact,
         parse_value=exact,
-    )
+    ),
+    datetime: replace(DateTimeDefinition, parse_value=moment),
 }

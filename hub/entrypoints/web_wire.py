@@ -20,6 +20,10 @@ class GatheringHttp(HttpToolsProtocol):
         """Begin."""
         super().connection_made(cast("asyncio.Transport", Gathering(transport, self.loop)))
 
+    def eof_received(self) -> None:
+        """Send what is written: who closes its side when it has asked is still to be told."""
+        cast("Gathering", self.transport).send()
+
 
 class Gathering:
     """A transport that sends at once what is written in one turn of the loop.
@@ -38,18 +42,19 @@ class Gathering:
     def write(self, data: bytes) -> None:
         """Send this when the turn of the loop ends, or before."""
         if not self._held:
-            self._loop.call_soon(self._send)
+            self._loop.call_soon(self.send)
         self._held.append(data)
         self._bytes += len(data)
         if self._bytes > _MOST_BYTES:
-            self._send()
+            self.send()
 
     def close(self) -> None:
         """Close when all is sent."""
-        self._send()
+        self.send()
         self._transport.close()
 
-    def _send(self) -> None:
+    def send(self) -> None:
+        """Send what is written."""
         held, self._held, self._bytes = self._held, [], 0
         if held and not self._transport.is_closing():
             self._transport.writelines(held)

@@ -21,8 +21,10 @@ READS = {
     '{ elimination(period: "\\u0000") { currency } }': "not_found",
     '{ journalFiles(period: "\\u0000", format: "csv") { name } }': "not_found",
     '{ settlementPeriod(code: "\\u0000") { code } }': None,
-    '{ liability(asOf: "0001-01-01T00:00:00+14:00") { owed } }': "malformed",
-}
+    '{ liability(asOf: "0001-01-01T00:00:00+14:00") { owed } }': "bad_request",
+    '{ denials(filter: { minuteBefore: "9999-12-31T23:59:59Z" }) { nodes { count } } }':
+        "bad_request",
+}  # fmt: skip
 WRITES = {
     'closePeriod(input: { period: "\\u0000" })': "InvalidInput",
     'waiveCheck(input: { period: "\\u0000", check: "c", reason: "r" })': "PeriodUnknown",

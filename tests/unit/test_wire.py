@@ -2,10 +2,13 @@
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
-from hub.entrypoints.web_wire import Gathering
+from hub.entrypoints.web_wire import Gathering, GatheringHttp
 
 
 async def test_writes_of_one_turn_are_sent_together_and_before_the_end() -> None:
@@ -37,3 +40,24 @@ async def test_writes_of_one_turn_are_sent_together_and_before_the_end() -> None
             said += part
     assert said == b"first" + b"x" * 70_000 + b"last"
     assert wrong == []
+
+
+async def test_who_closes_its_side_when_it_has_asked_is_answered() -> None:
+    async def answers(_: Any, __: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"all of it"})
+
+    config = uvicorn.Config(answers, lifespan="off", log_config=None)
+    config.load()
+    state = ServerState()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: GatheringHttp(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    async with server:
+        address = server.sockets[0].getsockname()
+        for _ in range(20):
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
+            writer.write_eof()
+            assert (await reader.read()).endswith(b"all of it\r\n0\r\n\r\n")
+            writer.close()
