@@ -22,6 +22,8 @@ from hub.intake.replay import replay
 
 MOST_DELIVERIES = 1000
 """How many may be named at once."""
+MOST_AT_ONCE = 100_000
+"""How many are set going in one transaction, named or not: seconds of the database's time."""
 
 
 @strawberry.enum(description="Where a delivery stands.")
@@ -197,6 +199,7 @@ class DeliveryMutation:
                 delivery_ids=numbers,
                 search=None if input.connection is None else dead,
                 business_id=own_id,
+                most=MOST_AT_ONCE,
             )
         return DeliveriesReplayed(count=found)
 

@@ -8,7 +8,7 @@ import strawberry
 
 from graphql_schema.access import WEBHOOK_READERS, require
 from graphql_schema.context import Context, Info
-from graphql_schema.deliveries import MOST_DELIVERIES, delivery_numbers
+from graphql_schema.deliveries import MOST_AT_ONCE, MOST_DELIVERIES, delivery_numbers
 from graphql_schema.fields import Given, resolved
 from graphql_schema.rejections import Forbidden, InvalidInput, Rejection, unfit
 from graphql_schema.scalars import Long
@@ -46,7 +46,8 @@ class WebhooksRedelivered:
 
     count: int = strawberry.field(
         graphql_type=Long,
-        description="How many deliveries; what is under way already is left to it.",
+        description="How many deliveries; what is under way already is left to it. Where it is "
+        f"{MOST_AT_ONCE}, the oldest, there may be more: ask again.",
     )
 
 
@@ -93,6 +94,7 @@ class WebhookMutation:
                 since=input.since,
                 dead_only=not input.include_delivered,
                 business_id=own_id,
+                most=MOST_AT_ONCE,
             )
         return WebhooksRedelivered(count=found)
 

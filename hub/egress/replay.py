@@ -20,21 +20,26 @@ async def replay(
     since: datetime | None = None,
     dead_only: bool = True,
     business_id: int | None = None,
+    most: int | None = None,
 ) -> int:
     """Send again the named deliveries and those of a subscription since then; returns how many.
 
-    `dead_only`: of the subscription's, only what was given up. What is under way is left to it, and
-    so is what a business is told of that is not `business_id`, if that is said.
+    `dead_only`: of the subscription's, only what was given up. `most`: the oldest so many, if it is
+    said. What is under way is left to it; what is told to another business than `business_id` is
+    left alone, if that is said.
     """
     rows = await db.scalars(
         text("""
           UPDATE event_delivery d SET state = 'pending', ended_at = NULL, error = NULL
-          FROM subscription s
-          WHERE s.subscription_id = d.subscription_id AND d.state <> 'pending' AND s.active
-            AND s.business_id = coalesce(CAST(:business_id AS smallint), s.business_id)
-            AND (d.event_delivery_id = ANY (CAST(:ids AS bigint[]))
-              OR (s.code = :subscription AND (d.state = 'dead' OR NOT :dead_only)
-                AND d.asked_at >= coalesce(CAST(:since AS timestamptz), '-infinity')))
+          WHERE d.state <> 'pending' AND d.event_delivery_id IN (
+            SELECT d.event_delivery_id FROM event_delivery d JOIN subscription s
+              USING (subscription_id)
+            WHERE d.state <> 'pending' AND s.active
+              AND s.business_id = coalesce(CAST(:business_id AS smallint), s.business_id)
+              AND (d.event_delivery_id = ANY (CAST(:ids AS bigint[]))
+                OR (s.code = :subscription AND (d.state = 'dead' OR NOT :dead_only)
+                  AND d.asked_at >= coalesce(CAST(:since AS timestamptz), '-infinity')))
+            ORDER BY 1 LIMIT CAST(:most AS bigint))
           RETURNING d.event_delivery_id"""),
         {
             "ids": list(event_delivery_ids),
@@ -42,6 +47,7 @@ async def replay(
             "since": since,
             "dead_only": dead_only,
             "business_id": business_id,
+            "most": most,
         },
     )
     found = sorted(rows)

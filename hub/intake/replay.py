@@ -18,25 +18,27 @@ async def replay(
     delivery_ids: Sequence[int] = (),
     search: DeliveryFilter | None = None,
     business_id: int | None = None,
+    most: int | None = None,
 ) -> int:
     """Make the named deliveries, and those that `search` means, pending again; returns how many.
 
     Snapshots fetched earlier are dropped: after a fix at the source the new ones count. What was
     shredded for a person's sake, or is older than bodies are kept, is left out; so is what is not
-    of `business_id`, if that is said.
+    of `business_id`, if that is said. `most`: the oldest so many, if it is said.
     """
     held, facts = ("false", {}) if search is None else meant(search)
     rows = await db.scalars(
         text(f"""
           UPDATE delivery d SET state = 'pending', reason_code = NULL, reason = NULL,
             reason_field = NULL, finished_at = NULL, snapshots = NULL
-          FROM connection c
-          WHERE c.connection_id = d.connection_id AND d.state <> 'pending'
-            AND d.shredded_at IS NULL
-            AND c.business_id = coalesce(CAST(:of_business AS smallint), c.business_id)
-            AND (d.delivery_id = ANY (CAST(:ids AS bigint[])) OR ({held}))
+          WHERE d.state <> 'pending' AND d.delivery_id IN (
+            SELECT d.delivery_id FROM delivery d JOIN connection c USING (connection_id)
+            WHERE d.state <> 'pending' AND d.shredded_at IS NULL
+              AND c.business_id = coalesce(CAST(:of_business AS smallint), c.business_id)
+              AND (d.delivery_id = ANY (CAST(:ids AS bigint[])) OR ({held}))
+            ORDER BY 1 LIMIT CAST(:most AS bigint))
           RETURNING d.delivery_id"""),  # noqa: S608 - constants of ours
-        facts | {"ids": list(delivery_ids), "of_business": business_id},
+        facts | {"ids": list(delivery_ids), "of_business": business_id, "most": most},
     )
     found = list(rows)
     if found:
