@@ -132,10 +132,11 @@ def page_of_each(
     owners: Mapping[str, str],
     states: type[StrEnum],
 ) -> tuple[str, str, dict[str, Any]]:
-    """Return the same for rows that are read owner by owner, and between what holds of the owners.
+    """Return for rows that are read owner by owner: the ending for each, the owners, parameters.
 
-    `owners` has the conditions of these. What `only` says of `states` is written in words, of ours,
-    by which an index of the rows in those states is known.
+    The ending is that of `page_of`, for the rows of one owner. The owners are a condition, made of
+    those in `owners` that `only` asks for. What `only` says of `states` is written in words, of
+    ours, by which an index of the rows in those states is known.
     """
     of = {name: only[name] for name in owners if only[name] is not None}
     rest = {name: only[name] for name in only if name in filters}

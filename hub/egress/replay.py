@@ -23,8 +23,8 @@ async def replay(
 ) -> int:
     """Send again the named deliveries and those of a subscription since then; returns how many.
 
-    `dead_only`: of the subscription's, only what was given up. What is under way is left to it, and
-    so is what a business is told of that is not `business_id`, if that is said.
+    `dead_only`: of the subscription's, only what was given up. What is under way is left to it.
+    Where `business_id` is said, others' deliveries are left alone.
     """
     rows = await db.scalars(
         text("""
