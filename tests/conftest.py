@@ -1,7 +1,7 @@
 """Real PostgreSQL and real Valkey for every test that asks for them."""
 
 import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,16 +12,19 @@ from hub.db.engine import make_engine
 from tests.support import stack
 
 
-def pytest_collection() -> None:
-    """Load all tests without looking for garbage, of which loading makes none."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Load all tests without looking for garbage, and look at none of it again.
+
+    Loading makes hardly any; to walk over all that is loaded takes half a second each time.
+    """
     gc.disable()
-
-
-def pytest_collection_finish() -> None:
-    """Have the collector look at what tests make alone: half a second less each time."""
-    gc.enable()
-    gc.collect()
-    gc.freeze()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session")
