@@ -1,18 +1,20 @@
 """Who may see and do what: the one place that decides. Pure.
 
-| | members | entries, accounts | settlement | till | gives, shares | corrects |
-|---|---|---|---|---|---|---|
-| nobody | – | – | – | – | – | – |
-| member | itself, in full | its own | – | – | its own points | – |
-| business | who has an account or is presented, masked | its own | its own | its own | – | – |
-| staff | all, masked unless asked | all | all | – | for a member | all |
-| finance | – | – | all, and closes | – | – | – |
-| admin | – | – | – | – | – | – |
+| | members | entries, accounts | settlement | till | gives, shares | corrects | calls |
+|---|---|---|---|---|---|---|---|
+| nobody | – | – | – | – | – | – | – |
+| member | itself, in full | its own | – | – | its own points | – | – |
+| business | with an account, or presented; masked | its own | its own | its own | – | – | its own |
+| staff | all, masked unless asked | all | all | – | for a member | all | all, and pulls |
+| finance | – | – | all, and closes | – | – | – | – |
+| admin | – | – | – | – | – | – | all, and pulls |
 
 An admin says who may call and how the group is configured: clients and their secrets, and whose
-word on a member is believed. It sees nobody's data. Who is told what by webhooks, and what came
-of each call, it sees as staff do, and a business of its own; so is what systems told the hub. What
-a call said is shown to none.
+word on a member is believed. It sees nothing of any member, and no points.
+Calls are the webhooks that subscribers are told by, at which address and with what answer, and what
+systems told the hub and what came of it: who sees them may have them done again. What a call said
+is shown to none. How far the pulls of each connection are, and asking for the past, is for staff
+and admins.
 A token may be good for less than its role: `hub.crypto.scopes` has the words, and
 `graphql_schema.scoped` says which of them each operation asks for.
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import strawberry
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_schema.access import CLOSERS, RECONCILERS, require
+from graphql_schema.access import CLOSERS, RECONCILERS, only_business, require
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import Given, resolved
 from graphql_schema.reconciliation import (
@@ -386,8 +386,8 @@ def _number(said: strawberry.ID, field: str) -> int:
 def _refusal(context: Context, no: errors.HubError) -> Refusal:
     if isinstance(no, errors.NotFound):
         # A business is not told whether another has what it asked for.
-        ours = context.principal is not None and context.principal.business is not None
-        return ReconciliationUnknown(message=_UNKNOWN if ours else no.message)
+        hidden = only_business(context.caller) is not None
+        return ReconciliationUnknown(message=_UNKNOWN if hidden else no.message)
     if isinstance(no, errors.Rejected):
         return ReconciliationNotReady(message=no.message)
     if isinstance(no, errors.Malformed | errors.Forbidden):

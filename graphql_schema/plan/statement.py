@@ -148,7 +148,7 @@ class Statement:
     def few(self, level: Level) -> None:
         """Join what belongs to the members of a level to its rows: they are a handful at most.
 
-        Of how many rows a page has the planner has no idea. As an array these are ten to it.
+        Of how many rows a page has the planner has no idea. It takes an array for ten rows.
         """
         one = f"SELECT {level.alias}.member_id FROM {level.alias}"  # noqa: S608 - names of ours
         self._few[level.all("member_id")] = f"({one})"

@@ -24,7 +24,7 @@ class Reckoned:
     columns: tuple[str, ...]
     reckon: Callable[..., Sequence[Sequence[Any]]]
     nobody: Sequence[Any] | None = None
-    """What stands for the one row of whom none is made."""
+    """The row of a member for whom none is made."""
     statement: TextClause = field(init=False, compare=False)
     """Reads the edition, and all that is reckoned with."""
 

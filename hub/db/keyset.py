@@ -143,11 +143,11 @@ def page_of_each(
     owners: Mapping[str, str],
     written: Mapping[str, tuple[str, type[StrEnum]]],
 ) -> tuple[str, str, dict[str, Any]]:
-    """Return the same for rows that are read owner by owner, and between what holds of the owners.
+    """Return for rows that are read owner by owner: the ending for each, the owners, parameters.
 
-    `owners` has the conditions of these. `written` has columns of few words, with all of these:
-    which of them `only` says is written out, so that an index of the rows with some of them is
-    taken.
+    The ending is that of `page_of`, for the rows of one owner. The owners are a condition, made of
+    those in `owners` that `only` asks for. `written` has columns of few words, with all of these:
+    what `only` says of one is written out, so that an index of the rows with some words is taken.
     """
     of = {name: only[name] for name in owners if only[name] is not None}
     rest = {name: only[name] for name in only if name in filters}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import TextClause, text
 
 EACH_MEMBER = "unnest(CAST(:member_ids AS bigint[]))"
-"""How relations say "each of these members": what has them as rows may say that instead."""
+"""How relations say "each of these members". A statement that has them as rows replaces this."""
 
 
 @dataclass(frozen=True, slots=True)

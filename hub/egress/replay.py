@@ -25,8 +25,7 @@ async def replay(
     """Send again the named deliveries and those of a subscription since then; returns how many.
 
     `dead_only`: of the subscription's, only what was given up. `most`: the oldest so many, if it is
-    said. What is under way is left to it; what is told to another business than `business_id` is
-    left alone, if that is said.
+    said. What is under way is left to it. Where `business_id` is said, others' are left alone.
     """
     rows = await db.scalars(
         text("""

@@ -3,8 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +26,7 @@ from hub.crypto.tokens import Principal
 from hub.entrypoints.web_denials import keep_denials
 from hub.entrypoints.web_errors import answer_to
 from hub.entrypoints.web_headers import header
+from hub.entrypoints.web_meters import meters
 from hub.entrypoints.web_slow import Statements, note
 from hub.entrypoints.web_state import State, state_of
 from hub.entrypoints.web_straight import read_whole, send_json
@@ -147,7 +147,8 @@ async def _answer(state: State, scope: Scope, asked: Asked) -> ExecutionResult:
             hidden=context.hidden,
             at=at,
         )
-    count, observe = _meters(name, "failed" if result.errors else "answered")
+    kind = (name, "failed" if result.errors else "answered")
+    count, observe = meters(OPERATIONS, kind, SECONDS, name)
     count()
     observe(seconds)
     if result.data is not None:
@@ -163,12 +164,6 @@ async def _answer(state: State, scope: Scope, asked: Asked) -> ExecutionResult:
             slowest=statements.slowest(),
         )
     return result
-
-
-@cache
-def _meters(name: str, outcome: str) -> tuple[Callable[[], None], Callable[[float], None]]:
-    """Return what counts and times such operations; there are only so many kinds of them."""
-    return OPERATIONS.labels(name, outcome).inc, SECONDS.labels(name).observe
 
 
 def _kind_of(principal: Principal | None) -> str:

@@ -4,7 +4,6 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from functools import cache
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -15,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hub.entrypoints.logs import REQUEST
 from hub.entrypoints.web_errors import error_at
 from hub.entrypoints.web_headers import header
+from hub.entrypoints.web_meters import meters
 
 REQUESTS = Counter("hub_http_requests_total", "Requests answered", ["method", "route", "status"])
 SECONDS = Histogram("hub_http_request_seconds", "Time to the whole answer, in seconds", ["route"])
@@ -172,17 +172,9 @@ def _request_id(scope: Scope) -> str:
 def _note(scope: Scope, status: int, seconds: float) -> None:
     route = getattr(scope.get("route"), "path", "unmatched")
     method = scope["method"] if scope["method"] in _METHODS else "other"
-    count, observe = _meters(method, route, status)
+    count, observe = meters(REQUESTS, (method, route, str(status)), SECONDS, route)
     count()
     observe(seconds)
     log.info(
         "request", method=method, route=route, status=status, milliseconds=round(seconds * 1000, 1)
     )
-
-
-@cache
-def _meters(
-    method: str, route: str, status: int
-) -> tuple[Callable[[], None], Callable[[float], None]]:
-    """Return what counts and times such requests; there are only so many kinds of them."""
-    return REQUESTS.labels(method, route, str(status)).inc, SECONDS.labels(route).observe

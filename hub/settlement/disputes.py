@@ -6,7 +6,7 @@ Amounts in `*_minor` are integer minor units: what the debtor owes the creditor.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -122,9 +122,8 @@ async def disputes(
     backward: bool = False,
 ) -> list[Dispute]:
     """Return up to `first` disputes of all periods, by DISPUTES unless asked otherwise."""
-    ending, facts = page_of(
-        order, Stretch(first, backward, after, before), only=_said(only), filters=_FILTERS
-    )
+    said, stretch = only or DisputeFilter(), Stretch(first, backward, after, before)
+    ending, facts = page_of(order, stretch, only=said._asdict(), filters=_FILTERS)
     rows = await db.execute(text(f"{_DISPUTE} {ending}"), facts)
     return [Dispute(**row._asdict()) for row in rows]
 
@@ -139,7 +138,8 @@ async def disputes_of_periods(
 ) -> dict[int, list[Dispute]]:
     """Return what was disputed of each period, by DISPUTES unless asked otherwise."""
     of = " AND ".join(filter(None, (order.where, "d.period_id = of.id")))
-    ending, facts = page_of(replace(order, where=of), stretch, only=_said(only), filters=_FILTERS)
+    order = replace(order, where=of)
+    ending, facts = page_of(order, stretch, only=only._asdict(), filters=_FILTERS)
     rows = await db.execute(
         text(f"""
           SELECT x.* FROM unnest(CAST(:ids AS integer[])) AS of (id)
@@ -150,10 +150,6 @@ async def disputes_of_periods(
     for row in rows:
         found[row.period_id].append(Dispute(**row._asdict()))
     return found
-
-
-def _said(only: DisputeFilter | None) -> dict[str, Any]:
-    return (only or DisputeFilter())._asdict()
 
 
 async def disputes_of_lines(db: AsyncConnection, *, line_ids: Sequence[int]) -> dict[int, Dispute]:

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message
 
 from graphql_schema.context import Context
+from graphql_schema.schema import build_schema
 from hub.benefits.configure import configure
 from hub.benefits.definitions import BenefitConfig
 from hub.benefits.tiers.configure import TierConfig
@@ -169,6 +170,13 @@ class Api:
         assert response.status_code == 200, response.text
         answer: dict[str, Any] = response.json()
         return answer
+
+    async def resolved(self, query: str, who: Principal | None = None) -> dict[str, Any]:
+        """Return what resolvers answer to one operation, whether there is a plan or not."""
+        async with self.context(who, at=now()) as context:
+            result = await build_schema().resolve(query, context_value=context)
+        errors = [error.formatted for error in result.errors or ()]
+        return {"data": result.data} | ({"errors": errors} if errors else {})
 
     async def data(self, query: str, who: Principal | None = None, **variables: Any) -> Any:
         """Send one operation that must succeed and return its data."""

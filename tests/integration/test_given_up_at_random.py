@@ -24,7 +24,7 @@ from tests.integration.test_graphql_tills import REDEEM, by_id, meet
 
 __all__ = ["serving"]
 
-TURNS = int(os.environ.get("HUB_GIVEN_UP_TURNS", "400"))
+TURNS = int(os.environ.get("HUB_GIVEN_UP_TURNS", "200"))
 AT_ONCE = 16  # more than there are connections
 SEEN = "number displayName phone balance { posted } lots { id } entries { nodes { id } }"
 MANY = f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on Member {{ {SEEN} }} }} }}"

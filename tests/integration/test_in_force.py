@@ -1,6 +1,5 @@
 """What processes remember of the set-up is never what it no longer is."""
 
-import os
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -33,11 +32,6 @@ from tests.support.settlement import noon
 
 CARD = """query ($id: ID!) { member(id: $id) { tier { name } lots { issuer { name } }
   entitlements { name remaining offeredAt { name } } } }"""
-SETTINGS: dict[str, Any] = {
-    "deadline": None,
-    "suppress_health_check": [HealthCheck.function_scoped_fixture],
-}
-EXAMPLES = int(os.environ.get("HUB_OWED_EXAMPLES", "5"))
 PERIODS = ["year", "quarter", "month", "week", "anniversary", "lifetime"]
 DAYS = st.dates(date(2024, 1, 1), date(2029, 12, 31))
 JANUARY, MARCH = noon(date(2027, 1, 10)), noon(date(2027, 3, 10))

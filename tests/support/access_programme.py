@@ -10,11 +10,12 @@ from hub.benefits.tiers.configure import LadderConfig, TierConfig
 from hub.clock import now
 from hub.egress.note import note
 from hub.egress.subscribe import SubscriptionConfig, subscribe
+from hub.intake.connections import ConnectionConfig, connect
 from hub.points.clawback import clawback
 from hub.points.undo import Refunded
 from hub.programme.apply import EarningRuleConfig, apply
 from hub.programme.policy_config import ExpiryPolicyConfig
-from tests.integration.api_kit import HOTEL, PROGRAMME, START
+from tests.integration.api_kit import HOTEL, PROGRAMME, STAFF, START
 from tests.support.access_world import World
 
 LATER = datetime(2021, 1, 1, tzinfo=UTC)
@@ -111,6 +112,19 @@ async def tell_nonsense(world: World) -> None:
     [one] = (await world.api.data(seen, HOTEL))["deliveries"]["nodes"]
     await world.act("replayDeliveries", HOTEL, deliveries=[one["number"]])
     await world.rows(dead)
+
+
+async def be_asked_for_the_past(world: World) -> None:
+    """Have all be pulled that a shop of the hotel's knows."""
+    config = ConnectionConfig(
+        code="canary-shop", business="hotel", connector="woocommerce", secrets=["s3cr3t"],
+        config={"base_url": "http://127.0.0.1:9"},
+    )  # fmt: skip
+    async with world.api.engine.begin() as db:
+        await connect(db, config=config, keyring=world.api.keyring)
+    await world.act(
+        "backfillConnection", STAFF, connection="canary-shop", since=f"{LATER:%Y-%m-%dT%H:%M:%SZ}"
+    )
 
 
 async def buy_and_return(world: World) -> None:

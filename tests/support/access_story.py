@@ -17,6 +17,7 @@ STORY = (
     points.move_points, benefits.use_benefits, benefits.order_rewards, benefits.use_vouchers,
     benefits.be_of_tiers, points.be_told, members.sign_in, points.correct_points,
     money.close_the_day, money.reconcile, programme.be_told_of_events, programme.tell_nonsense,
+    programme.be_asked_for_the_past,
 )  # fmt: skip
 
 

@@ -15,11 +15,11 @@ NOWHERE = 2**40
 _NUMBERS = ("dispute", "correction", "number", "lines", "line")
 """What is known by a number of its own."""
 _WORDS = {"phone": NAMED["phone"], "basket": "no-cart", "endToEndId": "NONE", "mapping": "none"}
+"""What is known by words."""
 _CODED = ("Business", "SettlementPeriod")
 """Nodes that are known by a code."""
 _SAME = ("receiver", "shown")
 """To whom something is given, by the number or code that they told."""
-"""What is known by words."""
 
 
 async def tried(

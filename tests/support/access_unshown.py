@@ -27,9 +27,7 @@ UNSHOWN = {
         "OccasionGift.voucher", "OccasionGift.benefit", "OccasionGift.givenAt",
         "OccasionGift.issuer",
     ),
-    "of what came by a connection": ("Posting.document", "Posting.connection", "Posting.delivery",
-        "BackfillBegun.streams",
-    ),
+    "of what came by a connection": ("Posting.document", "Posting.connection", "Posting.delivery"),
     "of years of history": ("RedemptionEstimate.low", "RedemptionEstimate.high"),
     "of statements that a command signs": ("Statement.signature", "Statement.publicKey"),
     "of refusals beside their words, which no row is needed for": (

@@ -186,22 +186,13 @@ query FindMember($presented: Identifier!) {
 )
 
 
-class RedeemRedeemRedeemedMemberBalance(TypedDict):
-    available: int
-
-
-class RedeemRedeemRedeemedMember(TypedDict):
-    id: str
-    balance: RedeemRedeemRedeemedMemberBalance
-
-
 RedeemRedeemRedeemed = TypedDict(
     "RedeemRedeemRedeemed",
     {
         "__typename": Literal["Redeemed"],
         "transaction": str,
         "points": int,
-        "member": RedeemRedeemRedeemedMember,
+        "available": int,
     },
 )
 
@@ -292,12 +283,7 @@ mutation Redeem($input: RedeemInput!) {
     ... on Redeemed {
       transaction
       points
-      member {
-        id
-        balance {
-          available
-        }
-      }
+      available
     }
     ... on Rejection {
       message

@@ -27,8 +27,7 @@ async def redeem(hub: HubClient, member: str, points: int, *, bill: str) -> str:
     done = answer["redeem"]
     match done["__typename"]:
         case "Redeemed":
-            left = done["member"]["balance"]["available"]
-            return f"{done['points']} points taken, {left} left"
+            return f"{done['points']} points taken, {done['available']} left"
         case "InsufficientPoints":
             return f"only {done['available']} points can be spent"
         case "PointsNotAccepted":

@@ -139,20 +139,11 @@ query FindMember($presented: Identifier!) {
 `,
 };
 
-export interface RedeemRedeemRedeemedMemberBalance {
-  available: number;
-}
-
-export interface RedeemRedeemRedeemedMember {
-  id: string;
-  balance: RedeemRedeemRedeemedMemberBalance;
-}
-
 export interface RedeemRedeemRedeemed {
   __typename: "Redeemed";
   transaction: string;
   points: number;
-  member: RedeemRedeemRedeemedMember;
+  available: number;
 }
 
 export interface RedeemRedeemInsufficientPoints {
@@ -208,12 +199,7 @@ mutation Redeem($input: RedeemInput!) {
     ... on Redeemed {
       transaction
       points
-      member {
-        id
-        balance {
-          available
-        }
-      }
+      available
     }
     ... on Rejection {
       message

@@ -29,7 +29,7 @@ export async function redeem(
   });
   switch (done.__typename) {
     case "Redeemed":
-      return `${done.points} points taken, ${done.member.balance.available} left`;
+      return `${done.points} points taken, ${done.available} left`;
     case "InsufficientPoints":
       return `only ${done.available} points can be spent`;
     case "PointsNotAccepted":
