@@ -17,8 +17,9 @@ from hub.benefits.period import period_of
 from hub.benefits.reckoned import reckoned
 from hub.benefits.tiers.promote import promote
 from hub.benefits.tiers.standings import HELD
-from tests.integration.api_kit import STAFF, Api, Person
+from tests.integration.api_kit import SHOP, STAFF, Api, Person
 from tests.integration.test_graphql_card import gid
+from tests.integration.test_graphql_tills import by_id
 from tests.support.benefits import (
     LADDER,
     SPRING,
@@ -40,6 +41,8 @@ SETTINGS: dict[str, Any] = {
 EXAMPLES = int(os.environ.get("HUB_OWED_EXAMPLES", "5"))
 PERIODS = ["year", "quarter", "month", "week", "anniversary", "lifetime"]
 DAYS = st.dates(date(2024, 1, 1), date(2029, 12, 31))
+REDEEM = """mutation ($input: RedeemInput!) { redeem(input: $input) {
+  ... on Redeemed { transaction available member { tier { name } } } } }"""
 JANUARY, MARCH = noon(date(2027, 1, 10)), noon(date(2027, 3, 10))
 
 
@@ -79,6 +82,25 @@ async def test_a_card_says_what_the_set_up_says_now(api: Api) -> None:
     assert (one["name"], one["offeredAt"][0]) == ("benefit_terms", {"name": "Shop"})
     await card()  # it is looked at anew
     assert await card() == (after, True)
+
+
+async def test_where_the_set_up_cannot_be_read_resolvers_answer_what_a_plan_would(
+    api: Api,
+) -> None:
+    """A till is told of what was posted, too."""
+    li = await api.join("shop", "c-1", phone="+8613910203040", name="李雷")
+    await api.buy(li, "shop", 1600)
+    query = "{ me { tier { name } lots { issuer { name } } } }"
+    asked = {"member": by_id(li), "points": 1, "idempotencyKey": "k-1"}
+    redeemed = await api.data(REDEEM, SHOP, input=asked)
+    await api.data(query, li.principal)
+    async with api.engine.begin() as db:
+        await db.execute(text("UPDATE business SET name = 'Shop'"))
+    answer = await api.data(query, li.principal)  # it is to be looked at anew
+    async with api.engine.begin() as db:
+        await db.execute(text("ALTER TABLE setup_edition RENAME TO away"))
+    assert await api.ask(query, li.principal) == {"data": answer}
+    assert await api.ask(REDEEM, SHOP, input=asked) == {"data": redeemed}
 
 
 async def _quota(db: AsyncConnection, at: datetime) -> list[int]:
