@@ -80,10 +80,11 @@ def _owed(
     joined: Sequence[tuple[int, datetime]],
 ) -> Iterator[tuple[_Key, int]]:
     """Tell what tiers give in the periods of today."""
+    since = dict(joined)
     for member_id, tier in tiers:
         for terms in known.given_on.get(tier.ladder_id, ()):
             if terms.given_at(tier.rank):
-                at = dict(joined)[member_id] if terms.period in SINCE_JOINED else None
+                at = since[member_id] if terms.period in SINCE_JOINED else None
                 days = period_of(
                     terms.period, today, joined=None if at is None else known.today(at)
                 )
