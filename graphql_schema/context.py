@@ -23,7 +23,7 @@ from hub.db.caller import Caller, reading
 from hub.db.shared import Shared, go_on
 from hub.db.turns import Turns, give_back_failed
 from hub.errors import NotFound
-from hub.programme.acting import Acting, met
+from hub.programme.acting import Acting, remember_acting, remembered_acting
 from hub.programme.queries import Business
 
 Mention = Callable[[Collection[str]], Awaitable[None]]
@@ -123,10 +123,17 @@ class Context:
         self._presented, self._reads_as = (*self._presented, member_id), None
         await self._shared.rest()
 
+    def remember(self, acting: Acting) -> None:
+        """Have a business that acts be known to the requests that come after."""
+        remember_acting(self._engine, acting)
+
     @property
-    def met(self) -> dict[str, Acting]:
-        """Return the businesses that acted through these connections, to be written to."""
-        return met(self._engine)
+    def acting(self) -> Acting | None:
+        """Return the caller's business as it was when it last acted, if it did.
+
+        Whoever builds on it names its edition, which the database compares.
+        """
+        return remembered_acting(self._engine, self.caller.business or "")
 
     @property
     def reader(self) -> Caller:
