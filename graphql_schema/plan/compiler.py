@@ -229,8 +229,10 @@ class Compiler:
         self._statement.build_on_setup()
         members = level.all(plan.key)
         columns = [self._whole(relation, members) for relation in made.of]
-        sees = plan.sees if self._caller().role is Role.BUSINESS else None
-        self._makes.append(_making(made, columns, sees))
+        shown_at = None if plan.shown_at is None else made.columns.index(plan.shown_at)
+        if self._caller().role is not Role.BUSINESS:
+            shown_at = None
+        self._makes.append(_making(made, columns, shown_at))
         owner, column = level.pick(plan.key), -len(self._makes)
         if plan.many:
             return parts.many_part(self._source, column, owner, build)
@@ -371,14 +373,14 @@ def _answer(place: int, name: str) -> Value:
     return lambda run: run.asked[place][name]
 
 
-def _making(
-    made: Reckoned, columns: Sequence[int], sees: Callable[[Row, int | None], bool] | None
-) -> Make:
+def _making(made: Reckoned, columns: Sequence[int], shown_at: int | None) -> Make:
+    """Return what makes rows of these columns of the answer: those that the caller may see."""
+
     def make(run: Run) -> Sequence[Row]:
         rows = made.reckon(run.in_force, run.today, *(run.rows[one] for one in columns))
-        if sees is None:
+        if shown_at is None:
             return rows
         own = run.in_force.number(run.context.caller.business)
-        return [row for row in rows if sees(row, own)]
+        return [row for row in rows if own in row[shown_at]]
 
     return make
