@@ -153,7 +153,7 @@ async def run_plan(plan: Plan, run: Run) -> dict[str, Any]:
             run.context.forget_setup()
         raise Unplanned("the group is not as the plan takes it to be")
     if plan.makes:
-        run.rows = [*run.rows, *(make(run) for make in plan.makes)]
+        run.made = [make(run) for make in plan.makes]
     data: dict[str, Any] = plan.build(run)
     return data
 
