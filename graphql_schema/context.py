@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import strawberry
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -15,7 +16,7 @@ from graphql_schema.access import EVERYBODY, only_business, require
 from graphql_schema.cost import Charge
 from graphql_schema.loaders import Loaders
 from hub.audit.chain import Read
-from hub.benefits.in_force import InForce, forget, read_in_force, remembered
+from hub.benefits.setup import Setup, forget_setup, read_setup, remembered_setup
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
@@ -142,21 +143,21 @@ class Context:
             self._reads_as = access.reader(self.principal, presented=self._presented)
         return self._reads_as
 
-    async def in_force(self) -> InForce:
+    async def setup(self) -> Setup:
         """Return how the programme was set up when that was last looked at.
 
         Whoever builds on it compares its edition with that of what it reads, and says by
         `forget_setup` that it has changed.
         """
-        known = remembered(self._readers, self.now)
-        if known is None:
+        setup = remembered_setup(self._readers, self.now)
+        if setup is None:
             async with reading(self._readers, Caller()) as db:
-                known = await read_in_force(db, now=self.now)
-        return known
+                setup = await read_setup(db, now=self.now)
+        return setup
 
-    def forget_setup(self) -> None:
-        """Have the set-up be looked at anew."""
-        forget(self._readers)
+    def forget_setup(self, edition: UUID) -> None:
+        """Have the set-up be looked at anew, if that is what is known of it."""
+        forget_setup(self._readers, edition)
 
     async def fetch(self, statement: str, values: Sequence[Any]) -> Sequence[Any]:
         """Return the one row of a SELECT, which says itself who reads and sees one snapshot.

@@ -41,8 +41,8 @@ from graphql_schema.plan.run import Row, Run
 from graphql_schema.plan.source import Built, Part, Source, rows_made, rows_read
 from graphql_schema.plan.statement import Fixed, Level, Statement, Value
 from graphql_schema.scoped import is_open
-from hub.benefits.in_force import BUSINESS_COLUMNS
 from hub.benefits.reckoned import Reckoned
+from hub.benefits.setup import BUSINESS_COLUMNS
 from hub.crypto.tokens import Principal, Role
 from hub.db.relation import Relation, parameters
 from hub.errors import HubError
@@ -61,8 +61,8 @@ class Plan:
     asks: tuple[Ask, ...]
     sql: str
     values: tuple[Value, ...]
-    knows: bool
-    """Whether it builds on how the programme is set up."""
+    needs_setup: bool
+    """Whether it builds on how the programme is set up (`Context.setup`)."""
     makes: tuple[Make, ...]
     """What is made of the statement's answer, before the builder: `Run.made`."""
     build: Built
@@ -116,7 +116,7 @@ class Compiler:
     def _made_of(self, part: Part) -> Plan:
         build = self._source.function(part("()"))
         said, makes = self._statement, tuple(self._makes)
-        return Plan(tuple(self._asks), said.sql, said.values, said.knows, makes, build)
+        return Plan(tuple(self._asks), said.sql, said.values, said.needs_setup, makes, build)
 
     def _object(self, type_: GraphQLObjectType, selected: Selected, level: Level) -> Part:
         fields = [(key, self._field(type_, details, level)) for key, details in selected]
@@ -192,7 +192,7 @@ class Compiler:
         return parts.leaf_part(self._source, place, plan.show, leaf, nullable=asked.nullable)
 
     def _business(self, asked: Asked, plan: BusinessOf, level: Level) -> Part:
-        self._statement.build_on_setup()
+        self._statement.need_setup()
         build = self._sub(asked.type, asked.details, Fixed(BUSINESS_COLUMNS))
         return parts.business_part(self._source, level.pick(plan.column), build, many=plan.many)
 
@@ -238,7 +238,7 @@ class Compiler:
 
     def _reckoned(self, asked: Asked, plan: Related, what: Reckoned, level: Level) -> Part:
         build = self._sub(asked.type, asked.details, Fixed(what.columns))
-        self._statement.build_on_setup()
+        self._statement.need_setup()
         members = level.all(plan.key)
         columns = [self._whole(relation, members) for relation in what.of]
         shown_at = None if plan.shown_at is None else what.columns.index(plan.shown_at)
@@ -389,10 +389,10 @@ def _making(what: Reckoned, columns: Sequence[int], shown_at: int | None) -> Mak
     """Return what makes rows of these columns of the answer: those that the caller may see."""
 
     def make(run: Run) -> Sequence[Row]:
-        rows = what.reckon(run.in_force, run.today, *(run.rows[one] for one in columns))
+        rows = what.reckon(run.setup, run.today, *(run.rows[one] for one in columns))
         if shown_at is None:
             return rows
-        own = run.in_force.number(run.context.caller.business)
+        own = run.setup.number(run.context.caller.business)
         return [row for row in rows if own in row[shown_at]]
 
     return make

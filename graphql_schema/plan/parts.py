@@ -66,10 +66,10 @@ def within_part(place: int, build: Part) -> Part:
 
 def business_part(source: Source, place: int, build: Part, *, many: bool) -> Part:
     """The business whose number is in a column, or those whose numbers are, in their order."""
-    known = "run.known.businesses"
+    found = source.once("run.setup.businesses.get")
     if many:
-        return lambda row: _each(source, f"map({known}.get, {row}[{place}])", build)
-    return lambda row: _one(source, f"{known}.get({row}[{place}])", build, nullable=False)
+        return lambda row: _each(source, f"map({found}, {row}[{place}])", build)
+    return lambda row: _one(source, f"{found}({row}[{place}])", build, nullable=False)
 
 
 def many_part(source: Source, rows: Rows, owner: int, build: Part) -> Part:

@@ -141,16 +141,16 @@ class Plans:
 
 async def run_plan(plan: Plan, run: Run) -> dict[str, Any]:
     """Return what a plan answers; raises Unplanned, and what its arguments are refused with."""
-    if plan.knows:
-        run.known = await _read(run.context.in_force())
+    if plan.needs_setup:
+        run.remembered = await _read(run.context.setup())
     for ask in plan.asks:
         run.asked.append(ask(run))
     run.caller = run.context.reader.facts(_presented(run))
     values = [value(run) for value in plan.values]
     run.rows = await _read(run.context.fetch(plan.sql, values))
     if run.rows[0] is not True:
-        if plan.knows:
-            run.context.forget_setup()
+        if plan.needs_setup:
+            run.context.forget_setup(run.setup.edition)
         raise Unplanned("the group is not as the plan takes it to be")
     if plan.makes:
         run.made = [make(run) for make in plan.makes]

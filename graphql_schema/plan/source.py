@@ -53,8 +53,7 @@ class Source:
         self._objects: dict[str, Any] = {}
         self._names: dict[int, str] = {}
         self._rows = 0
-        self._first = dict[Rows, str]()
-        self._each = dict[Rows, str]()
+        self._once = dict[str, str]()
 
     def name(self, known: Any) -> str:
         """Return the name by which an expression calls an object."""
@@ -71,14 +70,18 @@ class Source:
         """Return what stands where there is no value."""
         return "None" if nullable else f"{self.name(_no_null)}()"
 
+    def once(self, expression: str) -> str:
+        """Return the name of what an expression comes to, reckoned once for a run."""
+        return self._once.setdefault(expression, f"o{len(self._once)}")
+
     def first(self, rows: Rows, owner: str, nobody: Any = None) -> str:
         """Return the first of the rows that belongs to it, or `nobody`."""
-        first = self._first.setdefault(rows, f"first{len(self._first)}")
+        first = self.once(f"{{row[0]: row for row in reversed({rows})}}")
         return f"{first}.get({owner}{'' if nobody is None else f', {self.name(nobody)}'})"
 
     def each(self, rows: Rows, owner: str) -> str:
         """Return those of the rows that belong to it."""
-        return f"{self._each.setdefault(rows, f'each{len(self._each)}')}.get({owner}, ())"
+        return f"{self.once(f'{self.name(_grouped)}({rows})')}.get({owner}, ())"
 
     def writes_texts(self, leaf: Callable[[Any], Any]) -> bool:
         """Whether it makes of a text just that."""
@@ -92,14 +95,9 @@ class Source:
 
     def function(self, expression: str) -> Built:
         """Return what an expression gives for a run."""
-        by_owner = [
-            f"{name} = {{row[0]: row for row in reversed({rows})}}"
-            for rows, name in self._first.items()
-        ]
-        by_owner += [f"{name} = {self.name(_grouped)}({rows})" for rows, name in self._each.items()]
         scope = dict(self._objects)
-        written = _FUNCTION.format("; ".join(by_owner), expression)
-        exec(_compiled(written), scope)  # noqa: S102 - the plan's own words
+        once = "; ".join(f"{name} = {value}" for value, name in self._once.items())
+        exec(_compiled(_FUNCTION.format(once, expression)), scope)  # noqa: S102 - the plan's own words
         built: Built = scope["build"]
         return built
 

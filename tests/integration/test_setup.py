@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.configure import configure
@@ -15,6 +15,7 @@ from hub.benefits.entitlements.queries import entitlements, grants
 from hub.benefits.grant import grant
 from hub.benefits.period import period_of
 from hub.benefits.reckoned import reckoned
+from hub.benefits.setup import forget_setup, read_setup, remembered_setup
 from hub.benefits.tiers.promote import promote
 from hub.benefits.tiers.standings import HELD
 from tests.integration.api_kit import SHOP, STAFF, Api, Person
@@ -30,6 +31,7 @@ from tests.support.benefits import (
     qualify,
     tier,
 )  # fmt: skip
+from tests.support.businesses import open_businesses
 from tests.support.settlement import noon
 
 CARD = """query ($id: ID!) { member(id: $id) { tier { name } lots { issuer { name } }
@@ -46,6 +48,10 @@ REDEEM = """mutation ($input: RedeemInput!) { redeem(input: $input) {
 JANUARY, MARCH = noon(date(2027, 1, 10)), noon(date(2027, 3, 10))
 
 
+def renamed(said: str, table: str) -> TextClause:
+    return text(f"UPDATE {table} SET name = '{said}'")
+
+
 async def test_a_card_says_what_the_set_up_says_now(api: Api) -> None:
     li = await api.join("shop", "c-1", phone="+8613910203040", name="李雷")
     await api.buy(Person(member_id=li.member_id, account_id=li.account_id), "shop", 1600)
@@ -54,9 +60,6 @@ async def test_a_card_says_what_the_set_up_says_now(api: Api) -> None:
         api.served.clear()
         data = await api.data(CARD, STAFF, id=gid("Member", li.member_id))
         return data["member"], not api.served
-
-    def renamed(said: str, tables: str) -> Any:
-        return text(f"UPDATE {tables} SET name = '{said}'")
 
     first, _ = await card()
     assert await card() == (first, True)  # planned, of what is remembered
@@ -95,12 +98,23 @@ async def test_where_the_set_up_cannot_be_read_resolvers_answer_what_a_plan_woul
     redeemed = await api.data(REDEEM, SHOP, input=asked)
     await api.data(query, li.principal)
     async with api.engine.begin() as db:
-        await db.execute(text("UPDATE business SET name = 'Shop'"))
+        await db.execute(renamed("Shop", "business"))
     answer = await api.data(query, li.principal)  # it is to be looked at anew
     async with api.engine.begin() as db:
         await db.execute(text("ALTER TABLE setup_edition RENAME TO away"))
     assert await api.ask(query, li.principal) == {"data": answer}
     assert await api.ask(REDEEM, SHOP, input=asked) == {"data": redeemed}
+
+
+async def test_who_saw_an_old_edition_has_nobody_forget_a_new_one(db: AsyncConnection) -> None:
+    await open_businesses(db, ["CN"])
+    old = await read_setup(db, now=SPRING)
+    await db.execute(renamed("Shop 1", "business"))
+    new = await read_setup(db, now=SPRING)
+    forget_setup(db.engine, old.edition)
+    assert remembered_setup(db.engine, SPRING) is new
+    forget_setup(db.engine, new.edition)
+    assert remembered_setup(db.engine, SPRING) is None
 
 
 async def _quota(db: AsyncConnection, at: datetime) -> list[int]:
