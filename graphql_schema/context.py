@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import strawberry
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -15,7 +16,7 @@ from graphql_schema.access import EVERYBODY, only_business, require
 from graphql_schema.cost import Charge
 from graphql_schema.loaders import Loaders
 from hub.audit.chain import Read
-from hub.benefits.in_force import InForce, forget, read_in_force, remembered
+from hub.benefits.setup import Setup, forget_setup, read_setup, remembered_setup
 from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
@@ -23,7 +24,7 @@ from hub.db.caller import Caller, reading
 from hub.db.shared import Shared, go_on
 from hub.db.turns import Turns, give_back_failed
 from hub.errors import NotFound
-from hub.programme.acting import Acting, met
+from hub.programme.acting import Acting, remember_acting, remembered_acting
 from hub.programme.queries import Business
 
 Mention = Callable[[Collection[str]], Awaitable[None]]
@@ -123,10 +124,17 @@ class Context:
         self._presented, self._reads_as = (*self._presented, member_id), None
         await self._shared.rest()
 
+    def remember(self, acting: Acting) -> None:
+        """Have a business that acts be known to the requests that come after."""
+        remember_acting(self._engine, acting)
+
     @property
-    def met(self) -> dict[str, Acting]:
-        """Return the businesses that acted through these connections, to be written to."""
-        return met(self._engine)
+    def acting(self) -> Acting | None:
+        """Return the caller's business as it was when it last acted, if it did.
+
+        Whoever builds on it names its edition, which the database compares.
+        """
+        return remembered_acting(self._engine, self.caller.business or "")
 
     @property
     def reader(self) -> Caller:
@@ -135,21 +143,21 @@ class Context:
             self._reads_as = access.reader(self.principal, presented=self._presented)
         return self._reads_as
 
-    async def in_force(self) -> InForce:
+    async def setup(self) -> Setup:
         """Return how the programme was set up when that was last looked at.
 
         Whoever builds on it compares its edition with that of what it reads, and says by
         `forget_setup` that it has changed.
         """
-        known = remembered(self._readers, self.now)
-        if known is None:
+        setup = remembered_setup(self._readers, self.now)
+        if setup is None:
             async with reading(self._readers, Caller()) as db:
-                known = await read_in_force(db, now=self.now)
-        return known
+                setup = await read_setup(db, now=self.now)
+        return setup
 
-    def forget_setup(self) -> None:
-        """Have the set-up be looked at anew."""
-        forget(self._readers)
+    def forget_setup(self, edition: UUID) -> None:
+        """Have the set-up be looked at anew, if that is what is known of it."""
+        forget_setup(self._readers, edition)
 
     async def fetch(self, statement: str, values: Sequence[Any]) -> Sequence[Any]:
         """Return the one row of a SELECT, which says itself who reads and sees one snapshot.

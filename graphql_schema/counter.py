@@ -15,7 +15,7 @@ from graphql_schema.finding import MemberKey, node_key, presented_digests
 from graphql_schema.member import Member
 from graphql_schema.plan.run import NO_VARIABLES, Run
 from graphql_schema.plan.statement import Statement, Value
-from graphql_schema.till import Till, acting_code, till_of
+from graphql_schema.till import Till, acting_code, ledger_key, till_of
 from hub.clock import business_date
 from hub.db.caller import Caller, Presented
 from hub.db.relation import Relation, parameters
@@ -97,11 +97,12 @@ async def open_counter(
     acting = acting_of(shops[0]) if shops else None
     if acting is not None and acting.group_zone is not None:
         today = business_date(context.now, acting.group_zone)
-        context.met[acting.business.code] = acting
     else:
         today = await context.load.today()  # says that there is no group
     business = None if acting is None else acting.business
     till = till_of(business, idempotency_key=asked.idempotency_key, today=today)
+    if acting is not None:
+        context.remember(acting)
     if not members:
         if presented is None:
             context.hide_member(*facts["member_ids"])
@@ -122,10 +123,9 @@ async def redeemed_at_once(
 
     Whatever fails is met again by who then asks the long way, under the same key.
     """
-    acting = context.met.get(context.caller.business or "")
+    acting = context.acting
     if acting is None or asked.award is not None or asked.category is not None:
         return None
-    till = till_of(acting.business, idempotency_key=asked.idempotency_key, today=context.now.date())
     try:
         answer = await redeem_at_till(
             context.post,
@@ -133,7 +133,7 @@ async def redeemed_at_once(
             member=sought.presented or sought.facts["member_ids"][0],
             points=asked.points,
             bill_minor=asked.bill_minor,
-            idempotency_key=till.idempotency_key,
+            idempotency_key=ledger_key(asked.idempotency_key),
             now=context.now,
         )
     except (PostgresError, InterfaceError, OSError) as failure:

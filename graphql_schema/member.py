@@ -338,7 +338,7 @@ class Member(Referrer, TierHolder, BenefitHolder, RewardHolder, relay.Node):
 
     @resolved("What the member may use this year; a business sees what it offers.",
               plan=Related(relation=ENTITLEMENTS, many=True,
-                           sees=lambda row, own: own in row[-1]))  # fmt: skip
+                           shown_at="offered_at"))  # fmt: skip
     async def entitlements(self, info: Info) -> list[Entitlement]:
         """Return the quotas that the caller may see."""
         own = await own_business_id(info.context)

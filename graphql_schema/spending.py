@@ -176,9 +176,11 @@ class SpendingMutation:
         answer, member = done
         if answer.outcome is not Outcome.POSTED:
             return too_few(answer)
-        left = (answer.available or 0) - answer.points
         return Redeemed(
-            transaction=receipt(answer), points=answer.points, available=left, member=member
+            transaction=receipt(answer),
+            points=answer.points,
+            available=_left(answer),
+            member=member,
         )
 
     @resolved("Set points aside, to capture or void later.")
@@ -314,6 +316,13 @@ async def _redeemed(
             stopped_issuers=till.business.stopped_issuers,
         )
     return answer, member
+
+
+def _left(answer: Answer) -> int:
+    """Return how many points a redemption left that can be spent, as the receipt says."""
+    if answer.available is None:
+        raise RuntimeError("a redemption that was posted does not say what could be spent")
+    return answer.available - answer.points
 
 
 async def _hold(context: Context, member_id: int, hold_id: int) -> Hold:

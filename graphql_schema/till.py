@@ -48,7 +48,12 @@ def till_of(business: Business | None, *, idempotency_key: str, today: date) -> 
     """Return the till of a business that acts; raises what `open_till` does of the business."""
     if business is None:
         raise Forbidden("the token's business is not part of the group", field="business")
-    return Till(business.with_a_shop(), f"{_PREFIX}{idempotency_key}", today)
+    return Till(business.with_a_shop(), ledger_key(idempotency_key), today)
+
+
+def ledger_key(idempotency_key: str) -> str:
+    """Return the key by which the ledger knows a request of the API."""
+    return f"{_PREFIX}{idempotency_key}"
 
 
 def checked_key(idempotency_key: str, *, longest: int) -> None:

@@ -1,8 +1,9 @@
 """From an operation to its plan: one statement, and one function that builds the answer."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from graphql import (
     FragmentDefinitionNode,
@@ -37,11 +38,11 @@ from graphql_schema.plan.declared import (
     Within,
 )
 from graphql_schema.plan.run import Row, Run
-from graphql_schema.plan.source import Built, Part, Source
+from graphql_schema.plan.source import Built, Part, Source, rows_made, rows_read
 from graphql_schema.plan.statement import Fixed, Level, Statement, Value
 from graphql_schema.scoped import is_open
-from hub.benefits.in_force import BUSINESS_COLUMNS
 from hub.benefits.reckoned import Reckoned
+from hub.benefits.setup import BUSINESS_COLUMNS
 from hub.crypto.tokens import Principal, Role
 from hub.db.relation import Relation, parameters
 from hub.errors import HubError
@@ -60,10 +61,10 @@ class Plan:
     asks: tuple[Ask, ...]
     sql: str
     values: tuple[Value, ...]
-    knows: bool
-    """Whether it builds on how the programme is set up."""
+    needs_setup: bool
+    """Whether it builds on how the programme is set up (`Context.setup`)."""
     makes: tuple[Make, ...]
-    """What is made of the statement's answer, before the builder: `Run.rows` ends with it."""
+    """What is made of the statement's answer, before the builder: `Run.made`."""
     build: Built
 
 
@@ -83,11 +84,20 @@ class Compiler:
         self._schema: GraphQLSchema = schema._schema
         self._fragments = {name: FragmentDetails(one) for name, one in fragments.items()}
         self._operation, self._variables, self._principal = operation, variables, principal
-        self._statement = Statement(access.reader(principal))
+        self._begin()
+
+    def _begin(self) -> None:
+        self._statement = Statement(access.reader(self._principal))
         self._source = Source()
         self._asks: list[Ask] = []
         self._makes: list[Make] = []
         self._wholes: dict[tuple[Relation, str], int] = {}
+
+    def _fresh(self) -> Self:
+        """Return a compiler of the same operation, for a statement of its own."""
+        made = copy(self)
+        made._begin()
+        return made
 
     def plan(self) -> Plan:
         """Return the plan; raises Unplanned where the operation is one for the resolvers."""
@@ -105,9 +115,8 @@ class Compiler:
 
     def _made_of(self, part: Part) -> Plan:
         build = self._source.function(part("()"))
-        asked = self._statement
-        makes = tuple(reversed(self._makes))
-        return Plan(tuple(self._asks), asked.sql, asked.values, asked.knows, makes, build)
+        said, makes = self._statement, tuple(self._makes)
+        return Plan(tuple(self._asks), said.sql, said.values, said.needs_setup, makes, build)
 
     def _object(self, type_: GraphQLObjectType, selected: Selected, level: Level) -> Part:
         fields = [(key, self._field(type_, details, level)) for key, details in selected]
@@ -183,59 +192,64 @@ class Compiler:
         return parts.leaf_part(self._source, place, plan.show, leaf, nullable=asked.nullable)
 
     def _business(self, asked: Asked, plan: BusinessOf, level: Level) -> Part:
-        self._statement.build_on_setup()
+        self._statement.need_setup()
         build = self._sub(asked.type, asked.details, Fixed(BUSINESS_COLUMNS))
         return parts.business_part(self._source, level.pick(plan.column), build, many=plan.many)
 
     def _related(self, asked: Asked, plan: Related, level: Level) -> Part:
-        caller = self._caller()
-        if plan.readers is not None and not plan.readers(caller):
+        if plan.readers is not None and not plan.readers(self._caller()):
             return parts.constant([] if plan.many else None)
         if asked.arguments.given.intersection(plan.unless):
             raise Unplanned(f"{asked.name} with arguments that no plan answers")
         if isinstance(plan.relation, Reckoned):
             return self._reckoned(asked, plan, plan.relation, level)
-        if plan.lean is None:
-            return self._rows_of(asked, plan, plan.relation, level)
-        try:
+        if plan.lean is not None and self._enough(asked, plan.lean):
             return self._reckoned(asked, plan, plan.lean, level)
+        return self._rows_of(asked, plan, plan.relation, level)
+
+    def _enough(self, asked: Asked, what: Reckoned) -> bool:
+        """Whether what is made has all that is asked for: tried apart, so that nothing is left."""
+        try:
+            self._fresh()._sub(asked.type, asked.details, Fixed(what.columns))
         except Unplanned:
-            return self._rows_of(asked, plan, plan.relation, level)
+            return False
+        return True
 
     def _rows_of(self, asked: Asked, plan: Related, relation: Relation, level: Level) -> Part:
-        caller = self._caller()
         owners = level.all(plan.key) if plan.match is None else level.each(plan.key)
         facts = {**plan.facts, "member_ids": owners}
         if plan.ask is not None:
             ask = self._ask(asked, plan.ask)
             facts |= self._live(ask, plan.live, relation, plan.facts)
-        seen = plan.seen if caller.role is Role.BUSINESS else None
+        seen = plan.seen if self._caller().role is Role.BUSINESS else None
         related = self._statement.table(relation, facts, where=seen)
         related.pick(relation.columns[0])
-        owner, column = level.pick(plan.key), self._statement.column(related)
+        owner, rows = level.pick(plan.key), rows_read(self._statement.column(related))
         if plan.value is not None:
             place = related.pick(plan.value)
-            return parts.value_part(self._source, column, owner, place, asked.leaf)
+            return parts.value_part(self._source, rows, owner, place, asked.leaf)
         build = self._sub(asked.type, asked.details, related)
         if plan.match is not None:
             places = level.pick(plan.match), related.pick(plan.match)
-            return parts.matching_part(self._source, column, owner, places, build)
+            return parts.matching_part(self._source, rows, owner, places, build)
         if plan.many:
-            return parts.many_part(self._source, column, owner, build)
-        return parts.one_part(self._source, column, owner, build, nullable=asked.nullable)
+            return parts.many_part(self._source, rows, owner, build)
+        return parts.one_part(self._source, rows, owner, build, nullable=asked.nullable)
 
-    def _reckoned(self, asked: Asked, plan: Related, made: Reckoned, level: Level) -> Part:
-        build = self._sub(asked.type, asked.details, Fixed(made.columns))
-        self._statement.build_on_setup()
+    def _reckoned(self, asked: Asked, plan: Related, what: Reckoned, level: Level) -> Part:
+        build = self._sub(asked.type, asked.details, Fixed(what.columns))
+        self._statement.need_setup()
         members = level.all(plan.key)
-        columns = [self._whole(relation, members) for relation in made.of]
-        sees = plan.sees if self._caller().role is Role.BUSINESS else None
-        self._makes.append(_making(made, columns, sees))
-        owner, column = level.pick(plan.key), -len(self._makes)
+        columns = [self._whole(relation, members) for relation in what.of]
+        shown_at = None if plan.shown_at is None else what.columns.index(plan.shown_at)
+        if self._caller().role is not Role.BUSINESS:
+            shown_at = None
+        owner, rows = level.pick(plan.key), rows_made(len(self._makes))
+        self._makes.append(_making(what, columns, shown_at))
         if plan.many:
-            return parts.many_part(self._source, column, owner, build)
+            return parts.many_part(self._source, rows, owner, build)
         return parts.one_part(
-            self._source, column, owner, build, nullable=asked.nullable, nobody=made.nobody
+            self._source, rows, owner, build, nullable=asked.nullable, nobody=what.nobody
         )
 
     def _whole(self, relation: Relation, members: str) -> int:
@@ -282,7 +296,7 @@ class Compiler:
         page = get_named_type(asked.type)
         selected = self._selected(page, asked.details)
         fields = [(key, self._of_page(page, details, rows, at)) for key, details in selected]
-        return parts.page_part(self._source, column, owner, ask, fields)
+        return parts.page_part(self._source, rows_read(column), owner, ask, fields)
 
     def _of_page(self, page: Any, details: list[FieldDetails], rows: Level, at: Part) -> Part:
         name = details[0].node.name.value
@@ -332,7 +346,7 @@ class Compiler:
         column = self._statement.column(found)
         found.pick(relation.columns[-1])
         build = self._sub(asked.type, asked.details, found)
-        root = parts.root_part(self._source, column, build, many=plan.many)
+        root = parts.root_part(self._source, rows_read(column), build, many=plan.many)
         return parts.noted_part(self._source, root, ask, asked.name)
 
     def _ask(self, asked: Asked, ask: Callable[..., Mapping[str, Any]]) -> int:
@@ -371,14 +385,14 @@ def _answer(place: int, name: str) -> Value:
     return lambda run: run.asked[place][name]
 
 
-def _making(
-    made: Reckoned, columns: Sequence[int], sees: Callable[[Row, int | None], bool] | None
-) -> Make:
+def _making(what: Reckoned, columns: Sequence[int], shown_at: int | None) -> Make:
+    """Return what makes rows of these columns of the answer: those that the caller may see."""
+
     def make(run: Run) -> Sequence[Row]:
-        rows = made.reckon(run.in_force, run.today, *(run.rows[one] for one in columns))
-        if sees is None:
+        rows = what.reckon(run.setup, run.today, *(run.rows[one] for one in columns))
+        if shown_at is None:
             return rows
-        own = run.in_force.number(run.context.caller.business)
-        return [row for row in rows if sees(row, own)]
+        own = run.setup.number(run.context.caller.business)
+        return [row for row in rows if own in row[shown_at]]
 
     return make

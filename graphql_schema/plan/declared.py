@@ -5,7 +5,7 @@ with one of these, as `plan=` where the field is declared. What says nothing is 
 and with it every operation that asks for it.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,6 @@ class Unplanned(Exception):
     """The operation is for the resolvers: no plan answers what it asks, or it has an error."""
 
 
-Row = Sequence[Any]
 Readers = Callable[[Principal], bool]
 
 
@@ -91,8 +90,8 @@ class Related:
     """The column, of the object and of the rows alike, by which one of the rows is chosen."""
     lean: Reckoned | None = None
     """What is made where its columns are enough."""
-    sees: Callable[[Row, int | None], bool] | None = None
-    """Whether a business sees a row that is made, and not read: as `seen`."""
+    shown_at: str | None = None
+    """The column of the businesses that see a row which is made, and not read; None: all do."""
     value: str | None = None
     """The column that the field answers with, 0 where there is no row; None: the row's object."""
 

@@ -7,7 +7,7 @@ from typing import Any
 from graphql_schema.pages import cursor, page_of
 from graphql_schema.plan.declared import Unplanned
 from graphql_schema.plan.run import Row, Run
-from graphql_schema.plan.source import Part, Source
+from graphql_schema.plan.source import Part, Rows, Source, rows_read
 
 Leaf = Callable[[Any], Any]
 Fields = Sequence[tuple[str, Part]]
@@ -66,20 +66,20 @@ def within_part(place: int, build: Part) -> Part:
 
 def business_part(source: Source, place: int, build: Part, *, many: bool) -> Part:
     """The business whose number is in a column, or those whose numbers are, in their order."""
-    known = "run.known.businesses"
+    found = source.once("run.setup.businesses.get")
     if many:
-        return lambda row: _each(source, f"map({known}.get, {row}[{place}])", build)
-    return lambda row: _one(source, f"{known}.get({row}[{place}])", build, nullable=False)
+        return lambda row: _each(source, f"map({found}, {row}[{place}])", build)
+    return lambda row: _one(source, f"{found}({row}[{place}])", build, nullable=False)
 
 
-def many_part(source: Source, column: int, owner: int, build: Part) -> Part:
+def many_part(source: Source, rows: Rows, owner: int, build: Part) -> Part:
     """The rows of a relation that belong to the object."""
-    return lambda row: _each(source, f"of({column}, {row}[{owner}])", build)
+    return lambda row: _each(source, source.each(rows, f"{row}[{owner}]"), build)
 
 
 def one_part(
     source: Source,
-    column: int,
+    rows: Rows,
     owner: int,
     build: Part,
     *,
@@ -88,37 +88,39 @@ def one_part(
 ) -> Part:
     """The one row of a relation that belongs to the object; `nobody` stands for none."""
     return lambda row: _one(
-        source, source.first(column, f"{row}[{owner}]", nobody), build, nullable=nullable
+        source, source.first(rows, f"{row}[{owner}]", nobody), build, nullable=nullable
     )
 
 
 def matching_part(
-    source: Source, column: int, owner: int, places: tuple[int, int], build: Part
+    source: Source, rows: Rows, owner: int, places: tuple[int, int], build: Part
 ) -> Part:
     """The row of a relation that belongs to the object and has its value, if there is one."""
     mine, its = places
     matching = source.name(_matching)
     return lambda row: _one(
-        source, f"{matching}(of({column}, {row}[{owner}]), {its}, {row}[{mine}])", build
+        source,
+        f"{matching}({source.each(rows, f'{row}[{owner}]')}, {its}, {row}[{mine}])",
+        build,
     )
 
 
-def value_part(source: Source, column: int, owner: int, place: int, leaf: Leaf) -> Part:
+def value_part(source: Source, rows: Rows, owner: int, place: int, leaf: Leaf) -> Part:
     """A count in the one row of a relation that belongs to the object; 0 where there is none."""
 
     def part(row: str) -> str:
         one = source.row()
-        found = f"({one} := {source.first(column, f'{row}[{owner}]')})"
+        found = f"({one} := {source.first(rows, f'{row}[{owner}]')})"
         return f"{source.name(leaf)}({one}[{place}] if {found} is not None else 0)"
 
     return part
 
 
-def root_part(source: Source, column: int, build: Part, *, many: bool) -> Part:
+def root_part(source: Source, rows: Rows, build: Part, *, many: bool) -> Part:
     """What a root field found: one object or none, or all."""
     if many:
-        return lambda _row: _each(source, f"rows[{column}]", build)
-    return lambda _row: _one(source, f"{source.name(_head)}(rows[{column}])", build)
+        return lambda _row: _each(source, rows, build)
+    return lambda _row: _one(source, f"{source.name(_head)}({rows})", build)
 
 
 def noted_part(source: Source, root: Part, ask: int, name: str) -> Part:
@@ -135,22 +137,26 @@ def viewed_part(
     """
     column, owner = views
 
-    def view(member_id: Any, run: Run) -> Any:
-        shown = getattr(run.view(column, member_id, attributes), attribute, None)
+    def view(found: Row | None, run: Run) -> Any:
+        if found is None:
+            return None
+        shown = getattr(run.view(column, found, attributes), attribute)
         if shown is None:
             return None
         return shown.masked if run.asked[ask]["hidden"] else shown.value
 
-    return lambda row: f"{source.name(view)}({row}[{owner}], run)"
+    return lambda row: (
+        f"{source.name(view)}({source.first(rows_read(column), f'{row}[{owner}]')}, run)"
+    )
 
 
-def page_part(source: Source, column: int, owner: int | None, ask: int, fields: Fields) -> Part:
+def page_part(source: Source, rows: Rows, owner: int | None, ask: int, fields: Fields) -> Part:
     """A page of the rows that belong to the object; without an owner, of all."""
 
     def part(row: str) -> str:
-        rows = f"rows[{column}]" if owner is None else f"of({column}, {row}[{owner}])"
-        read = f"{source.name(page_of)}({rows}, asked[{ask}]['window'])"
-        return _one(source, read, object_part(fields))
+        own = rows if owner is None else source.each(rows, f"{row}[{owner}]")
+        page = f"{source.name(page_of)}({own}, asked[{ask}]['window'])"
+        return _one(source, page, object_part(fields))
 
     return part
 

@@ -7,7 +7,8 @@ were no plan: reading twice does no harm.
 """
 
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 import structlog
 from graphql import (
@@ -37,6 +38,7 @@ from hub.errors import HubError
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
 MOST_SHAPES = 128
 """Of one document: by role, scopes, what variables give, filters and orders among them, and those
 that include or skip."""
@@ -140,26 +142,33 @@ class Plans:
 
 async def run_plan(plan: Plan, run: Run) -> dict[str, Any]:
     """Return what a plan answers; raises Unplanned, and what its arguments are refused with."""
-    if plan.knows:
-        run.known = await run.context.in_force()
+    if plan.needs_setup:
+        run.remembered = await _read(run.context.setup())
     for ask in plan.asks:
         run.asked.append(ask(run))
     run.caller = run.context.reader.facts(_presented(run))
     values = [value(run) for value in plan.values]
+    run.rows = await _read(run.context.fetch(plan.sql, values))
+    if run.rows[0] is not True:
+        if plan.needs_setup:
+            run.context.forget_setup(run.setup.edition)
+        raise Unplanned("the group is not as the plan takes it to be")
+    if plan.makes:
+        run.made = [make(run) for make in plan.makes]
+    data: dict[str, Any] = plan.build(run)
+    return data
+
+
+async def _read(reading: Awaitable[T]) -> T:
+    """Return what is read; raises Unplanned where that fails."""
     try:
-        run.rows = await run.context.fetch(plan.sql, values)
+        return await reading
+    except HubError:
+        raise
     except Exception as failure:
         # The resolvers meet what is wrong with the server too, and say so.
         log.warning("plan_failed", error=type(failure).__name__)
-        raise Unplanned("the statement failed") from failure
-    if run.rows[0] is not True:
-        if plan.knows:
-            run.context.forget_setup()
-        raise Unplanned("the group is not as the plan takes it to be")
-    if plan.makes:
-        run.rows = [*run.rows, *(make(run) for make in plan.makes)]
-    data: dict[str, Any] = plan.build(run)
-    return data
+        raise Unplanned("what it builds on cannot be read") from failure
 
 
 def _presented(run: Run) -> Presented | None:

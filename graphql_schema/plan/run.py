@@ -8,7 +8,7 @@ from typing import Any
 from graphql.execution.values import VariableValues
 
 from graphql_schema.context import Context
-from hub.benefits.in_force import InForce
+from hub.benefits.setup import Setup
 from hub.members.display import MemberView, view_of
 
 Row = Sequence[Any]
@@ -27,43 +27,32 @@ class Run:
     """The member whom a write acted on."""
     caller: Sequence[Any] = ()
     """What tells the database who reads."""
-    known: InForce | None = None
-    """How the programme is set up, where the plan builds on that."""
+    remembered: Setup | None = None
+    """How the programme is set up, where the plan says that it needs to know."""
     rows: Row = ()
-    """The statement's answer, column by column; at its end, the last first, what was made of it."""
-    groups: dict[int, dict[Any, list[Row]]] = field(default_factory=dict)
+    """The statement's answer, column by column."""
+    made: list[Sequence[Row]] = field(default_factory=list)
+    """What was made of the answer, in the order of the plan's `makes`."""
     views: dict[tuple[int, Any], MemberView] = field(default_factory=dict)
     _today: date | None = None
 
     @property
     def today(self) -> date:
-        """The group's day at the request's instant, as the process knows the group."""
+        """The group's day at the request's instant, by the set-up."""
         if self._today is None:
-            self._today = self.in_force.today(self.context.now)
+            self._today = self.setup.today(self.context.now)
         return self._today
 
     @property
-    def in_force(self) -> InForce:
-        """How the programme is set up; for plans that say they build on it."""
-        if self.known is None:
-            raise LookupError("the plan does not say that it builds on the set-up")
-        return self.known
+    def setup(self) -> Setup:
+        """How the programme is set up; for plans that say they need to know."""
+        if self.remembered is None:
+            raise LookupError("the plan does not say that it needs the set-up")
+        return self.remembered
 
-    def view(self, column: int, member_id: Any, attributes: Collection[str]) -> MemberView | None:
-        """Return how a member is shown, by the rows in a column of the answer: these attributes."""
-        key = column, member_id
+    def view(self, column: int, row: Row, attributes: Collection[str]) -> MemberView:
+        """Return how a member is shown: these attributes, by its row in a column of the answer."""
+        key = column, row[0]
         if key not in self.views:
-            rows = self.of(column, member_id)
-            if not rows:
-                return None
-            self.views[key] = view_of(rows[0], self.context.keyring, only=attributes)
+            self.views[key] = view_of(row, self.context.keyring, only=attributes)
         return self.views[key]
-
-    def of(self, column: int, owner: Any) -> Sequence[Row]:
-        """Return the rows in a column of the answer that belong to `owner`."""
-        groups = self.groups.get(column)
-        if groups is None:
-            groups = self.groups[column] = {}
-            for row in self.rows[column]:
-                groups.setdefault(row[0], []).append(row)
-        return groups.get(owner, ())

@@ -17,10 +17,10 @@ _FACTS: dict[str, tuple[str, Value]] = {
     "business": ("text", lambda run: run.context.caller.business),
 }
 # The group's day and year at the request's instant, as hub.clock and hub.benefits.year tell them.
-_KNOWN: dict[str, tuple[str, Value]] = {
+_OF_SETUP: dict[str, tuple[str, Value]] = {
     "today": ("date", lambda run: run.today),
-    "starts_on": ("date", lambda run: run.in_force.year(run.context.now).starts_on),
-    "ends_on": ("date", lambda run: run.in_force.year(run.context.now).ends_on),
+    "starts_on": ("date", lambda run: run.setup.year(run.context.now).starts_on),
+    "ends_on": ("date", lambda run: run.setup.year(run.context.now).ends_on),
 }
 
 
@@ -109,7 +109,7 @@ class Statement:
         self._named: dict[str, str] = {}
         self._guards: dict[str, None] = {}
         self._few: dict[str, str] = {}
-        self.knows = False
+        self.needs_setup = False
         """Whether it builds on how the programme is set up."""
         if reader.named:
             facts = [self.parameter(one, _told(n)) for n, one in enumerate(FACTS)]
@@ -172,20 +172,20 @@ class Statement:
         return self._named[name]
 
     def _fact(self, name: str) -> str:
-        if name in _KNOWN:
-            self.build_on_setup()
-            return self.parameter(*_KNOWN[name])
+        if name in _OF_SETUP:
+            self.need_setup()
+            return self.parameter(*_OF_SETUP[name])
         if name == "own_business_id":
             own = f"SELECT o.business_id FROM business o WHERE o.code = {self.fact('business')}"  # noqa: S608
             self.guard(f"EXISTS ({own})")
             return f"({own})"
         return self.parameter(*_FACTS[name])
 
-    def build_on_setup(self) -> None:
-        """Leave the operation to the resolvers where the set-up is not as the process knows it."""
-        if not self.knows:
-            self.knows = True
-            mine = self.parameter("uuid", lambda run: run.in_force.edition)
+    def need_setup(self) -> None:
+        """Leave the operation to the resolvers where the set-up is not as it is remembered."""
+        if not self.needs_setup:
+            self.needs_setup = True
+            mine = self.parameter("uuid", lambda run: run.setup.edition)
             self.guard(f"{mine} = (SELECT edition FROM setup_edition)")  # noqa: S608 - a placeholder
 
     @property

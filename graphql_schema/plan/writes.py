@@ -38,6 +38,7 @@ from graphql_schema.plan.compiler import Compiler, Plan
 from graphql_schema.plan.declared import Unplanned
 from graphql_schema.plan.plans import MOST_SHAPES, Known, run_plan, shape_of
 from graphql_schema.plan.run import Run
+from graphql_schema.plan.source import rows_read
 from graphql_schema.scoped import is_open
 from hub.db.relation import Relation
 from hub.errors import HubError
@@ -206,18 +207,6 @@ class _Compiler(Compiler):
             payloads=payloads,
         )
 
-    def _fresh(self) -> "_Compiler":
-        """Return a compiler of the same operation: each payload has a statement of its own."""
-        made = _Compiler(
-            self._strawberry,
-            fragments={},
-            operation=self._operation,
-            variables=self._variables,
-            principal=self._principal,
-        )
-        made._fragments = self._fragments
-        return made
-
     def _payload(self, type_: Any, details: list[FieldDetails]) -> Payload:
         self._member: Callable[[Any], Any] | None = None
         self._plan: Plan | None = None
@@ -279,7 +268,7 @@ class _Compiler(Compiler):
         served.pick("member_id")
         build = self._sub(type_, details, served)
         column = self._statement.column(served)
-        return self._made_of(parts.root_part(self._source, column, build, many=False))
+        return self._made_of(parts.root_part(self._source, rows_read(column), build, many=False))
 
 
 def _there(write: Value) -> Value:

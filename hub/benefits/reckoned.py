@@ -1,4 +1,4 @@
-"""What is made in this process, of rows that are read and of what is in force."""
+"""What is made in this process, of rows that are read and of the set-up."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,15 +8,15 @@ from typing import Any
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.in_force import read_in_force, remembered
+from hub.benefits.setup import read_setup, remembered_setup
 from hub.db.relation import Relation, parameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reckoned:
-    """Rows that are made in this process: of relations, and of what is in force.
+    """Rows that are made in this process: of relations, and of the set-up.
 
-    `reckon(in_force, today, *rows)` makes them, in order, with `columns`, whose first says whose
+    `reckon(setup, today, *rows)` makes them, in order, with `columns`, whose first says whose
     they are. All relations take the same parameters.
     """
 
@@ -40,12 +40,12 @@ class Reckoned:
 async def reckoned(
     db: AsyncConnection, what: Reckoned, *, member_ids: Sequence[int], now: datetime
 ) -> Sequence[Sequence[Any]]:
-    """Return what is made of rows of these members and of what is in force, as it is read here."""
-    known = remembered(db.engine, now) or await read_in_force(db, now=now)
+    """Return what is made of rows of these members and of the set-up, as it is read here."""
+    setup = remembered_setup(db.engine, now) or await read_setup(db, now=now)
     while True:
-        facts = {"member_ids": list(member_ids), "today": known.today(now)}
+        facts = {"member_ids": list(member_ids), "today": setup.today(now)}
         used = parameters(what.statement.text)
         row = (await db.execute(what.statement, {name: facts[name] for name in used})).one()
-        if row.edition == known.edition:
-            return what.reckon(known, facts["today"], *row[1:])
-        known = await read_in_force(db, now=now)
+        if row.edition == setup.edition:
+            return what.reckon(setup, facts["today"], *row[1:])
+        setup = await read_setup(db, now=now)

@@ -68,12 +68,17 @@ def acting_of(row: Sequence[Any]) -> Acting:
     )
 
 
-_MET: WeakKeyDictionary[Pool, dict[str, Acting]] = WeakKeyDictionary()
+_REMEMBERED: WeakKeyDictionary[Pool, dict[str, Acting]] = WeakKeyDictionary()
 
 
-def met(engine: AsyncEngine) -> dict[str, Acting]:
-    """Return the businesses that were met through an engine, by code, to be written to.
+def remember_acting(engine: AsyncEngine, acting: Acting) -> None:
+    """Have a business be known as it was read through an engine."""
+    _REMEMBERED.setdefault(engine.sync_engine.pool, {})[acting.business.code] = acting
 
-    Nothing is taken on trust: what is done by one names its edition, which the database compares.
+
+def remembered_acting(engine: AsyncEngine, code: str) -> Acting | None:
+    """Return a business as it was when it was last read through an engine, if it was.
+
+    Nothing is taken on trust: what is done by it names its edition, which the database compares.
     """
-    return _MET.setdefault(engine.sync_engine.pool, {})
+    return _REMEMBERED.get(engine.sync_engine.pool, {}).get(code)

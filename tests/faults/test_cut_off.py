@@ -1,7 +1,7 @@
 """A request's connection is cut after any of its statements: asked again, it has one effect."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -31,10 +31,12 @@ from hub.points.lapse import lapse
 from hub.points.redeem import redeem
 from hub.points.restore import restore
 from hub.points.void import void
+from hub.programme.acting import Acting
 from tests.integration.test_intake import NOWHERE, sent
 from tests.integration.test_lock_order import bought_by
 from tests.support.ledger import COST, NOON, TODAY, lot
 from tests.support.sandbox import Hub
+from tests.support.tills import at_once, introduce, open_tills
 
 LATER = NOON + timedelta(days=3)
 FRIEND = 1_000  # whoever a member's points move to
@@ -124,10 +126,14 @@ class Scene:
     hold: int
     spent: int
     claimed: int
+    till: Acting
 
 
 async def set_scene(db: AsyncConnection, member: int) -> Scene:
     """A sale, one that is owed for, one that ended, one to come; a hold and a redemption."""
+    if not await db.scalar(text("SELECT true FROM business")):
+        await open_tills(db)
+    till = await introduce(db, [member], business_id=1)
     sales = [
         lot(member, 300, key=f"sale-{member}"),
         lot(member, 100, business_id=2, key=f"owed-{member}"),
@@ -144,7 +150,7 @@ async def set_scene(db: AsyncConnection, member: int) -> Scene:
         claimed = await post_clawback(
             db, **facts(member, f"claw-{part}", 2), **taken, points=part, mode=mode
         )
-    return Scene(sale, owed, held.tx_id, spent.tx_id, claimed.tx_id)
+    return Scene(sale, owed, held.tx_id, spent.tx_id, claimed.tx_id, till)
 
 
 Request = Callable[[AsyncConnection, int, Scene], Awaitable[Any]]
@@ -161,12 +167,28 @@ def move(kind: Kind) -> Request:
     return ask
 
 
+async def at_till(db: AsyncConnection, m: int, s: Scene) -> None:
+    """What is redeemed at once is committed with its statement: only the answer can be lost."""
+    asked = {**facts(m, "r"), "points": 20}
+
+    async def fetch(statement: str, values: Sequence[Any]) -> Any:
+        async with db.engine.connect() as plain:
+            own = await plain.execution_options(isolation_level="AUTOCOMMIT")
+            row = (await own.exec_driver_sql(statement, tuple(values))).first()
+            await own.invalidate()  # it may be cut off by now: nobody else is to have it
+            return row
+
+    if await at_once(fetch, s.till, **asked) is None:
+        await redeem(db, **asked, today=TODAY)
+
+
 REQUESTS: dict[str, Request] = {
     "earn": lambda db, m, s: post_earns(db, [lot(m, 10, qualifying=3, key=f"new-{m}")]),
     "earn of who owes": lambda db, m, s: post_earns(
         db, [lot(m, 30, business_id=2, key=f"new-{m}")]
     ),
     "redeem": lambda db, m, s: redeem(db, **facts(m, "r"), today=TODAY, points=20),
+    "redeem at a till": at_till,
     "decline": lambda db, m, s: redeem(db, **facts(m, "r"), today=TODAY, points=2000),
     "hold": lambda db, m, s: hold(
         db, **facts(m, "h"), today=TODAY, points=20, ttl_seconds=600
@@ -272,7 +294,9 @@ async def test_a_delivery_cut_off_after_any_statement_has_one_effect(
         assert await verify(db) == []
 
 
-@pytest.mark.parametrize("name", ["earn", "redeem", "capture", "clawback", "transfer", "expire"])
+@pytest.mark.parametrize(
+    "name", ["earn", "redeem", "redeem at a till", "capture", "clawback", "transfer", "expire"]
+)
 async def test_a_backend_ended_while_it_waits_for_a_balance_leaves_nothing(
     engine: AsyncEngine, admin: asyncpg.Connection, name: str
 ) -> None:

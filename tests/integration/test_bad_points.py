@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -26,11 +27,18 @@ from hub.points.hold import hold
 from hub.points.redeem import redeem
 from hub.points.restore import restore
 from hub.points.void import void
+from hub.programme.acting import Acting
 from tests.support.ledger import COST, NOON, TODAY, give
+from tests.support.tills import at_once, driver, introduce, open_tills
 
 MEMBER, OTHER = 7, 8
 NOWHERE = 10**15
 Verb = Callable[..., Awaitable[Answer]]
+
+
+async def at_till(db: AsyncConnection, *, acting: Acting, **asked: Any) -> Answer:
+    """Redeem as tills do: at once, and where that does nothing the long way."""
+    return await at_once(driver(db), acting, **asked) or await redeem(db, **asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,7 @@ class Till:
     """A member with points, a hold and a redemption to refer to."""
 
     db: AsyncConnection
+    acting: Acting
     hold_id: int
     redemption_tx: int
 
@@ -81,6 +90,7 @@ class Till:
         }
         more: dict[Verb, dict[str, Any]] = {
             redeem: {"today": TODAY, "unit": 1},
+            at_till: {"today": TODAY, "acting": self.acting},
             hold: {"today": TODAY, "unit": 1, "ttl_seconds": 60},
             capture: {"hold_id": self.hold_id},
             void: {"hold_id": self.hold_id},
@@ -93,10 +103,12 @@ class Till:
 async def till(db: AsyncConnection) -> Till:
     await give(db, MEMBER, 500, qualifying=500)
     await give(db, OTHER, 500)
-    made = Till(db, 0, 0)
+    await open_tills(db)
+    acting = await introduce(db, [MEMBER, OTHER], business_id=1)
+    made = Till(db, acting, 0, 0)
     held = await hold(db, **{**made.facts(hold), "idempotency_key": "h", "points": 50})
     spent = await redeem(db, **{**made.facts(redeem), "idempotency_key": "r", "points": 50})
-    return Till(db, held.tx_id, spent.tx_id)
+    return Till(db, acting, held.tx_id, spent.tx_id)
 
 
 async def rows(db: AsyncConnection) -> dict[str, str]:
@@ -114,6 +126,7 @@ async def rows(db: AsyncConnection) -> dict[str, str]:
 def table() -> list[Any]:
     wrong: dict[Verb, list[Bad]] = {
         redeem: AMOUNTS + INSTANTS + KEYS + UNITS,
+        at_till: AMOUNTS + KEYS,
         hold: AMOUNTS + INSTANTS + KEYS + UNITS + TTLS,
         capture: AMOUNTS + INSTANTS + KEYS,
         void: AMOUNTS + INSTANTS + KEYS,
@@ -143,6 +156,8 @@ async def test_what_no_till_means_names_its_field_and_leaves_no_row(
     [
         (redeem, "points", 11),
         (redeem, "member_id", OTHER),
+        (at_till, "points", 11),
+        (at_till, "member_id", OTHER),
         (hold, "points", 11),
         (hold, "member_id", OTHER),
         (capture, "points", 11),
@@ -170,9 +185,12 @@ async def test_a_key_used_again_for_another_request_is_a_conflict_that_leaves_no
 
 @pytest.mark.parametrize(
     ("verb", "other"),
-    [(first, second) for first in (redeem, hold, capture, void, restore)
-     for second in (redeem, hold, capture, void, restore) if first is not second],
-)  # fmt: skip
+    [
+        both
+        for both in permutations((redeem, at_till, hold, capture, void, restore), 2)
+        if set(both) != {redeem, at_till}
+    ],
+)
 async def test_a_key_used_again_by_another_verb_is_a_conflict_that_leaves_no_row(
     till: Till, verb: Verb, other: Verb
 ) -> None:
@@ -191,6 +209,8 @@ async def test_too_much_is_an_answer_that_moves_nothing(till: Till) -> None:
     for verb, facts, outcome in (
         (redeem, {"points": 401}, Outcome.INSUFFICIENT_POINTS),
         (redeem, {"member_id": NOWHERE}, Outcome.INSUFFICIENT_POINTS),
+        (at_till, {"points": 401}, Outcome.INSUFFICIENT_POINTS),
+        (at_till, {"member_id": NOWHERE}, Outcome.INSUFFICIENT_POINTS),
         (hold, {"points": 401}, Outcome.INSUFFICIENT_POINTS),
         (capture, {"points": 51}, Outcome.HOLD_EXCEEDED),
         (capture, {"hold_id": NOWHERE}, Outcome.HOLD_UNKNOWN),

@@ -118,6 +118,12 @@ async def test_what_was_known_of_a_business_holds_only_while_it_is_so(api: Api, 
     await _change(api, "DELETE FROM credit_standing")
     assert [(await _redeem(api, key, 100))[1] for key in ("h", "i")] == [False, True]
 
+    await _change(api, "UPDATE business SET kind = 'programme' WHERE business_id = :shop")
+    for key in ("j", "k"):  # it has no till
+        refused, _ = await _redeem(api, key, 100)
+        assert refused["field"] == "business"
+        assert await _posted(api, key) == []
+
 
 async def test_at_once_a_till_reaches_nobody_whom_it_does_not_otherwise(
     api: Api, li: Person

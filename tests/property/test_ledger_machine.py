@@ -50,6 +50,7 @@ from tests.support.ledger_machine import (
     LedgerMachine,
 )
 from tests.support.ledger_model import Account, Hold, Lot, Shortfall, Spent, open_lots
+from tests.support.tills import at_once, driver, open_tills
 
 EXAMPLES = int(os.environ.get("HUB_MACHINE_EXAMPLES", "40"))
 TTL = timedelta(days=4)
@@ -102,13 +103,20 @@ class Ledger(LedgerMachine):
             idle=idle,
         )  # fmt: skip
 
-    @rule(target=spends, member=holders, unit=units, share=quarters)
-    def redeem(self, member: int, unit: int, share: int) -> object:
+    @rule(target=spends, member=holders, unit=units, share=quarters, quick=st.booleans())
+    def redeem(self, member: int, unit: int, share: int, quick: bool) -> object:
+        """Spend; where points of members are asked for, perhaps at once, as most tills do."""
         account = self.account(member, unit)
         points = of(account.free(self.today), share)
         asked = {**self.facts(member, HOTEL), "points": points, "unit": unit, "today": self.today}
         free = account.free(self.today)
-        answer = self.run(redeem(self.db, **asked))
+        if quick and (member, unit) in {(ANNA, SPENDABLE), (BO, SPENDABLE)}:
+            done = self.run(at_once(driver(self.db), self.till, **asked))
+            assert done is not None
+            answer = done
+            assert self.run(at_once(driver(self.db), self.till, **asked)) is None
+        else:
+            answer = self.run(redeem(self.db, **asked))
         assert answer.available == free
         assert self.run(redeem(self.db, **asked)).replayed
         if points > free:
@@ -483,6 +491,7 @@ async def open_unit(url: str) -> None:
             text("INSERT INTO point_unit VALUES (:id, 'stars', 'Stars', 'spendable')"),
             {"id": STARS},
         )
+        await open_tills(db)
     await engine.dispose()
 
 

@@ -30,6 +30,7 @@ from hub.points.redeem import redeem
 from hub.points.restore import restore
 from hub.points.void import void
 from tests.support.ledger import COST, NOON, lot
+from tests.support.tills import at_once, driver, introduce, open_tills
 
 POOL = 6
 MEMBERS = range(1, POOL + 1)
@@ -85,6 +86,9 @@ class Bank:
 
     async def serve(self, *, clients: int, operations: int) -> None:
         """Let so many clients do so many operations each, all at once."""
+        async with self.engine.begin() as db:
+            await open_tills(db)
+            self.till = await introduce(db, MEMBERS, business_id=TILL)
         async with asyncio.TaskGroup() as group:
             for number in range(clients):
                 group.create_task(self._client(number, operations))
@@ -145,7 +149,12 @@ async def earn(bank: Bank, db: AsyncConnection, dice: Random, facts: dict[str, A
 
 async def spend(bank: Bank, db: AsyncConnection, dice: Random, facts: dict[str, Any]) -> Answer:
     asked = {"member_id": dice.choice(MEMBERS), "business_id": TILL, "points": dice.randint(1, 200)}
-    return await redeem(db, **facts, **asked, today=facts["business_date"])
+    asked |= {**facts, "today": facts["business_date"]}
+    if dice.random() < 0.5:
+        return await redeem(db, **asked)
+    done = await at_once(driver(db), bank.till, **asked)
+    assert done is not None
+    return done
 
 
 async def set_aside(bank: Bank, db: AsyncConnection, dice: Random, facts: dict[str, Any]) -> Answer:

@@ -22,6 +22,7 @@ from hub.ledger.post import post_earns
 from hub.ledger.verify import verify
 from tests.support.ledger import NOON, STORED, TODAY, lot
 from tests.support.ledger_model import NEVER, Account, Lot
+from tests.support.tills import introduce
 
 T = TypeVar("T")
 SHOP, HOTEL = 1, 2
@@ -48,6 +49,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.now = NOON
         self.keys = 0
         self.sound = True
+        self.till = self.run(introduce(self.db, [ANNA, BO], business_id=HOTEL))
         self.accounts: dict[tuple[int, int], Account] = {}
         each = product((SHOP, HOTEL), (ANNA, BO), (SPENDABLE, STARS))
         return multiple(*(self.issue(m, u, 400, business=b, days=b) for b, m, u in each))

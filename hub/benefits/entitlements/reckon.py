@@ -9,9 +9,9 @@ from datetime import date, datetime
 from operator import itemgetter
 from typing import Any, Final
 
-from hub.benefits.in_force import InForce, Tier
 from hub.benefits.period import SINCE_JOINED, period_of
 from hub.benefits.reckoned import Reckoned
+from hub.benefits.setup import Setup, Tier
 from hub.benefits.tiers.places import PLACES
 from hub.db.relation import Relation
 
@@ -38,16 +38,16 @@ _Row = Sequence[Any]
 
 
 def _reckon(
-    known: InForce,
+    setup: Setup,
     today: date,
     quotas: Sequence[_Row],
     places: Sequence[_Row],
     joined: Sequence[tuple[int, datetime]],
 ) -> list[tuple[Any, ...]]:
     tiers = [
-        (member_id, known.tiers[tier_id])
+        (member_id, setup.tiers[tier_id])
         for member_id, tier_id, _ in places
-        if tier_id in known.tiers
+        if tier_id in setup.tiers
     ]
     ranks: dict[tuple[int, int | None], int] = {
         (member_id, tier.ladder_id): tier.rank for member_id, tier in tiers
@@ -55,7 +55,7 @@ def _reckon(
     found: dict[_Key, _Quota] = {}
     given: dict[_Key, int] = {}
     for member_id, benefit_id, starts_on, ends_on, source, *counts in quotas:
-        terms = known.benefits.get(benefit_id)
+        terms = setup.benefits.get(benefit_id)
         if terms is None:
             continue
         key = member_id, benefit_id, starts_on, ends_on
@@ -66,26 +66,27 @@ def _reckon(
             if terms.on_loss != "keep_period" and not terms.given_at(rank):
                 continue
         _add(found, key, source, counts)
-    for key, quota in _owed(known, today, tiers, joined):
+    for key, quota in _owed(setup, today, tiers, joined):
         missing = quota - given.get(key, 0)
         if missing > 0:
             _add(found, key, "tier", [missing, 0, 0, 0, missing])
-    return _rows(known, found)
+    return _rows(setup, found)
 
 
 def _owed(
-    known: InForce,
+    setup: Setup,
     today: date,
     tiers: Sequence[tuple[int, Tier]],
     joined: Sequence[tuple[int, datetime]],
 ) -> Iterator[tuple[_Key, int]]:
     """Tell what tiers give in the periods of today."""
+    since = dict(joined)
     for member_id, tier in tiers:
-        for terms in known.given_on.get(tier.ladder_id, ()):
+        for terms in setup.given_on.get(tier.ladder_id, ()):
             if terms.given_at(tier.rank):
-                at = dict(joined)[member_id] if terms.period in SINCE_JOINED else None
+                at = since[member_id] if terms.period in SINCE_JOINED else None
                 days = period_of(
-                    terms.period, today, joined=None if at is None else known.today(at)
+                    terms.period, today, joined=None if at is None else setup.today(at)
                 )
                 yield (member_id, terms.benefit_id, *days), terms.quota
 
@@ -101,10 +102,10 @@ def _add(found: dict[_Key, _Quota], key: _Key, source: str, counts: list[int]) -
         found[key] = {source}, counts
 
 
-def _rows(known: InForce, found: Mapping[_Key, _Quota]) -> list[tuple[Any, ...]]:
+def _rows(setup: Setup, found: Mapping[_Key, _Quota]) -> list[tuple[Any, ...]]:
     rows = []
     for (member_id, benefit_id, starts_on, ends_on), (sources, counts) in found.items():
-        terms = known.benefits[benefit_id]
+        terms = setup.benefits[benefit_id]
         place = terms.listed, ends_on, starts_on
         says = terms.code, terms.kind, terms.name, terms.name_zh
         how = sorted(sources), terms.offered_at

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.benefits.in_force import InForce
 from hub.benefits.reckoned import Reckoned
+from hub.benefits.setup import Setup
 from hub.benefits.tiers.ladder import RUNGS, points
 from hub.benefits.tiers.places import PLACES
 from hub.benefits.year import year_of
@@ -64,11 +64,11 @@ LEFT JOIN LATERAL (
 )
 
 
-def _held(known: InForce, _today: date, places: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+def _held(setup: Setup, _today: date, places: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
     return [
         (member_id, tier.code, tier.name, tier.name_zh, since)
         for member_id, tier_id, since in places
-        if (tier := known.tiers.get(tier_id)) is not None and tier.ladder_id == 0
+        if (tier := setup.tiers.get(tier_id)) is not None and tier.ladder_id == 0
     ]
 
 

@@ -20,7 +20,7 @@ from hub.clock import business_date
 from hub.programme.queries import no_group
 
 BUSINESS_COLUMNS = ("business_id", "code", "name", "kind", "currency", "country", "time_zone")
-"""What rows of `InForce.businesses` hold."""
+"""What rows of `Setup.businesses` hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class Benefit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InForce:
-    """An edition of the set-up, as it is from `since` to before `until`; None: for good."""
+class Setup:
+    """An edition of the set-up: in force from `since` to before `until`; None: for good."""
 
     edition: UUID
     since: datetime
@@ -118,25 +118,30 @@ SELECT edition, (SELECT time_zone FROM programme) AS time_zone,
 FROM setup_edition
 """)  # noqa: S608 - names of ours
 
-_REMEMBERED: WeakKeyDictionary[Pool, InForce] = WeakKeyDictionary()
+_REMEMBERED: WeakKeyDictionary[Pool, Setup] = WeakKeyDictionary()
 
 
-def remembered(engine: AsyncEngine, now: datetime) -> InForce | None:
-    """Return what was in force at `now` when it was last read through an engine, if it was.
+def remembered_setup(engine: AsyncEngine, now: datetime) -> Setup | None:
+    """Return the set-up at `now` as it was when it was last read through an engine, if it was.
 
     Whoever builds on it compares its edition with that of what it reads.
     """
-    known = _REMEMBERED.get(engine.sync_engine.pool)
-    return known if known is not None and known.covers(now) else None
+    setup = _REMEMBERED.get(engine.sync_engine.pool)
+    return setup if setup is not None and setup.covers(now) else None
 
 
-def forget(engine: AsyncEngine) -> None:
-    """Have what is in force be read anew."""
-    _REMEMBERED.pop(engine.sync_engine.pool, None)
+def forget_setup(engine: AsyncEngine, edition: UUID) -> None:
+    """Have the set-up be read anew where this edition is what is remembered.
+
+    Somebody else may have read a later one since.
+    """
+    setup = _REMEMBERED.get(engine.sync_engine.pool)
+    if setup is not None and setup.edition == edition:
+        del _REMEMBERED[engine.sync_engine.pool]
 
 
-async def read_in_force(db: AsyncConnection, *, now: datetime) -> InForce:
-    """Read what is in force at `now`, and remember it."""
+async def read_setup(db: AsyncConnection, *, now: datetime) -> Setup:
+    """Read how the programme is set up at `now`, and remember it."""
     row = (await db.execute(_READ, {"now": now})).one()
     tiers = [Tier(*one) for one in row.tiers]
     benefits = [Benefit(*(*one[:-1], list(map(int, one[-1])))) for one in row.benefits]
@@ -144,7 +149,7 @@ async def read_in_force(db: AsyncConnection, *, now: datetime) -> InForce:
     for one in benefits:
         if one.ladder_id is not None and one.quota > 0:
             given_on.setdefault(one.ladder_id, []).append(one)
-    known = InForce(
+    setup = Setup(
         edition=row.edition,
         since=row.since or datetime.min.replace(tzinfo=UTC),
         until=row.until,
@@ -154,5 +159,5 @@ async def read_in_force(db: AsyncConnection, *, now: datetime) -> InForce:
         benefits={one.benefit_id: one for one in benefits},
         given_on=given_on,
     )
-    _REMEMBERED[db.engine.sync_engine.pool] = known
-    return known
+    _REMEMBERED[db.engine.sync_engine.pool] = setup
+    return setup

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.benefits.configure import configure
@@ -14,10 +14,12 @@ from hub.benefits.entitlements.queries import entitlements, grants
 from hub.benefits.grant import grant
 from hub.benefits.period import period_of
 from hub.benefits.reckoned import reckoned
+from hub.benefits.setup import forget_setup, read_setup, remembered_setup
 from hub.benefits.tiers.promote import promote
 from hub.benefits.tiers.standings import HELD
-from tests.integration.api_kit import STAFF, Api, Person
+from tests.integration.api_kit import SHOP, STAFF, Api, Person
 from tests.integration.test_graphql_card import gid
+from tests.integration.test_graphql_tills import by_id
 from tests.support.benefits import (
     LADDER,
     SPRING,
@@ -28,13 +30,20 @@ from tests.support.benefits import (
     qualify,
     tier,
 )  # fmt: skip
+from tests.support.businesses import open_businesses
 from tests.support.settlement import noon
 
 CARD = """query ($id: ID!) { member(id: $id) { tier { name } lots { issuer { name } }
   entitlements { name remaining offeredAt { name } } } }"""
 PERIODS = ["year", "quarter", "month", "week", "anniversary", "lifetime"]
 DAYS = st.dates(date(2024, 1, 1), date(2029, 12, 31))
+REDEEM = """mutation ($input: RedeemInput!) { redeem(input: $input) {
+  ... on Redeemed { transaction available member { tier { name } } } } }"""
 JANUARY, MARCH = noon(date(2027, 1, 10)), noon(date(2027, 3, 10))
+
+
+def renamed(said: str, table: str) -> TextClause:
+    return text(f"UPDATE {table} SET name = '{said}'")
 
 
 async def test_a_card_says_what_the_set_up_says_now(api: Api) -> None:
@@ -45,9 +54,6 @@ async def test_a_card_says_what_the_set_up_says_now(api: Api) -> None:
         api.served.clear()
         data = await api.data(CARD, STAFF, id=gid("Member", li.member_id))
         return data["member"], not api.served
-
-    def renamed(said: str, tables: str) -> Any:
-        return text(f"UPDATE {tables} SET name = '{said}'")
 
     first, _ = await card()
     assert await card() == (first, True)  # planned, of what is remembered
@@ -73,6 +79,36 @@ async def test_a_card_says_what_the_set_up_says_now(api: Api) -> None:
     assert (one["name"], one["offeredAt"][0]) == ("benefit_terms", {"name": "Shop"})
     await card()  # it is looked at anew
     assert await card() == (after, True)
+
+
+async def test_where_the_set_up_cannot_be_read_resolvers_answer_what_a_plan_would(
+    api: Api,
+) -> None:
+    """A till is told of what was posted, too."""
+    li = await api.join("shop", "c-1", phone="+8613910203040", name="李雷")
+    await api.buy(li, "shop", 1600)
+    query = "{ me { tier { name } lots { issuer { name } } } }"
+    asked = {"member": by_id(li), "points": 1, "idempotencyKey": "k-1"}
+    redeemed = await api.data(REDEEM, SHOP, input=asked)
+    await api.data(query, li.principal)
+    async with api.engine.begin() as db:
+        await db.execute(renamed("Shop", "business"))
+    answer = await api.data(query, li.principal)  # it is to be looked at anew
+    async with api.engine.begin() as db:
+        await db.execute(text("ALTER TABLE setup_edition RENAME TO away"))
+    assert await api.ask(query, li.principal) == {"data": answer}
+    assert await api.ask(REDEEM, SHOP, input=asked) == {"data": redeemed}
+
+
+async def test_who_saw_an_old_edition_has_nobody_forget_a_new_one(db: AsyncConnection) -> None:
+    await open_businesses(db, ["CN"])
+    old = await read_setup(db, now=SPRING)
+    await db.execute(renamed("Shop 1", "business"))
+    new = await read_setup(db, now=SPRING)
+    forget_setup(db.engine, old.edition)
+    assert remembered_setup(db.engine, SPRING) is new
+    forget_setup(db.engine, new.edition)
+    assert remembered_setup(db.engine, SPRING) is None
 
 
 async def _quota(db: AsyncConnection, at: datetime) -> list[int]:
