@@ -151,7 +151,7 @@ class Context:
         """
         setup = remembered_setup(self._readers, self.now)
         if setup is None:
-            async with reading(self._readers, Caller()) as db:
+            async with self._shared.apart(), reading(self._readers, Caller()) as db:
                 setup = await read_setup(db, now=self.now)
         return setup
 
@@ -165,12 +165,14 @@ class Context:
         It goes to the driver without what SQLAlchemy does for the resolvers' statements. Raises
         what `Turns.fetchrow` does.
         """
-        began = time.perf_counter()
-        try:
-            return await self._plans.fetchrow(self.reader.role, statement, values)
-        finally:
-            if self._noted is not None:
-                self._noted(statement, time.perf_counter() - began)
+        # Who holds a connection waits for no other: as many as there are would all wait for good.
+        async with self._shared.apart():
+            began = time.perf_counter()
+            try:
+                return await self._plans.fetchrow(self.reader.role, statement, values)
+            finally:
+                if self._noted is not None:
+                    self._noted(statement, time.perf_counter() - began)
 
     async def post(self, statement: str, values: Sequence[Any]) -> Sequence[Any] | None:
         """Return the one row of a statement that is a transaction by itself, as the owner's.

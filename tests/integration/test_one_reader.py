@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from hub.clock import now
-from tests.integration.api_kit import STAFF, Api, Person
+from tests.integration.api_kit import SHOP, STAFF, Api, Person
 from tests.integration.test_graphql_hardening import Serving, serving
 
 __all__ = ["serving"]
@@ -94,3 +94,30 @@ async def test_who_was_to_end_and_did_not_notice_reads_no_more(api: Api, li: Per
         with pytest.raises(asyncio.CancelledError):
             await asyncio.create_task(unaware())
         assert await context.load.benefit_movements.load(li.member_id) == []
+
+
+@pytest.mark.parametrize("verb", ["redeem", "hold"])
+async def test_who_holds_a_connection_waits_for_no_other(
+    serving: Serving, api: Api, li: Person, verb: str
+) -> None:
+    """Tills that read what a number without a country may be, more than connections, at once."""
+    await api.buy(li, "shop", 800)
+    write = f"mutation ($input: {verb.title()}Input!) {{ {verb}(input: $input) {{ __typename }} }}"
+    asked = {"member": {"phone": "13910203040"}, "points": 1}
+    async with serving(operation_seconds=5) as cold:
+        answers = await asyncio.gather(
+            *(cold.data(write, SHOP, input={**asked, "idempotencyKey": f"k{n}"}) for n in range(20))
+        )
+    assert {one[verb]["__typename"] for one in answers} == {
+        {"redeem": "Redeemed"}.get(verb, "Held")
+    }
+
+
+async def test_who_looks_at_the_set_up_waits_for_no_other(api: Api, li: Person) -> None:
+    """As many as there are connections each hold one, and each are to have the set-up read."""
+    async with contextlib.AsyncExitStack() as held, asyncio.timeout(10):
+        contexts = [await held.enter_async_context(api.context(STAFF, at=now())) for _ in range(8)]
+        for one in contexts:
+            assert await one.load.benefit_movements.load(li.member_id) == []
+        assert "Current Overflow: 0 Current Checked out connections: 8" in api.readers.pool.status()
+        assert await asyncio.gather(*(one.setup() for one in contexts))
