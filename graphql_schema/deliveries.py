@@ -131,7 +131,9 @@ class DeliveriesReplayed:
     """Success."""
 
     count: int = strawberry.field(
-        graphql_type=Long, description="How many deliveries; what waits already is left to it."
+        graphql_type=Long,
+        description="How many deliveries; what waits already is left to it. Where it is "
+        f"{MOST_AT_ONCE}, the oldest, there may be more: ask again.",
     )
 
 
