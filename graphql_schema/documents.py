@@ -12,6 +12,7 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
+    get_operation_ast,
     parse,
     specified_rules,
     validate,
@@ -39,13 +40,11 @@ class Document:
     wrong: tuple[GraphQLError, ...]
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
-        """Return an operation, the first if unsaid; raises CannotGetOperationTypeError."""
-        for one in self.node.definitions:
-            if isinstance(one, OperationDefinitionNode) and (
-                name is None or (one.name is not None and one.name.value == name)
-            ):
-                return one
-        raise CannotGetOperationTypeError(name)
+        """Return an operation, the only one if unsaid; raises CannotGetOperationTypeError."""
+        found = get_operation_ast(self.node, name)
+        if found is None:
+            raise CannotGetOperationTypeError(name)
+        return found
 
     @property
     def fragments(self) -> dict[str, FragmentDefinitionNode]:

@@ -248,8 +248,13 @@ class Fit(SchemaExtension):
         yield
 
     def on_validate(self) -> Iterator[None]:
-        """Say what reading it found wrong."""
-        self.execution_context.pre_execution_errors = list(self._document.wrong)
+        """Say what reading it found wrong, or that it is not said which operation is meant."""
+        asked = self.execution_context
+        asked.pre_execution_errors = list(self._document.wrong)
+        try:
+            self._document.operation(asked._provided_operation_name)
+        except CannotGetOperationTypeError:
+            asked.pre_execution_errors.append(GraphQLError("of several operations say one by name"))
         yield
 
     async def on_execute(self) -> AsyncIterator[None]:

@@ -187,7 +187,9 @@ async def _execute(state: State, asked: Asked, context: Context) -> ExecutionRes
     except TimeoutError:
         return ExecutionResult(data=None, errors=[too_slow(state.settings.operation_seconds)])
     except CannotGetOperationTypeError as error:
-        raise Malformed(error.as_http_error_reason(), field="operationName") from error
+        which = error.operation_name
+        what = "of several operations say one" if which is None else f"there is no {which!r}"
+        raise Malformed(f"{what}: each has a name", field="operationName") from error
     except InvalidOperationTypeError as error:
         raise Malformed("subscribe by a socket: see docs/graphql.md", field="query") from error
 

@@ -106,6 +106,14 @@ async def test_a_socket_ends_with_the_client_behind_it(
         assert (await told.closed())[0] == 4403
 
 
+async def test_of_several_operations_one_is_to_be_said(url: str, token: str, li: Person) -> None:
+    both = f"{BALANCE} {BALANCE.replace('subscription', 'subscription B', 1)}"
+    async with subscriber(url, token) as told:
+        await told.subscribe("1", both.replace("subscription (", "subscription A (", 1),
+                             m=gid("Member", li.member_id))  # fmt: skip
+        assert await told.refusal() == "bad_request"
+
+
 async def test_nothing_is_told_to_who_did_not_sign_in(url: str, li: Person) -> None:
     async with subscriber(url, init=False) as told:
         await told.subscribe("1", BALANCE, m=gid("Member", li.member_id))

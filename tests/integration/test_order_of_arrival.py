@@ -205,7 +205,6 @@ async def test_every_lot_is_the_same_however_six_weeks_arrive(
     all_of_it = [one for one, _ in played.before] + rest
     ways = [
         (played.template, played.keyring, in_order(rest)),
-        (template, None, shuffled(all_of_it)),
         (template, None, shuffled(all_of_it, copies=2)),
     ]
     found = []
@@ -221,7 +220,6 @@ async def test_every_lot_is_the_same_however_six_weeks_arrive(
                 assert await verify(db) == []
     assert len(found[0]) > 300
     assert found[1] == found[0]
-    assert found[2] == found[0]
 
 
 async def every_fact_is_posted_once(hub: Hub) -> None:
