@@ -16,7 +16,7 @@ from strawberry.utils.str_converters import to_camel_case
 from graphql_schema.context import Context
 from graphql_schema.pages import Window, is_amount, window
 from hub.db.keyset import Keyset, Stretch
-from hub.errors import Malformed
+from hub.errors import Malformed, NotFound
 
 _MARK_BYTES = 6
 
@@ -130,13 +130,14 @@ def comparable(currency: str | None, amounts: object) -> None:
 async def by_businesses(context: Context, told: dict[str, Any], *sides: str) -> dict[str, Any]:
     """Return what a filter says with the numbers of businesses for their codes.
 
-    Raises NotFound for an unknown one.
+    Raises NotFound for an unknown one, naming where it is said.
     """
-    numbered = {
-        f"{side}_id": (await context.business_by_code(told[side])).business_id
-        for side in sides
-        if side in told
-    }
+    numbered = {}
+    for side in (one for one in sides if one in told):
+        try:
+            numbered[f"{side}_id"] = (await context.business_by_code(told[side])).business_id
+        except NotFound as no:
+            raise NotFound(no.message, field=f"filter.{to_camel_case(side)}") from no
     return {name: value for name, value in told.items() if name not in sides} | numbered
 
 

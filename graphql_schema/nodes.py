@@ -6,7 +6,7 @@ from typing import Annotated, cast
 import strawberry
 from strawberry import relay
 
-from graphql_schema.access import CORRECTORS, EVERYBODY, only_business, require
+from graphql_schema.access import CORRECTORS, EVERYBODY, MEMBER_READERS, only_business, require
 from graphql_schema.accounts import visible_accounts
 from graphql_schema.context import Context, Info
 from graphql_schema.corrections import Adjustment
@@ -25,7 +25,7 @@ from hub.errors import Malformed
 MOST_NODES = 100
 
 _IDS = Annotated[
-    list[relay.GlobalID], strawberry.argument(description=f"Node ids, up to {MOST_NODES}.")
+    list[strawberry.ID], strawberry.argument(description=f"Node ids, up to {MOST_NODES}.")
 ]
 
 
@@ -103,7 +103,7 @@ async def _reaches(context: Context, member_id: int) -> bool:
 
     A business sees its own rows of anybody; everybody else sees all rows of whom they may see.
     """
-    own = only_business(require(context.principal, *EVERYBODY, scope=Scope.MEMBERS_READ))
+    own = only_business(require(context.principal, *MEMBER_READERS, scope=Scope.MEMBERS_READ))
     return own is not None or await visible_member(context, member_id) is not None
 
 
@@ -135,6 +135,14 @@ async def _find(info: Info, id_: relay.GlobalID) -> relay.Node | None:
     return await finder(info, id_)
 
 
+async def _find_one(info: Info, id_: str) -> relay.Node | None:
+    try:
+        of = relay.GlobalID.from_id(id_)
+    except relay.GlobalIDValueError as no:
+        raise Malformed(f"{id_[:50]!r} is no id of a node", field="ids") from no
+    return await _find(info, of)
+
+
 @strawberry.type
 class NodeQuery:
     """Reads by node id.
@@ -160,4 +168,4 @@ class NodeQuery:
         require(info.context.principal, *EVERYBODY)
         if len(ids) > MOST_NODES:
             raise Malformed(f"ask for up to {MOST_NODES} nodes at once", field="ids")
-        return cast("list[relay.Node | None]", [_find(info, id_) for id_ in ids])
+        return cast("list[relay.Node | None]", [_find_one(info, id_) for id_ in ids])

@@ -111,6 +111,7 @@ _FIELDS = {
     "ttl_seconds": "ttlSeconds",
     "idempotency_key": "idempotencyKey",
     "bill_minor": "billMinor",
+    "delivery_minor": "deliveryMinor",
     "external_id": "externalId",
     "effective_from": "effectiveFrom",
     "point_value": "pointValue",
@@ -156,7 +157,7 @@ def unfit(
 
 def member_unknown() -> MemberUnknown:
     """Return the one answer for a member who is not there and one who may not be known."""
-    return MemberUnknown(message="no such member is known to this business")
+    return MemberUnknown(message="no such member is known here")
 
 
 def too_few(answer: Answer) -> InsufficientPoints:

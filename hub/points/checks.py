@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from hub.errors import Malformed
+from hub.units import MOST_MINOR
 
 # A till that asks for more has a bug; a bigint would still hold a million times as much.
 MOST_POINTS = 10**12
@@ -17,6 +18,12 @@ def positive(points: int, *, field: str = "points") -> None:
     """Raise Malformed unless `points` is a sensible positive count."""
     if type(points) is not int or not 0 < points <= MOST_POINTS:
         raise Malformed(f"{field} must be a whole number from 1 to {MOST_POINTS}", field=field)
+
+
+def bill(bill_minor: int | None) -> None:
+    """Raise Malformed unless what a bill comes to, if that is said, is an amount."""
+    if bill_minor is not None and not 0 <= bill_minor <= MOST_MINOR:
+        raise Malformed(f"a bill is from 0 to {MOST_MINOR} minor units", field="bill_minor")
 
 
 def key(idempotency_key: str) -> None:

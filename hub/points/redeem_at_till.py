@@ -8,7 +8,7 @@ from hub.clock import business_date
 from hub.db.caller import Presented
 from hub.errors import Malformed, Rejected
 from hub.ledger.post import Answer, post_redeem_at_till
-from hub.points.checks import key, positive
+from hub.points.checks import bill, key, positive
 from hub.programme.acting import Acting
 
 Fetch: TypeAlias = Callable[[str, Sequence[Any]], Awaitable[Sequence[Any] | None]]
@@ -36,6 +36,7 @@ async def redeem_at_till(
         return None
     try:
         positive(points)
+        bill(bill_minor)
         key(idempotency_key)
         if acting.acceptance is not None:
             acting.acceptance.check(points, bill_minor=bill_minor)

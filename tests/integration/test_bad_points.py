@@ -28,6 +28,7 @@ from hub.points.redeem import redeem
 from hub.points.restore import restore
 from hub.points.void import void
 from hub.programme.acting import Acting
+from hub.units import MOST_MINOR
 from tests.support.ledger import COST, NOON, TODAY, give
 from tests.support.tills import at_once, driver, introduce, open_tills
 
@@ -65,6 +66,7 @@ INSTANTS = [
 ]
 KEYS = [Bad("idempotency_key", key) for key in ("", "k" * 201, "a\x00b", "a\nb")]
 UNITS = [Bad("unit", unit, NotFound) for unit in (Unit.QUALIFYING, 0, 99, -3)]
+BILLS = [Bad("bill_minor", n) for n in (-1, MOST_MINOR + 1)]
 TTLS = [Bad("ttl_seconds", n) for n in (0, -1, 7 * 24 * 3600 + 1)]
 
 
@@ -125,9 +127,9 @@ async def rows(db: AsyncConnection) -> dict[str, str]:
 
 def table() -> list[Any]:
     wrong: dict[Verb, list[Bad]] = {
-        redeem: AMOUNTS + INSTANTS + KEYS + UNITS,
-        at_till: AMOUNTS + KEYS,
-        hold: AMOUNTS + INSTANTS + KEYS + UNITS + TTLS,
+        redeem: AMOUNTS + BILLS + INSTANTS + KEYS + UNITS,
+        at_till: AMOUNTS + BILLS + KEYS,
+        hold: AMOUNTS + BILLS + INSTANTS + KEYS + UNITS + TTLS,
         capture: AMOUNTS + INSTANTS + KEYS,
         void: AMOUNTS + INSTANTS + KEYS,
         restore: AMOUNTS + INSTANTS + KEYS,

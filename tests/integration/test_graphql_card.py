@@ -214,12 +214,18 @@ async def test_nodes_come_in_order_with_null_for_what_may_not_be_seen(api: Api, 
 
 
 async def test_a_node_that_is_refused_spoils_no_other(api: Api, li: Person) -> None:
-    ids = [gid("Nothing", 1), gid("Member", li.member_id), gid("Member", "x"), gid("ReviewItem", 1)]
+    mine, review = gid("Member", li.member_id), gid("ReviewItem", 1)
+    ids = [gid("Nothing", 1), mine, gid("Member", "x"), review, "zzz", "", "\0"]
     query = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } again: nodes(ids: $ids) { id } }"
     answer = await api.ask(query, li.principal, ids=ids)
-    assert answer["data"] == {key: [None, {"id": ids[1]}, None, None] for key in ("nodes", "again")}
+    assert answer["data"] == {key: [None, {"id": mine}, *[None] * 5] for key in ("nodes", "again")}
     told = [(*one["path"], one["extensions"]["code"]) for one in answer["errors"]]
-    expected = [(0, "malformed"), (2, "malformed"), (3, "forbidden")]
+    expected = [
+        (0, "malformed"),
+        (2, "malformed"),
+        (3, "forbidden"),
+        *((n, "malformed") for n in (4, 5, 6)),
+    ]
     assert told == [(root, *one) for root in ("nodes", "again") for one in expected]
 
 

@@ -59,6 +59,7 @@ async def at_once(
     points: int,
     idempotency_key: str,
     now: datetime,
+    bill_minor: int | None = None,
     **_: object,
 ) -> Answer | None:
     """Redeem at once what was asked of `redeem`."""
@@ -67,7 +68,7 @@ async def at_once(
         acting=acting,
         member=member_id,
         points=points,
-        bill_minor=None,
+        bill_minor=bill_minor,
         idempotency_key=idempotency_key,
         now=now,
     )
