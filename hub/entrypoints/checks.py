@@ -27,6 +27,7 @@ from hub.members.queries import check_keyring
 OLDEST_POSTGRES = 18
 OLDEST_PYTHON = (3, 11)
 _BACKLOG_SECONDS = 60
+_FAILS_OFTEN = 3
 _UNRESOLVED_DAYS = 30
 _UNRESOLVED_SHOWN = 5
 
@@ -236,16 +237,22 @@ async def points_to_give_back(db: AsyncConnection) -> Finding:
 
 
 async def failed_work(db: AsyncConnection) -> Finding:
-    """Did work of the hub's own fail for good? It is done anew when it is next due or asked for."""
+    """Did work of the hub's own fail for good, or fail again and again?
+
+    What failed for good is done anew when it is next due or asked for.
+    """
     if not await _exists(db, "outbox_message"):
         return _ok("no work has failed: there is no schema yet")
     rows = await db.execute(
         text("""SELECT DISTINCT ON (actor) actor, last_error FROM outbox_message
-          WHERE dead_at IS NOT NULL ORDER BY actor, message_id DESC""")
+          WHERE dead_at IS NOT NULL OR attempts >= :often ORDER BY actor, message_id DESC"""),
+        {"often": _FAILS_OFTEN},
     )
     said = "; ".join(f"{row.actor}: {row.last_error}" for row in rows)
     if said:
-        return _warning(f"work that failed ({said})", "mend it; it is done anew when next due")
+        return _warning(
+            f"work that failed ({said})", "mend it; it is tried again, or done anew when next due"
+        )
     return _ok("no work has failed")
 
 

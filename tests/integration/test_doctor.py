@@ -93,18 +93,21 @@ async def test_work_that_waits_and_work_that_failed_are_counted(
 ) -> None:
     async with engine.begin() as db:
         await db.execute(
-            text("""INSERT INTO outbox_message (actor, reference, available_at, dead_at, last_error)
+            text("""INSERT INTO outbox_message
+                (actor, reference, available_at, dead_at, last_error, attempts)
               VALUES
-              ('some.actor', 1, statement_timestamp() - interval '2 minutes', NULL, NULL),
-              ('some.actor', 2, statement_timestamp(), NULL, NULL),
-              ('some.actor', 3, statement_timestamp(), statement_timestamp(), 'no price')""")
+              ('some.actor', 1, statement_timestamp() - interval '2 minutes', NULL, NULL, 0),
+              ('some.actor', 2, statement_timestamp(), NULL, 'once', 1),
+              ('some.actor', 3, statement_timestamp(), statement_timestamp(), 'no price', 1),
+              ('other.actor', 4, statement_timestamp() + interval '1 hour', NULL, 'no sender', 3)
+              """)
         )
     late, dead = await ailments(settings)
     assert late.verdict is Verdict.PROBLEM
     assert late.says == "messages that have waited for more than a minute: 1"
     assert (dead.verdict, dead.says) == (
         Verdict.WARNING,
-        "work that failed (some.actor: no price)",
+        "work that failed (other.actor: no sender; some.actor: no price)",
     )
 
 
