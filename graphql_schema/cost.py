@@ -63,8 +63,8 @@ def refuse_dear(asked: int) -> None:
     """Raise GraphQLError for what costs more than any operation may."""
     if asked > MOST_COST:
         raise GraphQLError(
-            f"this costs {asked}, and an operation may cost {MOST_COST}: ask for less at once, smaller pages, or "
-            "for fewer lists within lists"
+            f"this costs {asked}, and an operation may cost {MOST_COST}: ask for less at once, for "
+            "smaller pages, or for fewer lists within lists"
         )
 
 

@@ -28,9 +28,13 @@ def moment(value: object) -> datetime:
     Raises what Strawberry's raises for what is none, and GraphQLError at the calendar's ends: by
     its offset it may lie past them, where neither Python nor PostgreSQL has a year.
     """
-    at: datetime = _datetime(value)
+    outside = GraphQLError(f"a DateTime is of the years 2 to 9998, not {value!r}")
+    try:
+        at: datetime = _datetime(value)
+    except OverflowError:  # the last day's 24:00
+        raise outside from None
     if at.year in (date.min.year, date.max.year):
-        raise GraphQLError(f"a DateTime is of the years 2 to 9998, not {value!r}")
+        raise outside
     return at
 
 

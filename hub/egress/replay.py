@@ -29,8 +29,7 @@ async def replay(
     """
     rows = await db.scalars(
         text("""
-          UPDATE event_delivery d SET state = 'pending', ended_at = NULL, error = NULL
-          WHERE d.state <> 'pending' AND d.event_delivery_id IN (
+          WITH chosen AS (
             SELECT d.event_delivery_id FROM event_delivery d JOIN subscription s
               USING (subscription_id)
             WHERE d.state <> 'pending' AND s.active
@@ -38,7 +37,9 @@ async def replay(
               AND (d.event_delivery_id = ANY (CAST(:ids AS bigint[]))
                 OR (s.code = :subscription AND (d.state = 'dead' OR NOT :dead_only)
                   AND d.asked_at >= coalesce(CAST(:since AS timestamptz), '-infinity')))
-            ORDER BY 1 LIMIT CAST(:most AS bigint))
+            ORDER BY d.event_delivery_id LIMIT CAST(:most AS bigint) FOR NO KEY UPDATE OF d)
+          UPDATE event_delivery d SET state = 'pending', ended_at = NULL, error = NULL
+          WHERE d.event_delivery_id IN (SELECT event_delivery_id FROM chosen)
           RETURNING d.event_delivery_id"""),
         {
             "ids": list(event_delivery_ids),

@@ -29,14 +29,15 @@ async def replay(
     held, facts = ("false", {}) if search is None else meant(search)
     rows = await db.scalars(
         text(f"""
-          UPDATE delivery d SET state = 'pending', reason_code = NULL, reason = NULL,
-            reason_field = NULL, finished_at = NULL, snapshots = NULL
-          WHERE d.state <> 'pending' AND d.delivery_id IN (
+          WITH chosen AS (
             SELECT d.delivery_id FROM delivery d JOIN connection c USING (connection_id)
             WHERE d.state <> 'pending' AND d.shredded_at IS NULL
               AND c.business_id = coalesce(CAST(:of_business AS smallint), c.business_id)
               AND (d.delivery_id = ANY (CAST(:ids AS bigint[])) OR ({held}))
-            ORDER BY 1 LIMIT CAST(:most AS bigint))
+            ORDER BY d.delivery_id LIMIT CAST(:most AS bigint) FOR NO KEY UPDATE OF d)
+          UPDATE delivery d SET state = 'pending', reason_code = NULL, reason = NULL,
+            reason_field = NULL, finished_at = NULL, snapshots = NULL
+          WHERE d.delivery_id IN (SELECT delivery_id FROM chosen)
           RETURNING d.delivery_id"""),  # noqa: S608 - constants of ours
         facts | {"ids": list(delivery_ids), "of_business": business_id, "most": most},
     )

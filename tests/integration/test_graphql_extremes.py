@@ -24,6 +24,7 @@ READS = {
     '{ liability(asOf: "0001-01-01T00:00:00+14:00") { owed } }': "bad_request",
     '{ denials(filter: { minuteBefore: "9999-12-31T23:59:59Z" }) { nodes { count } } }':
         "bad_request",
+    '{ liability(asOf: "9999-12-31T24:00Z") { owed } }': "bad_request",
 }  # fmt: skip
 WRITES = {
     'closePeriod(input: { period: "\\u0000" })': "InvalidInput",

@@ -19,7 +19,7 @@ from hub.crypto.tokens import Principal, Role, Scope
 from hub.errors import Conflict
 from hub.members.review.propose import Proposal, propose
 from hub.privacy.retain import Retention, retain
-from hub.rights.audience import STAFFS_COLUMNS, STAFFS_LINEAGE, STAFFS_PARTS
+from hub.rights.audience import OF_PEOPLE, STAFFS_COLUMNS, STAFFS_LINEAGE, STAFFS_PARTS
 from hub.rights.export import FORMAT, ExportTooLarge, export, write
 from tests.integration.api_kit import ADMIN, FINANCE, HOTEL, SHOP, STAFF, Api, Person
 from tests.integration.test_graphql_card import gid
@@ -44,6 +44,9 @@ MERGE = "mutation ($input: MergeMembersInput!) { mergeMembers(input: $input) { _
 SPLIT = "mutation ($input: SplitMembersInput!) { splitMembers(input: $input) { __typename } }"
 PIN = "mutation ($input: PinAttributeInput!) { pinAttribute(input: $input) { __typename } }"
 APART = "mutation ($input: ReviewInput!) { markNotTheSame(input: $input) { __typename } }"
+ADJUST = """mutation ($input: ProposeAdjustmentInput!) {
+  proposeAdjustment(input: $input) { __typename } }"""
+GIVE = "mutation ($input: TransferInput!) { transfer(input: $input) { __typename } }"
 CONSENT = "mutation ($input: RecordConsentInput!) { recordConsent(input: $input) { __typename } }"
 HELD = "query ($id: ID!) { member(id: $id) { phone(masked: false) retentions { number holds } } }"
 DEE = Principal(role=Role.STAFF, subject="dee")
@@ -112,6 +115,15 @@ async def doubted(api: Api, person: Person, other: Person) -> None:
     twin = await api.join("hotel", "g-9", name="李雷")
     ids = [gid("Member", one.member_id) for one in (person, twin)]
     await done(api, MERGE, STAFF, "MembersMerged", members=ids, reason="staffs passport")
+    for points, reason in ((10, "counted again"), (50_000, "staffs suspicion")):
+        await done(api, ADJUST, STAFF, "Adjusted", **member(person), business="shop",
+                   points=points, reason=reason, idempotencyKey=reason)  # fmt: skip
+    parted = await api.join("shop", "c-9", name="Somebody")
+    await api.buy(parted, "shop", 30)
+    ids += [gid("Member", parted.member_id)]
+    await done(api, MERGE, STAFF, "MembersMerged", members=ids[::2], reason="staffs guess")
+    await done(api, SPLIT, STAFF, "MembersSplit", member=ids[0], reason="staffs second look",
+               accounts=[gid("Account", person.member_id, parted.account_id)])  # fmt: skip
     await done(api, PIN, STAFF, "AttributePinned", **member(person), attribute="NAME",
                reason="staffs letter", value="Li Lei")  # fmt: skip
     await done(api, CONSENT, STAFF, "ConsentRecorded", **member(person), business="shop",
@@ -137,7 +149,7 @@ async def test_staff_are_given_all_and_a_member_what_is_not_staffs(api: Api, li:
     whole = json.loads(staffs["document"])
     assert datetime.fromisoformat(whole["exported_at"]) == datetime.fromisoformat(staffs["takenAt"])
     assert staffs["member"] == {"number": str(whole["member"])}
-    words = {"passport", "letter", "note", "claim"}
+    words = {"passport", "letter", "note", "claim", "suspicion", "second look"}
     assert {word for word in words if f"staffs {word}" in staffs["document"]} == words
     own = await exported(api, li.principal)
     assert "staffs" not in own["document"]
@@ -151,10 +163,15 @@ async def test_staff_are_given_all_and_a_member_what_is_not_staffs(api: Api, li:
         STAFFS_COLUMNS | {f"lineage.{n}": c for n, c in STAFFS_LINEAGE.items()}
     ).items():
         mine, theirs = part(given, name), part(whole, name)
+        if name == "adjustments":
+            theirs = [row for row in theirs if row["state"] == "posted"]
         assert theirs, name
         assert [set(row) for row in mine[: len(theirs)]] == [set(row) - columns for row in theirs]
         assert all(columns <= set(row) for row in theirs)
-    rest = set(given) - {"reads", "lineage", "exported_at", *STAFFS_COLUMNS}
+    assert given["transactions"] == [
+        row | {"reason": None} if row["kind"] in OF_PEOPLE else row for row in whole["transactions"]
+    ]
+    rest = set(given) - {"reads", "lineage", "exported_at", "transactions", *STAFFS_COLUMNS}
     assert {name: given[name] for name in rest} == {name: whole[name] for name in rest}
     assert given["balances"]
     assert {read["role"] for read in given["reads"]} == {"staff"}
@@ -194,6 +211,16 @@ async def test_who_may_take_a_copy_of_whom(api: Api, li: Person) -> None:
     whom = {(one[0], one[1]) for one in await reads(api)}
     assert whom == {(li.member_id, "everything")}
     assert [one[3] for one in await reads(api)] == ["member"] * 3 + ["staff"]
+
+
+async def test_a_gift_says_not_whose_account_it_was(api: Api, li: Person) -> None:
+    han = await api.join("hotel", "g-1", phone="+8613910203041", name="Han")
+    await api.buy(han, "hotel", 400)
+    await done(api, GIVE, han.principal, "Transferred", points=100, idempotencyKey="gift",
+               receiver={"phone": "+8613910203040"})  # fmt: skip
+    for who, told in ((STAFF, han.account_id), (li.principal, None)):
+        whole = await document(api, who, **member(li))
+        assert {row["account_id"] for row in whole["lots"]} == {told}
 
 
 def limited(who: Principal, *scopes: Scope) -> Principal:
