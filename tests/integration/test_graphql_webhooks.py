@@ -1,5 +1,6 @@
 """Webhooks over GraphQL: a business sees what it was told, and has it told again."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from graphql_schema import redelivering
 from hub.clock import now
 from hub.crypto.tokens import Principal
 from hub.egress.replay import SEND
+from hub.egress.replay import replay as tell_again
 from hub.intake.queries import DeliveryFilter, DeliveryState
 from hub.intake.replay import replay
 from tests.integration.api_kit import ADMIN, HOTEL, SHOP, STAFF, Api
@@ -149,3 +151,25 @@ async def test_a_replay_is_of_one_business_if_that_is_said(told: Api) -> None:
                 async with db.begin_nested() as tried:
                     assert await replay(db, **asked, **meant) == found
                     await tried.rollback()
+
+
+async def test_who_asks_beside_another_has_others_worked_on(told: Api) -> None:
+    """Not those that the other chose, and none fewer."""
+    asked: dict[str, Any] = {"subscription": "events-2", "dead_only": False, "most": 8}
+
+    async def beside() -> int:
+        async with told.engine.begin() as db:
+            return await tell_again(db, now=now(), **asked)
+
+    async with told.engine.connect() as db, told.engine.begin() as first:
+        await db.execution_options(isolation_level="AUTOCOMMIT")
+        assert await tell_again(first, now=now(), **asked) == 8
+        second = asyncio.create_task(beside())
+        async with asyncio.timeout(20):
+            while not await db.scalar(
+                text("""SELECT count(*) FROM pg_stat_activity
+                  WHERE datname = current_database() AND wait_event_type = 'Lock'""")
+            ):
+                await asyncio.sleep(0.02)
+        await first.commit()
+        assert await second == 8
