@@ -20,6 +20,7 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
     OperationDefinitionNode,
     OperationType,
     SelectionNode,
@@ -35,6 +36,8 @@ MOST_COST = 50_000
 WRITE_COST = 100
 EXPORT_COST = 40_000
 """What takes seconds of a server: one fits in an operation, and a few dozen in a minute."""
+SIZES = frozenset({"first", "last", "ids"})
+"""Arguments that say how many items a field answers with."""
 ASSUMED_ITEMS = 10
 """How many items a list has that is not read in pages, such as a member's accounts."""
 
@@ -107,7 +110,7 @@ class _Reckoning:
         known = _known(parent, field)
         if known is None:  # what the schema says of itself, and what each type has
             return None, 1
-        if known.args.keys() & {"first", "last"}:
+        if known.args.keys() & SIZES:
             return get_named_type(known.type), self._page(field)
         bare = known.type.of_type if is_non_null_type(known.type) else known.type
         # What a page holds was counted with the page.
@@ -118,7 +121,7 @@ class _Reckoning:
         sizes = [
             size
             for argument in field.arguments or ()
-            if argument.name.value in ("first", "last")
+            if argument.name.value in SIZES
             and (size := page_size(self._given(argument.value))) is not None
         ]
         return max(sizes, default=DEFAULT_PAGE)
@@ -126,7 +129,7 @@ class _Reckoning:
     def _given(self, value: object) -> object:
         if isinstance(value, VariableNode):
             return self._variables.get(value.name.value)
-        return int(value.value) if isinstance(value, IntValueNode) else None
+        return _literal(value)
 
     def _fragment(self, name: str, each: int) -> int:
         # The cost of one is the same wherever it is spread, but for the root's dearer writes.
@@ -141,15 +144,25 @@ class _Reckoning:
 
 
 def page_size(given: object) -> int | None:
-    """Return how many items a page is counted with, of what is sent as its size; None: no number.
+    """Return how many items a page is counted with, of what is sent as its size, or as the ids of
+    all that it is to have; None: it is neither.
 
     A page that is too large, or less than nothing, is refused by who reads it, in words of its own.
     """
+    if isinstance(given, list):
+        return min(len(given), LARGEST_PAGE)
     if isinstance(given, bool) or not isinstance(given, int | float):
         return None
     if given > LARGEST_PAGE:
         return LARGEST_PAGE
     return int(given) if given >= 0 else 0
+
+
+def _literal(value: object) -> object:
+    """Return a size that is written out, or what it is the size of."""
+    if isinstance(value, ListValueNode):
+        return list(value.values)
+    return int(value.value) if isinstance(value, IntValueNode) else None
 
 
 def _known(parent: object, field: FieldNode) -> GraphQLField | None:
@@ -169,6 +182,6 @@ def _values(operation: OperationDefinitionNode, given: Mapping[str, Any]) -> dic
     values = dict(given)
     for definition in operation.variable_definitions or ():
         default, name = definition.default_value, definition.variable.name.value
-        if name not in values and isinstance(default, IntValueNode):
-            values[name] = int(default.value)
+        if name not in values:
+            values[name] = _literal(default)
     return values

@@ -27,7 +27,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 
 from graphql_schema.access import sight
 from graphql_schema.context import Context
-from graphql_schema.cost import cost, page_size, refuse_dear
+from graphql_schema.cost import SIZES, cost, page_size, refuse_dear
 from graphql_schema.documents import LONGEST_DOCUMENT, MOST_DOCUMENTS
 from graphql_schema.plan.arguments import told
 from graphql_schema.plan.compiler import Compiler, Plan
@@ -204,7 +204,7 @@ class _Uses(Visitor):
         self.conditions |= _variables(node.arguments)
 
     def enter_field(self, node: Any, *_: Any) -> None:
-        sizes = [one for one in node.arguments or () if one.name.value in ("first", "last")]
+        sizes = [one for one in node.arguments or () if one.name.value in SIZES]
         self.sizes |= _variables(sizes)
 
 

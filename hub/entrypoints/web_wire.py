@@ -21,7 +21,7 @@ class GatheringHttp(HttpToolsProtocol):
         super().connection_made(cast("asyncio.Transport", Gathering(transport, self.loop)))
 
     def eof_received(self) -> None:
-        """Send what is written: who closes its side when it has asked is still to be told."""
+        """Send what is written already: the loop closes both sides when one is closed."""
         cast("Gathering", self.transport).send()
 
 

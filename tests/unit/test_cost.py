@@ -40,6 +40,13 @@ def test_a_size_that_is_not_sent_is_the_documents_own() -> None:
     assert price_of(ASKED, {}, {"n": None}) == [unsent, null]
 
 
+def test_each_node_that_is_asked_for_counts() -> None:
+    query = "query ($ids: [ID!]!) { nodes(ids: $ids) { id __typename } }"
+    assert price_of(query, {"ids": ["x"] * 3}, {"ids": ["x"] * 1000}) == [7, 201]
+    assert price_of(query.replace("]!)", ']! = ["x", "x"])'), {}) == [5]
+    assert price_of('{ nodes(ids: ["x", "x", "x"]) { id __typename } }', {}) == [7]
+
+
 def test_nothing_of_what_was_sent_is_kept_but_sizes() -> None:
     document = graphql.parse(ASKED)
     operation = graphql.get_operation_ast(document)

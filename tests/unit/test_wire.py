@@ -42,7 +42,7 @@ async def test_writes_of_one_turn_are_sent_together_and_before_the_end() -> None
     assert wrong == []
 
 
-async def test_who_closes_its_side_when_it_has_asked_is_answered() -> None:
+async def test_what_is_ready_is_sent_to_who_closes_its_side_after_asking() -> None:
     async def answers(_: Any, __: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"all of it"})
