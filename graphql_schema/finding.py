@@ -71,7 +71,8 @@ def node_key(id_: relay.GlobalID, type_name: str, *, parts: int, field: str) -> 
         for n in numbers
     )
     if id_.type_name != type_name or len(numbers) != parts or not whole:
-        raise Malformed(f"this is not the id of a {type_name}", field=field)
+        article = "an" if type_name[0] in "AEIOU" else "a"
+        raise Malformed(f"this is not the id of {article} {type_name}", field=field)
     return tuple(int(n) for n in numbers)
 
 

@@ -116,6 +116,11 @@ def is_rate(rate: Decimal) -> bool:
     return isinstance(exponent, int) and exponent >= -18
 
 
+def many(number: object, what: str) -> str:
+    """Say a number of things, in the right number: one point, two points."""
+    return f"{number} {what}" if str(number) == "1" else f"{number} {what}s"
+
+
 def share_by_largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
     """Share `total` whole units in proportion to `weights` so that the shares sum to `total`.
 

@@ -28,13 +28,17 @@ GONE = 410
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One event on its way to one subscriber; its repr shows no secret."""
+    """One event on its way to one subscriber; its repr shows no secret.
+
+    `name` is its `webhook-id`; unsaid, its event's.
+    """
 
     event_delivery_id: int
     subscription_id: int
     url: str
     event: Written
     secrets: tuple[str, ...] = field(repr=False)
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ async def calls(
 
 def signed(call: Call, now: datetime) -> dict[str, str]:
     """Return the headers of a call at `now`, signed with every secret of the subscription."""
-    name, body = f"evt_{call.event.event_id}", call.event.body.decode()
+    name, body = call.name or f"evt_{call.event.event_id}", call.event.body.decode()
     signatures = [Webhook(one).sign(msg_id=name, timestamp=now, data=body) for one in call.secrets]
     return {
         "content-type": "application/json",

@@ -15,6 +15,7 @@ from hub.config import Settings
 from hub.entrypoints.checks import Finding, Verdict
 from hub.entrypoints.web_documents import read_documents
 from hub.errors import Malformed, Unavailable
+from hub.units import many
 
 ENDING = timedelta(days=7)
 """How long before a secret in use ends it is said."""
@@ -96,7 +97,7 @@ async def secrets(db: AsyncConnection) -> Finding:
             f"clients' secrets: {'; '.join(said)}",
             "give the system its new secret, or make one: `hub client rotate ID --keep-days N`",
         )
-    return Finding(Verdict.OK, f"the secrets of {len(found)} clients are in order")
+    return Finding(Verdict.OK, f"the secrets of {many(len(found), 'client')} are in order")
 
 
 def _of_client(client: Client, at: datetime) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """`POST /auth/…`: members sign in, go on and sign out. JSON in, JSON out.
 
-Every answer is the same for who is a member and who is not. A refusal is `invalid_grant`, as
-RFC 6749 calls it, and does not say why.
+Every answer is the same for who is a member and who is not. Where tokens are given, a refusal is
+`invalid_grant`, as RFC 6749 calls it, and does not say why; `invalid_request` says what is wrong
+with the request.
 """
 
 from typing import Any
@@ -71,18 +72,19 @@ async def code(request: Request) -> Response:
 async def token(request: Request) -> Response:
     """Give tokens for a code with its challenge, for a passkey's answer, or for a refresh token.
 
-    Raises Malformed, and RateLimited by address.
+    Raises RateLimited by address.
     """
     state = state_of(request)
     await state.attempts.count(request, "token", most=TRIES_A_MINUTE)
-    given = await body(request)
-    async with state.engine.begin() as db:
-        signed = await _signed(db, state, given)
+    try:
+        given = await body(request)
+        async with state.engine.begin() as db:
+            signed = await _signed(db, state, given)
+    except Malformed as wrong:
+        return _refusal("invalid_request", wrong.message)
     if signed is None:
         log.info("sign_in_refused")
-        why = "this is wrong, or worth nothing any more: sign in anew"
-        refusal = {"error": "invalid_grant", "error_description": why}
-        return JSONResponse(refusal, 400, headers=_NEVER_KEPT)
+        return _refusal("invalid_grant", "this is wrong, or worth nothing any more: sign in anew")
     return JSONResponse(told(state, signed), headers=_NEVER_KEPT)
 
 
@@ -94,6 +96,12 @@ async def logout(request: Request) -> Response:
     async with state.engine.begin() as db:
         await sign_out(db, refresh_token=_text(given, "refresh_token"), now=now())
     return Response(status_code=204)
+
+
+def _refusal(error: str, why: str) -> JSONResponse:
+    """Return what RFC 6749 section 5.2 calls an error response; `why` is ASCII there."""
+    said = {"error": error, "error_description": why.encode("ascii", "replace").decode()}
+    return JSONResponse(said, 400, headers=_NEVER_KEPT)
 
 
 async def _signed(db: AsyncConnection, state: State, given: dict[str, Any]) -> Signed | None:

@@ -67,7 +67,8 @@ def personal(kind: Kind, value: str, *, region: str | None) -> str:
     normal = normaliser(kind, Manner(region))(value)
     if normal is None:
         wanted = "mobile number" if kind is Kind.PHONE else "email address"
-        raise Malformed(f"this is nobody's own {wanted}", field=kind.name.lower())
+        way_out = ": give one with its country code" if kind is Kind.PHONE and not region else ""
+        raise Malformed(f"this is nobody's own {wanted}{way_out}", field=kind.name.lower())
     return normal
 
 

@@ -15,7 +15,7 @@ from hub.programme.pricing import plain_steps
 from hub.programme.queries import earning_rules
 from hub.programme.rule import EarningRule
 from hub.programme.steps import Step, StepKind
-from hub.units import Money
+from hub.units import Money, many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,24 +119,19 @@ def sentence(step: Step, of: Explanation) -> str:
             said = f"1 {bill} counts as {step.value} {unit}: {step.reason}."
         case StepKind.RATE:
             said = (
-                f"{lines}: {_many(step.value, 'point')} and "
-                f"{_many(step.qualifying, 'qualifying point')} per {unit} ({step.reason})."
+                f"{lines}: {many(step.value, 'point')} and "
+                f"{many(step.qualifying, 'qualifying point')} per {unit} ({step.reason})."
             )
         case StepKind.MULTIPLIER:
             said = f"{lines}: {step.value} times the points ({step.reason})."
         case StepKind.FLOOR:
-            said = f"Together {_many(step.value, 'point')}, rounded down once to {step.points}."
+            said = f"Together {many(step.value, 'point')}, rounded down once to {step.points}."
         case StepKind.CAP_PER_EVENT:
-            said = f"A bill earns at most {_many(step.value, 'point')}."
+            said = f"A bill earns at most {many(step.value, 'point')}."
         case StepKind.CAP_PER_DAY:
-            most = _many(step.value, "point")
+            most = many(step.value, "point")
             said = f"A day earns at most {most}: {step.points} of them were left."
     return said
-
-
-def _many(number: object, what: str) -> str:
-    """Return a number of things, in the right number."""
-    return f"{number} {what}" if str(number) == "1" else f"{number} {what}s"
 
 
 def _refund_sentences(refund: RefundBasis, of: Explanation) -> list[str]:
@@ -145,7 +140,7 @@ def _refund_sentences(refund: RefundBasis, of: Explanation) -> list[str]:
     total = Money(of.basis.total_minor, currency)
     said = [
         f"A refund gave back {given} of {total} {currency} of the sale {refund.earn_tx}, which "
-        f"had earned {_many(of.points, 'point')} and {_many(of.qualifying, 'qualifying point')}."
+        f"had earned {many(of.points, 'point')} and {many(of.qualifying, 'qualifying point')}."
     ]
     if refund.earlier_points or refund.earlier_qualifying:
         said.append(
@@ -153,8 +148,8 @@ def _refund_sentences(refund: RefundBasis, of: Explanation) -> list[str]:
             "them due."
         )
     said.append(
-        f"It made {_many(refund.points, 'point')} and "
-        f"{_many(refund.qualifying, 'qualifying point')} due, line by line in proportion to what "
+        f"It made {many(refund.points, 'point')} and "
+        f"{many(refund.qualifying, 'qualifying point')} due, line by line in proportion to what "
         "all refunds together gave back."
     )
     return said

@@ -88,6 +88,7 @@ async def test_a_secret_that_ends_while_it_is_in_use_is_told(db: AsyncConnection
     await create_client(db, client_id="desk", name="Desk", actor="cy", now=at, **facts)
     await rotate_secret(db, client_id="desk", keep_days=3, actor="cy", now=at)
     assert await say("SELECT 1") == ""
+    assert (await check_callers.secrets(db)).says == "the secrets of 1 client are in order"
     old = "WHERE expires_at IS NOT NULL"
     assert "one of desk that is in use ends" in await say(
         f"UPDATE api_client_secret SET last_used_at = now() {old}"

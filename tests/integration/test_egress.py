@@ -4,6 +4,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from standardwebhooks import Webhook
 
 from hub.benefits.tiers.promote import promote
 from hub.clock import now
-from hub.crypto.keyring import Keyring
+from hub.crypto.keyring import Keyring, ensure, save
 from hub.db.keyset import Stretch
 from hub.egress.actors import Teller
 from hub.egress.note import forget_told, note
@@ -24,6 +25,7 @@ from hub.egress.reseal import reseal_subscriptions, secrets_under
 from hub.egress.subscribe import SubscriptionConfig, subscribe
 from hub.jobs.runtime import Runtime
 from tests.support.benefits import SPRING, ZONE, make_ladder, qualify
+from tests.support.command import hub as command
 from tests.support.ledger import give
 
 OLD, NEW = (f"whsec_{base64.b64encode(bytes([n]) * 32).decode()}" for n in (1, 2))
@@ -291,6 +293,24 @@ async def test_what_was_told_is_forgotten_and_what_waits_is_not(
     async with runtime.engine.begin() as db:
         assert await forget_told(db, before=now()) == 1
     assert await state(runtime) == [("pending", 1, 500)]
+
+
+async def test_every_ping_has_an_id_of_its_own(
+    runtime: Runtime, receiver: Receiver, database_url: str, tmp_path: Path
+) -> None:
+    """A receiver that takes each id once takes every ping."""
+    ring = tmp_path / "keyring.json"
+    ensure(ring)
+    save(ring, runtime.keyring)
+    for _ in range(2):
+        done = await command(
+            "egress", "ping", "shop", DATABASE_URL=database_url, HUB_KEYRING_FILE=ring
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "answered 204" in done.stdout
+    one, other = (name for name, _ in receiver.got)
+    assert one != other
+    assert all(name.startswith("evt_ping_") for name in (one, other))
 
 
 async def test_secrets_move_with_the_key(runtime: Runtime, receiver: Receiver) -> None:

@@ -436,7 +436,7 @@ async def test_an_operator_exports_erases_and_is_on_record(hub: Hub, tmp_path: P
     code, told = await run("audit", "verify", "--anchors", str(anchors))
     assert (code, told) == (
         0,
-        "2 reads are as they were written\n0 denials are as they were sealed\n",
+        "as it was written: 2 reads\nas it was sealed: 0 denials\n",
     )
     await hub_without_guards(hub, "DELETE FROM read_audit WHERE seq = 2")
     code, told = await run("audit", "verify")

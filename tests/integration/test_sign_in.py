@@ -29,6 +29,7 @@ from tests.support.authenticator import Authenticator, coded
 PHONE, NOBODY = "+8613910203040", "+8613910203049"
 ME = "{ me { number } }"
 HOME = "http://127.0.0.1:8000"
+JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture
@@ -248,6 +249,23 @@ async def test_what_makes_no_sense_is_refused(api: Api) -> None:
     ]
     for path, sent, status in cases:
         assert (await post(api, path, **sent)).status_code == status, sent
+
+
+async def test_where_tokens_are_given_what_makes_no_sense_is_told_as_oauth_does(api: Api) -> None:
+    whole = await api.client.post("/auth/token", content=b"[]", headers=JSON)
+    for answer, why in (
+        (await post(api, "token", challenge="x"), "code must be a text"),
+        (await post(api, "token", passkey="x"), "send what the authenticator answered"),
+        (whole, "the body must be one JSON object"),
+    ):
+        assert answer.json() == {"error": "invalid_request", "error_description": why}
+        assert (answer.status_code, answer.headers["cache-control"]) == (400, "no-store")
+
+
+async def test_a_number_without_its_country_is_told_what_it_lacks(api: Api) -> None:
+    said = (await post(api, "code", phone="13910203040")).json()["error"]
+    assert (said["code"], said["field"]) == ("malformed", "phone")
+    assert "with its country code" in said["message"]
 
 
 async def test_only_json_signs_in_and_no_address_tries_without_end(

@@ -14,6 +14,7 @@ from hub.config import load_settings
 from hub.crypto.keyring import load
 from hub.entrypoints.commands.edge import only_read
 from hub.errors import Malformed
+from hub.units import many
 
 
 def verify(
@@ -33,8 +34,8 @@ def verify(
             typer.echo(f"{what} {proven.seq}: {proven.wrong}")
     if found.wrong is not None or denied.wrong is not None:
         raise typer.Exit(1)
-    typer.echo(f"{found.rows} reads are as they were written")
-    typer.echo(f"{denied.rows} denials are as they were sealed")
+    typer.echo(f"as it was written: {many(found.rows, 'read')}")
+    typer.echo(f"as it was sealed: {many(denied.rows, 'denial')}")
 
 
 def anchor(
@@ -49,9 +50,9 @@ def anchor(
     if kept is None:
         typer.echo("nobody was shown anything yet")
     else:
-        typer.echo(f"anchored: {kept.seq} reads")
+        typer.echo(f"anchored: {many(kept.seq, 'read')}")
     if sealed is not None:
-        typer.echo(f"anchored: {sealed.seq} seals of denials")
+        typer.echo(f"anchored: {many(sealed.seq, 'seal')} of denials")
 
 
 def _lines(path: Path) -> list[str]:
