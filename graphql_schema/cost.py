@@ -29,6 +29,7 @@ from graphql import (
     is_list_type,
     is_non_null_type,
 )
+from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from graphql_schema.pages import DEFAULT_PAGE, LARGEST_PAGE
 
@@ -45,7 +46,7 @@ Charge = Callable[[int], Awaitable[None]]
 """Takes what an operation costs off what the caller may spend; raises RateLimited."""
 
 _FIELDS_OF = (GraphQLObjectType, GraphQLInterfaceType)
-_BACKREF = "strawberry-definition"
+_BACKREF = GraphQLCoreConverter.DEFINITION_BACKREF
 
 
 def cost(

@@ -9,7 +9,7 @@ import strawberry
 
 from graphql_schema.access import WEBHOOK_READERS, require, visible_business
 from graphql_schema.context import Context, Info
-from graphql_schema.fields import Given, resolved
+from graphql_schema.fields import Given, resolved, shown
 from graphql_schema.filters import by_businesses, filtered_page, said
 from graphql_schema.finding import whole_number
 from graphql_schema.pages import After, Before, Connection, First, Last, connection
@@ -66,17 +66,11 @@ class Delivery:
     @classmethod
     def of(cls, row: queries.DeliveryView) -> "Delivery":
         """Show a delivery."""
-        return cls(
-            business_id=row.business_id,
+        return shown(
+            cls,
+            row,
             number=strawberry.ID(str(row.delivery_id)),
-            connection=row.connection,
-            connector=row.connector,
-            topic=row.topic,
             state=DeliveryState(row.state),
-            received_at=row.received_at,
-            finished_at=row.finished_at,
-            reason_code=row.reason_code,
-            reason_field=row.reason_field,
         )
 
     @resolved("The business whose system it was.")

@@ -110,8 +110,8 @@ def said(filter_: object) -> dict[str, Any]:
     told = {name: value for name, value in vars(filter_).items() if value is not None}
     for name, value in told.items():
         field = to_camel_case(name)
-        if isinstance(value, datetime) and value.utcoffset() is None:
-            raise Malformed(f"`filter.{field}` needs an offset from UTC", field=f"filter.{field}")
+        if isinstance(value, datetime):
+            has_offset(f"filter.{field}", value)
         if isinstance(value, Decimal) and not is_amount(value):
             raise Malformed(f"`filter.{field}` is no amount", field=f"filter.{field}")
         if isinstance(value, str):
@@ -139,6 +139,12 @@ async def by_businesses(context: Context, told: dict[str, Any], *sides: str) -> 
         except NotFound as no:
             raise NotFound(no.message, field=f"filter.{to_camel_case(side)}") from no
     return {name: value for name, value in told.items() if name not in sides} | numbered
+
+
+def has_offset(field: str, moment: datetime) -> None:
+    """Raise Malformed for a moment that is another one in each time zone."""
+    if moment.utcoffset() is None:
+        raise Malformed(f"`{field}` needs an offset from UTC", field=field)
 
 
 def nameable(field: str, name: str | None) -> None:

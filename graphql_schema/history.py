@@ -10,6 +10,7 @@ from graphql_schema.access import SETTLEMENT_READERS, STATEMENT_READERS, only_bu
 from graphql_schema.context import Context, Info
 from graphql_schema.entries import Entry
 from graphql_schema.fields import count, resolved
+from graphql_schema.filters import has_offset
 from graphql_schema.pages import Connection, Window, connection
 from graphql_schema.programme import Business
 from hub.errors import Malformed
@@ -104,8 +105,7 @@ def moment(context: Context, asked: datetime | None, *, field: str) -> datetime:
     """Return the moment asked for, or now; raises Malformed unless it is one that has passed."""
     if asked is None:
         return context.now
-    if asked.utcoffset() is None:
-        raise Malformed(f"`{field}` needs an offset from UTC", field=field)
+    has_offset(field, asked)
     if asked > context.now:
         raise Malformed(f"`{field}` lies ahead: only what was can be told", field=field)
     return asked

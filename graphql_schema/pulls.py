@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_schema.access import CONNECTION_KEEPERS, require
 from graphql_schema.context import Context, Info
-from graphql_schema.fields import Given, count, resolved
+from graphql_schema.fields import Given, count, resolved, shown
 from graphql_schema.filters import by_businesses, filtered_page, said
 from graphql_schema.pages import After, Before, Connection, First, Last, connection
 from graphql_schema.programme import Business
@@ -49,19 +49,7 @@ class PullStream:
     @classmethod
     def of(cls, row: streams.StreamView) -> "PullStream":
         """Show a stream."""
-        return cls(
-            business_id=row.business_id,
-            connection=row.connection,
-            connector=row.connector,
-            stream=row.stream,
-            backfilling=row.backfilling,
-            since=row.since,
-            pages=row.pages,
-            began_at=row.began_at,
-            ended_at=row.ended_at,
-            next_at=row.next_at,
-            failing=row.failing,
-        )
+        return shown(cls, row)
 
     @resolved("The business whose system it is.")
     async def business(self, info: Info) -> Business:

@@ -10,6 +10,7 @@ from graphql_schema.access import WEBHOOK_READERS, require
 from graphql_schema.context import Context, Info
 from graphql_schema.deliveries import MOST_AT_ONCE, MOST_DELIVERIES, delivery_numbers
 from graphql_schema.fields import Given, resolved
+from graphql_schema.filters import has_offset
 from graphql_schema.rejections import Forbidden, InvalidInput, Rejection, unfit
 from graphql_schema.scalars import Long
 from hub import errors
@@ -119,8 +120,8 @@ async def _stopped(
 
     Raises Malformed for what is amiss.
     """
-    if asked.since is not None and asked.since.utcoffset() is None:
-        raise errors.Malformed("`since` needs an offset from UTC", field="since")
+    if asked.since is not None:
+        has_offset("since", asked.since)
     if asked.subscription is None:
         for name, said in (("includeDelivered", asked.include_delivered), ("since", asked.since)):
             if said:

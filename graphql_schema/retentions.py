@@ -4,6 +4,7 @@ from datetime import datetime
 
 import strawberry
 
+from graphql_schema.fields import shown
 from hub.privacy import retain
 
 
@@ -35,14 +36,10 @@ class Retention:
     @classmethod
     def of(cls, row: retain.Retention, *, now: datetime) -> "Retention":
         """Show a retention."""
-        return cls(
+        return shown(
+            cls,
+            row,
             number=strawberry.ID(str(row.retention_id)),
             member_number=strawberry.ID(str(row.member_id)),
             holds=row.holds(now),
-            reason=row.reason,
-            placed_by=row.placed_by,
-            placed_at=row.placed_at,
-            ends_at=row.ends_at,
-            released_at=row.released_at,
-            released_by=row.released_by,
         )

@@ -32,12 +32,10 @@ from hub.crypto.tokens import Principal, Role, Scope
 from hub.privacy import release_retention as releasing
 from hub.privacy import retain as retaining
 from hub.rights.audience import Audience
-from hub.rights.export import ExportTooLarge, export, write
+from hub.rights.export import EVERYTHING, ExportTooLarge, export, write
 
 MOST_BYTES = 8 * 2**20
 """Of a document that is answered; an operator writes larger ones to a file."""
-EVERYTHING = "everything"
-"""What the audit says was read of whom a document is about."""
 
 
 @strawberry.input(description="Of whom a copy of everything is asked for.")

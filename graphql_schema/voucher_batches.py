@@ -7,7 +7,7 @@ import strawberry
 
 from graphql_schema.access import CORRECTORS, require
 from graphql_schema.context import Info
-from graphql_schema.fields import Given, count, resolved
+from graphql_schema.fields import Given, count, resolved, shown
 from graphql_schema.filters import filtered_page, said
 from graphql_schema.pages import After, Before, Connection, First, Last, connection
 from graphql_schema.rejections import REFUSALS, Refused, refused
@@ -35,13 +35,7 @@ class VoucherBatch:
     @classmethod
     def of(cls, row: batches.Batch) -> "VoucherBatch":
         """Show a batch."""
-        return cls(
-            name=row.name,
-            campaign=row.campaign_code,
-            wanted=row.wanted,
-            made=row.made,
-            created_at=row.created_at,
-        )
+        return shown(cls, row, campaign=row.campaign_code)
 
 
 @strawberry.input(description="Which batches; all that is said holds.")

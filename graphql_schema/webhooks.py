@@ -8,7 +8,7 @@ import strawberry
 
 from graphql_schema.access import WEBHOOK_READERS, require, visible_business
 from graphql_schema.context import Context, Info
-from graphql_schema.fields import resolved
+from graphql_schema.fields import resolved, shown
 from graphql_schema.filters import by_businesses, filtered_page, said
 from graphql_schema.finding import whole_number
 from graphql_schema.pages import After, Before, Connection, First, Last, connection
@@ -54,16 +54,7 @@ class WebhookSubscription:
     @classmethod
     def of(cls, row: queries.SubscriptionView) -> "WebhookSubscription":
         """Show a subscription."""
-        return cls(
-            business_id=row.business_id,
-            code=row.code,
-            url=row.url,
-            types=[EventKind(kind) for kind in row.types],
-            active=row.active,
-            stopped_because=row.stopped_because,
-            pending=row.pending,
-            dead=row.dead,
-        )
+        return shown(cls, row, types=[EventKind(kind) for kind in row.types])
 
     @resolved("The business that is told.")
     async def business(self, info: Info) -> Business:
@@ -102,20 +93,13 @@ class WebhookDelivery:
     @classmethod
     def of(cls, row: queries.EventDeliveryView) -> "WebhookDelivery":
         """Show a line of the log."""
-        return cls(
-            business_id=row.business_id,
+        return shown(
+            cls,
+            row,
             number=strawberry.ID(str(row.event_delivery_id)),
             event=strawberry.ID(f"evt_{row.event_id}"),
             type=EventKind(row.type),
-            subscription=row.subscription,
             state=WebhookDeliveryState(row.state),
-            attempts=row.attempts,
-            status=row.status,
-            error=row.error,
-            occurred_at=row.occurred_at,
-            asked_at=row.asked_at,
-            tried_at=row.tried_at,
-            ended_at=row.ended_at,
         )
 
     @resolved("The business that is told.")
@@ -158,9 +142,13 @@ class WebhookQuery:
     @resolved("Who is told what by webhooks, by short name. For staff and admins; a business sees "
               "its own.")  # fmt: skip
     async def webhook_subscriptions(self, info: Info) -> list[WebhookSubscription]:
-        """Return the subscriptions."""
-        require(info.context.principal, *WEBHOOK_READERS)
-        return [WebhookSubscription.of(row) for row in await visible_subscriptions(info.context)]
+        """Return the subscriptions that the caller may see."""
+        context = info.context
+        require(context.principal, *WEBHOOK_READERS)
+        own_id = await context.own_business_id()
+        async with context.reading() as db:
+            rows = await queries.subscriptions(db, business_id=own_id)
+        return [WebhookSubscription.of(row) for row in rows]
 
     @resolved("What was told by webhooks, and what came of it, the newest first. For staff and "
               "admins; a business sees what it was told.")  # fmt: skip
@@ -185,13 +173,6 @@ class WebhookQuery:
         async with context.reading() as db:
             rows = await queries.event_deliveries(db, only=only, stretch=asked.stretch)
         return connection(rows, asked, node=WebhookDelivery.of, place=order.place)
-
-
-async def visible_subscriptions(context: Context) -> list[queries.SubscriptionView]:
-    """Return the subscriptions that the caller may see."""
-    own_id = await context.own_business_id()
-    async with context.reading() as db:
-        return await queries.subscriptions(db, business_id=own_id)
 
 
 async def _only(context: Context, told: dict[str, Any]) -> queries.EventDeliveryFilter:

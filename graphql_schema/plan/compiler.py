@@ -20,6 +20,7 @@ from graphql.execution.collect_fields import (
     collect_subfields,
 )
 from graphql.execution.values import VariableValues
+from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from graphql_schema import access
 from graphql_schema.plan import parts
@@ -48,7 +49,7 @@ from hub.db.relation import Relation, parameters
 from hub.errors import HubError
 from hub.privacy.shown_to import EVERYTHING, SHOWN
 
-_BACKREF = "strawberry-definition"
+_BACKREF = GraphQLCoreConverter.DEFINITION_BACKREF
 Ask = Callable[[Run], Mapping[str, Any]]
 Make = Callable[[Run], Sequence[Row]]
 Selected = list[tuple[str, list[FieldDetails]]]

@@ -27,6 +27,7 @@ from graphql import (
 from graphql.execution.collect_fields import FieldDetails, collect_fields
 from graphql.execution.values import VariableValues, get_variable_values
 from strawberry.relay.utils import to_base64
+from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from graphql_schema.context import Context, Done
 from graphql_schema.documents import LONGEST_DOCUMENT, MOST_DOCUMENTS, Document
@@ -43,7 +44,7 @@ from graphql_schema.scoped import is_open
 from hub.db.relation import Relation
 from hub.errors import HubError
 
-_BACKREF = "strawberry-definition"
+_BACKREF = GraphQLCoreConverter.DEFINITION_BACKREF
 # Whom a write acted on was found and locked by it: nobody is looked for anew.
 _SERVED = Relation(
     "SELECT s.member_id FROM unnest(CAST(:member_ids AS bigint[])) AS s (member_id)",

@@ -27,6 +27,8 @@ from hub.rights.words import pins, profiles, words_of
 T = TypeVar("T")
 
 FORMAT = "group-membership-hub/member/1"
+EVERYTHING = "everything"
+"""What the audit says was read of whom a document is about."""
 MOST_AT_ONCE = 4
 
 

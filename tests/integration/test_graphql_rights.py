@@ -24,6 +24,7 @@ from hub.rights.export import FORMAT, ExportTooLarge, export, write
 from tests.integration.api_kit import ADMIN, FINANCE, HOTEL, SHOP, STAFF, Api, Person
 from tests.integration.test_graphql_card import gid
 from tests.integration.test_graphql_hardening import Serving, serving
+from tests.support.waiting import until
 
 __all__ = ["serving"]
 
@@ -50,8 +51,6 @@ GIVE = "mutation ($input: TransferInput!) { transfer(input: $input) { __typename
 CONSENT = "mutation ($input: RecordConsentInput!) { recordConsent(input: $input) { __typename } }"
 HELD = "query ($id: ID!) { member(id: $id) { phone(masked: false) retentions { number holds } } }"
 DEE = Principal(role=Role.STAFF, subject="dee")
-WAITING = text("""SELECT count(*) FROM pg_stat_activity
-  WHERE datname = current_database() AND wait_event_type = 'Lock'""")
 
 
 @pytest.fixture
@@ -96,13 +95,6 @@ async def reads(api: Api) -> list[tuple[Any, ...]]:
             text("SELECT member_id, attribute, subject, role FROM read_audit ORDER BY seq")
         )
         return [tuple(row) for row in rows]
-
-
-async def until_waiting(api: Api, *, one: int = 1) -> None:
-    async with asyncio.timeout(20), api.engine.connect() as db:
-        await db.execution_options(isolation_level="AUTOCOMMIT")
-        while await db.scalar(WAITING) != one:
-            await asyncio.sleep(0.02)
 
 
 async def done(api: Api, query: str, who: Principal, kind: str, **asked: Any) -> None:
@@ -253,7 +245,7 @@ async def test_a_copy_is_on_record_before_it_leaves_or_it_does_not_leave(
     async with api.engine.begin() as db:
         await db.execute(text("SELECT 1 FROM read_audit_head FOR UPDATE"))
         asked = asyncio.create_task(exported(api, li.principal))
-        await until_waiting(api)
+        await until(api.engine, waiting=1)
         assert not asked.done()
     assert (await asked)["document"]
     subject = li.principal.subject
@@ -279,7 +271,7 @@ async def test_a_copy_is_of_one_moment_and_is_taken_once_at_a_time(api: Api, li:
     async with api.engine.begin() as db:
         await db.execute(text("LOCK TABLE review_step IN ACCESS EXCLUSIVE MODE"))
         asked = asyncio.create_task(document(api, STAFF, **member(li)))
-        await until_waiting(api)
+        await until(api.engine, waiting=1)
         assert readers.checkedout() == 0
         await api.buy(li, "shop", 30)
         assert await api.code(EXPORT, li.principal, input={}) == "unavailable"
@@ -297,7 +289,7 @@ async def test_a_copy_that_takes_too_long_ends_in_the_database_and_is_not_read(
     async with serving(operation_seconds=0.8) as hasty, api.engine.begin() as db:
         await db.execute(text("LOCK TABLE review_step IN ACCESS EXCLUSIVE MODE"))
         assert await hasty.code(EXPORT, li.principal, input={}) == "too_slow"
-        await until_waiting(api, one=0)
+        await until(api.engine, waiting=0)
         await db.rollback()
         assert await reads(api) == []
         assert (await exported(hasty, li.principal))["document"]

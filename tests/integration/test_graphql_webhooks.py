@@ -15,6 +15,7 @@ from hub.intake.queries import DeliveryFilter, DeliveryState
 from hub.intake.replay import replay
 from tests.integration.api_kit import ADMIN, HOTEL, SHOP, STAFF, Api
 from tests.support.many import fill
+from tests.support.waiting import until
 
 SUBSCRIPTIONS = "{ webhookSubscriptions { code business { code } active pending dead } }"
 DELIVERIES = """query ($filter: WebhookDeliveryFilter) {
@@ -161,15 +162,9 @@ async def test_who_asks_beside_another_has_others_worked_on(told: Api) -> None:
         async with told.engine.begin() as db:
             return await tell_again(db, now=now(), **asked)
 
-    async with told.engine.connect() as db, told.engine.begin() as first:
-        await db.execution_options(isolation_level="AUTOCOMMIT")
+    async with told.engine.begin() as first:
         assert await tell_again(first, now=now(), **asked) == 8
         second = asyncio.create_task(beside())
-        async with asyncio.timeout(20):
-            while not await db.scalar(
-                text("""SELECT count(*) FROM pg_stat_activity
-                  WHERE datname = current_database() AND wait_event_type = 'Lock'""")
-            ):
-                await asyncio.sleep(0.02)
+        await until(told.engine, waiting=1)
         await first.commit()
         assert await second == 8

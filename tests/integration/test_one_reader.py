@@ -11,25 +11,16 @@ from sqlalchemy.exc import DBAPIError
 from hub.clock import now
 from tests.integration.api_kit import SHOP, STAFF, Api, Person
 from tests.integration.test_graphql_hardening import Serving, serving
+from tests.support.waiting import until
 
 __all__ = ["serving"]
 
 HISTORY = "entitlementHistory { kind }"
-WAITING = text("""SELECT count(*) FROM pg_stat_activity
-  WHERE datname = current_database() AND wait_event_type IN ('Lock', 'Timeout')""")
 
 
 @pytest.fixture
 async def li(api: Api) -> Person:
     return await api.join("shop", "c-1", phone="+8613910203040", name="李雷")
-
-
-async def until(api: Api, *, waiting: int) -> None:
-    """Wait until so many statements wait in the database, for a lock or for time to pass."""
-    async with asyncio.timeout(20), api.engine.connect() as db:
-        await db.execution_options(isolation_level="AUTOCOMMIT")
-        while await db.scalar(WAITING) != waiting:
-            await asyncio.sleep(0.02)
 
 
 async def test_a_branch_that_is_given_up_leaves_the_others_their_connection(
@@ -42,12 +33,12 @@ async def test_a_branch_that_is_given_up_leaves_the_others_their_connection(
                 await db.execute(text("SELECT pg_sleep(60)"))
 
         given_up = asyncio.create_task(wait())
-        await until(api, waiting=1)
+        await until(api.engine, waiting=1)
         other = asyncio.ensure_future(context.load.benefit_movements.load(li.member_id))
         given_up.cancel()
         async with asyncio.timeout(10):
             assert await other == []
-    await until(api, waiting=0)
+    await until(api.engine, waiting=0)
 
 
 async def test_a_branch_that_fails_leaves_the_others_what_they_ask(api: Api, li: Person) -> None:
@@ -69,10 +60,10 @@ async def test_what_takes_too_long_ends_in_the_database_too(
         await db.execute(text("LOCK TABLE balance, entitlement_entry IN ACCESS EXCLUSIVE MODE"))
         async with asyncio.timeout(5):
             asked: list[Any] = [hasty.ask(query, li.principal) for query in queries]
-            *answers, _ = await asyncio.gather(*asked, until(api, waiting=len(queries)))
+            *answers, _ = await asyncio.gather(*asked, until(api.engine, waiting=len(queries)))
         for answer in answers:
             assert answer["errors"][0]["extensions"]["code"] == "too_slow"
-        await until(api, waiting=0)
+        await until(api.engine, waiting=0)
         await db.rollback()
         for query in queries:
             assert (await hasty.data(query, li.principal))["me"]

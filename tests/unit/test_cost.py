@@ -13,11 +13,15 @@ ASKED = """query ($n: Int = 50) {
   me { entries(first: $n) { nodes { points } } } members { nodes { number } } }"""
 
 
-def price_of(query: str, *sent: dict[str, Any]) -> list[int]:
+def known_of(query: str) -> Known:
     document = graphql.parse(query)
     operation = graphql.get_operation_ast(document)
     assert operation is not None
-    known = Known(document, operation)
+    return Known(document, operation)
+
+
+def price_of(query: str, *sent: dict[str, Any]) -> list[int]:
+    known = known_of(query)
     return [known.price(SCHEMA, one) for one in sent]
 
 
@@ -48,10 +52,7 @@ def test_each_node_that_is_asked_for_counts() -> None:
 
 
 def test_nothing_of_what_was_sent_is_kept_but_sizes() -> None:
-    document = graphql.parse(ASKED)
-    operation = graphql.get_operation_ast(document)
-    assert operation is not None
-    known = Known(document, operation)
+    known = known_of(ASKED)
     for number in range(5):
         known.price(SCHEMA, {"n": "x" * 50_000 + str(number), "m": number})
     assert len(known._prices) == 1

@@ -35,7 +35,11 @@ def export(
 
     async def note(db: AsyncConnection) -> None:
         read = Read(
-            member_id=member, attribute="everything", subject=who, role="operator", read_at=at
+            member_id=member,
+            attribute=exporting.EVERYTHING,
+            subject=who,
+            role="operator",
+            read_at=at,
         )
         await record_reads(db, reads=[read], keyring=keyring)
 
