@@ -27,7 +27,7 @@ nightly: $(VENV)/installed-dev
 	HUB_CARTS_EXAMPLES=200 HUB_OPERATIONS_EXAMPLES=20 HUB_QUOTA_EXAMPLES=200 HUB_QUOTE_EXAMPLES=200 \
 	HUB_REFERRAL_EXAMPLES=200 HUB_TIERS_EXAMPLES=200 HUB_TILLS_EXAMPLES=200 HUB_VOUCHER_EXAMPLES=200 \
 	HUB_GIVEN_UP_TURNS=400 HUB_TILLS_KILLS=5 \
-	  $(BIN)/pytest -n 2 tests/property tests/integration/test_bank.py tests/conformance \
+	  $(BIN)/pytest -n 2 --timeout 0 tests/property tests/integration/test_bank.py tests/conformance \
 	  tests/integration/test_given_up_at_random.py tests/faults/test_tills_killed.py
 
 lint: $(VENV)/installed-dev

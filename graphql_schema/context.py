@@ -21,7 +21,7 @@ from hub.clock import business_date
 from hub.crypto.keyring import Keyring
 from hub.crypto.tokens import Principal
 from hub.db.caller import Caller, reading
-from hub.db.shared import Shared, go_on
+from hub.db.shared import Shared
 from hub.db.turns import Turns, give_back_failed
 from hub.errors import NotFound
 from hub.programme.acting import Acting, remember_acting, remembered_acting
@@ -105,7 +105,6 @@ class Context:
         if self._charge is not None and not self._paid:
             self.cost = cost
             await self._charge(cost)
-            go_on()
         self.cost, self._paid = cost, True
 
     def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:

@@ -63,7 +63,6 @@ class Shared:
     @asynccontextmanager
     async def _my_turn(self) -> AsyncIterator[None]:
         async with self._turn:
-            go_on()
             if self._over:
                 raise asyncio.CancelledError
             yield
@@ -72,14 +71,3 @@ class Shared:
         db, self._db = self._db, None
         if db is not None:
             await db.close()
-
-
-def go_on() -> None:
-    """End the task that runs where it was to end and has not noticed.
-
-    Until Python 3.12 `asyncio.wait_for`, by which the broker is spoken to, may lose that a task is
-    cancelled: a time limit would be none.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

@@ -9,7 +9,6 @@ from asyncpg import PostgresError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hub.db.caller import take_role
-from hub.db.shared import go_on
 
 _END_SECONDS: Final = 2
 
@@ -33,7 +32,6 @@ class Turns:
         What is wrong with the connection ends it, and is raised as it comes.
         """
         async with self._free:
-            go_on()
             lent = self._kept.pop() if self._kept else await self._readers.raw_connection()
             try:
                 driver: Any = lent.driver_connection

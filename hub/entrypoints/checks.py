@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,6 +20,7 @@ from hub.db.migrate import current, head
 from hub.entrypoints.embedded.account import server_account
 from hub.entrypoints.embedded.binaries import postgres_programs, valkey_program
 from hub.errors import HubError
+from hub.jobs.client import make_client
 from hub.ledger.partitions import missing_partitions
 from hub.members.queries import check_keyring
 
@@ -118,7 +118,7 @@ async def broker(settings: Settings) -> Finding:
     """Does the broker answer, and will it keep what it is given?"""
     if not settings.redis_url:
         return _warning("no broker is known", "`hub up` starts one; or set REDIS_URL")
-    client = Redis.from_url(settings.redis_url, socket_connect_timeout=3, socket_timeout=3)
+    client = make_client(settings.redis_url, socket_connect_timeout=3, socket_timeout=3)
     try:
         policy = (await client.config_get("maxmemory-policy")).get("maxmemory-policy")
     except (RedisError, OSError) as failure:

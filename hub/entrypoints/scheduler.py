@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 
 import structlog
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -25,6 +24,7 @@ from hub.entrypoints.listening import Listeners
 from hub.errors import HubError, NotFound
 from hub.jobs.broker import make_broker, wake
 from hub.jobs.changes import EVERYTHING, MOST_KEYS, announce, anybody_listens, member_key
+from hub.jobs.client import make_client
 from hub.jobs.schedule import Job, fire_due
 from hub.jobs.wake import WakeUps
 from hub.outbox.messages import claim, sweep, under_way
@@ -86,7 +86,7 @@ class Scheduler:
     def __init__(self, engine: AsyncEngine, settings: Settings) -> None:
         self._engine = engine
         self._lease_seconds = settings.lease_seconds
-        self._redis = Redis.from_url(settings.require_redis_url())
+        self._redis = make_client(settings.require_redis_url())
         self._broker = make_broker(settings.require_redis_url())
         self._wake_ups = WakeUps(self._redis)
         self._batches: dict[int, tuple[str, float]] = {}

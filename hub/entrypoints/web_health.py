@@ -45,7 +45,8 @@ async def metrics(_: Request) -> Response:
 async def _ask(state: State, check: Callable[[State], Awaitable[str | None]]) -> str | None:
     """Return what is wrong, or None. Addresses and passwords stay out of it."""
     try:
-        return await asyncio.wait_for(check(state), PATIENCE_SECONDS)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await check(state)
     except TimeoutError:
         return f"no answer within {PATIENCE_SECONDS:g} seconds"
     except RowsUnprotected as refusal:

@@ -28,6 +28,7 @@ from hub.entrypoints.web_streams import Streams
 from hub.entrypoints.web_tills import TillDesk
 from hub.entrypoints.web_traces import Traces
 from hub.jobs.changes import Changes
+from hub.jobs.client import make_client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +71,9 @@ async def serving(settings: Settings) -> AsyncIterator[State]:
     turns = Turns(readers, most=few, keeps=few)
     listen(engine)
     listen(readers)
-    redis = Redis.from_url(settings.require_redis_url(), socket_connect_timeout=2, socket_timeout=2)
+    redis = make_client(settings.require_redis_url(), socket_connect_timeout=2, socket_timeout=2)
     changes = Changes(
-        Redis.from_url(
+        make_client(
             settings.require_redis_url(), socket_connect_timeout=2, health_check_interval=10
         )
     )

@@ -3,10 +3,11 @@
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 
+from anyio import create_memory_object_stream
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -92,25 +93,21 @@ async def _flow(
     opened: Reading, work: Callable[[AsyncConnection, Sink], Awaitable[None]]
 ) -> AsyncIterator[bytes]:
     """Yield what `work` writes while it still writes, a few blocks ahead of who reads it."""
-    ahead: asyncio.Queue[bytes | None] = asyncio.Queue(_AHEAD)
+    written, read = create_memory_object_stream[bytes](_AHEAD)
 
     async def write() -> None:
-        try:
-            async with opened() as db:
-                await work(db, ahead.put)
-        finally:
-            await ahead.put(None)
+        async with written, opened() as db:
+            await work(db, written.send)
 
     writing = asyncio.create_task(write())
     try:
-        while (block := await ahead.get()) is not None:
-            yield block
+        async with read:
+            async for block in read:
+                yield block
         await writing
     finally:
-        # Who went away is written to no longer: the queue may be full, and would be for ever.
-        writing.cancel()
-        with suppress(asyncio.CancelledError):
-            await writing
+        writing.cancel()  # who went away is written to no longer
+        await asyncio.wait({writing})
 
 
 async def _book(opened: Reading, told: Statement) -> AsyncIterator[bytes]:

@@ -81,7 +81,8 @@ class Watcher:
     async def wait(self, *, at_most_seconds: float) -> None:
         """Return when rung, or when `at_most_seconds` have passed."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), at_most_seconds)
+            async with asyncio.timeout(at_most_seconds):
+                await self._rung.wait()
         self._rung.clear()
 
 
@@ -133,8 +134,7 @@ class Changes:
         listening, self._listening = self._listening, None
         if listening is not None:
             listening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await listening
+            await asyncio.wait({listening})
         await self._redis.aclose()
 
     def _ring_all(self) -> None:

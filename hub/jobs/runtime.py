@@ -9,6 +9,7 @@ from hub.config import settings
 from hub.crypto.keyring import Keyring, load
 from hub.db.engine import make_engine
 from hub.jobs.changes import mention
+from hub.jobs.client import make_client
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def runtime() -> Runtime:
         _runtime = Runtime(
             engine=make_engine(chosen.require_database_url(), pool_size=chosen.pool_size),
             keyring=load(chosen.keyring_path),
-            redis=Redis.from_url(chosen.require_redis_url()),
+            redis=make_client(chosen.require_redis_url()),
         )
     return _runtime
 

@@ -67,5 +67,6 @@ class WakeUps:
     async def wait(self, *, at_most_seconds: float) -> None:
         """Return when woken, or when `at_most_seconds` have passed."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), at_most_seconds)
+            async with asyncio.timeout(at_most_seconds):
+                await self._rung.wait()
         self._rung.clear()

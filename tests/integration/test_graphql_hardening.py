@@ -17,7 +17,6 @@ import httpx2
 import pytest
 import structlog
 from graphql import get_introspection_query
-from redis.asyncio import Redis
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
@@ -29,6 +28,7 @@ from hub.entrypoints.web_allowance import Allowance
 from hub.entrypoints.web_documents import read_documents
 from hub.entrypoints.web_straight import SMALLEST
 from hub.errors import Malformed, RateLimited
+from hub.jobs.client import make_client
 from tests.integration.api_kit import SHOP, STAFF, Api, Person, running_api
 from tests.integration.test_graphql_card import gid
 
@@ -254,7 +254,7 @@ async def test_a_flood_is_told_to_wait_and_nobody_else_is(
 
 
 async def test_who_asks_for_much_at_once_loses_none_of_its_allowance(redis_url: str) -> None:
-    async with Redis.from_url(redis_url) as redis:
+    async with make_client(redis_url) as redis:
         allowance = Allowance(redis, per_minute=600)
         await asyncio.gather(*[allowance.spend("till", 1) for _ in range(20)])
         await allowance.spend("till", 580)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -22,6 +21,7 @@ from hub.crypto import tokens
 from hub.crypto.tokens import Principal
 from hub.entrypoints.embedded import valkey
 from hub.entrypoints.scheduler import Scheduler
+from hub.jobs.client import make_client
 from hub.jobs.runtime import Runtime
 from hub.settlement.open_period import open_period
 from tests.integration.api_kit import (
@@ -150,7 +150,7 @@ async def test_the_steps_of_a_close_are_told_as_they_are_done(live: Live, redis_
     api, code = live.api, "2020-02"
     async with api.engine.begin() as db:
         await open_period(db, code=code, now=now())
-    worker = Runtime(engine=api.engine, keyring=api.keyring, redis=Redis.from_url(redis_url))
+    worker = Runtime(engine=api.engine, keyring=api.keyring, redis=make_client(redis_url))
     states: list[Any] = []
     async with live.subscriber(FINANCE) as told, live.subscriber(HOTEL) as business:
         await told.subscribe("1", CLOSE, p=code)

@@ -15,6 +15,7 @@ from hub.crypto.keyring import Keyring
 from hub.entrypoints.scheduler import BATCH, BUSY_BATCHES, BUSY_SECONDS, Scheduler
 from hub.errors import Rejected, Unavailable, plainly
 from hub.jobs.actors import work_through
+from hub.jobs.client import make_client
 from hub.jobs.runtime import Runtime
 from hub.jobs.schedule import Job, fire_due, slot
 from hub.jobs.wake import CHANNEL, Tap
@@ -112,11 +113,12 @@ async def test_a_broker_that_does_not_answer_is_given_up() -> None:
         tap = Tap(redis)
         for _ in range(2):
             tap.wake_relay()
-            await asyncio.wait_for(asked.acquire(), 30)
+            async with asyncio.timeout(30):
+                await asked.acquire()
 
 
 async def test_many_taps_at_once_are_few_and_the_last_is_heard(redis_url: str) -> None:
-    async with Redis.from_url(redis_url) as redis, redis.pubsub() as heard:
+    async with make_client(redis_url) as redis, redis.pubsub() as heard:
         await heard.subscribe(CHANNEL)
         tap, taps = Tap(redis), 0
         assert (await heard.get_message(timeout=30) or {})["type"] == "subscribe"

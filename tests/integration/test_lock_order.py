@@ -225,6 +225,7 @@ async def test_a_batch_with_a_refund_locks_daily_caps_before_balances(
 
 async def _patiently(met: asyncio.Event) -> None:
     try:
-        await asyncio.wait_for(met.wait(), 1)
+        async with asyncio.timeout(1):
+            await met.wait()
     except TimeoutError:
         met.set()

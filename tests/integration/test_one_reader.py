@@ -69,24 +69,6 @@ async def test_what_takes_too_long_ends_in_the_database_too(
             assert (await hasty.data(query, li.principal))["me"]
 
 
-async def test_who_was_to_end_and_did_not_notice_reads_no_more(api: Api, li: Person) -> None:
-    """Before Python 3.12 `asyncio.wait_for` may lose that its task was cancelled."""
-
-    async def unaware() -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.sleep(0)
-        async with context.reading():
-            raise AssertionError
-
-    async with api.context(STAFF, at=now()) as context:
-        with pytest.raises(asyncio.CancelledError):
-            await asyncio.create_task(unaware())
-        assert await context.load.benefit_movements.load(li.member_id) == []
-
-
 @pytest.mark.parametrize("verb", ["redeem", "hold"])
 async def test_who_holds_a_connection_waits_for_no_other(
     serving: Serving, api: Api, li: Person, verb: str

@@ -164,7 +164,8 @@ async def test_pages_that_lead_to_themselves_are_not_followed(
 
     monkeypatch.setattr("connectors.retail.shopify.dialect.Shopify.pull", same)
     orders = min(await streams(hub))
-    assert await asyncio.wait_for(puller.pull(orders), 30) == (1, False)
+    async with asyncio.timeout(30):
+        assert await puller.pull(orders) == (1, False)
     [(said,)] = await hub.rows(
         "SELECT last_error FROM pull_stream WHERE stream_id = :id", id=orders
     )

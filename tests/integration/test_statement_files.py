@@ -1,5 +1,6 @@
 """Statements as files: whoever may see them downloads them, and can prove them without the hub."""
 
+import asyncio
 import base64
 import csv
 import hashlib
@@ -207,3 +208,23 @@ async def test_lines_go_on_in_further_sheets(
         for name in parts.namelist():
             if name.endswith(".xml"):
                 fromstring(parts.read(name))  # well-formed
+
+
+async def test_who_leaves_a_download_is_written_to_no_longer(api: Api) -> None:
+    ended = asyncio.Event()
+
+    async def endless(_: Any, sink: Any) -> None:
+        try:
+            while True:
+                await sink(b"line")
+        finally:
+            ended.set()
+
+    download = web_statements._flow(api.readers.connect, endless)
+    async with asyncio.timeout(20) as limit:
+        assert await anext(download) == b"line"
+        for _ in range(100):  # as far ahead as it may
+            await asyncio.sleep(0)
+        await download.aclose()
+    assert ended.is_set()
+    assert not limit.expired()

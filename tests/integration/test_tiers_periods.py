@@ -234,7 +234,8 @@ async def test_the_night_leaves_whom_somebody_else_moves_to_them(engine: AsyncEn
         await lock_tiers(till, member_ids=[2])
         async with engine.begin() as night:
             # Waiting for the till, with rows that it will change, would be waiting in a circle.
-            moves = await asyncio.wait_for(requalify(night, now=new_year, time_zone=ZONE), 30)
+            async with asyncio.timeout(30):
+                moves = await requalify(night, now=new_year, time_zone=ZONE)
         assert moves is not None
         assert {one.member_id for one in moves} == {1, 3}
         [own] = await promote(till, member_ids=[2], now=new_year, time_zone=ZONE)

@@ -103,12 +103,14 @@ async def test_who_asks_for_patience_is_given_it(
 
 async def test_an_answer_that_comes_drop_by_drop_is_none() -> None:
     with pytest.raises(NotYet, match="no answer"):
-        await asyncio.wait_for(ask(drop_by_drop), 20)
+        async with asyncio.timeout(20):
+            await ask(drop_by_drop)
 
 
 async def test_an_answer_without_end_is_refused() -> None:
     with pytest.raises(Malformed, match="more than"):
-        await asyncio.wait_for(ask(without_end), 20)
+        async with asyncio.timeout(20):
+            await ask(without_end)
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "401 Unauthorized", "302 Found"])
@@ -175,7 +177,8 @@ async def test_a_batch_does_not_wait_for_an_upstream_that_never_answers() -> Non
     hydrator = Hydrator(upstreams, patience_seconds=0.2)
     async with answering(never) as url:
         deliveries = [thin(url, number=n) for n in range(20)]
-        await asyncio.wait_for(hydrator.hydrate(deliveries), 5)
+        async with asyncio.timeout(5):
+            await hydrator.hydrate(deliveries)
         await upstreams.aclose()
     assert {type(one.postponed) for one in deliveries} == {NotYet}
 

@@ -15,7 +15,7 @@ from websockets.typing import Subprotocol
 from hub.entrypoints.web_protocol import MOST_BYTES, DroppableSocket
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
-SOON = 5.0
+SOON = 20.0
 
 
 @asynccontextmanager
@@ -53,7 +53,8 @@ class Subscriber:
 
     async def hear(self) -> dict[str, Any]:
         """Return the next message; raises ConnectionClosed."""
-        message: dict[str, Any] = json.loads(await asyncio.wait_for(self.socket.recv(), SOON))
+        async with asyncio.timeout(SOON):
+            message: dict[str, Any] = json.loads(await self.socket.recv())
         return message
 
     async def sign_in(self, token: str | None) -> None:
@@ -83,7 +84,8 @@ class Subscriber:
     async def silent(self, seconds: float) -> bool:
         """Return whether nothing is told for so long."""
         try:
-            await asyncio.wait_for(self.socket.recv(), seconds)
+            async with asyncio.timeout(seconds):
+                await self.socket.recv()
         except TimeoutError:
             return True
         return False
@@ -92,7 +94,8 @@ class Subscriber:
         """Return how the server closes the socket; what is told before is left aside."""
         with suppress(ConnectionClosed):
             while True:
-                await asyncio.wait_for(self.socket.recv(), SOON)
+                async with asyncio.timeout(SOON):
+                    await self.socket.recv()
         assert self.socket.close_code is not None
         return self.socket.close_code, self.socket.close_reason or ""
 
