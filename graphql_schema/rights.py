@@ -92,6 +92,10 @@ class ReleaseRetentionInput:
     """A release."""
 
     retention: strawberry.ID = strawberry.field(description="The retention's number.")
+    reason: str = strawberry.field(
+        description="Why it is over, in words that can be shown to an auditor; it must not name "
+        "the person."
+    )
 
 
 @strawberry.type(description="The retention stands as it says.")
@@ -190,7 +194,11 @@ class RightsMutation:
             retention_id = whole_number(input.retention, field="retention")
             async with context.writing() as db:
                 lifted = await releasing.release_retention(
-                    db, retention_id=retention_id, released_by=caller.subject, now=context.now
+                    db,
+                    retention_id=retention_id,
+                    released_by=caller.subject,
+                    reason=input.reason,
+                    now=context.now,
                 )
             now_id = await context.load.members.load(lifted.member_id)
         except errors.NotFound as unknown:

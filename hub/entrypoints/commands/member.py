@@ -100,14 +100,16 @@ def retain(
 
 def release(
     retention: Annotated[int, typer.Argument(min=1, max=2**63 - 1, help="its number")],
+    reason: _Reason,
 ) -> None:
     """Lift what forbids that a member is erased."""
     lifted = committed(
         lambda db: releasing.release_retention(
-            db, retention_id=retention, released_by=_who(), now=now()
+            db, retention_id=retention, released_by=_who(), reason=reason, now=now()
         )
     )
-    typer.echo(f"retention {lifted.retention_id} of member {lifted.member_id} is lifted")
+    why = "" if lifted.released_because is None else f": {lifted.released_because}"
+    typer.echo(f"retention {lifted.retention_id} of member {lifted.member_id} is lifted{why}")
 
 
 def _who() -> str:
