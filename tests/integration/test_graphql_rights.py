@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
+from structlog.testing import capture_logs
 
 from graphql_schema.cost import EXPORT_COST, MOST_COST
 from graphql_schema.rights import MOST_BYTES
@@ -29,7 +30,7 @@ from tests.support.waiting import until
 __all__ = ["serving"]
 
 EXPORT = """mutation ($input: ExportMemberInput!) { exportMember(input: $input) { __typename
-  ... on MemberExported { member { number } takenAt format document }
+  ... on MemberExported { member { number } takenAt format document unopenedDeliveries }
   ... on Rejection { message } } }"""
 _RETAINED = """__typename
   ... on MemberRetained { member { number } retention {
@@ -208,6 +209,36 @@ async def test_who_may_take_a_copy_of_whom(api: Api, li: Person) -> None:
     whom = {(one[0], one[1]) for one in await reads(api)}
     assert whom == {(li.member_id, "everything")}
     assert [one[3] for one in await reads(api)] == ["member"] * 3 + ["staff"]
+
+
+async def test_what_cannot_be_opened_is_counted_and_warned_of_without_whose_copy_it_was(
+    api: Api, li: Person
+) -> None:
+    assert (await exported(api, li.principal))["unopenedDeliveries"] == 0
+    async with api.engine.begin() as db:
+        await db.execute(
+            text("""WITH c AS (
+                INSERT INTO connection (business_id, code, connector, settings)
+                SELECT business_id, 'till', 'shopify', 'x' FROM business WHERE code = 'shop'
+                RETURNING connection_id)
+              INSERT INTO delivery (connection_id, body, body_sha256, received_at, state,
+                finished_at)
+              SELECT connection_id, repeat('x', 99)::bytea, 'x', now(), 'done', now()
+              FROM c, generate_series(1, 3)""")
+        )
+    with capture_logs() as logs:
+        for who in (li.principal, STAFF):
+            told = await exported(api, who, **member(li))
+            assert (told["__typename"], told["unopenedDeliveries"]) == ("MemberExported", 3)
+            assert json.loads(told["document"])["unopened_deliveries"] == [
+                {"business": "shop", "deliveries": 3}
+            ]
+    lines = [line for line in logs if line["event"] == "copy_not_whole"]
+    assert (
+        lines
+        == [{"event": "copy_not_whole", "log_level": "warning", "unopened_deliveries": {"shop": 3}}]
+        * 2
+    )
 
 
 async def test_a_gift_says_not_whose_account_it_was(api: Api, li: Person) -> None:

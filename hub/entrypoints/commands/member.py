@@ -47,6 +47,9 @@ def export(
     committed(note)
     _write_new(out, exporting.write(document))
     typer.echo(f"written: {out}")
+    for business, count in exporting.unopened_in(document).items():
+        said = f"not whole: deliveries of {business} that cannot be opened: {count}"
+        typer.echo(said, err=True)
 
 
 def erase(
