@@ -135,7 +135,7 @@ async def _stopped(
         )
     if asked.subscription not in (None, *found):
         raise _no_subscription(asked.subscription)
-    told = (f"{code} was stopped: {why}" for code, why in found.items() if why is not None)
+    told = (queries.was_stopped(code, why) for code, why in found.items() if why is not None)
     return next(told, None)
 
 

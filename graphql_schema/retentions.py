@@ -32,6 +32,9 @@ class Retention:
         description="When it was released; null: it was not."
     )
     released_by: str | None = strawberry.field(description="Who released it.")
+    released_because: str | None = strawberry.field(
+        description="Why it was released; null, too, of what was released before that was asked."
+    )
 
     @classmethod
     def of(cls, row: retain.Retention, *, now: datetime) -> "Retention":

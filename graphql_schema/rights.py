@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated
 
 import strawberry
+import structlog
 
 from graphql_schema.access import CORRECTORS, STATEMENT_READERS, require
 from graphql_schema.audit import record
@@ -26,13 +27,16 @@ from graphql_schema.rejections import (
     unfit,
 )
 from graphql_schema.retentions import Retention
+from graphql_schema.scalars import Long
 from hub import errors
 from hub.audit.chain import Read
 from hub.crypto.tokens import Principal, Role, Scope
 from hub.privacy import release_retention as releasing
 from hub.privacy import retain as retaining
 from hub.rights.audience import Audience
-from hub.rights.export import EVERYTHING, ExportTooLarge, export, write
+from hub.rights.export import EVERYTHING, ExportTooLarge, export, unopened_in, write
+
+log = structlog.get_logger(__name__)
 
 MOST_BYTES = 8 * 2**20
 """Of a document that is answered; an operator writes larger ones to a file."""
@@ -59,6 +63,12 @@ class MemberExported:
         description="The document, JSON as text, to be kept as a file as it is: money is exact as "
         "text, and numbers of transactions are larger than some readers of JSON can hold. A member "
         "is told neither what staff wrote for each other nor what its data is kept for."
+    )
+    unopened_deliveries: int = strawberry.field(
+        graphql_type=Long,
+        description="How many of the deliveries that are kept of the member's businesses no key "
+        "opens any more: they may tell of the member, and are missing in the document, which "
+        "counts them by business. 0: it is whole.",
     )
 
 
@@ -92,6 +102,10 @@ class ReleaseRetentionInput:
     """A release."""
 
     retention: strawberry.ID = strawberry.field(description="The retention's number.")
+    reason: str = strawberry.field(
+        description="Why it is over, in words that can be shown to an auditor; it must not name "
+        "the person."
+    )
 
 
 @strawberry.type(description="The retention stands as it says.")
@@ -190,7 +204,11 @@ class RightsMutation:
             retention_id = whole_number(input.retention, field="retention")
             async with context.writing() as db:
                 lifted = await releasing.release_retention(
-                    db, retention_id=retention_id, released_by=caller.subject, now=context.now
+                    db,
+                    retention_id=retention_id,
+                    released_by=caller.subject,
+                    reason=input.reason,
+                    now=context.now,
                 )
             now_id = await context.load.members.load(lifted.member_id)
         except errors.NotFound as unknown:
@@ -229,6 +247,9 @@ async def _exported(context: Context, caller: Principal, member_id: int) -> Memb
             audience=Audience.MEMBER if caller.role is Role.MEMBER else Audience.STAFF,
             most_bytes=MOST_BYTES,
         )
+    unopened = unopened_in(document)
+    if unopened:
+        log.warning("copy_not_whole", unopened_deliveries=unopened)
     written = await asyncio.to_thread(write, document, most_bytes=MOST_BYTES)
     read = Read(
         member_id=document["member"],
@@ -244,4 +265,5 @@ async def _exported(context: Context, caller: Principal, member_id: int) -> Memb
         taken_at=context.now,
         format=document["format"],
         document=written.decode(),
+        unopened_deliveries=sum(unopened.values()),
     )

@@ -54,6 +54,13 @@ class SubscriptionView:
     dead: int
 
 
+class PassedOver(NamedTuple):
+    """Deliveries that are not told again: why their subscription was stopped, and how many."""
+
+    stopped: str
+    deliveries: int
+
+
 DELIVERIES = Keyset(
     (
         Column("asked_at", datetime, "d.asked_at"),
@@ -157,6 +164,47 @@ async def stopped_because(
         {"code": code, "ids": list(event_delivery_ids), "business_id": business_id},
     )
     return {row.code: row.why for row in rows}
+
+
+MEANT = """(d.event_delivery_id = ANY (CAST(:ids AS bigint[]))
+  OR (s.code = :subscription AND (d.state = 'dead' OR NOT :dead_only)
+    AND d.asked_at >= coalesce(CAST(:since AS timestamptz), '-infinity')))"""
+"""Which deliveries are to be told again: these, and those of a subscription since then."""
+
+
+async def passed_over(
+    db: AsyncConnection,
+    *,
+    event_delivery_ids: Sequence[int] = (),
+    subscription: str | None = None,
+    since: datetime | None = None,
+    dead_only: bool = True,
+) -> list[PassedOver]:
+    """Return what a replay of the same leaves out since its subscription was stopped, by code.
+
+    The named subscription is told of where it was stopped, even if nothing of it is left out.
+    """
+    rows = await db.execute(
+        text(f"""
+          SELECT s.code, s.stopped_because, count(d.event_delivery_id) AS deliveries
+          FROM subscription s LEFT JOIN event_delivery d
+            ON d.subscription_id = s.subscription_id AND d.state <> 'pending' AND {MEANT}
+          WHERE NOT s.active GROUP BY s.subscription_id
+          HAVING s.code = :subscription OR count(d.event_delivery_id) > 0
+          ORDER BY s.code"""),  # noqa: S608 - a constant of ours
+        {
+            "ids": list(event_delivery_ids),
+            "subscription": subscription,
+            "since": since,
+            "dead_only": dead_only,
+        },
+    )
+    return [PassedOver(was_stopped(row.code, row.stopped_because), row.deliveries) for row in rows]
+
+
+def was_stopped(code: str, why: str) -> str:
+    """Say that a subscription was stopped, and why."""
+    return f"{code} was stopped: {why}"
 
 
 async def subscriptions(

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.egress.queries import MEANT
 from hub.outbox.messages import put
 
 SEND = "egress.send"
@@ -25,22 +26,21 @@ async def replay(
     """Send again the named deliveries and those of a subscription since then; returns how many.
 
     `dead_only`: of the subscription's, only what was given up. `most`: the oldest so many, if it is
-    said. What is under way is left to it. Where `business_id` is said, others' are left alone.
+    said. What is under way is left to it, and what is of a stopped subscription is passed over
+    (hub.egress.queries.passed_over tells). Where `business_id` is said, others' are left alone.
     """
     rows = await db.scalars(
-        text("""
+        text(f"""
           WITH chosen AS (
             SELECT d.event_delivery_id FROM event_delivery d JOIN subscription s
               USING (subscription_id)
             WHERE d.state <> 'pending' AND s.active
               AND s.business_id = coalesce(CAST(:business_id AS smallint), s.business_id)
-              AND (d.event_delivery_id = ANY (CAST(:ids AS bigint[]))
-                OR (s.code = :subscription AND (d.state = 'dead' OR NOT :dead_only)
-                  AND d.asked_at >= coalesce(CAST(:since AS timestamptz), '-infinity')))
+              AND {MEANT}
             ORDER BY d.event_delivery_id LIMIT CAST(:most AS bigint) FOR NO KEY UPDATE OF d)
           UPDATE event_delivery d SET state = 'pending', ended_at = NULL, error = NULL
           WHERE d.event_delivery_id IN (SELECT event_delivery_id FROM chosen)
-          RETURNING d.event_delivery_id"""),
+          RETURNING d.event_delivery_id"""),  # noqa: S608 - a constant of ours
         {
             "ids": list(event_delivery_ids),
             "subscription": subscription,

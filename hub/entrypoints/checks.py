@@ -20,6 +20,7 @@ from hub.db.migrate import current, head
 from hub.entrypoints.embedded.account import server_account
 from hub.entrypoints.embedded.binaries import postgres_programs, valkey_program
 from hub.errors import HubError
+from hub.intake.unopened import unopened
 from hub.jobs.client import make_client
 from hub.ledger.partitions import missing_partitions
 from hub.members.queries import check_keyring
@@ -173,15 +174,23 @@ async def revision(db: AsyncConnection) -> Finding:
 
 
 async def keyring_fits(settings: Settings, db: AsyncConnection) -> Finding:
-    """Are the master keys those that this database was written with?"""
+    """Are the master keys those that this database was written with, and do they open bodies?"""
     if not await _exists(db, "account_key"):
         return _ok("the keyring fits: there is no schema yet")
     try:
-        await check_keyring(db, keyring=load(settings.keyring_path))
+        held = load(settings.keyring_path)
+        await check_keyring(db, keyring=held)
+        closed = await unopened(db, keyring=held)
     except KeyringForeign as failure:
         return _problem(failure.message, "put back the keyring file that belongs to this database")
     except HubError:
         return _warning("whether the keyring fits was not checked", "see what is said of it above")
+    if closed:
+        return _problem(
+            f"kept deliveries cannot be opened (of {', '.join(closed)})",
+            "put back the keyring file that holds their keys: `hub keys status` says which are "
+            "missing, and how much is under each",
+        )
     return _ok("the keyring is the database's own")
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Collection
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.connector import SourceEvent, parse_json
 from hub.connector.registry import connector
 from hub.crypto.delivery import open_sealed
+from hub.crypto.errors import KeyUnknown, Undecipherable
 from hub.crypto.keyring import Keyring
 from hub.errors import HubError
 from hub.intake.deliveries import SNAPSHOTS_CONTEXT
@@ -28,9 +31,9 @@ SELECT DISTINCT connection_id, entity, entity_id FROM business_fact
 WHERE account_id = ANY (CAST(:accounts AS bigint[]))
 """)
 _DELIVERIES = text("""
-SELECT d.delivery_id, d.connection_id, c.code, c.connector, d.topic, d.state, d.received_at, d.body,
-  d.snapshots
-FROM delivery d JOIN connection c USING (connection_id)
+SELECT d.delivery_id, d.connection_id, c.code, c.connector, b.code AS business, d.topic, d.state,
+  d.received_at, d.body, d.snapshots
+FROM delivery d JOIN connection c USING (connection_id) JOIN business b USING (business_id)
 WHERE d.connection_id IN (SELECT c.connection_id FROM connection c
     JOIN account a USING (business_id) WHERE a.account_id = ANY (CAST(:accounts AS bigint[])))
   AND d.delivery_id > :after AND d.shredded_at IS NULL
@@ -55,13 +58,22 @@ class Mention:
 
 
 async def mentions(
-    db: AsyncConnection, *, account_ids: Collection[int], words: Collection[str], keyring: Keyring
+    db: AsyncConnection,
+    *,
+    account_ids: Collection[int],
+    words: Collection[str],
+    keyring: Keyring,
+    unopened: Counter[str] | None = None,
 ) -> AsyncIterator[Mention]:
     """Yield the deliveries to these accounts' businesses that tell of their person, oldest first.
 
     A delivery does if it is of a record that a fact of the accounts was read from, or if its body
     holds one of `words` (identifiers and the businesses' own ids), of SHORTEST_WORD characters or
     more. All bodies of these businesses are opened, at about a tenth of a millisecond each.
+
+    Of whom one tells that cannot be opened nobody can say: Undecipherable or KeyUnknown is raised,
+    unless `unopened` is given; then it is counted there under its business's code, and passed over.
+    Where the snapshots alone cannot be opened, it is counted too, and told without them.
     """
     accounts = {"accounts": list(account_ids)}
     entities = {tuple(row) for row in await db.execute(_ENTITIES, accounts)}
@@ -73,10 +85,15 @@ async def mentions(
         for place, row in enumerate(rows):
             if place % _AT_ONCE == 0:
                 await asyncio.sleep(0)
-            body = open_sealed(keyring, row.body, context=f"{BODY_CONTEXT}|{row.code}")
+            body, fetched = None, {}
+            with _counted(unopened, row.business):
+                body = open_sealed(keyring, row.body, context=f"{BODY_CONTEXT}|{row.code}")
+                fetched = _fetched(row, keyring)
+            if body is None:
+                continue
             theirs = tuple(
                 event
-                for event in _events(row, body, keyring)
+                for event in _events(row, body, fetched)
                 if (row.connection_id, event.entity, event.entity_id) in entities
             )
             if theirs or _holds(body, telling):
@@ -93,16 +110,34 @@ async def mentions(
         after = rows[-1].delivery_id
 
 
-def _events(row: Any, body: bytes, keyring: Keyring) -> list[SourceEvent]:
+@contextmanager
+def _counted(unopened: Counter[str] | None, business: str) -> Iterator[None]:
+    """Count a delivery that cannot be opened, if that is asked for."""
+    try:
+        yield
+    except (Undecipherable, KeyUnknown):
+        if unopened is None:
+            raise
+        unopened[business] += 1
+
+
+def _fetched(row: Any, keyring: Keyring) -> dict[str, Any]:
+    """Return the snapshots that were fetched for a delivery's thin events."""
+    if row.snapshots is None:
+        return {}
+    place = f"{SNAPSHOTS_CONTEXT}|{row.delivery_id}"
+    fetched: dict[str, Any] = parse_json(open_sealed(keyring, row.snapshots, context=place))
+    return fetched
+
+
+def _events(row: Any, body: bytes, fetched: Mapping[str, Any]) -> list[SourceEvent]:
     """Read a delivery's events, with the snapshots that were fetched for thin ones."""
     try:
         events = list(connector(row.connector).decode(body, row.topic))
     except HubError:
         return []
-    if row.snapshots is None:
+    if not fetched:
         return events
-    place = f"{SNAPSHOTS_CONTEXT}|{row.delivery_id}"
-    fetched = parse_json(open_sealed(keyring, row.snapshots, context=place))
     return [
         event
         if event.snapshot is not None

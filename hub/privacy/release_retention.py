@@ -6,17 +6,23 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import NotFound
-from hub.privacy.retain import COLUMNS, Retention
+from hub.privacy.retain import COLUMNS, Retention, worded
 
 
 async def release_retention(
-    db: AsyncConnection, *, retention_id: int, released_by: str, now: datetime
+    db: AsyncConnection, *, retention_id: int, released_by: str, reason: str, now: datetime
 ) -> Retention:
-    """Lift a retention; one that was lifted before stays as it is. Raises NotFound."""
-    facts = {"retention_id": retention_id, "released_by": released_by, "now": now}
+    """Lift a retention, and keep why; one that was lifted before stays as it is.
+
+    Raises NotFound; Malformed for words that say nothing.
+    """
+    worded(reason, field="reason")
+    worded(released_by, field="released_by")
+    facts = {"retention_id": retention_id, "by": released_by, "reason": reason, "now": now}
     await db.execute(
         text("""
-          UPDATE retention SET released_at = greatest(placed_at, :now), released_by = :released_by
+          UPDATE retention SET released_at = greatest(placed_at, :now), released_by = :by,
+            released_because = :reason
           WHERE retention_id = :retention_id AND released_at IS NULL"""),
         facts,
     )

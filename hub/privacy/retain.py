@@ -14,7 +14,10 @@ LONGEST_KEY = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """Why a member may not be erased; `ends_at` None: until it is released."""
+    """Why a member may not be erased; `ends_at` None: until it is released.
+
+    `released_because` is None, too, of what was released before reasons were kept.
+    """
 
     retention_id: int
     member_id: int
@@ -24,6 +27,7 @@ class Retention:
     ends_at: datetime | None
     released_at: datetime | None
     released_by: str | None
+    released_because: str | None
 
     def holds(self, now: datetime) -> bool:
         """Say whether it forbids an erasure now."""
@@ -31,7 +35,7 @@ class Retention:
 
 
 COLUMNS = """retention_id, member_id, reason, placed_by, placed_at, ends_at, released_at,
-  released_by"""
+  released_by, released_because"""
 
 
 async def retain(
@@ -50,9 +54,8 @@ async def retain(
     for an unknown or erased member, Malformed for words that say nothing and an end that has
     passed, Conflict when the key was used for another retention.
     """
-    for field, words in (("reason", reason), ("placed_by", placed_by)):
-        if not 1 <= len(words.strip()) <= LONGEST_WORDS or not words.isprintable():
-            raise Malformed(f"{field} has 1 to {LONGEST_WORDS} printable characters", field=field)
+    worded(reason, field="reason")
+    worded(placed_by, field="placed_by")
     _key(idempotency_key)
     _instant(ends_at)
     found = await db.scalar(
@@ -87,6 +90,12 @@ async def retain(
     if placed_meanwhile is None:
         raise RuntimeError("a key is taken by no retention")
     return placed_meanwhile
+
+
+def worded(words: str, *, field: str) -> None:
+    """Raise Malformed unless `words` say something that can be kept."""
+    if not words.strip() or len(words) > LONGEST_WORDS or not words.isprintable():
+        raise Malformed(f"{field} has 1 to {LONGEST_WORDS} printable characters", field=field)
 
 
 async def _placed_before(

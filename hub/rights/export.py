@@ -1,6 +1,7 @@
 """Export: everything held about a member, as one document that a person can read and take along."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime
@@ -232,9 +233,12 @@ async def export(
 
     Parts of a delivery that tell of others are left out: of one that could not be read as events
     only its number and time are told. A member itself is not given what is staff's
-    (hub.rights.audience). Run it in a transaction that sees one state throughout.
+    (hub.rights.audience). Deliveries that no key opens any more are counted by their business, in
+    `unopened_deliveries`: they may tell of the member or not. Run it in a transaction that sees one
+    state throughout.
 
-    Raises NotFound, for an erased member too: nothing is held about one; ExportTooLarge as soon as
+    Raises NotFound, for an erased member too: nothing is held about one; Undecipherable or
+    KeyUnknown when what is sealed for the member itself cannot be opened; ExportTooLarge as soon as
     what was read would be written in more than `most_bytes`; Unavailable while another export of
     the member, or MOST_AT_ONCE of any, are under way.
     """
@@ -250,7 +254,10 @@ async def export(
         parts[name] = [_meaning(row._asdict()) for row in await db.execute(text(query), wanted)]
         room.take(parts[name])
     words = await words_of(db, family=found, keyring=keyring)
-    told = mentions(db, account_ids=found.account_ids, words=words, keyring=keyring)
+    unopened: Counter[str] = Counter()
+    told = mentions(
+        db, account_ids=found.account_ids, words=words, keyring=keyring, unopened=unopened
+    )
     said = await consents(db, member_ids=[found.member_id])
     document = {
         "format": FORMAT,
@@ -265,6 +272,9 @@ async def export(
         "retentions": [asdict(one) for one in await retentions(db, member_ids=found.member_ids)],
         **parts,
         "deliveries": [room.take(_delivery(one)) async for one in told],
+        "unopened_deliveries": [
+            {"business": code, "deliveries": count} for code, count in sorted(unopened.items())
+        ],
         "reads": [asdict(one) for one in await reads_of(db, member_ids=found.member_ids)],
     }
     return as_given(document, audience)
@@ -279,6 +289,11 @@ def write(document: dict[str, Any], *, most_bytes: int | None = None) -> bytes:
     if most_bytes is not None and len(written) > most_bytes:
         raise _too_large(most_bytes)
     return written
+
+
+def unopened_in(document: dict[str, Any]) -> dict[str, int]:
+    """Return how many deliveries of each business could not be opened for a document."""
+    return {one["business"]: one["deliveries"] for one in document["unopened_deliveries"]}
 
 
 async def _alone(db: AsyncConnection, found: Family) -> None:

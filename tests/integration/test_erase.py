@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from connectors.sandbox.delivery import Delivery, identifier
@@ -256,8 +257,17 @@ async def test_a_retention_forbids_it_until_it_ends_or_is_released(hub: Hub) -> 
     async with hub.engine.begin() as db:
         for _ in range(2):
             await release_retention(
-                db, retention_id=placed.retention_id, released_by="bo", now=now()
+                db, retention_id=placed.retention_id, released_by="bo", reason="paid", now=now()
             )
+    for change, no in (
+        ("SET released_because = 'another' WHERE released_at IS NOT NULL", "history"),
+        ("SET reason = 'another' WHERE released_at IS NULL", "history"),
+        ("SET released_at = now(), released_by = 'bo' WHERE released_at IS NULL", "because"),
+    ):
+        with pytest.raises(DBAPIError, match=no):
+            await changed(hub, f"UPDATE retention {change}")
+    with pytest.raises(DBAPIError, match="not allowed"):
+        await changed(hub, "DELETE FROM retention")
     await erased(hub, li)
     async with hub.engine.begin() as db:
         with pytest.raises(NotFound):
@@ -431,7 +441,11 @@ async def test_an_operator_exports_erases_and_is_on_record(hub: Hub, tmp_path: P
     assert "retention 1" in retained[1]
     forgotten = ("member", "erase", li, "--reason", "a letter", "--forfeit-points")
     assert "[erasure_forbidden]" in (await run(*forgotten))[1]
-    assert (await run("member", "release", "1"))[0] == 0
+    assert (await run("member", "release", "1"))[0] != 0, "without a reason"
+    for reason in ("audit is over", "another"):
+        code, told = await run("member", "release", "1", "--reason", reason)
+        assert code == 0
+        assert f"retention 1 of member {li} is lifted: audit is over" in told
     assert "is erased: 1 accounts" in (await run(*forgotten))[1]
     code, told = await run("audit", "verify", "--anchors", str(anchors))
     assert (code, told) == (
@@ -441,6 +455,11 @@ async def test_an_operator_exports_erases_and_is_on_record(hub: Hub, tmp_path: P
     await hub_without_guards(hub, "DELETE FROM read_audit WHERE seq = 2")
     code, told = await run("audit", "verify")
     assert (code, told) == (1, "row 2: the row is missing: there were 2\n")
+
+
+async def changed(hub: Hub, change: str) -> None:
+    async with hub.engine.begin() as db:
+        await db.execute(text(change))
 
 
 async def hub_without_guards(hub: Hub, change: str) -> None:

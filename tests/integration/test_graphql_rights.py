@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
+from structlog.testing import capture_logs
 
 from graphql_schema.cost import EXPORT_COST, MOST_COST
 from graphql_schema.rights import MOST_BYTES
@@ -29,11 +30,12 @@ from tests.support.waiting import until
 __all__ = ["serving"]
 
 EXPORT = """mutation ($input: ExportMemberInput!) { exportMember(input: $input) { __typename
-  ... on MemberExported { member { number } takenAt format document }
+  ... on MemberExported { member { number } takenAt format document unopenedDeliveries }
   ... on Rejection { message } } }"""
 _RETAINED = """__typename
   ... on MemberRetained { member { number } retention {
-    number memberNumber holds reason placedBy placedAt endsAt releasedAt releasedBy } }
+    number memberNumber holds reason placedBy placedAt endsAt releasedAt releasedBy
+    releasedBecause } }
   ... on InvalidInput { field }"""
 RETAIN = """mutation ($input: RetainMemberInput!) { retainMember(input: $input) {
   ... on IdempotencyConflict { field } %s } }""".replace("%s", _RETAINED)
@@ -49,7 +51,8 @@ ADJUST = """mutation ($input: ProposeAdjustmentInput!) {
   proposeAdjustment(input: $input) { __typename } }"""
 GIVE = "mutation ($input: TransferInput!) { transfer(input: $input) { __typename } }"
 CONSENT = "mutation ($input: RecordConsentInput!) { recordConsent(input: $input) { __typename } }"
-HELD = "query ($id: ID!) { member(id: $id) { phone(masked: false) retentions { number holds } } }"
+HELD = """query ($id: ID!) { member(id: $id) {
+  phone(masked: false) retentions { number holds releasedBecause } } }"""
 DEE = Principal(role=Role.STAFF, subject="dee")
 
 
@@ -77,8 +80,10 @@ async def retained(api: Api, who: Principal, person: Person, **more: Any) -> dic
     return answer
 
 
-async def released(api: Api, who: Principal, number: str) -> dict[str, Any]:
-    asked = {"retention": number}
+async def released(
+    api: Api, who: Principal, number: str, reason: str = "the dispute is settled"
+) -> dict[str, Any]:
+    asked = {"retention": number, "reason": reason}
     answer: dict[str, Any] = (await api.data(RELEASE, who, input=asked))["releaseRetention"]
     return answer
 
@@ -128,7 +133,8 @@ async def doubted(api: Api, person: Person, other: Person) -> None:
         review_id = await db.scalar(text("SELECT review_id FROM review_item"))
     await done(api, APART, STAFF, "Reviewed", review=gid("ReviewItem", review_id),
                note="staffs note")  # fmt: skip
-    assert (await retained(api, STAFF, person, reason="staffs claim"))["retention"]["holds"]
+    placed = await retained(api, STAFF, person, reason="staffs claim")
+    await released(api, STAFF, placed["retention"]["number"], "staffs verdict")
     assert (await api.data(HELD, STAFF, id=ids[0]))["member"]["retentions"]
 
 
@@ -141,7 +147,7 @@ async def test_staff_are_given_all_and_a_member_what_is_not_staffs(api: Api, li:
     whole = json.loads(staffs["document"])
     assert datetime.fromisoformat(whole["exported_at"]) == datetime.fromisoformat(staffs["takenAt"])
     assert staffs["member"] == {"number": str(whole["member"])}
-    words = {"passport", "letter", "note", "claim", "suspicion", "second look"}
+    words = {"passport", "letter", "note", "claim", "suspicion", "second look", "verdict"}
     assert {word for word in words if f"staffs {word}" in staffs["document"]} == words
     own = await exported(api, li.principal)
     assert "staffs" not in own["document"]
@@ -203,6 +209,36 @@ async def test_who_may_take_a_copy_of_whom(api: Api, li: Person) -> None:
     whom = {(one[0], one[1]) for one in await reads(api)}
     assert whom == {(li.member_id, "everything")}
     assert [one[3] for one in await reads(api)] == ["member"] * 3 + ["staff"]
+
+
+async def test_what_cannot_be_opened_is_counted_and_warned_of_without_whose_copy_it_was(
+    api: Api, li: Person
+) -> None:
+    assert (await exported(api, li.principal))["unopenedDeliveries"] == 0
+    async with api.engine.begin() as db:
+        await db.execute(
+            text("""WITH c AS (
+                INSERT INTO connection (business_id, code, connector, settings)
+                SELECT business_id, 'till', 'shopify', 'x' FROM business WHERE code = 'shop'
+                RETURNING connection_id)
+              INSERT INTO delivery (connection_id, body, body_sha256, received_at, state,
+                finished_at)
+              SELECT connection_id, repeat('x', 99)::bytea, 'x', now(), 'done', now()
+              FROM c, generate_series(1, 3)""")
+        )
+    with capture_logs() as logs:
+        for who in (li.principal, STAFF):
+            told = await exported(api, who, **member(li))
+            assert (told["__typename"], told["unopenedDeliveries"]) == ("MemberExported", 3)
+            assert json.loads(told["document"])["unopened_deliveries"] == [
+                {"business": "shop", "deliveries": 3}
+            ]
+    lines = [line for line in logs if line["event"] == "copy_not_whole"]
+    assert (
+        lines
+        == [{"event": "copy_not_whole", "log_level": "warning", "unopened_deliveries": {"shop": 3}}]
+        * 2
+    )
 
 
 async def test_a_gift_says_not_whose_account_it_was(api: Api, li: Person) -> None:
@@ -348,13 +384,15 @@ async def test_a_retention_forbids_an_erasure_until_it_is_released_or_ends(
     assert placed["member"] == {"number": str(li.member_id)}
     assert await erased(api, li) == "RETAINED"
     lifted = (await released(api, DEE, retention["number"]))["retention"]
-    assert (lifted["holds"], lifted["releasedBy"]) == (False, "dee")
-    again = await released(api, STAFF, retention["number"])
+    assert (lifted["holds"], lifted["releasedBy"], lifted["releasedBecause"]) == (
+        False, "dee", "the dispute is settled")  # fmt: skip
+    again = await released(api, STAFF, retention["number"], "another reason")
     assert again["retention"] == lifted, "to release twice is to release once"
     assert await erased(api, li) == "RETAINED"
     seen = (await api.data(HELD, STAFF, id=member(li)["member"]["id"]))["member"]["retentions"]
-    assert [(one["number"], one["holds"]) for one in seen] == [
-        (short["retention"]["number"], True), (retention["number"], False)]  # fmt: skip
+    assert [tuple(one.values()) for one in seen] == [
+        (short["retention"]["number"], True, None),
+        (retention["number"], False, "the dispute is settled")]  # fmt: skip
     await asyncio.sleep(max(0.0, (ends - now()).total_seconds()))
     # Asked again after its end, it is as it was placed.
     late = await retained(api, STAFF, li, idempotencyKey="short", endsAt=ends.isoformat())
@@ -430,4 +468,7 @@ async def test_who_may_retain_and_what_is_no_retention(api: Api, li: Person) -> 
         ("9" * 19, "InvalidInput"),
     ):
         assert (await released(api, STAFF, wrong))["__typename"] == kind
+    for reason in ("", " ", "a\0b", "r" * 501, "r" + " " * 500):
+        answer = await released(api, STAFF, number, reason)
+        assert answer == {"__typename": "InvalidInput", "field": "reason"}, reason
     assert placed == await retained(api, STAFF, li), "nothing was changed by all of this"

@@ -14,6 +14,7 @@ from hub.egress.replay import replay as tell_again
 from hub.intake.queries import DeliveryFilter, DeliveryState
 from hub.intake.replay import replay
 from tests.integration.api_kit import ADMIN, HOTEL, SHOP, STAFF, Api
+from tests.support.command import hub
 from tests.support.many import fill
 from tests.support.waiting import until
 
@@ -114,6 +115,33 @@ async def test_what_is_of_a_stopped_subscription_is_told_so(told: Api) -> None:
         }
     assert len(await log(told, STAFF, states=["PENDING"])) == 1
     assert (await again(told, STAFF, deliveries=[other]))["count"] == 1
+
+
+async def test_the_command_tells_the_same_and_how_many_it_passes_over(
+    told: Api, database_url: str
+) -> None:
+    [dead] = await log(told, HOTEL, states=["DEAD"])
+    other = (await log(told, SHOP))[0]["number"]
+    async with told.engine.begin() as db:
+        await db.execute(
+            text("""UPDATE subscription SET active = false, stopped_because = 'gone'
+              WHERE code = 'events-2'""")
+        )
+
+    async def said(*words: str) -> tuple[int, list[str]]:
+        done = await hub("egress", "replay", *words, DATABASE_URL=database_url)
+        assert (done.returncode, done.stderr) == (0, "")
+        again, *stopped = done.stdout.splitlines()
+        return int(again.removeprefix("events that will be told again: ")), stopped
+
+    stopped = "events-2 was stopped: gone; passed over: "
+    assert await said(other, dead["number"]) == (1, [f"{stopped}1"])
+    assert await said("--subscription", "events-2") == (0, [f"{stopped}1"])
+    assert await said("--subscription", "events-2", "--everything") == (0, [f"{stopped}20"])
+    late = ("--subscription", "events-2", "--since", "2099-01-01")
+    assert await said(*late) == (0, [f"{stopped}0"])
+    assert await said("--subscription", "events-1") == (0, [])
+    assert len(await log(told, HOTEL, states=["DEAD"])) == 1
 
 
 async def test_dead_letters_are_worked_on_again_by_whose_they_are(told: Api) -> None:

@@ -143,7 +143,9 @@ async def be_kept_and_copied(world: World) -> None:
     act, copied = world.act, {"member": {"id": world.ids["han"]}}
     kept = await act("retainMember", STAFF, **PHONE, reason="canary claim",
                      endsAt=f"{world.in_days(30)}T00:00:00Z")  # fmt: skip
-    await act("releaseRetention", SECOND, retention=kept["retention"]["number"])
+    await act(
+        "releaseRetention", SECOND, retention=kept["retention"]["number"], reason="canary closed"
+    )
     await act("retainMember", STAFF, **PHONE, reason="canary court")
     await act("retainMember", STAFF, **PHONE, reason="canary audit",
               endsAt=f"{world.in_days(60)}T00:00:00Z")  # fmt: skip

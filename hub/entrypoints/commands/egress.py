@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx2
 import orjson
@@ -22,7 +22,9 @@ from hub.egress.events import Written
 from hub.egress.queries import (
     EventDeliveryFilter,
     EventDeliveryState,
+    PassedOver,
     event_deliveries,
+    passed_over,
     subscriptions,
 )
 from hub.egress.replay import replay as replay_deliveries
@@ -84,20 +86,26 @@ def replay(
     ] = False,
     since: Annotated[datetime | None, typer.Option(help="only noted since then (UTC)")] = None,
 ) -> None:
-    """Tell again. Events keep their ids, so that a subscriber knows what it has."""
+    """Tell again. Events keep their ids, so that a subscriber knows what it has.
+
+    Of a subscription that was stopped nothing is told again: it is said, and how much.
+    """
     if not ids and subscription is None:
         raise Malformed("name lines of the log or a --subscription", field="ids")
-    found = committed(
-        lambda db: replay_deliveries(
-            db,
-            now=now(),
-            event_delivery_ids=ids or (),
-            subscription=subscription,
-            since=utc(since),
-            dead_only=not everything,
-        )
-    )
+    meant: dict[str, Any] = {
+        "event_delivery_ids": ids or (),
+        "subscription": subscription,
+        "since": utc(since),
+        "dead_only": not everything,
+    }
+
+    async def work(db: AsyncConnection) -> tuple[int, list[PassedOver]]:
+        return await replay_deliveries(db, now=now(), **meant), await passed_over(db, **meant)
+
+    found, left_out = committed(work)
     typer.echo(f"events that will be told again: {found}")
+    for one in left_out:
+        typer.echo(f"{one.stopped}; passed over: {one.deliveries}")
 
 
 def ping(subscription: Annotated[str, typer.Argument(help="a subscription's code")]) -> None:

@@ -47,6 +47,9 @@ def export(
     committed(note)
     _write_new(out, exporting.write(document))
     typer.echo(f"written: {out}")
+    for business, count in exporting.unopened_in(document).items():
+        said = f"not whole: deliveries of {business} that cannot be opened: {count}"
+        typer.echo(said, err=True)
 
 
 def erase(
@@ -100,14 +103,16 @@ def retain(
 
 def release(
     retention: Annotated[int, typer.Argument(min=1, max=2**63 - 1, help="its number")],
+    reason: _Reason,
 ) -> None:
     """Lift what forbids that a member is erased."""
     lifted = committed(
         lambda db: releasing.release_retention(
-            db, retention_id=retention, released_by=_who(), now=now()
+            db, retention_id=retention, released_by=_who(), reason=reason, now=now()
         )
     )
-    typer.echo(f"retention {lifted.retention_id} of member {lifted.member_id} is lifted")
+    why = "" if lifted.released_because is None else f": {lifted.released_because}"
+    typer.echo(f"retention {lifted.retention_id} of member {lifted.member_id} is lifted{why}")
 
 
 def _who() -> str:
