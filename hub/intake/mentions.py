@@ -61,15 +61,18 @@ async def mentions(
     db: AsyncConnection,
     *,
     account_ids: Collection[int],
-    words: Collection[str],
+    identifiers: Collection[str],
+    external_ids: Collection[str],
     keyring: Keyring,
     unopened: Counter[str] | None = None,
 ) -> AsyncIterator[Mention]:
     """Yield the deliveries to these accounts' businesses that tell of their person, oldest first.
 
     A delivery does if it is of a record that a fact of the accounts was read from, or if its body
-    holds one of `words` (identifiers and the businesses' own ids), of SHORTEST_WORD characters or
-    more. All bodies of these businesses are opened, at about a tenth of a millisecond each.
+    holds one of `identifiers`, however grouped and whatever stands around it, or of the businesses'
+    own `external_ids`, not as part of a longer one; of either, only those of SHORTEST_WORD
+    characters or more. All bodies of these businesses are opened, at about a tenth of a millisecond
+    each.
 
     Of whom one tells that cannot be opened nobody can say: Undecipherable or KeyUnknown is raised,
     unless `unopened` is given; then it is counted there under its business's code, and passed over.
@@ -77,7 +80,7 @@ async def mentions(
     """
     accounts = {"accounts": list(account_ids)}
     entities = {tuple(row) for row in await db.execute(_ENTITIES, accounts)}
-    telling = [word.casefold() for word in words if len(word) >= SHORTEST_WORD]
+    telling = _Telling(identifiers, external_ids)
     after = 0
     while True:
         page = {**accounts, "after": after, "limit": CHUNK_DELIVERIES}
@@ -96,7 +99,7 @@ async def mentions(
                 for event in _events(row, body, fetched)
                 if (row.connection_id, event.entity, event.entity_id) in entities
             )
-            if theirs or _holds(body, telling):
+            if theirs or telling.in_(body):
                 yield Mention(
                     delivery_id=row.delivery_id,
                     connection=row.code,
@@ -153,8 +156,19 @@ def _events(row: Any, body: bytes, fetched: Mapping[str, Any]) -> list[SourceEve
     ]
 
 
-def _holds(body: bytes, telling: Collection[str]) -> bool:
-    """Say whether a body holds one of the words, numbers however they are grouped."""
-    plain = body.decode(errors="replace").casefold()
-    close = _APART.sub("", plain)
-    return any(word in plain or word in close for word in telling)
+class _Telling:
+    """What tells of one person wherever it is written."""
+
+    def __init__(self, identifiers: Collection[str], external_ids: Collection[str]) -> None:
+        self._words = [word.casefold() for word in identifiers if len(word) >= SHORTEST_WORD]
+        ids = (re.escape(one.casefold()) for one in external_ids if len(one) >= SHORTEST_WORD)
+        # A number of six digits is found in many a telephone number.
+        self._ids = re.compile(rf"(?<![^\W_])(?:{'|'.join(ids) or '(?!)'})(?![^\W_])")
+
+    def in_(self, body: bytes) -> bool:
+        """Say whether a body holds any of it."""
+        plain = body.decode(errors="replace").casefold()
+        close = _APART.sub("", plain)
+        if any(word in plain or word in close for word in self._words):
+            return True
+        return self._ids.search(plain) is not None

@@ -1,4 +1,4 @@
-"""The words by which a person is found in what systems sent: identifiers and businesses' ids."""
+"""The identifiers by which a person is found in what systems sent."""
 
 from phonenumbers import NumberParseException, national_significant_number
 from phonenumbers import parse as parse_phone
@@ -63,9 +63,14 @@ async def pins(db: AsyncConnection, *, family: Family, keyring: Keyring) -> list
     return told
 
 
-async def words_of(db: AsyncConnection, *, family: Family, keyring: Keyring) -> set[str]:
-    """Return what tells of this person and of hardly anybody else."""
-    words = {account.external_id for account in family.accounts if not account.walk_in}
+def external_ids(family: Family) -> set[str]:
+    """Return what the businesses' systems call this person and nobody else."""
+    return {account.external_id for account in family.accounts if not account.walk_in}
+
+
+async def identifiers(db: AsyncConnection, *, family: Family, keyring: Keyring) -> set[str]:
+    """Return what identifies this person anywhere; telephone numbers also as within a country."""
+    words: set[str] = set()
     for traits in (await profiles(db, family=family, keyring=keyring)).values():
         for trait in traits:
             if trait["attribute"] in IDENTIFYING:

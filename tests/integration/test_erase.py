@@ -146,6 +146,13 @@ async def test_nothing_is_left_that_tells_who_it_was_and_the_ledger_stands(hub: 
     await sound(hub)
 
 
+async def test_an_id_that_is_part_of_a_longer_number_tells_of_nobody(hub: Hub) -> None:
+    li, han = (shop_customer(one, NOON) for one in (LI, HAN))
+    assert str(han["id"]) in li["phone"]
+    await taken(hub, sent(order(1)), sent(order(3, HAN)))
+    assert (await erased(hub, await member_of(hub, HAN))).deliveries == 1
+
+
 async def test_an_erased_member_does_not_come_back(hub: Hub) -> None:
     placed = order(1)
     await taken(hub, sent(placed))
