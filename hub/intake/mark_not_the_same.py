@@ -41,9 +41,11 @@ async def mark_not_the_same(
         item = await read_review(db, review_id=review_id)
     pairs = await _pairs(db, item)
     await keep_apart(db, pairs=pairs, actor=actor, now=now, reason=reason)
+    # Who was merged with one of them is somebody else than the other, too.
+    members = [await family(db, member_id=one) for one in {item.member_id, *item.doubted}]
     await settle_reviews(
         db,
-        member_ids=sorted({born for pair in pairs for born in pair}),
+        member_ids=sorted(born for one in members for born in one.member_ids),
         actor=actor,
         now=now,
         reason=reason,

@@ -266,6 +266,30 @@ async def test_a_decision_settles_other_doubts_of_the_pair_and_undoing_asks_them
     assert not await desk.are_one(li, guest)
 
 
+def _likely(account: Resolved, candidate: Resolved) -> Proposal:
+    assert account.account_id is not None
+    assert candidate.member_id is not None
+    return Proposal(
+        account_id=account.account_id, candidate_id=candidate.member_id, score=6.0, evidence={}
+    )
+
+
+async def test_who_was_merged_with_one_of_two_people_is_not_the_other(desk: Desk) -> None:
+    li, mei, guest, diner = [
+        await desk.see(business, f"p-{n}", phone=f"+861391020304{n}")
+        for n, business in enumerate((SHOP, DINER, HOTEL, DINER))
+    ]
+    await propose(desk.db, proposals=[_likely(guest, li), _likely(diner, mei)], now=NOW)
+    await desk.merge(li.member_id, mei.member_id)
+    await desk.merge(guest.member_id, diner.member_id)
+    one, other = await desk.open()
+    await desk.not_same(one)
+    settled = await desk.item(other.review_id)
+    assert (settled.state, settled.decision, settled.doubted) == ("dismissed", "settled", [])
+    await desk.undo(one)
+    assert [i.review_id for i in await desk.open()] == [one.review_id, other.review_id]
+
+
 async def test_a_doubt_met_again_while_decided_joins_the_one_that_is_undone(desk: Desk) -> None:
     item, li, _ = await in_doubt(desk)
     await desk.reject(item)
@@ -285,13 +309,7 @@ async def test_undoing_in_any_order_leaves_what_stands(desk: Desk) -> None:
         for n in range(4)
     ]
     pairs = list(pairwise(people))
-    for one, other in pairs:
-        assert one.member_id is not None
-        assert other.account_id is not None
-        proposal = Proposal(
-            account_id=other.account_id, candidate_id=one.member_id, score=6.0, evidence={}
-        )
-        await propose(desk.db, proposals=[proposal], now=NOW)
+    await propose(desk.db, proposals=[_likely(other, one) for one, other in pairs], now=NOW)
     items = await desk.open()
     assert len(items) == 3
     for order in permutations(range(3)):
