@@ -13,6 +13,8 @@ from hub.db.engine import make_engine
 from hub.db.migrate import upgrade
 from hub.errors import Malformed, NotFound
 from hub.intake.undo_review import NothingToUndo
+from hub.members.family import family
+from hub.members.forget import forget
 from hub.members.link_members import SetApart
 from hub.members.non_match import are_apart
 from hub.members.people import Outcome
@@ -288,6 +290,22 @@ async def test_who_was_merged_with_one_of_two_people_is_not_the_other(desk: Desk
     assert (settled.state, settled.decision, settled.doubted) == ("dismissed", "settled", [])
     await desk.undo(one)
     assert [i.review_id for i in await desk.open()] == [one.review_id, other.review_id]
+
+
+async def test_with_who_is_erased_goes_what_else_was_answered(desk: Desk) -> None:
+    item, li, guest = await in_doubt(desk)
+    han = await desk.see(DINER, "d-1", phone=OTHER_PHONE, name="Li Lei")
+    await put(desk, item, han)
+    await propose(desk.db, proposals=[_likely(guest, han)], now=NOW)
+    [_, likely] = await desk.open()
+    await desk.not_same(likely)
+    assert (await desk.only()).doubted == [li.member_id]
+    assert li.member_id is not None
+    gone = await family(desk.db, member_id=li.member_id)
+    await forget(desk.db, family=gone, actor="ann", now=NOW)
+    settled = await desk.item(item.review_id)
+    assert (settled.state, settled.decision, settled.note) == ("dismissed", "settled", "erased")
+    assert settled.candidates == [han.member_id]
 
 
 async def test_a_doubt_met_again_while_decided_joins_the_one_that_is_undone(desk: Desk) -> None:
