@@ -14,7 +14,10 @@ from hub.intake.mark_not_the_same import mark_not_the_same
 from hub.intake.merge_members import merge_members
 from hub.intake.reject_review import reject_review
 from hub.intake.undo_review import undo_review
+from hub.members.family import lock_family
+from hub.members.forget import forget
 from hub.members.resolve import Resolved
+from hub.members.review.propose import Proposal, propose
 from tests.support.businesses import open_businesses
 from tests.support.reviews import NOW, OTHER_PHONE, PHONE, Desk
 from tests.support.waiting import until
@@ -166,6 +169,46 @@ async def test_a_review_is_undone_before_or_after_a_merge_that_answers_it(
     assert await _asking_nothing(engine) == []
     async with engine.connect() as db:
         assert (await Desk(db).item(1)).decision == "settled"
+
+
+@pytest.mark.parametrize("proposed_first", [True, False])
+async def test_it_is_proposed_before_or_after_a_merge_that_answers_it(
+    engine: AsyncEngine, proposed_first: bool
+) -> None:
+    li, _, han = await _in_doubt(engine)
+    assert han.account_id is not None
+    assert li.member_id is not None
+    likely = Proposal(account_id=han.account_id, candidate_id=li.member_id, score=6.0, evidence={})
+
+    async def ask(db: AsyncConnection) -> object:
+        return await propose(db, proposals=[likely], now=NOW)
+
+    async def merge(db: AsyncConnection) -> object:
+        return await Desk(db).merge(li.member_id, han.member_id)
+
+    if proposed_first:
+        assert await _at_once(engine, ask, merge) == "done"
+    else:
+        assert await _at_once(engine, merge, ask) == "unavailable"
+    assert await _asking_nothing(engine) == []
+
+
+async def test_nobody_is_proposed_who_is_erased_at_this_moment(engine: AsyncEngine) -> None:
+    li, _, han = await _in_doubt(engine)
+    assert han.account_id is not None
+    assert li.member_id is not None
+    likely = Proposal(account_id=han.account_id, candidate_id=li.member_id, score=6.0, evidence={})
+
+    async def erase(db: AsyncConnection) -> object:
+        assert li.member_id is not None
+        gone = await lock_family(db, member_id=li.member_id)
+        return await forget(db, family=gone, actor="ann", now=NOW)
+
+    async def ask(db: AsyncConnection) -> object:
+        return await propose(db, proposals=[likely], now=NOW)
+
+    assert await _at_once(engine, erase, ask) == "done"
+    assert await _asking_nothing(engine) == []
 
 
 @pytest.mark.parametrize("verb", [accept_review, reject_review, mark_not_the_same])
