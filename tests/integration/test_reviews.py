@@ -352,6 +352,7 @@ async def test_undoing_a_merge_that_others_hold_together_settles_the_review(desk
     assert not await desk.are_one(li, guest)
     again = await desk.undo(item)
     assert (again.state, again.decision) == ("dismissed", "settled")
+    assert await steps(desk, item) == ["accepted", "undone", "dismissed"]
 
 
 async def test_a_review_is_given_to_somebody(desk: Desk) -> None:
