@@ -10,6 +10,7 @@ from hub.intake.merge_members import Merged, merge_members
 from hub.members.link_members import SameMember
 from hub.members.queries import current_members
 from hub.members.review.items import ReviewDecided, ReviewItem, decide, lock_review, undecided
+from hub.members.review.lock_doubted import lock_doubted
 from hub.members.wording import LONGEST_ACTOR, checked
 
 
@@ -31,6 +32,8 @@ async def accept_review(
     """
     spoken(actor, note)
     item = await lock_review(db, review_id=review_id)
+    if item.state == "open":
+        item = await lock_doubted(db, review_id=review_id)
     whom = await current_members(db, member_ids=[*item.candidates, candidate_id or 0])
     now_is = None if candidate_id is None else whom.get(candidate_id, candidate_id)
     if item.state == "accepted" and now_is in (None, whom.get(item.chosen or 0)):

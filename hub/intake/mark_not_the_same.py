@@ -7,10 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.intake.accept_review import because, spoken
 from hub.intake.splitting_off import split_off
-from hub.members.family import family, lock_families
+from hub.members.family import family
 from hub.members.non_match import keep_apart
 from hub.members.queries import current_members
 from hub.members.review.items import ReviewItem, decide, lock_review, read_review, undecided
+from hub.members.review.lock_doubted import lock_doubted
 from hub.members.review.settle_reviews import settle_reviews
 
 
@@ -30,10 +31,7 @@ async def mark_not_the_same(
     if item.state == "not_same":
         return item
     undecided(item)
-    others = [one for one in item.doubted if one != item.member_id]
-    # With these locked nobody merges them meanwhile.
-    await lock_families(db, member_ids=[item.member_id, *others])
-    undecided(item := await read_review(db, review_id=review_id))
+    item = undecided(await lock_doubted(db, review_id=review_id))
     reason = because(review_id)
     effects: dict[str, Any] = {}
     if item.doubts_own_link:
@@ -41,9 +39,11 @@ async def mark_not_the_same(
         item = await read_review(db, review_id=review_id)
     pairs = await _pairs(db, item)
     await keep_apart(db, pairs=pairs, actor=actor, now=now, reason=reason)
+    # Who was merged with one of them is somebody else than the other, too.
+    members = [await family(db, member_id=one) for one in {item.member_id, *item.doubted}]
     await settle_reviews(
         db,
-        member_ids=sorted({born for pair in pairs for born in pair}),
+        member_ids=sorted(born for one in members for born in one.member_ids),
         actor=actor,
         now=now,
         reason=reason,

@@ -15,7 +15,8 @@ from hub.members.non_match import lift
 from hub.members.review.propose import Proposal, propose
 
 ACTOR = "batch"
-CHUNK_REVIEWS = 200
+CHUNK_REVIEWS = 50
+"""So few that whoever is seen meanwhile, and is locked, waits for moments only."""
 
 _NEXT = text("""
 SELECT step, kind, account_ids, score, evidence FROM match_step
@@ -76,7 +77,9 @@ async def match_members(db: AsyncConnection, *, run_id: int, now: datetime) -> i
         return 0
     if steps[0].kind == "review":
         steps = await _next(db, run_id, limit=CHUNK_REVIEWS)
-    outcomes = [await _take(db, step, run_id, now) for step in steps]
+        outcomes = await _review(db, steps, now)
+    else:
+        outcomes = [await _take(db, steps[0], run_id, now)]
     await db.execute(
         _DONE,
         {
@@ -109,12 +112,9 @@ async def _finish(db: AsyncConnection, run_id: int, now: datetime) -> None:
 
 
 async def _take(db: AsyncConnection, step: _Step, run_id: int, now: datetime) -> str:
-    rows = await db.execute(_BIRTHS, {"accounts": step.account_ids})
-    known = {row.account_id: _Account(row.born_id, row.member_id) for row in rows}
-    if any(account_id not in known for account_id in step.account_ids):
+    known = await _known(db, step)
+    if known is None:
         return "moot"
-    if step.kind == "review":
-        return await _review(db, step, known, now)
     try:
         async with db.begin_nested():
             if step.kind == "merge":
@@ -122,6 +122,13 @@ async def _take(db: AsyncConnection, step: _Step, run_id: int, now: datetime) ->
             return await _split(db, step, known, run_id, now)
     except (Rejected, NotFound) as refusal:
         return refusal.code
+
+
+async def _known(db: AsyncConnection, step: _Step) -> dict[int, _Account] | None:
+    """Return whose the accounts of a step are; None where one of them is nobody's any more."""
+    rows = await db.execute(_BIRTHS, {"accounts": step.account_ids})
+    known = {row.account_id: _Account(row.born_id, row.member_id) for row in rows}
+    return known if all(account_id in known for account_id in step.account_ids) else None
 
 
 async def _merge(
@@ -175,20 +182,26 @@ async def _split(
     return "done"
 
 
-async def _review(
-    db: AsyncConnection, step: _Step, known: dict[int, _Account], now: datetime
-) -> str:
-    """Put it to somebody whether the younger account is the older one's member."""
+async def _review(db: AsyncConnection, steps: list[_Step], now: datetime) -> list[str]:
+    """Put what is asked to somebody, all at once: each proposal locks people."""
+    found = [await _proposal(db, step) for step in steps]
+    await propose(db, proposals=[one for one in found if one is not None], now=now)
+    return ["moot" if one is None else "done" for one in found]
+
+
+async def _proposal(db: AsyncConnection, step: _Step) -> Proposal | None:
+    """Ask whether the younger account is the older one's member."""
+    known = await _known(db, step)
+    if known is None:
+        return None
     older, younger = sorted(step.account_ids)
     candidate, own = known[older].member_id, known[younger].member_id
     facts = {"account_id": younger, "other_id": older, "candidate": candidate, "own": own}
     if await db.scalar(_DOUBTED, facts):
-        return "moot"
-    proposal = Proposal(
+        return None
+    return Proposal(
         account_id=younger,
         candidate_id=candidate,
         score=step.score or 0.0,
         evidence=step.evidence,
     )
-    await propose(db, proposals=[proposal], now=now)
-    return "done"

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.intake.accept_review import because, spoken
 from hub.intake.splitting_off import split_off
 from hub.members.review.items import ReviewItem, decide, lock_review, undecided
+from hub.members.review.lock_doubted import lock_doubted
 
 
 async def reject_review(
@@ -24,6 +25,7 @@ async def reject_review(
     if item.state == "rejected":
         return item
     undecided(item)
+    item = undecided(await lock_doubted(db, review_id=review_id))
     effects = None
     if item.doubts_own_link:
         reason = because(review_id)

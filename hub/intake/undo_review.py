@@ -16,6 +16,7 @@ from hub.members.family import lock_family
 from hub.members.non_match import lift
 from hub.members.partition import partition
 from hub.members.review.items import ReviewItem, lock_review
+from hub.members.review.lock_doubted import lock_doubted
 from hub.members.review.reopen_review import reopen_review
 
 _EFFECTS = text("""
@@ -55,6 +56,10 @@ async def undo_review(
         raise NothingToUndo("nobody has decided it", review_id=review_id)
     found = await db.scalar(_EFFECTS, {"review_id": review_id, "state": item.state})
     effects: Mapping[str, Any] = found or {}
+    pairs = [*effects.get("apart", ()), *effects.get("cut", ())]
+    item = await lock_doubted(
+        db, review_id=review_id, reopening=True, births=[born for pair in pairs for born in pair]
+    )
     reason = f"{because(review_id)} was undone"
     if "edges" in effects:
         edges = list(effects["edges"])

@@ -1,11 +1,16 @@
 """Forget: destroy what tells who a member is. Its accounts and links stay, and name nobody."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.members.family import Family
+from hub.members.review.settle_reviews import settle_reviews
+
+_ERASED = text("""
+UPDATE member SET erased_at = :now WHERE member_id = ANY (CAST(:members AS bigint[]))
+""")
 # One statement for each table that tells of an account's person. Rows of others are left as they
 # are, but for reviews: they no longer name the member as somebody whom an account could be.
 _FORGET = tuple(
@@ -35,22 +40,22 @@ _FORGET = tuple(
             """DELETE FROM match_pair WHERE low_account_id = ANY (CAST(:accounts AS bigint[]))
                  OR high_account_id = ANY (CAST(:accounts AS bigint[]))""",
             "DELETE FROM match_step WHERE account_ids && CAST(:accounts AS bigint[])",
-            """UPDATE member SET erased_at = :now
-               WHERE member_id = ANY (CAST(:members AS bigint[]))""",
         ),
     )
 )
 
 
-async def forget(
-    db: AsyncConnection, *, member_ids: Sequence[int], account_ids: Sequence[int], now: datetime
-) -> None:
-    """Destroy keys, profiles, pins, claims, doubts and matches of members; lock them first.
+async def forget(db: AsyncConnection, *, family: Family, actor: str, now: datetime) -> None:
+    """Destroy keys, profiles, pins, claims, doubts and matches of a member; lock it first.
 
     What the keys sealed is unreadable from then on, in backups of the database too. An account
-    without a key is known to be erased: resolution records nothing on it.
+    without a key is known to be erased: resolution records nothing on it. Reviews of others are
+    settled where nobody else is in doubt.
     """
-    facts = {"members": list(member_ids), "accounts": list(account_ids), "now": now}
+    births = list(family.member_ids)
+    facts = {"members": births, "accounts": family.account_ids}
+    await db.execute(_ERASED, {"members": births, "now": now})
+    await settle_reviews(db, member_ids=births, actor=actor, now=now, reason="erased")
     for statement in _FORGET:
         wanted = {name: value for name, value in facts.items() if f":{name}" in statement.text}
         await db.execute(statement, wanted)

@@ -97,7 +97,7 @@ async def erase(
     await forget_sign_ins(db, member_ids=family.member_ids)
     await forget_deliveries(db, member_ids=family.member_ids)
     await forget_occasions(db, member_ids=family.member_ids, account_ids=family.account_ids)
-    await forget(db, member_ids=family.member_ids, account_ids=family.account_ids, now=now)
+    await forget(db, family=family, actor=erased_by, now=now)
     erased = Erased(
         member_id=family.member_id,
         erased_at=now,

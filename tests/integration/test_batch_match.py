@@ -12,6 +12,7 @@ from hub.ledger.verify import verify
 from hub.members.batch.explain_match import explain_match
 from hub.members.batch.plan_matches import Kind, plan_matches
 from hub.members.batch.queries import runs
+from hub.members.family import family
 from hub.members.forget import forget
 from hub.members.join import join, own_number
 from hub.members.non_match import set_apart
@@ -168,8 +169,8 @@ async def test_an_erased_person_is_compared_with_nobody(hub: AsyncConnection) ->
     one = await see(hub, SHOP, "s-1", **LI, phone_said=PHONE)
     await match(hub)
     assert one.member_id is not None
-    assert one.account_id is not None
-    await forget(hub, member_ids=[one.member_id], account_ids=[one.account_id], now=NOW)
+    gone = await family(hub, member_id=one.member_id)
+    await forget(hub, family=gone, actor="ann", now=NOW)
     await see(hub, HOTEL, "h-1", **LI, phone_said=PHONE)
     for kind in Kind:
         await match(hub, kind)

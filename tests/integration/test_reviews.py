@@ -13,6 +13,8 @@ from hub.db.engine import make_engine
 from hub.db.migrate import upgrade
 from hub.errors import Malformed, NotFound
 from hub.intake.undo_review import NothingToUndo
+from hub.members.family import family
+from hub.members.forget import forget
 from hub.members.link_members import SetApart
 from hub.members.non_match import are_apart
 from hub.members.people import Outcome
@@ -266,6 +268,46 @@ async def test_a_decision_settles_other_doubts_of_the_pair_and_undoing_asks_them
     assert not await desk.are_one(li, guest)
 
 
+def _likely(account: Resolved, candidate: Resolved) -> Proposal:
+    assert account.account_id is not None
+    assert candidate.member_id is not None
+    return Proposal(
+        account_id=account.account_id, candidate_id=candidate.member_id, score=6.0, evidence={}
+    )
+
+
+async def test_who_was_merged_with_one_of_two_people_is_not_the_other(desk: Desk) -> None:
+    li, mei, guest, diner = [
+        await desk.see(business, f"p-{n}", phone=f"+861391020304{n}")
+        for n, business in enumerate((SHOP, DINER, HOTEL, DINER))
+    ]
+    await propose(desk.db, proposals=[_likely(guest, li), _likely(diner, mei)], now=NOW)
+    await desk.merge(li.member_id, mei.member_id)
+    await desk.merge(guest.member_id, diner.member_id)
+    one, other = await desk.open()
+    await desk.not_same(one)
+    settled = await desk.item(other.review_id)
+    assert (settled.state, settled.decision, settled.doubted) == ("dismissed", "settled", [])
+    await desk.undo(one)
+    assert [i.review_id for i in await desk.open()] == [one.review_id, other.review_id]
+
+
+async def test_with_who_is_erased_goes_what_else_was_answered(desk: Desk) -> None:
+    item, li, guest = await in_doubt(desk)
+    han = await desk.see(DINER, "d-1", phone=OTHER_PHONE, name="Li Lei")
+    await put(desk, item, han)
+    await propose(desk.db, proposals=[_likely(guest, han)], now=NOW)
+    [_, likely] = await desk.open()
+    await desk.not_same(likely)
+    assert (await desk.only()).doubted == [li.member_id]
+    assert li.member_id is not None
+    gone = await family(desk.db, member_id=li.member_id)
+    await forget(desk.db, family=gone, actor="ann", now=NOW)
+    settled = await desk.item(item.review_id)
+    assert (settled.state, settled.decision, settled.note) == ("dismissed", "settled", "erased")
+    assert settled.candidates == [han.member_id]
+
+
 async def test_a_doubt_met_again_while_decided_joins_the_one_that_is_undone(desk: Desk) -> None:
     item, li, _ = await in_doubt(desk)
     await desk.reject(item)
@@ -285,13 +327,7 @@ async def test_undoing_in_any_order_leaves_what_stands(desk: Desk) -> None:
         for n in range(4)
     ]
     pairs = list(pairwise(people))
-    for one, other in pairs:
-        assert one.member_id is not None
-        assert other.account_id is not None
-        proposal = Proposal(
-            account_id=other.account_id, candidate_id=one.member_id, score=6.0, evidence={}
-        )
-        await propose(desk.db, proposals=[proposal], now=NOW)
+    await propose(desk.db, proposals=[_likely(other, one) for one, other in pairs], now=NOW)
     items = await desk.open()
     assert len(items) == 3
     for order in permutations(range(3)):
@@ -316,6 +352,7 @@ async def test_undoing_a_merge_that_others_hold_together_settles_the_review(desk
     assert not await desk.are_one(li, guest)
     again = await desk.undo(item)
     assert (again.state, again.decision) == ("dismissed", "settled")
+    assert await steps(desk, item) == ["accepted", "undone", "dismissed"]
 
 
 async def test_a_review_is_given_to_somebody(desk: Desk) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from random import Random
 
+import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -13,8 +14,13 @@ from hub.intake.mark_not_the_same import mark_not_the_same
 from hub.intake.merge_members import merge_members
 from hub.intake.reject_review import reject_review
 from hub.intake.undo_review import undo_review
+from hub.members.family import lock_family
+from hub.members.forget import forget
+from hub.members.resolve import Resolved
+from hub.members.review.propose import Proposal, propose
 from tests.support.businesses import open_businesses
-from tests.support.reviews import NOW, Desk
+from tests.support.reviews import NOW, OTHER_PHONE, PHONE, Desk
+from tests.support.waiting import until
 
 PEOPLE, ROUNDS, CLERKS = 6, 30, 4
 VERBS = (accept_review, reject_review, mark_not_the_same, undo_review)
@@ -30,6 +36,17 @@ async def _committed(
     except (Rejected, Unavailable) as no:
         return no.code
     return "done"
+
+
+async def _asking_nothing(engine: AsyncEngine) -> list[int]:
+    """Return the open reviews in which there is nothing left to ask."""
+    async with engine.connect() as db:
+        left = await db.scalars(
+            text("""
+              SELECT review_id FROM review_item WHERE state = 'open'
+                AND review_doubts(account_id, candidates, link_doubted) = '{}'""")
+        )
+        return list(left.all())
 
 
 async def test_sightings_merges_and_decisions_go_together(engine: AsyncEngine) -> None:
@@ -85,13 +102,8 @@ async def test_sightings_merges_and_decisions_go_together(engine: AsyncEngine) -
     )
     codes = {code for one in came for code in one}
     assert {"done", "review_decided"} <= codes
+    assert await _asking_nothing(engine) == []
     async with engine.connect() as db:
-        left = await db.scalars(
-            text("""
-              SELECT review_id FROM review_item WHERE state = 'open'
-                AND review_doubts(account_id, candidates, link_doubted) = '{}'""")
-        )
-        assert left.all() == []
         both = await db.scalar(
             text("""
               SELECT count(*) FROM non_match n JOIN member a ON a.member_id = n.low_member_id
@@ -107,3 +119,111 @@ async def test_sightings_merges_and_decisions_go_together(engine: AsyncEngine) -
                   AND s.done NOT IN ('assigned', 'undone') ORDER BY step_id DESC LIMIT 1)""")
         )
         assert unlike == 0
+
+
+async def _at_once(
+    engine: AsyncEngine,
+    first: Callable[[AsyncConnection], Awaitable[object]],
+    second: Callable[[AsyncConnection], Awaitable[object]],
+) -> str:
+    """Do something while something else is done and not committed; say what came of it."""
+    async with engine.begin() as db:
+        await first(db)
+        beside = asyncio.create_task(_committed(engine, second))
+        waiting = asyncio.create_task(until(engine, waiting=1))
+        await asyncio.wait((beside, waiting), return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+    return await beside
+
+
+async def _in_doubt(engine: AsyncEngine) -> tuple[Resolved, Resolved, Resolved]:
+    """A guest who gives a customer's phone without proof, for a first review; and somebody else."""
+    async with engine.begin() as db:
+        await open_businesses(db, ["CN", "CN", "GB"])
+        desk = Desk(db)
+        li = await desk.see(1, "c-1", phone=PHONE, name="李雷")
+        guest = await desk.see(2, "g-1", phone_said=PHONE, name="Li Lei")
+        han = await desk.see(3, "d-1", phone=OTHER_PHONE, name="Han Mei")
+    return li, guest, han
+
+
+@pytest.mark.parametrize("undone_first", [True, False])
+async def test_a_review_is_undone_before_or_after_a_merge_that_answers_it(
+    engine: AsyncEngine, undone_first: bool
+) -> None:
+    li, guest, _ = await _in_doubt(engine)
+    async with engine.begin() as db:
+        await Desk(db).reject(await Desk(db).only())
+
+    async def undo(db: AsyncConnection) -> object:
+        return await undo_review(db, review_id=1, actor="ann", now=NOW)
+
+    async def merge(db: AsyncConnection) -> object:
+        return await Desk(db).merge(li.member_id, guest.member_id)
+
+    if undone_first:
+        assert await _at_once(engine, undo, merge) == "done"
+    else:
+        assert await _at_once(engine, merge, undo) == "unavailable"
+        assert await _committed(engine, undo) == "done"
+    assert await _asking_nothing(engine) == []
+    async with engine.connect() as db:
+        assert (await Desk(db).item(1)).decision == "settled"
+
+
+@pytest.mark.parametrize("proposed_first", [True, False])
+async def test_it_is_proposed_before_or_after_a_merge_that_answers_it(
+    engine: AsyncEngine, proposed_first: bool
+) -> None:
+    li, _, han = await _in_doubt(engine)
+    assert han.account_id is not None
+    assert li.member_id is not None
+    likely = Proposal(account_id=han.account_id, candidate_id=li.member_id, score=6.0, evidence={})
+
+    async def ask(db: AsyncConnection) -> object:
+        return await propose(db, proposals=[likely], now=NOW)
+
+    async def merge(db: AsyncConnection) -> object:
+        return await Desk(db).merge(li.member_id, han.member_id)
+
+    if proposed_first:
+        assert await _at_once(engine, ask, merge) == "done"
+    else:
+        assert await _at_once(engine, merge, ask) == "unavailable"
+    assert await _asking_nothing(engine) == []
+
+
+async def test_nobody_is_proposed_who_is_erased_at_this_moment(engine: AsyncEngine) -> None:
+    li, _, han = await _in_doubt(engine)
+    assert han.account_id is not None
+    assert li.member_id is not None
+    likely = Proposal(account_id=han.account_id, candidate_id=li.member_id, score=6.0, evidence={})
+
+    async def erase(db: AsyncConnection) -> object:
+        assert li.member_id is not None
+        gone = await lock_family(db, member_id=li.member_id)
+        return await forget(db, family=gone, actor="ann", now=NOW)
+
+    async def ask(db: AsyncConnection) -> object:
+        return await propose(db, proposals=[likely], now=NOW)
+
+    assert await _at_once(engine, erase, ask) == "done"
+    assert await _asking_nothing(engine) == []
+
+
+@pytest.mark.parametrize("verb", [accept_review, reject_review, mark_not_the_same])
+async def test_what_is_answered_at_this_moment_is_not_decided_otherwise(
+    engine: AsyncEngine, verb: Callable[..., Awaitable[object]]
+) -> None:
+    li, guest, _ = await _in_doubt(engine)
+
+    async def merge(db: AsyncConnection) -> object:
+        return await Desk(db).merge(li.member_id, guest.member_id)
+
+    async def decide(db: AsyncConnection) -> object:
+        return await verb(db, review_id=1, actor="ann", now=NOW)
+
+    assert await _at_once(engine, merge, decide) == "unavailable"
+    assert await _committed(engine, decide) == "review_decided"
+    async with engine.connect() as db:
+        assert (await Desk(db).item(1)).decision == "settled"

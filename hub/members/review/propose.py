@@ -9,12 +9,33 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.errors import Unavailable
+
+_WHOM = text("""
+SELECT coalesce(m.merged_into, m.member_id) AS member_id
+FROM (
+  SELECT account_holder(account_id) AS member_id
+  FROM unnest(CAST(:accounts AS bigint[])) AS a (account_id)
+  UNION SELECT unnest(CAST(:candidates AS bigint[]))
+) named JOIN member m USING (member_id)
+GROUP BY 1 ORDER BY 1
+""")
+# Whoever merges members, splits them or sets them apart holds these of each of them.
+_LOCK = text("""
+SELECT 1 FROM member WHERE member_id = ANY (CAST(:members AS bigint[]))
+ORDER BY member_id FOR NO KEY UPDATE
+""")
 # Triggers leave out what was decided before. Rows go in the order of their keys, so that no two
 # callers wait for each other.
 _PROPOSE = text("""
 INSERT INTO review_item AS r (account_id, reason, candidates, score, evidence, opened_at)
-VALUES (:account_id, 'batch_match', ARRAY[CAST(:candidate_id AS bigint)], :score,
-  jsonb_build_object(CAST(:candidate_id AS bigint), CAST(:evidence AS jsonb)), :now)
+SELECT :account_id, 'batch_match', ARRAY[CAST(:candidate_id AS bigint)],
+  CAST(:score AS double precision),
+  jsonb_build_object(CAST(:candidate_id AS bigint), CAST(:evidence AS jsonb)),
+  CAST(:now AS timestamptz)
+WHERE NOT EXISTS (
+  SELECT 1 FROM member m WHERE m.erased_at IS NOT NULL
+    AND m.member_id IN (CAST(:candidate_id AS bigint), account_holder(:account_id)))
 ON CONFLICT (account_id, reason) WHERE state = 'open' DO UPDATE SET
   candidates = array(SELECT DISTINCT unnest(r.candidates || excluded.candidates) ORDER BY 1),
   evidence = coalesce(r.evidence, '{}') || excluded.evidence,
@@ -41,8 +62,19 @@ async def propose(db: AsyncConnection, *, proposals: Sequence[Proposal], now: da
     """Open a review for each proposal, or add it to what is open of the account.
 
     A proposal that was open before takes the new score. What was rejected, and members who were
-    said to be two people, are left out, whichever of the two the account is.
+    said to be two people, are left out, whichever of the two the account is; so is whoever was
+    erased. All of them are locked until the transaction ends: call it once per transaction.
+
+    Raises Unavailable when one of them is merged or split at this moment.
     """
+    whom = {
+        "accounts": [one.account_id for one in proposals],
+        "candidates": [one.candidate_id for one in proposals],
+    }
+    members = (await db.scalars(_WHOM, whom)).all()
+    await db.execute(_LOCK, {"members": members})
+    if (await db.scalars(_WHOM, whom)).all() != members:
+        raise Unavailable("somebody was merged or split at this moment: ask again")
     for one in sorted(proposals, key=lambda one: (one.account_id, one.candidate_id)):
         await db.execute(
             _PROPOSE,

@@ -66,8 +66,11 @@ async def reopen_review(
             "score": later.score,
         }
     await db.execute(_OPEN, {"review_id": review_id, "now": now, **joined})
-    await db.execute(_SETTLED, facts)
+    settled = await db.execute(_SETTLED, facts)
     await step(db, review_id=review_id, done="undone", actor=actor, now=now, note=note)
+    if settled.rowcount:
+        why = "settled elsewhere"
+        await step(db, review_id=review_id, done="dismissed", actor=actor, now=now, note=why)
     for other_id in (await db.scalars(_OTHERS, {"review_id": review_id})).all():
         await db.execute(_OPEN, {**_ALONE, "review_id": other_id, "now": now})
         why = f"review {review_id} was undone"
