@@ -57,22 +57,40 @@ class Mention:
     events: tuple[SourceEvent, ...] = field(default=(), repr=False)
 
 
+class Telling:
+    """What tells of one person wherever it is written, if it has SHORTEST_WORD characters or more.
+
+    `identifiers` do, however they are grouped and whatever stands around them; `external_ids`, of
+    the businesses' systems, unless they are part of something longer.
+    """
+
+    def __init__(self, identifiers: Collection[str], external_ids: Collection[str]) -> None:
+        self._words = [word.casefold() for word in identifiers if len(word) >= SHORTEST_WORD]
+        ids = (re.escape(one.casefold()) for one in external_ids if len(one) >= SHORTEST_WORD)
+        # A number of six digits is found in many a telephone number.
+        self._ids = re.compile(rf"(?<![^\W_])(?:{'|'.join(ids) or '(?!)'})(?![^\W_])")
+
+    def in_(self, body: bytes) -> bool:
+        """Say whether a body holds any of it."""
+        plain = body.decode(errors="replace").casefold()
+        close = _APART.sub("", plain)
+        if any(word in plain or word in close for word in self._words):
+            return True
+        return self._ids.search(plain) is not None
+
+
 async def mentions(
     db: AsyncConnection,
     *,
     account_ids: Collection[int],
-    identifiers: Collection[str],
-    external_ids: Collection[str],
+    telling: Telling,
     keyring: Keyring,
     unopened: Counter[str] | None = None,
 ) -> AsyncIterator[Mention]:
     """Yield the deliveries to these accounts' businesses that tell of their person, oldest first.
 
     A delivery does if it is of a record that a fact of the accounts was read from, or if its body
-    holds one of `identifiers`, however grouped and whatever stands around it, or of the businesses'
-    own `external_ids`, not as part of a longer one; of either, only those of SHORTEST_WORD
-    characters or more. All bodies of these businesses are opened, at about a tenth of a millisecond
-    each.
+    is `telling`. All bodies of these businesses are opened, at about a tenth of a millisecond each.
 
     Of whom one tells that cannot be opened nobody can say: Undecipherable or KeyUnknown is raised,
     unless `unopened` is given; then it is counted there under its business's code, and passed over.
@@ -80,7 +98,6 @@ async def mentions(
     """
     accounts = {"accounts": list(account_ids)}
     entities = {tuple(row) for row in await db.execute(_ENTITIES, accounts)}
-    telling = _Telling(identifiers, external_ids)
     after = 0
     while True:
         page = {**accounts, "after": after, "limit": CHUNK_DELIVERIES}
@@ -154,21 +171,3 @@ def _events(row: Any, body: bytes, fetched: Mapping[str, Any]) -> list[SourceEve
         )
         for event in events
     ]
-
-
-class _Telling:
-    """What tells of one person wherever it is written."""
-
-    def __init__(self, identifiers: Collection[str], external_ids: Collection[str]) -> None:
-        self._words = [word.casefold() for word in identifiers if len(word) >= SHORTEST_WORD]
-        ids = (re.escape(one.casefold()) for one in external_ids if len(one) >= SHORTEST_WORD)
-        # A number of six digits is found in many a telephone number.
-        self._ids = re.compile(rf"(?<![^\W_])(?:{'|'.join(ids) or '(?!)'})(?![^\W_])")
-
-    def in_(self, body: bytes) -> bool:
-        """Say whether a body holds any of it."""
-        plain = body.decode(errors="replace").casefold()
-        close = _APART.sub("", plain)
-        if any(word in plain or word in close for word in self._words):
-            return True
-        return self._ids.search(plain) is not None

@@ -21,7 +21,7 @@ from hub.points.forfeit import forfeit
 from hub.points.leave_pool import leave_pool
 from hub.points.pool_queries import lock_own_pool
 from hub.privacy.queries import retentions
-from hub.rights.words import external_ids, identifiers
+from hub.rights.words import words_of
 
 
 class ErasureForbidden(Rejected):
@@ -86,13 +86,8 @@ async def erase(
         db, family, reason=reason, forfeit_points=forfeit_points, today=today, now=now
     )
     await forfeit_vouchers(db, member_ids=family.member_ids, reason="erased", now=now)
-    told = mentions(
-        db,
-        account_ids=family.account_ids,
-        identifiers=await identifiers(db, family=family, keyring=keyring),
-        external_ids=external_ids(family),
-        keyring=keyring,
-    )
+    words = await words_of(db, family=family, keyring=keyring)
+    told = mentions(db, account_ids=family.account_ids, telling=words, keyring=keyring)
     shredded = await shred(db, delivery_ids=[one.delivery_id async for one in told], now=now)
     await forget_sign_ins(db, member_ids=family.member_ids)
     await forget_deliveries(db, member_ids=family.member_ids)

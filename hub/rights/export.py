@@ -23,7 +23,7 @@ from hub.members.lineage import lineage
 from hub.privacy.consent import consents
 from hub.privacy.queries import retentions
 from hub.rights.audience import Audience, as_given
-from hub.rights.words import external_ids, identifiers, pins, profiles
+from hub.rights.words import pins, profiles, words_of
 
 T = TypeVar("T")
 
@@ -253,14 +253,10 @@ async def export(
         wanted = {key: value for key, value in facts.items() if f":{key}" in query}
         parts[name] = [_meaning(row._asdict()) for row in await db.execute(text(query), wanted)]
         room.take(parts[name])
+    words = await words_of(db, family=found, keyring=keyring)
     unopened: Counter[str] = Counter()
     told = mentions(
-        db,
-        account_ids=found.account_ids,
-        identifiers=await identifiers(db, family=found, keyring=keyring),
-        external_ids=external_ids(found),
-        keyring=keyring,
-        unopened=unopened,
+        db, account_ids=found.account_ids, telling=words, keyring=keyring, unopened=unopened
     )
     said = await consents(db, member_ids=[found.member_id])
     document = {

@@ -1,4 +1,4 @@
-"""The identifiers by which a person is found in what systems sent."""
+"""The words by which a person is found in what systems sent: identifiers and businesses' ids."""
 
 from phonenumbers import NumberParseException, national_significant_number
 from phonenumbers import parse as parse_phone
@@ -9,6 +9,7 @@ from hub.connector import HintType
 from hub.crypto import fields
 from hub.crypto.fields import DataKey
 from hub.crypto.keyring import Keyring
+from hub.intake.mentions import Telling
 from hub.members.batch.reading import IDENTIFYING
 from hub.members.family import Family
 
@@ -63,13 +64,8 @@ async def pins(db: AsyncConnection, *, family: Family, keyring: Keyring) -> list
     return told
 
 
-def external_ids(family: Family) -> set[str]:
-    """Return what the businesses' systems call this person and nobody else."""
-    return {account.external_id for account in family.accounts if not account.walk_in}
-
-
-async def identifiers(db: AsyncConnection, *, family: Family, keyring: Keyring) -> set[str]:
-    """Return what identifies this person anywhere; telephone numbers also as within a country."""
+async def words_of(db: AsyncConnection, *, family: Family, keyring: Keyring) -> Telling:
+    """Return what tells of this person and of hardly anybody else."""
     words: set[str] = set()
     for traits in (await profiles(db, family=family, keyring=keyring)).values():
         for trait in traits:
@@ -77,7 +73,8 @@ async def identifiers(db: AsyncConnection, *, family: Family, keyring: Keyring) 
                 words.add(str(trait["value"]))
             if trait["attribute"] == HintType.PHONE:
                 words.add(_national(str(trait["value"])))
-    return words
+    external_ids = [one.external_id for one in family.accounts if not one.walk_in]
+    return Telling(words, external_ids)
 
 
 def _national(phone: str) -> str:

@@ -204,7 +204,7 @@ async def test_who_may_take_a_copy_of_whom(api: Api, li: Person) -> None:
     ):
         answer = await exported(api, who, **asked)
         assert answer["__typename"] == expected, (who, asked)
-        assert expected == "MemberExported" or "139" not in str(answer)
+        assert expected == "MemberExported" or "139102" not in str(answer)
     assert await api.code(EXPORT, None, input={}) == "unauthenticated"
     whom = {(one[0], one[1]) for one in await reads(api)}
     assert whom == {(li.member_id, "everything")}
@@ -295,7 +295,7 @@ async def test_a_copy_is_on_record_before_it_leaves_or_it_does_not_leave(
         answer = await api.ask(EXPORT, who, input=member(li))
         assert answer["data"] is None
         assert {one["extensions"]["code"] for one in answer["errors"]} == {"internal"}
-        assert "139" not in str(answer)
+        assert "139102" not in str(answer)  # three digits are in many a reference
     assert len(await reads(api)) == 1
 
 
