@@ -17,6 +17,7 @@ from graphql_schema.filters import (
     nameable,
     once,
     ordered_page,
+    refuse_unknown,
     said,
 )
 from graphql_schema.pages import After, Before, Connection, First, Last, connection
@@ -114,7 +115,7 @@ class RewardQuery:
         last: Last = None,
         before: Before = None,
     ) -> Connection[Reward]:
-        """Return a page of the catalogue; raises NotFound for an unknown business."""
+        """Return a page of the catalogue; raises NotFound for an unknown business or tier."""
         context, told = info.context, said(filter)
         require(context.principal, *EVERYBODY)
         paging = {"first": first, "after": after, "last": last, "before": before}
@@ -130,6 +131,8 @@ class RewardQuery:
             rows = await queries.reward_page(
                 db, now=context.now, only=only, order=order, stretch=page.stretch
             )
+        if not rows:
+            await refuse_unknown(context, only, "tier")
         return connection(rows, page, node=Reward.of, place=order.place)
 
     @resolved("A reward by its short name; null when there is none. For everybody signed in.")

@@ -10,7 +10,7 @@ import strawberry
 from graphql_schema.access import WEBHOOK_READERS, require, visible_business
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import Given, resolved, shown
-from graphql_schema.filters import by_businesses, filtered_page, said
+from graphql_schema.filters import by_businesses, filtered_page, said, unknown
 from graphql_schema.finding import whole_number
 from graphql_schema.pages import After, Before, Connection, First, Last, connection
 from graphql_schema.programme import Business
@@ -155,14 +155,25 @@ class DeliveryQuery:
         last: Last = None,
         before: Before = None,
     ) -> Connection[Delivery]:
-        """Return a page of deliveries; raises Forbidden where a business asks for another's."""
+        """Return a page of deliveries; raises Forbidden where a business asks for another's.
+
+        Raises NotFound for an unknown business or connection: to a business another's is none.
+        """
         context = info.context
         require(context.principal, *WEBHOOK_READERS)
         paging = {"first": first, "after": after, "last": last, "before": before}
         asked = filtered_page(filter, queries.KEPT, **paging)
+        own_id = await context.own_business_id()
         only = await _only(context, said(filter))
         async with context.reading() as db:
             rows = await queries.kept_deliveries(db, only=only, stretch=asked.stretch)
+            code = only.connection
+            if (
+                not rows
+                and code is not None
+                and not await queries.is_connection(db, code=code, business_id=own_id)
+            ):
+                raise unknown("connection", code)
         return connection(rows, asked, node=Delivery.of, place=queries.KEPT.place)
 
 

@@ -14,6 +14,7 @@ from graphql_schema.filters import DIRECTION, Direction, either, nameable, order
 from graphql_schema.pages import After, Before, Connection, First, Last, connection
 from hub.audit import denials
 from hub.crypto.tokens import Role
+from hub.errors import Malformed
 
 
 @strawberry.type(
@@ -56,6 +57,9 @@ class Denial:
         )
 
 
+_ROLES = tuple(role.value for role in Role)
+
+
 @strawberry.input(description="Which denials; all that is said holds.")
 class DenialFilter:
     """By whom, why, of what and when."""
@@ -64,7 +68,7 @@ class DenialFilter:
         default=None, description="Of this caller, such as `business:shop` or a client."
     )
     role: str | None = strawberry.field(
-        default=None, description="Of callers who had signed in as this."
+        default=None, description=f"Of callers who had signed in as this: {', '.join(_ROLES)}."
     )
     reason: str | None = strawberry.field(
         default=None, description="For this reason: a refusal's code, or `hidden`."
@@ -130,9 +134,11 @@ class DenialQuery:
         last: Last = None,
         before: Before = None,
     ) -> Connection[Denial]:
-        """Return a page of denials."""
+        """Return a page of denials; raises Malformed for an unknown role."""
         require(info.context.principal, Role.STAFF)
         only = said(filter)
+        if only.get("role", _ROLES[0]) not in _ROLES:
+            raise Malformed(f"roles are {', '.join(_ROLES)}", field="filter.role")
         nameable("subject", subject)
         only["subject"] = either("subject", subject, only.get("subject"))
         page = {"first": first, "after": after, "last": last, "before": before}

@@ -141,6 +141,21 @@ async def by_businesses(context: Context, told: dict[str, Any], *sides: str) -> 
     return {name: value for name, value in told.items() if name not in sides} | numbered
 
 
+async def refuse_unknown(context: Context, told: Mapping[str, Any], *kinds: str) -> None:
+    """Raise NotFound for a code of nothing (hub.benefits.codes), naming where it is said.
+
+    For lists where nothing is found: what is found has a code that is there, and costs no look.
+    """
+    for kind in (one for one in kinds if told.get(one) is not None):
+        if not await context.load.pages.codes.load((kind, told[kind])):
+            raise unknown(kind, told[kind])
+
+
+def unknown(kind: str, code: str) -> NotFound:
+    """Return how a filter's code is refused that nothing has of which the caller may know."""
+    return NotFound(f"there is no {kind} {code!r}", field=f"filter.{kind}")
+
+
 def has_offset(field: str, moment: datetime) -> None:
     """Raise Malformed for a moment that is another one in each time zone."""
     if moment.utcoffset() is None:

@@ -15,6 +15,7 @@ from graphql_schema.filters import (
     by_businesses,
     order_given,
     ordered_page,
+    refuse_unknown,
     said,
     stretch_given,
 )
@@ -85,6 +86,10 @@ _FILTERED = {
     "filter.activeUntil": "active_until",
 }
 _CODED = "(SELECT business_id FROM business WHERE code = :code)"
+_GUARDS = {
+    "business_id": f"{_CODED} IS NOT NULL",
+    "tier": "EXISTS (SELECT FROM tier WHERE code = :tier)",
+}
 
 
 def _page(given: frozenset[str], caller: Principal) -> PageRead:
@@ -95,7 +100,7 @@ def _page(given: frozenset[str], caller: Principal) -> PageRead:
         relation=member_page(order=order, stretch=stretch_given(given), only=only),
         order=order,
         facts={"business_id": _CODED},
-        guard=f"{_CODED} IS NOT NULL" if "business_id" in only else None,
+        guard=" AND ".join(_GUARDS[name] for name in _GUARDS if name in only) or None,
     )
 
 
@@ -150,7 +155,7 @@ class MemberListQuery:
         last: Last = None,
         before: Before = None,
     ) -> Connection[Member]:
-        """Return a page of members; raises NotFound for an unknown business."""
+        """Return a page of members; raises NotFound for an unknown business or tier."""
         context = info.context
         require(context.principal, Role.STAFF)
         page = {"first": first, "after": after, "last": last, "before": before}
@@ -158,4 +163,6 @@ class MemberListQuery:
         only = await by_businesses(context, said(filter), "business")
         async with context.reading() as db:
             rows = await members_in_order(db, order=order, stretch=asked.stretch, only=only)
+        if not rows:
+            await refuse_unknown(context, only, "tier")
         return connection(rows, asked, node=_shown, place=order.place)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.benefits.codes import Coded, known_codes
 from hub.benefits.referrals.queries import Referral, ReferralFilter, referrals_of
 from hub.benefits.rewards import queries as rewards
 from hub.benefits.tiers.history import HeldTier, HistoryFilter, tier_history
@@ -49,6 +50,7 @@ class PageLoaders:
     def __init__(
         self, of: "Callable[[_Read], Loader[Any, Any]]", *, now: datetime, keyring: Keyring
     ) -> None:
+        self.codes: Loader[Coded, bool] = of(known_codes)
         self.referrals: Loader[_Key[ReferralFilter], list[Referral]] = of(
             by_shape(
                 lambda db, ids, only, stretch: referrals_of(

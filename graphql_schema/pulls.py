@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from graphql_schema.access import CONNECTION_KEEPERS, require
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import Given, count, resolved, shown
-from graphql_schema.filters import by_businesses, filtered_page, said
+from graphql_schema.filters import by_businesses, filtered_page, said, unknown
 from graphql_schema.pages import After, Before, Connection, First, Last, connection
 from graphql_schema.programme import Business
 from graphql_schema.rejections import Forbidden, InvalidInput, unfit
@@ -17,6 +17,7 @@ from hub import errors
 from hub.db.keyset import Stretch
 from hub.intake import streams
 from hub.intake.connections import Wired, wired_by_code
+from hub.intake.queries import is_connection
 from hub.outbox.messages import put
 
 
@@ -115,7 +116,7 @@ class PullQuery:
         last: Last = None,
         before: Before = None,
     ) -> Connection[PullStream]:
-        """Return a page of streams."""
+        """Return a page of streams; raises NotFound for an unknown business or connection."""
         context, order = info.context, streams.BY_CONNECTION
         require(context.principal, *CONNECTION_KEEPERS)
         paging = {"first": first, "after": after, "last": last, "before": before}
@@ -123,6 +124,9 @@ class PullQuery:
         only = await by_businesses(context, said(filter), "business")
         async with context.reading() as db:
             rows = await streams.stream_page(db, only=only, stretch=asked.stretch)
+            code = only.get("connection")
+            if not rows and code is not None and not await is_connection(db, code=code):
+                raise unknown("connection", code)
         return connection(rows, asked, node=PullStream.of, place=order.place)
 
 

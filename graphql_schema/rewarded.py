@@ -18,6 +18,7 @@ from graphql_schema.filters import (
     nameable,
     once,
     ordered_page,
+    refuse_unknown,
     said,
 )
 from graphql_schema.occasions import OccasionGift, visible_occasions
@@ -37,7 +38,8 @@ class VoucherFilter:
         default=None, description="Those in these states."
     )
     campaign: str | None = strawberry.field(
-        default=None, description="Those of a campaign, by its short name."
+        default=None,
+        description="Those of a campaign, by its short name; of one that is not there: none.",
     )
 
 
@@ -101,13 +103,17 @@ class RewardHolder:
         last: Last = None,
         before: Before = None,
     ) -> Connection[RewardOrder]:
-        """Return a page of orders; raises NotFound for an unknown business."""
+        """Return a page of orders; raises NotFound for an unknown business or reward."""
         paging = {"first": first, "after": after, "last": last, "before": before}
-        asked = filtered_page(filter, ORDERS, **paging)
-        only = await _orders_only(info.context, said(filter))
+        asked, told = filtered_page(filter, ORDERS, **paging), said(filter)
+        only = await _orders_only(info.context, told)
         if only is None:
-            return connection([], asked, node=RewardOrder.of, place=ORDERS.place)
-        return await order_page(info.context, self.member_id, asked, only)
+            page = connection([], asked, node=RewardOrder.of, place=ORDERS.place)
+        else:
+            page = await order_page(info.context, self.member_id, asked, only)
+        if not page.edges:
+            await refuse_unknown(info.context, told, "reward")
+        return page
 
     @resolved("The member's vouchers, the latest first; a business sees those that it takes.")
     async def vouchers(

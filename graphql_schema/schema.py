@@ -32,6 +32,7 @@ from graphql_schema.giving import GivingMutation
 from graphql_schema.granting import GrantingMutation
 from graphql_schema.history import HistoryQuery
 from graphql_schema.holding import HoldingMutation
+from graphql_schema.ids import guard_ids
 from graphql_schema.joining import JoiningMutation
 from graphql_schema.journals import JournalMutation, JournalQuery
 from graphql_schema.listing import MemberListQuery
@@ -193,5 +194,6 @@ def build_schema(*, debug: bool = False, introspection: bool = True) -> HubSchem
         ),
     )
     schema.introspected = introspection
+    guard_ids(schema._schema, schema.config.name_converter)
     guard(schema._schema)
     return schema

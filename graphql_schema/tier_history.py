@@ -8,7 +8,7 @@ import strawberry
 from graphql_schema import access
 from graphql_schema.context import Info
 from graphql_schema.fields import resolved
-from graphql_schema.filters import filtered_page, said
+from graphql_schema.filters import filtered_page, refuse_unknown, said
 from graphql_schema.pages import After, Before, Connection, First, Last, connection
 from graphql_schema.tiers import HeldTier, TierAward, TierNotice, TierReason
 from hub.benefits.tiers.history import STEPS, HistoryFilter
@@ -59,7 +59,7 @@ class TierHolder:
         last: Last = None,
         before: Before = None,
     ) -> Connection[HeldTier]:
-        """Return a page of history."""
+        """Return a page of history; raises NotFound for an unknown ladder or tier."""
         own = access.only_business(access.require(info.context.principal, *access.MEMBER_READERS))
         told = said(filter)
         paging = {"first": first, "after": after, "last": last, "before": before}
@@ -68,6 +68,8 @@ class TierHolder:
             told["reasons"] = tuple(dict.fromkeys(reason.value for reason in told["reasons"]))
         only = HistoryFilter(business=own, **told)
         rows = await info.context.load.pages.tiers.load((only, asked.stretch, self.member_id))
+        if not rows:
+            await refuse_unknown(info.context, told, "ladder", "tier")
         return connection(rows, asked, node=HeldTier.of, place=STEPS.place)
 
     @resolved("What the member was told of tiers, newest first; at most 20. A business is shown "

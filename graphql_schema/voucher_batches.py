@@ -8,7 +8,7 @@ import strawberry
 from graphql_schema.access import CORRECTORS, require
 from graphql_schema.context import Info
 from graphql_schema.fields import Given, count, resolved, shown
-from graphql_schema.filters import filtered_page, said
+from graphql_schema.filters import filtered_page, refuse_unknown, said
 from graphql_schema.pages import After, Before, Connection, First, Last, connection
 from graphql_schema.rejections import REFUSALS, Refused, refused
 from hub import errors
@@ -93,13 +93,15 @@ class VoucherBatchQuery:
         last: Last = None,
         before: Before = None,
     ) -> Connection[VoucherBatch]:
-        """Return a page of batches."""
+        """Return a page of batches; raises NotFound for an unknown campaign."""
         context, order = info.context, batches.NEWEST_BATCHES
         require(context.principal, *CORRECTORS)
         paging = {"first": first, "after": after, "last": last, "before": before}
-        asked = filtered_page(filter, order, **paging)
+        asked, only = filtered_page(filter, order, **paging), said(filter)
         async with context.reading() as db:
-            rows = await batches.batch_page(db, only=said(filter), stretch=asked.stretch)
+            rows = await batches.batch_page(db, only=only, stretch=asked.stretch)
+        if not rows:
+            await refuse_unknown(context, only, "campaign")
         return connection(rows, asked, node=VoucherBatch.of, place=order.place)
 
 

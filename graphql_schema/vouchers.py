@@ -15,7 +15,7 @@ from graphql_schema.access import (
 )
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import count, resolved
-from graphql_schema.filters import by_businesses, ordered_page, said
+from graphql_schema.filters import by_businesses, ordered_page, refuse_unknown, said
 from graphql_schema.pages import After, Before, Connection, First, Last, connection
 from graphql_schema.programme import Business
 from graphql_schema.scalars import Long
@@ -327,7 +327,7 @@ class VoucherQuery:
         last: Last = None,
         before: Before = None,
     ) -> Connection[VoucherCampaign]:
-        """Return a page of campaigns; raises NotFound for an unknown business."""
+        """Return a page of campaigns; raises NotFound for an unknown business or benefit."""
         context = info.context
         require(context.principal, *CAMPAIGN_READERS)
         paging = {"first": first, "after": after, "last": last, "before": before}
@@ -340,4 +340,6 @@ class VoucherQuery:
             rows = await queries.campaign_page(
                 db, only=only, order=order, stretch=asked.stretch, now=context.now
             )
+        if not rows:
+            await refuse_unknown(context, only, "benefit")
         return connection(rows, asked, node=VoucherCampaign.of, place=order.place)

@@ -9,7 +9,7 @@ import strawberry
 from graphql_schema.access import WEBHOOK_READERS, require, visible_business
 from graphql_schema.context import Context, Info
 from graphql_schema.fields import resolved, shown
-from graphql_schema.filters import by_businesses, filtered_page, said
+from graphql_schema.filters import by_businesses, filtered_page, said, unknown
 from graphql_schema.finding import whole_number
 from graphql_schema.pages import After, Before, Connection, First, Last, connection
 from graphql_schema.programme import Business
@@ -164,14 +164,23 @@ class WebhookQuery:
         last: Last = None,
         before: Before = None,
     ) -> Connection[WebhookDelivery]:
-        """Return a page of the log; raises Forbidden where a business asks for another's."""
+        """Return a page of the log; raises Forbidden where a business asks for another's.
+
+        Raises NotFound for an unknown business or subscription: to a business another's is none.
+        """
         context, order = info.context, queries.DELIVERIES
         require(context.principal, *WEBHOOK_READERS)
         paging = {"first": first, "after": after, "last": last, "before": before}
         asked = filtered_page(filter, order, **paging)
+        own_id = await context.own_business_id()
         only = await _only(context, said(filter))
         async with context.reading() as db:
             rows = await queries.event_deliveries(db, only=only, stretch=asked.stretch)
+            code = only.subscription
+            if not rows and code is not None:
+                there = await queries.subscriptions(db, business_id=own_id)
+                if code not in {one.code for one in there}:
+                    raise unknown("subscription", code)
         return connection(rows, asked, node=WebhookDelivery.of, place=order.place)
 
 

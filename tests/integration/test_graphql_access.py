@@ -1,6 +1,7 @@
 """Who may ask what: every read against every role, and what stands in the way of abuse."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from graphql import get_introspection_query
@@ -230,6 +231,24 @@ async def test_a_made_up_id_leads_nowhere(api: Api, id_: str, code: str | None) 
     assert [error["extensions"]["code"] for error in answer.get("errors", ())] == [code] * bool(
         code
     )
+
+
+async def test_what_is_no_id_is_told_with_its_place(api: Api, li: Person) -> None:
+    known, redeem = gid("Member", li.member_id), {"points": 1, "idempotencyKey": "k"}
+    merge = {"members": [known, "nonsense"], "reason": "x"}
+    places: list[tuple[str, str, dict[str, Any]]] = [
+        ("query ($id: ID!) { member(id: $id) { id } }", "id", {"id": "nonsense"}),
+        ("query ($a: ID!) { explainMatch(a: $a, b: \"\") { account } }", "b", {"a": known}),
+        ("mutation ($input: RedeemInput!) { redeem(input: $input) { __typename } }",
+         "input.member.id", {"input": {"member": {"id": "nonsense"}, **redeem}}),
+        ("mutation ($input: MergeMembersInput!) { mergeMembers(input: $input) { __typename } }",
+         "input.members", {"input": merge}),
+    ]  # fmt: skip
+    for query, place, variables in places:
+        for _ in range(2):
+            (error,) = (await api.ask(query, STAFF, **variables))["errors"]
+            assert error["extensions"] == {"code": "bad_request", "field": place}
+            assert "is no id of a node" in error["message"]
 
 
 async def test_a_benefit_that_no_text_can_name_is_the_callers_mistake(api: Api, li: Person) -> None:

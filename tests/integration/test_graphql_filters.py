@@ -41,7 +41,6 @@ FILTERS: list[tuple[dict[str, str], Holds]] = [
         {"business": "shop", "tier": "iron", "joinedFrom": "2024-01-01T10:00:00Z"},
         lambda i: i % 3 == 0 and i >= 10,
     ),
-    ({"tier": "nowhere"}, lambda i: False),
 ]
 ORDERS = [
     None,
@@ -134,12 +133,70 @@ async def test_filters_of_lines_hold(filled: Api) -> None:
     [
         ({"joinedFrom": "2024-01-01T00:00:00"}, "malformed"),
         ({"business": "nowhere"}, "not_found"),
+        ({"tier": "nowhere"}, "not_found"),
         ({"tier": "\0"}, "malformed"),
     ],
 )
 async def test_filters_that_cannot_be_say_why(api: Api, filter_: dict[str, str], code: str) -> None:
+    both, (field,) = Both(api.engine, api.readers, api.keyring), filter_
     for _ in range(2):
-        assert await api.code(MEMBERS, STAFF, filter=filter_) == code
+        body, planned = await both.ask(MEMBERS, STAFF, at=now(), filter=filter_)
+        assert not planned
+        (error,) = orjson.loads(body)["errors"]
+        assert error["extensions"] == {"code": code, "field": f"filter.{field}"}
+
+
+async def test_a_tier_that_nobody_holds_is_no_unknown_one(api: Api) -> None:
+    both = Both(api.engine, api.readers, api.keyring)
+    for _ in range(2):
+        body, planned = await both.ask(MEMBERS, STAFF, at=now(), filter={"tier": "gold"})
+    assert planned
+    assert orjson.loads(body) == {"data": {"members": {"nodes": []}}, "errors": []}
+
+
+UNKNOWN = [
+    ("rewardOrders", "reward"),
+    ("tierHistory", "ladder"),
+    ("tierHistory", "tier"),
+    ("rewards", "tier"),
+    ("voucherCampaigns", "benefit"),
+    ("voucherBatches", "campaign"),
+    ("deliveries", "connection"),
+    ("pullStreams", "connection"),
+    ("webhookDeliveries", "subscription"),
+]
+"""Lists, and what of their filters is a code."""
+
+
+async def test_a_code_that_nothing_has_is_told_with_its_field(api: Api) -> None:
+    li = await api.join("shop", "c-1", phone="+8613910203040")
+    for name, field in UNKNOWN:
+        asked = f'{name}(filter: {{ {field}: "nothing" }}) {{ nodes {{ __typename }} }}'
+        if name in ("rewardOrders", "tierHistory"):
+            asked = f'member(id: "{gid("Member", li.member_id)}") {{ {asked} }}'
+        (error,) = (await api.ask(f"{{ {asked} }}", STAFF))["errors"]
+        assert error["extensions"] == {"code": "not_found", "field": f"filter.{field}"}, name
+    (error,) = (await api.ask('{ denials(filter: { role: "judge" }) { nodes { role } } }', STAFF))[
+        "errors"
+    ]
+    assert error["extensions"] == {"code": "malformed", "field": "filter.role"}
+
+
+async def test_the_connection_of_another_business_is_none(api: Api) -> None:
+    query = """query ($filter: DeliveryFilter) {
+      deliveries(filter: $filter) { nodes { connection } } }"""
+    async with api.engine.begin() as db:
+        await db.execute(
+            text("""
+              INSERT INTO connection (business_id, code, connector, settings)
+              SELECT business_id, 'till', 'test', '' FROM business WHERE code = 'shop'""")
+        )
+    told = [await api.ask(query, HOTEL, filter={"connection": code}) for code in ("till", "none")]
+    assert [one["errors"][0]["extensions"]["code"] for one in told] == ["not_found", "not_found"]
+    for who in (SHOP, STAFF):  # it is there, and nothing came by it
+        assert (await api.data(query, who, filter={"connection": "till"}))["deliveries"] == {
+            "nodes": []
+        }
 
 
 async def test_said_twice_is_refused(api: Api) -> None:
@@ -210,7 +267,7 @@ async def test_no_order_or_filter_reads_or_sorts_a_whole_table(api: Api) -> None
     plans = Plans(api)
     event.listen(api.readers.sync_engine, "before_cursor_execute", plans.note)
     wrong = {}
-    for only in ({}, *(only for only, _ in FILTERS[:-1])):
+    for only in ({}, *(only for only, _ in FILTERS)):
         for order in ORDERS:
             read = await plans.of(MEMBERS, STAFF, filter=only, orderBy=order, first=20)
             if told := [one for plan in read for one in complaints(plan)]:

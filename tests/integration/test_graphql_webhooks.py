@@ -55,8 +55,10 @@ async def test_a_business_sees_what_it_was_told(told: Api) -> None:
     ]
     assert {row["business"]["code"] for row in await log(told, HOTEL)} == {"hotel"}
     assert len(await log(told, HOTEL, states=["DEAD"])) == 1
-    for nothing in ({"subscription": "events-1"}, {"event": "evt_3"}, {"states": []}):
+    for nothing in ({"event": "evt_3"}, {"states": []}):
         assert await log(told, HOTEL, **nothing) == []
+    for code in ("events-1", "nothing"):  # the shop's is none
+        assert await told.code(DELIVERIES, HOTEL, filter={"subscription": code}) == "not_found"
 
 
 async def test_what_was_given_up_is_told_again_once(
