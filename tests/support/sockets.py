@@ -15,7 +15,8 @@ from websockets.typing import Subprotocol
 from hub.entrypoints.web_protocol import MOST_BYTES, DroppableSocket
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
-SOON = 5.0
+SOON = 20.0
+"""Seconds, on a machine that has much else to do."""
 
 
 @asynccontextmanager
