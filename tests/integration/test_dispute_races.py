@@ -18,6 +18,7 @@ from hub.settlement.queries import obligations
 from hub.settlement.resolve_dispute import resolve_dispute
 from tests.support.command import hub
 from tests.support.settlement import KINDS, Tills, agreement, make_group, noon
+from tests.support.waiting import until
 
 DAY, NOW = date(2026, 10, 10), noon(date(2026, 11, 2))
 
@@ -64,7 +65,7 @@ async def test_a_dispute_is_before_an_approval_or_after_it(
         approving = asyncio.create_task(
             approve_period(second, period_id=october[0], actor="ann", now=NOW)
         )
-        await asyncio.sleep(0.2)
+        await until(engine, waiting=1)
         assert not approving.done()
         await first.commit()
         await approving

@@ -241,6 +241,13 @@ class Plans:
         self.read.append((statement, parameters))
 
 
+async def settled(api: Api) -> None:
+    """Let the planner know of all rows now what it would once the server has vacuumed, whenever."""
+    async with api.engine.connect() as db:
+        await db.execution_options(isolation_level="AUTOCOMMIT")
+        await db.execute(text("VACUUM ANALYZE"))
+
+
 def nodes_of(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [plan, *(node for part in plan.get("Plans", ()) for node in nodes_of(part))]
 
@@ -260,14 +267,15 @@ def complaints(plan: dict[str, Any]) -> list[str]:
 
 async def test_no_order_or_filter_reads_or_sorts_a_whole_table(api: Api) -> None:
     async with api.engine.begin() as db:
+        # Members lie on as many pages as ten times of them do: of few pages all are soon read, and
+        # for a filter that neither few nor many match that is indeed the best plan.
+        await db.execute(text("ALTER TABLE member SET (fillfactor = 10)"))
         await fill(db, BIG, of="people")
-    async with api.engine.connect() as db:
-        await db.execution_options(isolation_level="AUTOCOMMIT")
-        await db.execute(text("ANALYZE"))
+    await settled(api)
     plans = Plans(api)
     event.listen(api.readers.sync_engine, "before_cursor_execute", plans.note)
     wrong = {}
-    for only in ({}, *(only for only, _ in FILTERS)):
+    for only in ({}, *(only for only, _ in FILTERS), {"activeUntil": "2024-01-01"}):
         for order in ORDERS:
             read = await plans.of(MEMBERS, STAFF, filter=only, orderBy=order, first=20)
             if told := [one for plan in read for one in complaints(plan)]:

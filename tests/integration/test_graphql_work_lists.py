@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from graphql import GraphQLObjectType, get_named_type
-from sqlalchemy import event, text
+from sqlalchemy import event
 
 from graphql_schema.schema import build_schema
 from hub.crypto.tokens import Principal
 from tests.integration.api_kit import FINANCE, SHOP, STAFF, Api
 from tests.integration.test_graphql_connections import NEEDED
-from tests.integration.test_graphql_filters import Plans, complaints, nodes_of
+from tests.integration.test_graphql_filters import Plans, complaints, nodes_of, settled
 from tests.support.many import fill
 
 Holds = Callable[[dict[str, Any]], bool]
@@ -311,9 +311,7 @@ def orders(field: str) -> Iterator[str]:
 async def test_no_list_reads_or_sorts_a_whole_table(api: Api) -> None:
     async with api.engine.begin() as db:
         await fill(db, BIG, of="work")
-    async with api.engine.connect() as db:
-        await db.execution_options(isolation_level="AUTOCOMMIT")
-        await db.execute(text("ANALYZE"))
+    await settled(api)
     plans = Plans(api)
     event.listen(api.readers.sync_engine, "before_cursor_execute", plans.note)
     wrong, used = {}, set()

@@ -126,7 +126,7 @@ async def test_many_taps_at_once_are_few_and_the_last_is_heard(redis_url: str) -
         assert await heard.get_message(timeout=30)
         for _ in range(100):
             tap.wake_relay()
-        while await heard.get_message(timeout=1):
+        while await heard.get_message(timeout=1 if taps else 30):
             taps += 1
         assert 1 <= taps <= 2
 
@@ -148,9 +148,11 @@ async def test_two_relays_never_claim_the_same_message(engine: AsyncEngine) -> N
 
 
 async def test_what_comes_while_an_actor_is_busy_waits_and_makes_a_larger_batch(
-    engine: AsyncEngine, database_url: str, redis_url: str
+    engine: AsyncEngine, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It waits for one of the batches before it, or for a second, or until a batch is full."""
+    clock = 0.0
+    monkeypatch.setattr("hub.entrypoints.scheduler.monotonic", lambda: clock)
     scheduler = Scheduler(
         engine, Settings(database_url=database_url, redis_url=redis_url, lease_seconds=30)
     )
@@ -169,7 +171,7 @@ async def test_what_comes_while_an_actor_is_busy_waits_and_makes_a_larger_batch(
         assert await scheduler.relay_once() == BATCH
         await waiting(engine, 12)
         assert await scheduler.relay_once() == 0
-        await asyncio.sleep(BUSY_SECONDS)
+        clock += BUSY_SECONDS
         assert await scheduler.relay_once() == 1
     finally:
         await scheduler.aclose()

@@ -24,6 +24,7 @@ from hub.points.restore import restore
 from hub.points.void import void
 from tests.support.ledger import give
 from tests.support.people import HAN, LI, WEI, a_group
+from tests.support.waiting import until
 
 NOW = datetime(2026, 10, 16, 12, tzinfo=UTC)
 TODAY = NOW.date()
@@ -260,7 +261,7 @@ async def test_a_redemption_under_way_waits_for_the_merge_and_follows_it(
         await merged(merging, LI, HAN)
         async with tilling.begin():
             asking = asyncio.create_task(spend(tilling, HAN, 30, 82))
-            await asyncio.sleep(0.3)
+            await until(engine, waiting=1)
             assert not asking.done()
             await merging.commit()
             answer = await asking
@@ -322,7 +323,7 @@ async def test_who_joins_a_pool_is_not_merged_meanwhile(engine: AsyncEngine) -> 
         await join_pool(joining, member_id=HAN, code=pool.code, now=NOW)
         async with merging.begin():
             asking = asyncio.create_task(merged(merging, LI, HAN))
-            await asyncio.sleep(0.3)
+            await until(engine, waiting=1)
             assert not asking.done()
             await joining.commit()
             with pytest.raises(InPool):

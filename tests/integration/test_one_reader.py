@@ -36,7 +36,7 @@ async def test_a_branch_that_is_given_up_leaves_the_others_their_connection(
         await until(api.engine, waiting=1)
         other = asyncio.ensure_future(context.load.benefit_movements.load(li.member_id))
         given_up.cancel()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert await other == []
     await until(api.engine, waiting=0)
 
@@ -58,7 +58,7 @@ async def test_what_takes_too_long_ends_in_the_database_too(
         for query in queries:
             await hasty.data(query, li.principal)
         await db.execute(text("LOCK TABLE balance, entitlement_entry IN ACCESS EXCLUSIVE MODE"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             asked: list[Any] = [hasty.ask(query, li.principal) for query in queries]
             *answers, _ = await asyncio.gather(*asked, until(api.engine, waiting=len(queries)))
         for answer in answers:
@@ -88,7 +88,7 @@ async def test_who_holds_a_connection_waits_for_no_other(
 
 async def test_who_looks_at_the_set_up_waits_for_no_other(api: Api, li: Person) -> None:
     """As many as there are connections each hold one, and each are to have the set-up read."""
-    async with contextlib.AsyncExitStack() as held, asyncio.timeout(10):
+    async with contextlib.AsyncExitStack() as held, asyncio.timeout(30):
         contexts = [await held.enter_async_context(api.context(STAFF, at=now())) for _ in range(8)]
         for one in contexts:
             assert await one.load.benefit_movements.load(li.member_id) == []

@@ -223,13 +223,18 @@ _REST = (
 
 
 async def fill(
-    db: AsyncConnection, n: int, *, of: Literal["all", "people", "work"] = "all"
+    db: AsyncConnection, n: int, *, of: Literal["all", "persons", "people", "work"] = "all"
 ) -> None:
     """Put so many rows into every list, most of them of member 1 and of the one closing period.
 
-    `people`: only into those that are about whom there is; `work`: only into those of whoever runs
-    the hub.
+    `persons`: members with an account, and no more; `people`: only into the lists that are about
+    whom there is; `work`: only into those of whoever runs the hub.
     """
-    parts = {"all": (*_PEOPLE, *_WORK, *_REST), "people": _PEOPLE, "work": (*_PERSONS, *_WORK)}
+    parts = {
+        "all": (*_PEOPLE, *_WORK, *_REST),
+        "persons": _PERSONS,
+        "people": _PEOPLE,
+        "work": (*_PERSONS, *_WORK),
+    }
     for statement in parts[of]:
         await db.execute(text(statement.replace(":n", str(n))))

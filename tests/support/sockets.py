@@ -16,6 +16,7 @@ from hub.entrypoints.web_protocol import MOST_BYTES, DroppableSocket
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
 SOON = 20.0
+"""Seconds, on a machine that has much else to do."""
 
 
 @asynccontextmanager
