@@ -28,9 +28,10 @@ async def restore(
 ) -> Answer:
     """Return `points` of a redemption or capture to the lots they came from.
 
-    Issuer, cost and expiry stay the lots' own; a lot whose last day lies before `today` (the
-    group's date) lives for `grace_days` more. An unknown redemption, and more than was spent, are
-    answers. Raises Conflict (key used for another request) and Malformed (`points` not positive).
+    Issuer, cost and expiry stay the lots' own; what comes back to a lot whose last day lies before
+    `today` (the group's date) lives for `grace_days` more, and what was left of it ends. An unknown
+    redemption, and more than was spent, are answers. Raises Conflict (key used for another request)
+    and Malformed (`points` not positive).
     """
     positive(points)
     key(idempotency_key)

@@ -13,7 +13,7 @@ from hub.ledger.post import post_clawback, post_earns, post_expiry, post_reinsta
 from hub.ledger.queries import balances
 from hub.ledger.verify import verify
 from hub.points.redeem import redeem
-from hub.points.restore import restore
+from hub.points.restore import GRACE_DAYS, restore
 from tests.support.ledger import NOON, TODAY, give, lot
 
 TOMORROW = TODAY + timedelta(days=1)
@@ -99,3 +99,24 @@ async def test_points_given_back_to_an_idle_lot_are_not_idle(db: AsyncConnection
     await post_expiry(db, member_ids=[7], today=on, now=later)
     balance = (await balances(db, member_ids=[7], today=on, now=later))[7]
     assert balance.available == 100
+
+
+@pytest.mark.parametrize("swept_first", [False, True])
+async def test_what_had_ended_is_not_revived_by_what_comes_back(
+    db: AsyncConnection, swept_first: bool
+) -> None:
+    await give(db, 7, 50, expires_on=TODAY)
+    spent = await redeem(db, **THEN, today=TODAY, points=10, idempotency_key="r")
+    if swept_first:
+        await post_expiry(db, member_ids=[7], today=TOMORROW, now=NOON)
+    for key in ("b", "b"):
+        back = await restore(
+            db, **WHERE, business_date=TOMORROW, today=TOMORROW, redemption_tx=spent.tx_id,
+            points=7, idempotency_key=key,
+        )  # fmt: skip
+    assert back.replayed
+    await post_expiry(db, member_ids=[7], today=TOMORROW, now=NOON)
+    ends = TOMORROW + timedelta(days=GRACE_DAYS)
+    balance = (await balances(db, member_ids=[7], today=ends, now=NOON))[7]
+    assert (balance.posted, balance.available) == (7, 7)
+    assert await verify(db) == []

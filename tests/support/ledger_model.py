@@ -225,7 +225,12 @@ class Account:
         return ended
 
     def give_back(self, spent: Spent, points: int, today: date, grace: timedelta) -> None:
-        """Return what a redemption took to where it came from, last taken first."""
+        """Return what a redemption took to where it came from, last taken first.
+
+        What has ended ends before, swept or not.
+        """
+        if any(lot.remaining and lot.expires_on < today for lot in self.lots):
+            self.expire(today)
         for i in reversed(range(len(spent.parts))):
             lot, part = spent.parts[i]
             back = min(points, part)
