@@ -125,7 +125,8 @@ async def test_random_months_of_points_that_are_sold(db: AsyncConnection, seed: 
     assert await verify(db) == []
 
 
-@pytest.mark.parametrize("seed", range(4))
+# The last two, and the first, give what had expired for what was spent of another's by mistake.
+@pytest.mark.parametrize("seed", [*range(4), 32, 58])
 async def test_points_that_are_sold_stay_so_when_members_merge_and_split(
     db: AsyncConnection, seed: int
 ) -> None:

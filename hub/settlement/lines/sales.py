@@ -10,26 +10,31 @@ from hub.settlement.lines.terms import ISSUED_ON, Slice
 # neither a member nor a redemption (20) nor expiry (30), less those that go to one. So what was
 # paid for, less redeemed and expired, is what the company owes. What only moves on is left out: a
 # lot is the same lot wherever it is (50, 100). But where points repay what a member owes for a
-# clawback, they are taken from one lot for another: those two moves are of one member. Each entry
-# is asked once (OFFSET 0).
+# clawback, they are taken from one lot for another: those two moves are of one member. What had
+# expired and is given for what was spent of another's by mistake (30, 110) is two things: no longer
+# broken, and gone. Each entry is asked once (OFFSET 0).
 _SALES = f"""
 WITH due AS (
-  SELECT e.*, sold.issued_on, counted.kind,
-    CASE WHEN counted.kind = :breakage THEN CASE WHEN e.credit = 30 THEN e.points ELSE -e.points END
-      WHEN e.debit IN (1, 20) THEN -e.points ELSE e.points END AS signed
+  SELECT e.*, sold.issued_on, counted.kind, counted.signed
   FROM entry e
-  CROSS JOIN LATERAL (SELECT CASE
-    WHEN 30 IN (e.debit, e.credit) THEN CAST(:breakage AS smallint)
-    WHEN e.debit IN (10, 60, 70, 110) AND e.credit = 1 THEN CAST(:issue AS smallint)
-    WHEN e.debit = 1 AND e.credit IN (40, 60, 80, 110) THEN CAST(:issue AS smallint)
-    WHEN e.debit = 20 AND e.credit = 110 THEN CAST(:issue AS smallint)
-    WHEN (e.debit, e.credit) IN ((1, 50), (50, 1)) AND EXISTS (SELECT 1 FROM entry o
-      WHERE o.member_id = e.member_id AND o.tx_id = e.tx_id
-        AND (o.debit, o.credit) = (e.credit, e.debit)) THEN CAST(:issue AS smallint)
-    END AS kind OFFSET 0) counted
+  CROSS JOIN LATERAL (
+    SELECT CAST(:breakage AS smallint) AS kind,
+      CASE WHEN e.credit = 30 THEN e.points ELSE -e.points END AS signed
+    WHERE 30 IN (e.debit, e.credit)
+    UNION ALL
+    SELECT CAST(:issue AS smallint),
+      CASE WHEN e.debit IN (1, 20, 30) THEN -e.points ELSE e.points END
+    WHERE CASE
+      WHEN (e.debit, e.credit) IN ((1, 50), (50, 1)) THEN EXISTS (SELECT 1 FROM entry o
+        WHERE o.member_id = e.member_id AND o.tx_id = e.tx_id
+          AND (o.debit, o.credit) = (e.credit, e.debit))
+      WHEN e.debit = 110 THEN e.credit IN (1, 30)
+      WHEN e.credit = 110 THEN e.debit IN (1, 20, 30)
+      WHEN e.credit = 1 THEN e.debit IN (10, 60, 70)
+      ELSE e.debit = 1 AND e.credit IN (40, 60, 80) END
+    OFFSET 0) counted
   {ISSUED_ON}
-  WHERE e.issuer_id = ANY (:buyers) AND e.unit <> 2 AND counted.kind IS NOT NULL
-    AND {{visible}}
+  WHERE e.issuer_id = ANY (:buyers) AND e.unit <> 2 AND {{visible}}
     AND NOT EXISTS (SELECT 1 FROM obligation o
       WHERE o.member_id = e.member_id AND o.tx_id = e.tx_id AND o.seq = e.seq
         AND o.kind = counted.kind AND o.source = :source OFFSET 0)
