@@ -178,8 +178,10 @@ class WebhookQuery:
             rows = await queries.event_deliveries(db, only=only, stretch=asked.stretch)
             code = only.subscription
             if not rows and code is not None:
-                there = await queries.subscriptions(db, business_id=own_id)
-                if code not in {one.code for one in there}:
+                there = await queries.stopped_because(
+                    db, code=code, event_delivery_ids=(), business_id=own_id
+                )
+                if not there:
                     raise unknown("subscription", code)
         return connection(rows, asked, node=WebhookDelivery.of, place=order.place)
 

@@ -99,15 +99,23 @@ async def lock_families(db: AsyncConnection, *, member_ids: Sequence[int]) -> li
         accounts={(a.business_id, a.external_id) for one in before for a in one.accounts},
         identifiers={(row.kind, bytes(row.blind_index)) for row in claims},
     )
-    await db.execute(
-        text("""
-          SELECT 1 FROM member WHERE member_id = ANY (CAST(:members AS bigint[]))
-          ORDER BY member_id FOR NO KEY UPDATE"""),
-        {"members": births},
-    )
+    await lock_rows(db, member_ids=births)
     now = [await family(db, member_id=member_id) for member_id in member_ids]
     if [(one.member_ids, one.accounts) for one in now] != [
         (one.member_ids, one.accounts) for one in before
     ]:
         raise Unavailable("somebody was linked to this member at this moment: ask again")
     return now
+
+
+async def lock_rows(db: AsyncConnection, *, member_ids: Sequence[int]) -> None:
+    """Lock members' rows alone, in the order that all take.
+
+    Whoever merges members, splits them or sets them apart holds these of each of them.
+    """
+    await db.execute(
+        text("""
+          SELECT 1 FROM member WHERE member_id = ANY (CAST(:members AS bigint[]))
+          ORDER BY member_id FOR NO KEY UPDATE"""),
+        {"members": list(member_ids)},
+    )

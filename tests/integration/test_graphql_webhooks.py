@@ -101,15 +101,20 @@ async def test_what_is_not_there_or_amiss_is_said(told: Api) -> None:
     assert len(await log(told, STAFF, states=["DEAD"])) == 1
 
 
-async def test_what_is_of_a_stopped_subscription_is_told_so(told: Api) -> None:
-    """However it is named, and nothing else that is named beside it is told again."""
-    [dead] = await log(told, HOTEL, states=["DEAD"])
-    other = (await log(told, SHOP))[0]["number"]
+async def stop(told: Api) -> None:
+    """Stop the hotel's subscription."""
     async with told.engine.begin() as db:
         await db.execute(
             text("""UPDATE subscription SET active = false, stopped_because = 'gone'
               WHERE code = 'events-2'""")
         )
+
+
+async def test_what_is_of_a_stopped_subscription_is_told_so(told: Api) -> None:
+    """However it is named, and nothing else that is named beside it is told again."""
+    [dead] = await log(told, HOTEL, states=["DEAD"])
+    other = (await log(told, SHOP))[0]["number"]
+    await stop(told)
     for asked in ({"subscription": "events-2"}, {"deliveries": [other, dead["number"]]}):
         assert await again(told, STAFF, **asked) == {
             "__typename": "WebhookSubscriptionStopped",
@@ -124,11 +129,7 @@ async def test_the_command_tells_the_same_and_how_many_it_passes_over(
 ) -> None:
     [dead] = await log(told, HOTEL, states=["DEAD"])
     other = (await log(told, SHOP))[0]["number"]
-    async with told.engine.begin() as db:
-        await db.execute(
-            text("""UPDATE subscription SET active = false, stopped_because = 'gone'
-              WHERE code = 'events-2'""")
-        )
+    await stop(told)
 
     async def said(*words: str) -> tuple[int, list[str]]:
         done = await hub("egress", "replay", *words, DATABASE_URL=database_url)

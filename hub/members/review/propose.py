@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Unavailable
+from hub.members.family import lock_rows
 
 _WHOM = text("""
 SELECT coalesce(m.merged_into, m.member_id) AS member_id
@@ -19,11 +20,6 @@ FROM (
   UNION SELECT unnest(CAST(:candidates AS bigint[]))
 ) named JOIN member m USING (member_id)
 GROUP BY 1 ORDER BY 1
-""")
-# Whoever merges members, splits them or sets them apart holds these of each of them.
-_LOCK = text("""
-SELECT 1 FROM member WHERE member_id = ANY (CAST(:members AS bigint[]))
-ORDER BY member_id FOR NO KEY UPDATE
 """)
 # Triggers leave out what was decided before. Rows go in the order of their keys, so that no two
 # callers wait for each other.
@@ -72,7 +68,7 @@ async def propose(db: AsyncConnection, *, proposals: Sequence[Proposal], now: da
         "candidates": [one.candidate_id for one in proposals],
     }
     members = (await db.scalars(_WHOM, whom)).all()
-    await db.execute(_LOCK, {"members": members})
+    await lock_rows(db, member_ids=members)
     if (await db.scalars(_WHOM, whom)).all() != members:
         raise Unavailable("somebody was merged or split at this moment: ask again")
     for one in sorted(proposals, key=lambda one: (one.account_id, one.candidate_id)):
